@@ -1,0 +1,132 @@
+//! Sign-in (RFC 6749, 7636, 8252, 9449), the account and its devices.
+
+use serde::{Deserialize, Serialize};
+
+/// `GET /.well-known/postern`: what a client must know of a hub before it signs in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct HubInfo {
+    /// A stable id of this hub.
+    pub hub: String,
+    /// The operator's name, for display.
+    pub name: String,
+    /// The version of this contract.
+    pub api: u32,
+    /// Base URL of the hub as clients should use it.
+    pub issuer: String,
+    /// Authorization endpoint (RFC 6749).
+    pub authorization_endpoint: String,
+    /// Token endpoint.
+    pub token_endpoint: String,
+    /// The hub's clock, UNIX seconds.
+    pub now: i64,
+}
+
+/// `POST /oauth/token`, `application/x-www-form-urlencoded`, with a `DPoP` header (RFC 9449).
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(tag = "grant_type", rename_all = "snake_case")]
+pub enum TokenRequest {
+    /// RFC 6749 §4.1.3 with RFC 7636.
+    AuthorizationCode {
+        /// The code from the redirect.
+        code: String,
+        /// The same as in the authorization request.
+        redirect_uri: String,
+        /// Always `postern-app`.
+        client_id: String,
+        /// RFC 7636 verifier.
+        code_verifier: String,
+    },
+    /// RFC 6749 §6; the refresh token is used up by this.
+    RefreshToken {
+        /// The newest refresh token.
+        refresh_token: String,
+        /// Always `postern-app`.
+        client_id: String,
+    },
+}
+
+/// The answer of the token endpoint.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct TokenResponse {
+    /// Opaque; sent as `Authorization: DPoP …`.
+    pub access_token: String,
+    /// Always `DPoP`.
+    pub token_type: String,
+    /// Seconds that the access token lives.
+    pub expires_in: u32,
+    /// Replaces the one before.
+    pub refresh_token: String,
+}
+
+/// The error body of the token endpoint (RFC 6749 §5.2), which is not a problem document.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct OAuthError {
+    /// `invalid_grant`, `invalid_request`, `invalid_dpop_proof`, ...
+    pub error: String,
+    /// English, for engineers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error_description: Option<String>,
+}
+
+/// `GET /v1/me`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Account {
+    /// Account id.
+    pub id: String,
+    /// The name that the customer gave at registration.
+    pub display_name: String,
+    /// A guest by claim link has no passkey and sees one reservation only.
+    pub guest: bool,
+    /// This device among `devices`.
+    pub device_id: String,
+    /// All devices signed in.
+    pub devices: Vec<Device>,
+    /// Doors that the customer can reach.
+    pub prefers_low_doors: bool,
+}
+
+/// One signed-in device.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Device {
+    /// Device id.
+    pub id: String,
+    /// Name given by the customer.
+    pub name: String,
+    /// When it signed in.
+    pub created_at: i64,
+    /// When it was last heard of, to the hour.
+    pub last_seen_at: i64,
+}
+
+/// `PATCH /v1/me` and `PATCH /v1/devices/{id}`: fields left out stay as they are.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Changes {
+    /// A new name, 1 to 64 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Doors that the customer can reach (account only).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefers_low_doors: Option<bool>,
+}
+
+impl core::fmt::Debug for TokenRequest {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::AuthorizationCode { .. } => "AuthorizationCode(..)",
+            Self::RefreshToken { .. } => "RefreshToken(..)",
+        })
+    }
+}
+
+impl core::fmt::Debug for TokenResponse {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("TokenResponse").field("expires_in", &self.expires_in).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,133 @@
+//! Lockers and sites as customers see them.
+
+use serde::{Deserialize, Serialize};
+
+/// Everything that a phone needs to find, trust and draw a locker.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct LockerDescriptor {
+    /// Locker id, 16 hex digits.
+    pub id: String,
+    /// Name for display.
+    pub name: String,
+    /// The site it stands at.
+    pub site: String,
+    /// X25519 public key, base64url, 32 bytes (PROTOCOL.md, handshake).
+    pub static_key: String,
+    /// Ed25519 public key that signs receipts, base64url, 32 bytes.
+    pub receipt_key: String,
+    /// Has a QR scanner.
+    pub scanner: bool,
+    /// Has a keypad.
+    pub keypad: bool,
+    /// Minutes during which an opened door may be opened again.
+    pub reopen_minutes: u16,
+    /// All doors.
+    pub doors: Vec<DoorInfo>,
+}
+
+/// One door, with its place on the cabinet front for drawing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct DoorInfo {
+    /// Door number.
+    pub door: u16,
+    /// What is painted on it.
+    pub label: String,
+    /// Column from the left, 0-based.
+    pub column: u16,
+    /// Row from the top of its column, 0-based.
+    pub row: u16,
+    /// Height in cabinet units (a small door is 1).
+    pub height: u16,
+    /// Size class.
+    pub size: Size,
+    /// How high it is.
+    pub reach: Reach,
+    /// Cooled.
+    pub chilled: bool,
+}
+
+/// Size classes, as networks use them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Size {
+    /// Letter box size.
+    Xs,
+    /// Small.
+    S,
+    /// Medium.
+    M,
+    /// Large.
+    L,
+    /// Extra large.
+    Xl,
+}
+
+/// Height classes: who can reach a door.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Reach {
+    /// Below 40 cm.
+    Floor,
+    /// 40 to 120 cm: reachable seated.
+    Easy,
+    /// Above.
+    High,
+}
+
+/// A place with lockers, for the finder: `GET /v1/sites`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Site {
+    /// Site id.
+    pub id: String,
+    /// Name for display.
+    pub name: String,
+    /// Street and town on one line.
+    pub address: String,
+    /// WGS 84 degrees.
+    pub latitude: f64,
+    /// WGS 84 degrees.
+    pub longitude: f64,
+    /// Opening hours in OpenStreetMap `opening_hours` form, or free text from the source.
+    pub hours: String,
+    /// Always open.
+    pub always_open: bool,
+    /// Who may use it.
+    pub access: Access,
+    /// Reachable without steps.
+    pub step_free: bool,
+    /// Free and all doors by size.
+    pub fill: Vec<Fill>,
+    /// Metres from the point asked for, when one was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distance: Option<u32>,
+}
+
+/// Who may use a site.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Access {
+    /// Everybody.
+    Public,
+    /// The residents of a building.
+    Residents,
+    /// The people of a workplace.
+    Workplace,
+}
+
+/// Fill level of one size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Fill {
+    /// Size class.
+    pub size: Size,
+    /// Doors that can be booked now.
+    pub free: u32,
+    /// Doors in working order.
+    pub total: u32,
+}

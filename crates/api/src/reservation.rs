@@ -1,0 +1,403 @@
+//! Reservations: what a customer has at a locker.
+
+use serde::{Deserialize, Serialize};
+
+/// One thing that a customer collects, brings or keeps at a locker.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Reservation {
+    /// Reservation id.
+    pub id: String,
+    /// Rises with every change; also the ETag of the reservation.
+    pub version: u64,
+    /// Pickup, return or storage.
+    pub kind: Kind,
+    /// Where it stands.
+    pub state: State,
+    /// What the customer calls it: the sender or the thing.
+    pub title: String,
+    /// Who carries or operates it.
+    pub carrier: Carrier,
+    /// The carrier's tracking number or booking reference.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+    /// The site where it is or will be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub site: Option<SiteSummary>,
+    /// The compartment, once one is assigned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compartment: Option<Compartment>,
+    /// Owner, or guest by a share.
+    pub role: Role,
+    /// Pickup window end, return deadline, or due time of a lent thing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<i64>,
+    /// When it was put in (pickup, delivery) or booked (return, storage).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<i64>,
+    /// Eight digits for the keypad; absent where the locker has none. Secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pin: Option<String>,
+    /// What a counter or scanner reads to identify a parcel. Opens nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identification: Option<Identification>,
+    /// What the hub would accept now, online.
+    pub actions: Vec<Action>,
+    /// Shares that the owner gave.
+    #[serde(default)]
+    pub shares: Vec<Share>,
+    /// Chain of custody, oldest first.
+    #[serde(default)]
+    pub timeline: Vec<TimelineEntry>,
+}
+
+/// What kind of reservation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// A parcel for the customer.
+    Pickup,
+    /// Something that the customer sends or gives back.
+    Return,
+    /// A compartment that the customer holds for a time.
+    Storage,
+}
+
+/// States of all kinds; PROTOCOL-independent. Which follow which is the hub's business.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Pickup: a carrier told of it.
+    Announced,
+    /// Pickup: on its way.
+    InTransit,
+    /// Pickup, storage: lies in the compartment and can be opened.
+    Ready,
+    /// A receipt says that the door was opened; not yet known whether it was taken.
+    Opened,
+    /// Pickup: taken, by receipt and customer.
+    Collected,
+    /// Pickup: window over, still inside.
+    Expired,
+    /// Pickup: went back to the sender.
+    Returned,
+    /// Return: a compartment is reserved.
+    Booked,
+    /// Return: put in, by receipt.
+    Deposited,
+    /// Return: the carrier or shop accepted it.
+    Accepted,
+    /// Return: the carrier or shop refused it.
+    Refused,
+    /// Storage: held by the customer, may be opened as often as wanted.
+    Held,
+    /// Storage: given back.
+    Released,
+    /// Cancelled before it began.
+    Cancelled,
+}
+
+/// Who carries or operates.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Carrier {
+    /// Carrier id.
+    pub id: String,
+    /// Name for display.
+    pub name: String,
+}
+
+/// What a list needs of a site.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct SiteSummary {
+    /// Site id.
+    pub id: String,
+    /// Name for display.
+    pub name: String,
+    /// Street and town on one line.
+    pub address: String,
+    /// WGS 84 degrees.
+    pub latitude: f64,
+    /// WGS 84 degrees.
+    pub longitude: f64,
+}
+
+/// The assigned compartment. Geometry is in the locker's descriptor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Compartment {
+    /// Locker id, 16 hex digits.
+    pub locker: String,
+    /// Door number in the locker.
+    pub door: u16,
+    /// What is painted on the door, such as `B3`.
+    pub label: String,
+}
+
+/// What the caller is to the reservation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// It is theirs.
+    Owner,
+    /// They were invited.
+    Guest,
+}
+
+/// An identification code (never an opening code).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Identification {
+    /// How the text is meant.
+    pub format: IdentificationFormat,
+    /// The text to draw as QR code.
+    pub text: String,
+}
+
+/// Formats of identification codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum IdentificationFormat {
+    /// GS1 Digital Link URI with the SSCC, application identifier 00.
+    Gs1DigitalLink,
+    /// Whatever the carrier's scanners read.
+    Carrier,
+}
+
+/// Things a customer may ask the hub for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Action {
+    /// Open the door (by token).
+    Open,
+    /// Open again within the operator's minutes.
+    Reopen,
+    /// A later deadline.
+    Extend,
+    /// Keep it while away.
+    Hold,
+    /// Cancel.
+    Cancel,
+    /// Another locker while in transit.
+    ChangeLocker,
+    /// Give access to somebody.
+    Share,
+    /// Report a problem.
+    Report,
+    /// Say that it was taken, or was not.
+    ConfirmTaken,
+    /// Give a held compartment back.
+    Release,
+    /// An action newer than this client.
+    #[serde(other)]
+    Unknown,
+}
+
+/// A share that the owner gave over the hub.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Share {
+    /// Share id.
+    pub id: String,
+    /// The name that the owner gave the guest.
+    pub name: String,
+    /// End of access.
+    pub until: i64,
+    /// Where it stands.
+    pub state: ShareState,
+}
+
+/// Where a share stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum ShareState {
+    /// The link was made and nobody took it up.
+    Offered,
+    /// A guest took it up.
+    Accepted,
+    /// The guest used it.
+    Used,
+    /// The owner took it back, or it ended.
+    Ended,
+}
+
+/// One entry of the chain of custody.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct TimelineEntry {
+    /// When.
+    pub at: i64,
+    /// What.
+    pub event: TimelineEvent,
+    /// By whom, as a role for display: carrier name, `you`, guest name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// Whether a receipt signed by the locker proves it.
+    pub proven: bool,
+}
+
+/// Events of the chain of custody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum TimelineEvent {
+    /// See [`State::Announced`].
+    Announced,
+    /// See [`State::InTransit`].
+    InTransit,
+    /// A courier or customer put it in.
+    Deposited,
+    /// A door was opened.
+    Opened,
+    /// A latch did not move.
+    Jammed,
+    /// The customer says it was taken.
+    Collected,
+    /// The customer says that it was not there.
+    Disputed,
+    /// The deadline moved.
+    Extended,
+    /// Held while away.
+    Held,
+    /// Access given.
+    Shared,
+    /// Access taken back.
+    Revoked,
+    /// Another locker.
+    Moved,
+    /// A problem was reported.
+    Reported,
+    /// The window ended.
+    Expired,
+    /// Went back.
+    Returned,
+    /// Accepted by carrier or shop.
+    Accepted,
+    /// Refused by carrier or shop.
+    Refused,
+    /// Cancelled or released.
+    Ended,
+    /// An event newer than this client.
+    #[serde(other)]
+    Unknown,
+}
+
+impl core::fmt::Debug for Reservation {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Reservation")
+            .field("id", &self.id)
+            .field("version", &self.version)
+            .field("kind", &self.kind)
+            .field("state", &self.state)
+            .finish_non_exhaustive()
+    }
+}
+
+/// `POST /v1/reservations/{id}/extend`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Extend {
+    /// The deadline wanted; the hub answers with what it granted.
+    pub until: i64,
+}
+
+/// `POST /v1/reservations/{id}/taken`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Taken {
+    /// True: everything was there and is taken. False: it was not.
+    pub taken: bool,
+    /// In the customer's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// `POST /v1/reservations/{id}/shares`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct NewShare {
+    /// The name that the owner gives the guest.
+    pub name: String,
+    /// End of access; at most the reservation's own.
+    pub until: i64,
+}
+
+/// The answer to [`NewShare`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ShareOffer {
+    /// The share.
+    pub share: Share,
+    /// The claim link to hand over; it is used up by the first who claims.
+    pub link: String,
+}
+
+/// `POST /v1/returns`: book a compartment for a return.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct NewReturn {
+    /// The order's reference or the carrier's return code.
+    pub code: String,
+    /// Where to.
+    pub site: String,
+    /// How large.
+    pub size: crate::locker::Size,
+}
+
+/// `POST /v1/reservations/{id}/hold`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Hold {
+    /// When the customer is back.
+    pub until: i64,
+}
+
+/// `POST /v1/reservations/{id}/move`: another site while in transit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ChangeLocker {
+    /// Site id.
+    pub site: String,
+}
+
+/// `POST /v1/reservations/{id}/problems`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct NewProblem {
+    /// What is wrong.
+    pub kind: ProblemKind,
+    /// In the customer's words, at most 2,000 characters.
+    #[serde(default)]
+    pub note: String,
+    /// JPEG or PNG, base64url, at most four of 2 MiB; the hub strips position and other metadata.
+    #[serde(default)]
+    pub photos: Vec<String>,
+}
+
+/// Kinds of problem that a customer can report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum ProblemKind {
+    /// The door did not open.
+    DoorStuck,
+    /// The compartment was empty.
+    Empty,
+    /// Something of somebody else lay inside.
+    WrongContents,
+    /// Damaged.
+    Damaged,
+    /// The compartment is dirty or unusable.
+    Unusable,
+    /// Something else.
+    Other,
+}

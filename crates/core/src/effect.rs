@@ -1,0 +1,164 @@
+//! What the core asks the world to do. Carried out by `postern-runtime`; the seeded world has its own.
+
+use zeroize::Zeroizing;
+
+use crate::event::Ticket;
+
+/// One thing to do. Effects come out in the order in which they are to begin.
+pub enum Effect {
+    /// An HTTP request to the hub.
+    Http {
+        /// For the answer.
+        ticket: Ticket,
+        /// What to send.
+        request: HttpRequest,
+    },
+    /// Open (with this access token) or close the push connection.
+    Push(Option<PushTarget>),
+    /// Listen on the loopback interface for the sign-in redirect.
+    ListenForRedirect,
+    /// Stop listening.
+    StopListening,
+    /// Open the system browser.
+    OpenBrowser {
+        /// An https or loopback http URL that the core composed.
+        url: String,
+    },
+    /// Sign with the device key.
+    Sign {
+        /// For the answer.
+        ticket: Ticket,
+        /// The bytes.
+        message: Vec<u8>,
+    },
+    /// Something for the radio.
+    Radio(RadioCommand),
+    /// Replace the sealed state on disk.
+    Save(Zeroizing<Vec<u8>>),
+    /// Replace the session secret in the keyring.
+    SaveSession(Zeroizing<Vec<u8>>),
+    /// Wipe session, state and device key; make a new key; answer with a new `Event::Vault`.
+    Wipe,
+    /// Open the vault again (`memory_only` where the customer accepted that).
+    OpenVault {
+        /// Without a keyring.
+        memory_only: bool,
+    },
+    /// Show a notification of the platform.
+    Notify(Notification),
+}
+
+/// An HTTP request to the hub.
+#[derive(Clone)]
+pub struct HttpRequest {
+    /// Method.
+    pub method: Method,
+    /// Absolute URL.
+    pub url: String,
+    /// Body, if any.
+    pub body: Option<Body>,
+    /// How it is authorised.
+    pub auth: Auth,
+    /// `Idempotency-Key`, for writes.
+    pub idempotency_key: Option<String>,
+}
+
+/// Methods used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// GET.
+    Get,
+    /// POST.
+    Post,
+    /// PATCH.
+    Patch,
+    /// DELETE.
+    Delete,
+}
+
+/// Bodies used.
+#[derive(Clone)]
+pub enum Body {
+    /// `application/json`.
+    Json(Zeroizing<Vec<u8>>),
+    /// `application/x-www-form-urlencoded`.
+    Form(Zeroizing<Vec<u8>>),
+}
+
+/// How a request is authorised (RFC 9449).
+#[derive(Clone)]
+pub enum Auth {
+    /// Not at all.
+    None,
+    /// A DPoP proof only (token endpoint).
+    Proof,
+    /// A DPoP proof and this access token.
+    Token(Zeroizing<String>),
+}
+
+/// Where the push connection goes.
+#[derive(Clone)]
+pub struct PushTarget {
+    /// Absolute URL.
+    pub url: String,
+    /// The access token.
+    pub access_token: Zeroizing<String>,
+}
+
+/// Commands to the radio.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RadioCommand {
+    /// Report sightings, or stop.
+    Watch(bool),
+    /// Find, connect, subscribe; then messages flow. Only one attempt stands at a time.
+    Dial {
+        /// A number of the core's choosing.
+        attempt: u64,
+        /// Locker id.
+        locker: [u8; 8],
+        /// Give up after this many milliseconds.
+        timeout_ms: u64,
+    },
+    /// Send one message on it.
+    Send {
+        /// Which.
+        attempt: u64,
+        /// The message.
+        bytes: Vec<u8>,
+    },
+    /// End it.
+    HangUp {
+        /// Which.
+        attempt: u64,
+    },
+}
+
+/// A notification, as a code and values; the platform layer has the words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notification {
+    /// What it says.
+    pub kind: NotificationKind,
+    /// The reservation it concerns.
+    pub reservation: Option<String>,
+    /// The title of the reservation, untrusted text.
+    pub title: Option<String>,
+    /// The door's label.
+    pub door: Option<String>,
+}
+
+/// Kinds of notification.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotificationKind {
+    /// A parcel is ready.
+    Ready,
+    /// A deadline comes near.
+    Deadline,
+    /// A usual moment to collect.
+    Habit,
+    /// A door was left open.
+    DoorLeftOpen,
+    /// A lent thing is late.
+    Overdue,
+    /// This device was removed.
+    Revoked,
+}

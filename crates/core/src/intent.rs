@@ -1,0 +1,124 @@
+//! What the customer wants: the only way in for a window or a terminal.
+
+use serde::{Deserialize, Serialize};
+use ts_rs::TS;
+
+/// A wish of the customer. Serialised as `{ "type": "...", ... }`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[ts(export_to = "intent.ts")]
+pub enum Intent {
+    /// Sign in at this hub (the configured one when absent), in the system browser.
+    SignIn {
+        /// Base URL.
+        #[serde(default)]
+        hub: Option<String>,
+    },
+    /// Give up on a sign-in that is under way.
+    CancelSignIn,
+    /// Wipe session, wallet and device key from this device.
+    SignOut,
+    /// Go on without a keyring: everything is forgotten when the app ends.
+    UseMemoryOnly,
+    /// Try the keyring again.
+    RetryKeyring,
+    /// Fetch now.
+    Refresh,
+    /// The deliberate gesture: open these reservations' doors, one after the other. Valid for 30 s.
+    Open {
+        /// One or more, all at the same locker.
+        reservations: Vec<String>,
+    },
+    /// The deliberate gesture for a door that was open already, within the operator's minutes.
+    Reopen {
+        /// Which.
+        reservation: String,
+    },
+    /// Stop the opening, if it can still be stopped.
+    CancelOpening,
+    /// Ask the locker what became of an opening that was cut off.
+    ResolveOpening,
+    /// Close the opening screen.
+    DismissOpening,
+    /// Say whether everything was there and is taken.
+    ConfirmTaken {
+        /// Which.
+        reservation: String,
+        /// True: taken. False: it was not there.
+        taken: bool,
+    },
+    /// Show the opening code for a locker with a scanner, renewed while shown.
+    ShowOpeningCode {
+        /// Which.
+        reservation: String,
+    },
+    /// Stop showing (and signing) it.
+    HideOpeningCode,
+    /// Ask for a later deadline.
+    Extend {
+        /// Which.
+        reservation: String,
+        /// UNIX seconds.
+        until: i64,
+    },
+    /// Give access over the hub by a link.
+    Share {
+        /// Which.
+        reservation: String,
+        /// The guest's name, for the owner's eyes.
+        name: String,
+        /// UNIX seconds.
+        until: i64,
+    },
+    /// Take a share back.
+    RevokeShare {
+        /// Which reservation.
+        reservation: String,
+        /// Which share.
+        share: String,
+    },
+    /// Report a problem.
+    Report {
+        /// Which.
+        reservation: String,
+        /// What kind: a `ProblemKind` of the hub's contract, in snake case.
+        kind: String,
+        /// In the customer's words.
+        note: String,
+    },
+    /// Remove a device from the account.
+    RemoveDevice {
+        /// Which.
+        device: String,
+    },
+    /// Start or stop listening for lockers nearby (while the home screen is visible).
+    WatchNearby {
+        /// On or off.
+        on: bool,
+    },
+    /// Change settings that the core keeps.
+    Set {
+        /// What.
+        setting: Setting,
+    },
+    /// The notice was read.
+    DismissNotice {
+        /// Which.
+        id: u64,
+    },
+}
+
+/// Settings that the core keeps, on this device only.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(tag = "name", content = "value", rename_all = "camelCase")]
+#[ts(export_to = "intent.ts")]
+pub enum Setting {
+    /// Reminders before a deadline.
+    Reminders(bool),
+    /// Learn when this customer usually collects, on this device only.
+    Habits(bool),
+    /// Ask for biometrics or device PIN before opening.
+    ConfirmOpening(bool),
+    /// Doors that the customer can reach.
+    PreferLowDoors(bool),
+}

@@ -1,0 +1,630 @@
+//! The one picture of everything that a window or a terminal draws. Facts and codes, never words: languages live
+//! outside. TypeScript types are generated from these.
+
+use serde::{Deserialize, Serialize};
+use ts_rs::TS;
+
+/// Everything that is to be seen now.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export_to = "view.ts")]
+pub struct View {
+    /// Who is signed in.
+    pub session: SessionView,
+    /// Whether the hub can be reached.
+    pub network: NetworkView,
+    /// Whether Bluetooth can be used.
+    pub bluetooth: BluetoothView,
+    /// Secrets on this device.
+    pub vault: VaultView,
+    /// False until the first answer of the hub or the first cached state is there.
+    pub loaded: bool,
+    /// All reservations, in the order in which a list shows them: what can be done now first, then by deadline.
+    pub reservations: Vec<ReservationView>,
+    /// Lockers of these reservations.
+    pub lockers: Vec<LockerView>,
+    /// A locker in range with something for the customer.
+    pub nearby: Option<NearbyView>,
+    /// The opening that is under way or just ended.
+    pub opening: Option<OpeningView>,
+    /// The opening code that is being shown.
+    pub opening_code: Option<OpeningCodeView>,
+    /// A share that was just made, to hand over.
+    pub share_offer: Option<ShareOfferView>,
+    /// Receipts, newest first.
+    pub receipts: Vec<ReceiptView>,
+    /// What waits for a network.
+    pub outbox: Vec<OutboxView>,
+    /// Settings kept by the core.
+    pub settings: SettingsView,
+    /// Things to tell once.
+    pub notices: Vec<NoticeView>,
+    /// UNIX seconds for which this view holds.
+    pub now: i64,
+}
+
+/// Who is signed in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(tag = "state", rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[ts(export_to = "view.ts")]
+pub enum SessionView {
+    /// Nobody.
+    SignedOut {
+        /// Why the last attempt failed, if one did.
+        problem: Option<ProblemView>,
+    },
+    /// The browser is open.
+    InBrowser {
+        /// The authorization URL, so that the customer can open it by hand.
+        url: String,
+    },
+    /// Talking to the hub.
+    Finishing,
+    /// Signed in.
+    SignedIn {
+        /// For display, untrusted text.
+        name: String,
+        /// By claim link.
+        guest: bool,
+        /// Devices of the account.
+        devices: Vec<DeviceView>,
+        /// Host of the hub.
+        hub: String,
+    },
+    /// This device was removed from the account; everything was wiped.
+    Revoked,
+}
+
+/// A device of the account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export_to = "view.ts")]
+pub struct DeviceView {
+    /// Device id.
+    pub id: String,
+    /// Untrusted text.
+    pub name: String,
+    /// The one in hand.
+    pub this: bool,
+    /// UNIX seconds.
+    pub last_seen_at: i64,
+}
+
+/// Whether the hub can be reached.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(tag = "state", rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[ts(export_to = "view.ts")]
+pub enum NetworkView {
+    /// Not known yet.
+    Unknown,
+    /// Yes.
+    Online,
+    /// No; everything fetched works.
+    Offline {
+        /// UNIX seconds of the last contact, if there was one.
+        since: Option<i64>,
+    },
+    /// Something answers there that is not a Postern hub.
+    WrongHub,
+    /// This device's clock differs from the hub's by this many seconds (positive: ahead).
+    ClockSkew {
+        /// Seconds.
+        seconds: i64,
+    },
+}
+
+/// Whether Bluetooth can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export_to = "view.ts")]
+pub enum BluetoothView {
+    /// Not known yet.
+    Unknown,
+    /// Yes.
+    On,
+    /// Off.
+    Off,
+    /// None.
+    Absent,
+    /// Permission missing.
+    Denied,
+}
+
+/// Secrets on this device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export_to = "view.ts")]
+pub enum VaultView {
+    /// Being opened.
+    Opening,
+    /// In the keyring.
+    Keyring,
+    /// Nothing outlives this process; the customer accepted it.
+    MemoryOnly,
+    /// No keyring: ask the customer.
+    Absent,
+    /// Locked.
+    Locked,
+}
+
+/// A reservation as the customer sees it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export_to = "view.ts")]
+pub struct ReservationView {
+    /// Reservation id.
+    pub id: String,
+    /// Which list it belongs to.
+    pub kind: KindView,
+    /// Where it stands, moved on by receipts that this device has seen.
+    pub state: StateView,
+    /// Untrusted text.
+    pub title: String,
+    /// Untrusted text.
+    pub carrier: String,
+    /// Tracking number; untrusted text.
+    pub reference: Option<String>,
+    /// Where.
+    pub site: Option<SiteView>,
+    /// Locker id.
+    pub locker: Option<String>,
+    /// Door number.
+    pub door: Option<u16>,
+    /// Door label; untrusted text.
+    pub label: Option<String>,
+    /// UNIX seconds.
+    pub until: Option<i64>,
+    /// UNIX seconds.
+    pub since: Option<i64>,
+    /// By a share.
+    pub guest: bool,
+    /// The keypad PIN.
+    pub pin: Option<String>,
+    /// The identification code, drawn.
+    pub identification: Option<QrView>,
+    /// What can be done now, here, in the present network state. The first is the one action that makes sense.
+    pub actions: Vec<ActionView>,
+    /// Whether this device holds a token that is good now.
+    pub access: AccessView,
+    /// Shares given.
+    pub shares: Vec<ShareView>,
+    /// Chain of custody, oldest first.
+    pub timeline: Vec<TimelineView>,
+    /// The locker is in range.
+    pub nearby: bool,
+    /// Something of the customer's about this waits for a network.
+    pub waiting: bool,
+}
+
+/// Which list a reservation belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export_to = "view.ts")]
+pub enum KindView {
+    /// To collect.
+    Pickup,
+    /// To return.
+    Return,
+    /// My lockers.
+    Storage,
+}
+
+/// Where a reservation stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export_to = "view.ts")]
+#[allow(missing_docs, reason = "the same as postern_api::reservation::State, plus MayBeOpen")]
+pub enum StateView {
+    Announced,
+    InTransit,
+    Ready,
+    /// The link broke at the wrong moment: the door may be open.
+    MayBeOpen,
+    /// A receipt proves that the door opened; the customer has not said that it was taken.
+    Opened,
+    Collected,
+    Expired,
+    Returned,
+    Booked,
+    Deposited,
+    Accepted,
+    Refused,
+    Held,
+    Released,
+    Cancelled,
+}
+
+/// Whether this device could open the door now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(tag = "state", rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[ts(export_to = "view.ts")]
+pub enum AccessView {
+    /// Nothing to open.
+    None,
+    /// A token is on this device.
+    Ready {
+        /// UNIX seconds at which it ends.
+        until: i64,
+    },
+    /// Being fetched.
+    Fetching,
+    /// The token ended or never came, and there is no network to get another.
+    NeedsNetwork,
+}
+
+/// What can be done with a reservation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export_to = "view.ts")]
+#[allow(missing_docs, reason = "named as in postern_api::reservation::Action")]
+pub enum ActionView {
+    Open,
+    Reopen,
+    Resolve,
+    ConfirmTaken,
+    Extend,
+    Hold,
+    Cancel,
+    ChangeLocker,
+    Share,
+    Report,
+    Release,
+}
+
+/// Where.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export_to = "view.ts")]
+pub struct SiteView {
+    /// Untrusted text.
+    pub name: String,
+    /// Untrusted text.
+    pub address: String,
+    /// WGS 84.
+    pub latitude: f64,
+    /// WGS 84.
+    pub longitude: f64,
+}
+
+/// A share given.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export_to = "view.ts")]
+pub struct ShareView {
+    /// Share id.
+    pub id: String,
+    /// Untrusted text.
+    pub name: String,
+    /// UNIX seconds.
+    pub until: i64,
+    /// `offered`, `accepted`, `used`, `ended`.
+    pub state: String,
+    /// Being taken back, waiting for a network.
+    pub revoking: bool,
+}
+
+/// One entry of the chain of custody.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export_to = "view.ts")]
+pub struct TimelineView {
+    /// UNIX seconds.
+    pub at: i64,
+    /// Event code, snake case, as in the hub's contract.
+    pub event: String,
+    /// Untrusted text, or `you`.
+    pub by: Option<String>,
+    /// A receipt proves it.
+    pub proven: bool,
+}
+
+/// A QR code, drawn.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export_to = "view.ts")]
+pub struct QrView {
+    /// Modules a side, without quiet zone.
+    pub size: u16,
+    /// An SVG path in module units (`M0 0h7v1…`): dark modules.
+    pub path: String,
+    /// What it encodes.
+    pub text: String,
+}
+
+/// A locker, for the drawing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export_to = "view.ts")]
+pub struct LockerView {
+    /// Locker id.
+    pub id: String,
+    /// Untrusted text.
+    pub name: String,
+    /// Has a QR scanner.
+    pub scanner: bool,
+    /// Has a keypad.
+    pub keypad: bool,
+    /// Doors.
+    pub doors: Vec<DoorView>,
+}
+
+/// A door, for the drawing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export_to = "view.ts")]
+pub struct DoorView {
+    /// Door number.
+    pub door: u16,
+    /// Untrusted text.
+    pub label: String,
+    /// From the left, 0-based.
+    pub column: u16,
+    /// From the top, 0-based.
+    pub row: u16,
+    /// Height in units.
+    pub height: u16,
+}
+
+/// A locker in range with something for the customer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export_to = "view.ts")]
+pub struct NearbyView {
+    /// Locker id.
+    pub locker: String,
+    /// Untrusted text.
+    pub name: String,
+    /// What can be opened there now.
+    pub reservations: Vec<String>,
+}
+
+/// An opening under way or just ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export_to = "view.ts")]
+pub struct OpeningView {
+    /// The reservation whose door it is.
+    pub reservation: String,
+    /// Locker id.
+    pub locker: String,
+    /// Door number.
+    pub door: u16,
+    /// Untrusted text.
+    pub label: String,
+    /// Where this one stands among several: 1-based.
+    pub index: u16,
+    /// How many doors in all.
+    pub total: u16,
+    /// How far it is.
+    pub phase: OpeningPhase,
+    /// Cancelling would still keep the door shut.
+    pub can_cancel: bool,
+    /// UNIX milliseconds of the gesture.
+    pub started_at_ms: i64,
+    /// Milliseconds from the gesture to the receipt, once there is one.
+    pub opened_after_ms: Option<u32>,
+}
+
+/// How far an opening is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(tag = "step", rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[ts(export_to = "view.ts")]
+pub enum OpeningPhase {
+    /// Looking for the locker.
+    Searching,
+    /// Heard it, connecting.
+    Connecting,
+    /// Checking that it is the right locker, and proving ourselves.
+    Proving,
+    /// OPEN has left: the door may move any moment.
+    Asked,
+    /// A receipt says that it opened.
+    Opened {
+        /// Seconds left in which it can be opened again.
+        reopen_seconds: Option<u32>,
+        /// It has been open for too long.
+        left_open: bool,
+    },
+    /// The door closed again.
+    Closed {
+        /// Seconds left in which it can be opened again.
+        reopen_seconds: Option<u32>,
+    },
+    /// The link broke after OPEN had left: the door may be open.
+    MayBeOpen {
+        /// Being found out now.
+        asking: bool,
+    },
+    /// It did not open, and will not.
+    Failed {
+        /// Why and what now.
+        problem: ProblemView,
+    },
+    /// Stopped by the customer, nothing moved.
+    Cancelled,
+}
+
+/// What went wrong, and the two answers that decide what comes next.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export_to = "view.ts")]
+pub struct ProblemView {
+    /// The code that the words are chosen by.
+    pub code: ProblemCode,
+    /// The door may have opened.
+    pub may_have_opened: bool,
+    /// Another try makes sense.
+    pub retry: bool,
+}
+
+/// Everything that a customer can meet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export_to = "view.ts")]
+pub enum ProblemCode {
+    /// Bluetooth is off.
+    BluetoothOff,
+    /// This machine has no Bluetooth.
+    BluetoothAbsent,
+    /// The app may not use Bluetooth.
+    BluetoothDenied,
+    /// Not heard.
+    OutOfRange,
+    /// All its connections are taken.
+    LockerBusy,
+    /// The link broke before anything was asked.
+    LinkLost,
+    /// Something with the locker's name is not the locker.
+    NotTheLocker,
+    /// The locker refused. It says no more than that.
+    Refused,
+    /// The latch did not move, tried twice.
+    Jammed,
+    /// The locker asks to wait.
+    Throttled,
+    /// Token ended and no network.
+    TokenExpired,
+    /// The locker has lost its clock and needs a fresh token, and there is no network.
+    LockerClockUnset,
+    /// The gesture is too old.
+    GestureTooOld,
+    /// The device key refused to sign.
+    KeyRefused,
+    /// The hub cannot be reached.
+    HubUnreachable,
+    /// Not a Postern hub.
+    WrongHub,
+    /// The clocks differ too much.
+    ClockSkew,
+    /// The browser was closed or nothing came back.
+    SignInAbandoned,
+    /// Something that is not our sign-in came back.
+    SignInMismatch,
+    /// The hub refused.
+    SignInRefused,
+    /// The system browser could not be opened.
+    BrowserFailed,
+    /// The hub says no.
+    HubRefused,
+    /// The hub has a fault.
+    HubFault,
+    /// The locker or the app needs an update.
+    VersionMismatch,
+}
+
+/// The opening code that is being shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export_to = "view.ts")]
+pub struct OpeningCodeView {
+    /// Of which reservation.
+    pub reservation: String,
+    /// None while it is being signed or cannot be made.
+    pub qr: Option<QrView>,
+    /// UNIX milliseconds at which it is renewed.
+    pub renews_at_ms: i64,
+    /// Why there is none.
+    pub problem: Option<ProblemView>,
+}
+
+/// A share that was just made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export_to = "view.ts")]
+pub struct ShareOfferView {
+    /// Of which reservation.
+    pub reservation: String,
+    /// Untrusted text.
+    pub name: String,
+    /// The link to hand over.
+    pub link: String,
+    /// The same as a QR code.
+    pub qr: QrView,
+}
+
+/// A receipt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export_to = "view.ts")]
+pub struct ReceiptView {
+    /// Unique on this device.
+    pub id: String,
+    /// Of which reservation.
+    pub reservation: String,
+    /// Untrusted text.
+    pub title: String,
+    /// Untrusted text.
+    pub locker: String,
+    /// Untrusted text.
+    pub label: String,
+    /// `opened`, `jammed`, ...: outcome code of the protocol, snake case.
+    pub outcome: String,
+    /// The locker's time, UNIX seconds.
+    pub at: i64,
+    /// The locker's clock could be trusted.
+    pub time_certain: bool,
+    /// Number in the locker's chain.
+    pub sequence: u32,
+    /// The locker's signature verified on this device.
+    pub verified: bool,
+    /// The hub has it.
+    pub delivered: bool,
+}
+
+/// Something that waits for a network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export_to = "view.ts")]
+pub struct OutboxView {
+    /// Unique on this device.
+    pub id: u64,
+    /// `receipt`, `extend`, `share`, `revokeShare`, `report`, `confirmTaken`.
+    pub what: String,
+    /// Of which reservation.
+    pub reservation: Option<String>,
+    /// Why the hub refused it, if it did.
+    pub problem: Option<ProblemView>,
+}
+
+/// Settings kept by the core.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export_to = "view.ts")]
+pub struct SettingsView {
+    /// Reminders before a deadline.
+    pub reminders: bool,
+    /// Learn pickup habits on this device.
+    pub habits: bool,
+    /// Ask before opening.
+    pub confirm_opening: bool,
+    /// Reachable doors.
+    pub prefer_low_doors: bool,
+}
+
+/// Something to tell once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export_to = "view.ts")]
+pub struct NoticeView {
+    /// For dismissing.
+    pub id: u64,
+    /// The code that the words are chosen by.
+    pub code: NoticeCode,
+    /// Of which reservation.
+    pub reservation: Option<String>,
+}
+
+/// Codes of notices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export_to = "view.ts")]
+pub enum NoticeCode {
+    /// The store on disk was damaged, put aside, and is being rebuilt from the hub.
+    StoreHealed,
+    /// The hub did not accept something that was done offline.
+    Conflict,
+    /// A new parcel lies ready.
+    NewReady,
+    /// All receipts reached the hub.
+    Delivered,
+}
