@@ -43,6 +43,35 @@ pub struct View {
     pub now: i64,
 }
 
+impl View {
+    /// What is to be seen before anything is known.
+    pub fn empty(now: i64) -> Self {
+        Self {
+            session: SessionView::SignedOut { problem: None },
+            network: NetworkView::Unknown,
+            bluetooth: BluetoothView::Unknown,
+            vault: VaultView::Opening,
+            loaded: false,
+            reservations: Vec::new(),
+            lockers: Vec::new(),
+            nearby: None,
+            opening: None,
+            opening_code: None,
+            share_offer: None,
+            receipts: Vec::new(),
+            outbox: Vec::new(),
+            settings: SettingsView {
+                reminders: true,
+                habits: true,
+                confirm_opening: false,
+                prefer_low_doors: false,
+            },
+            notices: Vec::new(),
+            now,
+        }
+    }
+}
+
 /// Who is signed in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(tag = "state", rename_all = "camelCase", rename_all_fields = "camelCase")]
