@@ -44,6 +44,8 @@ pub struct Grant {
     pub uses: u8,
     /// May be passed on in person.
     pub delegable: bool,
+    /// The token's id (`cti`), 32 hex digits: what a delegation names, since clients do not open the token.
+    pub token_id: String,
     /// The CWT, base64url. Useless without the device's key, yet not for logs.
     pub token: String,
 }

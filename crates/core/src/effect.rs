@@ -4,7 +4,8 @@ use zeroize::Zeroizing;
 
 use crate::event::Ticket;
 
-/// One thing to do. Effects come out in the order in which they are to begin.
+/// One thing to do. Effects come out in the order in which they are to begin; `Save`, `SaveSession` and `Wipe` are
+/// complete before the next one begins.
 pub enum Effect {
     /// An HTTP request to the hub.
     Http {
@@ -15,7 +16,8 @@ pub enum Effect {
     },
     /// Open (with this access token) or close the push connection.
     Push(Option<PushTarget>),
-    /// Listen on the loopback interface for the sign-in redirect.
+    /// Listen on the loopback interface for the sign-in redirect, until `StopListening`: a request that is not ours
+    /// does not end the wait.
     ListenForRedirect,
     /// Stop listening.
     StopListening,
@@ -33,7 +35,8 @@ pub enum Effect {
     },
     /// Something for the radio.
     Radio(RadioCommand),
-    /// Replace the sealed state on disk.
+    /// Replace the sealed state on disk. It must be there before any later effect begins: an opening is written down
+    /// before OPEN leaves, so that after a crash the app still knows that a door may be open.
     Save(Zeroizing<Vec<u8>>),
     /// Replace the session secret in the keyring.
     SaveSession(Zeroizing<Vec<u8>>),

@@ -36,8 +36,14 @@ pub enum Intent {
     },
     /// Stop the opening, if it can still be stopped.
     CancelOpening,
+    /// Open the next of several doors now: a fresh gesture.
+    ContinueOpening,
     /// Ask the locker what became of an opening that was cut off.
-    ResolveOpening,
+    ResolveOpening {
+        /// Which; the one on the opening screen, else the latest, when absent.
+        #[serde(default)]
+        reservation: Option<String>,
+    },
     /// Close the opening screen.
     DismissOpening,
     /// Say whether everything was there and is taken.
@@ -70,6 +76,29 @@ pub enum Intent {
         /// UNIX seconds.
         until: i64,
     },
+    /// The link of a new share was handed over.
+    DismissShareOffer,
+    /// Show this device's own invitation, so that somebody beside us can give us access with no network.
+    ShowMyInvitation,
+    /// Stop showing it.
+    HideMyInvitation,
+    /// Give access in person: the guest's invitation was scanned. The answer is `View::share_offer`, to be scanned
+    /// back by the guest.
+    AcceptInvitation {
+        /// Which reservation.
+        reservation: String,
+        /// What the guest's QR code said.
+        invitation: String,
+        /// The guest's name, for the owner's eyes.
+        name: String,
+        /// UNIX seconds.
+        until: i64,
+    },
+    /// Take access that somebody gave us in person.
+    TakeDelegation {
+        /// What the owner's QR code said.
+        text: String,
+    },
     /// Take a share back.
     RevokeShare {
         /// Which reservation.
@@ -83,9 +112,59 @@ pub enum Intent {
         reservation: String,
         /// What kind: a `ProblemKind` of the hub's contract, in snake case.
         kind: String,
-        /// In the customer's words.
+        /// In the customer's words, at most 2,000 characters.
         note: String,
+        /// JPEG or PNG, base64url, at most four of 2 MiB.
+        #[serde(default)]
+        photos: Vec<String>,
     },
+    /// Keep it while the customer is away.
+    Hold {
+        /// Which.
+        reservation: String,
+        /// When the customer is back, UNIX seconds.
+        until: i64,
+    },
+    /// Cancel before it began.
+    Cancel {
+        /// Which.
+        reservation: String,
+    },
+    /// Send it to another site while it is in transit.
+    ChangeLocker {
+        /// Which.
+        reservation: String,
+        /// Site id, from `View::sites`.
+        site: String,
+    },
+    /// Give a held compartment back.
+    Release {
+        /// Which.
+        reservation: String,
+    },
+    /// Book a compartment for a return.
+    BookReturn {
+        /// The order's reference or the carrier's return code.
+        code: String,
+        /// Site id, from `View::sites`.
+        site: String,
+        /// A `Size` of the hub's contract: `xs`, `s`, `m`, `l`, `xl`.
+        size: String,
+    },
+    /// Look for sites; the answer is `View::sites`.
+    FindSites {
+        /// WGS 84, with `longitude`.
+        #[serde(default)]
+        latitude: Option<f64>,
+        /// WGS 84, with `latitude`.
+        #[serde(default)]
+        longitude: Option<f64>,
+        /// Only with a free door of this size.
+        #[serde(default)]
+        size: Option<String>,
+    },
+    /// Forget what was found.
+    CloseSites,
     /// Remove a device from the account.
     RemoveDevice {
         /// Which.
@@ -100,6 +179,13 @@ pub enum Intent {
     Set {
         /// What.
         setting: Setting,
+    },
+    /// Erase the pickup habits learnt on this device.
+    ForgetHabits,
+    /// Take a refused or waiting entry out of the outbox; receipts cannot be taken out.
+    DismissOutbox {
+        /// Which.
+        id: u64,
     },
     /// The notice was read.
     DismissNotice {

@@ -11,6 +11,8 @@ use ts_rs::TS;
 pub struct View {
     /// Who is signed in.
     pub session: SessionView,
+    /// Base URL of the hub that a sign-in would use.
+    pub hub: String,
     /// Whether the hub can be reached.
     pub network: NetworkView,
     /// Whether Bluetooth can be used.
@@ -31,6 +33,12 @@ pub struct View {
     pub opening_code: Option<OpeningCodeView>,
     /// A share that was just made, to hand over.
     pub share_offer: Option<ShareOfferView>,
+    /// This device's invitation, while it is shown.
+    pub invitation: Option<QrView>,
+    /// Sites that were looked for.
+    pub sites: Option<SitesView>,
+    /// What was learnt on this device about when the customer usually collects.
+    pub habits: Vec<HabitView>,
     /// Receipts, newest first.
     pub receipts: Vec<ReceiptView>,
     /// What waits for a network.
@@ -48,6 +56,7 @@ impl View {
     pub fn empty(now: i64) -> Self {
         Self {
             session: SessionView::SignedOut { problem: None },
+            hub: String::new(),
             network: NetworkView::Unknown,
             bluetooth: BluetoothView::Unknown,
             vault: VaultView::Opening,
@@ -58,6 +67,9 @@ impl View {
             opening: None,
             opening_code: None,
             share_offer: None,
+            invitation: None,
+            sites: None,
+            habits: Vec::new(),
             receipts: Vec::new(),
             outbox: Vec::new(),
             settings: SettingsView {
@@ -86,6 +98,8 @@ pub enum SessionView {
     InBrowser {
         /// The authorization URL, so that the customer can open it by hand.
         url: String,
+        /// Something came back that was not this sign-in; it was refused, and we still wait.
+        problem: Option<ProblemView>,
     },
     /// Talking to the hub.
     Finishing,
@@ -117,6 +131,8 @@ pub struct DeviceView {
     pub this: bool,
     /// UNIX seconds.
     pub last_seen_at: i64,
+    /// Being removed, waiting for a network.
+    pub removing: bool,
 }
 
 /// Whether the hub can be reached.
@@ -140,6 +156,8 @@ pub enum NetworkView {
         /// Seconds.
         seconds: i64,
     },
+    /// The hub ended this session: everything fetched works, a new sign-in brings the rest back.
+    SignInAgain,
 }
 
 /// Whether Bluetooth can be used.
@@ -211,6 +229,8 @@ pub struct ReservationView {
     pub pin: Option<String>,
     /// The identification code, drawn.
     pub identification: Option<QrView>,
+    /// UNIX seconds until which it can be opened again.
+    pub reopen_until: Option<i64>,
     /// What can be done now, here, in the present network state. The first is the one action that makes sense.
     pub actions: Vec<ActionView>,
     /// Whether this device holds a token that is good now.
@@ -392,6 +412,74 @@ pub struct DoorView {
     pub row: u16,
     /// Height in units.
     pub height: u16,
+    /// Size class as in the hub's contract: `xs`, `s`, `m`, `l`, `xl`.
+    pub size: String,
+    /// `floor`, `easy` or `high`.
+    pub reach: String,
+    /// Cooled.
+    pub chilled: bool,
+}
+
+/// Sites that were looked for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export_to = "view.ts")]
+pub struct SitesView {
+    /// The hub has not answered yet.
+    pub loading: bool,
+    /// Why there is no answer.
+    pub problem: Option<ProblemView>,
+    /// Nearest first where a point was given.
+    pub sites: Vec<FoundSiteView>,
+}
+
+/// A site that was found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export_to = "view.ts")]
+pub struct FoundSiteView {
+    /// Site id.
+    pub id: String,
+    /// Where.
+    pub site: SiteView,
+    /// Opening hours, OpenStreetMap form or free text; untrusted text.
+    pub hours: String,
+    /// Always open.
+    pub always_open: bool,
+    /// `public`, `residents` or `workplace`.
+    pub access: String,
+    /// Reachable without steps.
+    pub step_free: bool,
+    /// By size.
+    pub fill: Vec<FillView>,
+    /// Metres from the point asked for.
+    pub distance: Option<u32>,
+}
+
+/// Fill level of one size.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export_to = "view.ts")]
+pub struct FillView {
+    /// Size class.
+    pub size: String,
+    /// Doors that can be booked now.
+    pub free: u32,
+    /// Doors in working order.
+    pub total: u32,
+}
+
+/// A time of the week at which the customer usually collects, and why the app thinks so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export_to = "view.ts")]
+pub struct HabitView {
+    /// 0 is Monday, in UTC.
+    pub weekday: u8,
+    /// Hour of the day, 0 to 23, in UTC.
+    pub hour: u8,
+    /// How many collections of the last weeks it is learnt from.
+    pub times: u32,
 }
 
 /// A locker in range with something for the customer.
@@ -424,6 +512,8 @@ pub struct OpeningView {
     pub index: u16,
     /// How many doors in all.
     pub total: u16,
+    /// All doors of this opening, in order.
+    pub doors: Vec<OpeningDoorView>,
     /// How far it is.
     pub phase: OpeningPhase,
     /// Cancelling would still keep the door shut.
@@ -432,6 +522,40 @@ pub struct OpeningView {
     pub started_at_ms: i64,
     /// Milliseconds from the gesture to the receipt, once there is one.
     pub opened_after_ms: Option<u32>,
+}
+
+/// One of the doors of an opening.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export_to = "view.ts")]
+pub struct OpeningDoorView {
+    /// The reservation whose door it is.
+    pub reservation: String,
+    /// Door number.
+    pub door: u16,
+    /// Untrusted text.
+    pub label: String,
+    /// What is known of it.
+    pub state: OpeningDoorState,
+}
+
+/// What is known of a door in an opening.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export_to = "view.ts")]
+pub enum OpeningDoorState {
+    /// Its turn has not come.
+    Waiting,
+    /// Under way.
+    Current,
+    /// A receipt says that it opened.
+    Opened,
+    /// It opened and was closed.
+    Closed,
+    /// It may be open.
+    MayBeOpen,
+    /// It did not open.
+    Failed,
 }
 
 /// How far an opening is.
@@ -469,6 +593,8 @@ pub enum OpeningPhase {
         /// Why and what now.
         problem: ProblemView,
     },
+    /// The next of several doors waits for a fresh gesture (`continueOpening`).
+    NextDoor,
     /// Stopped by the customer, nothing moved.
     Cancelled,
 }
@@ -484,6 +610,8 @@ pub struct ProblemView {
     pub may_have_opened: bool,
     /// Another try makes sense.
     pub retry: bool,
+    /// Seconds to wait before it.
+    pub wait_seconds: Option<u32>,
 }
 
 /// Everything that a customer can meet.
@@ -539,6 +667,18 @@ pub enum ProblemCode {
     HubFault,
     /// The locker or the app needs an update.
     VersionMismatch,
+    /// It changed in the meantime, so that this can no longer be done.
+    ChangedMeanwhile,
+    /// The limit that the operator set is reached.
+    LimitReached,
+    /// No compartment of that size is free there.
+    NoCompartment,
+    /// The link was used, taken back, or has ended.
+    ClaimEnded,
+    /// What was scanned is no invitation or no access of this network, or is not for this device.
+    InvitationInvalid,
+    /// The operator does not let this be passed on in person.
+    NotDelegable,
 }
 
 /// The opening code that is being shown.
@@ -607,7 +747,8 @@ pub struct ReceiptView {
 pub struct OutboxView {
     /// Unique on this device.
     pub id: u64,
-    /// `receipt`, `extend`, `share`, `revokeShare`, `report`, `confirmTaken`.
+    /// `receipt`, `extend`, `share`, `revokeShare`, `report`, `confirmTaken`, `removeDevice`, `hold`, `cancel`,
+    /// `changeLocker`, `release`, `bookReturn`.
     pub what: String,
     /// Of which reservation.
     pub reservation: Option<String>,
@@ -656,4 +797,8 @@ pub enum NoticeCode {
     NewReady,
     /// All receipts reached the hub.
     Delivered,
+    /// Somebody gave this device access in person.
+    AccessTaken,
+    /// What was scanned or followed could not be used.
+    InvitationInvalid,
 }
