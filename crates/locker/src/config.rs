@@ -1,0 +1,77 @@
+//! What a locker is told once, when it is built or provisioned.
+
+use alloc::vec::Vec;
+
+use postern_protocol::{Door, IssuerKeys, LockerKeys};
+use zeroize::Zeroizing;
+
+/// Milliseconds since the machine was switched on; never goes back while it runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Uptime(pub u64);
+
+impl Uptime {
+    /// This time and `milliseconds` more.
+    #[must_use]
+    pub const fn plus(self, milliseconds: u64) -> Self {
+        Self(self.0.saturating_add(milliseconds))
+    }
+
+    /// Milliseconds from `earlier` to this; zero if `earlier` is later.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+/// The secrets and trust anchors of one locker.
+#[derive(Clone)]
+pub struct Keys {
+    /// Identity: handshake and receipt keys.
+    pub locker: LockerKeys,
+    /// Issuers trusted at first boot. From the first bulletin on that changes them, the journal's set counts.
+    pub issuers: IssuerKeys,
+    /// Shared with the hub: door PINs are derived from it. `None` turns the keypad off.
+    pub pin_secret: Option<Zeroizing<[u8; 32]>>,
+}
+
+impl core::fmt::Debug for Keys {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Keys").finish_non_exhaustive()
+    }
+}
+
+/// The shape and the limits of one locker. `Config::new` gives the reference limits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Every door, at most [`MAX_DOORS`]; order does not matter.
+    pub doors: Vec<Door>,
+    /// Connections held at once, 1 to 32.
+    pub connections: usize,
+    /// Tokens whose use is remembered until they expire: 16 to 65,535. When all places are taken by tokens that are
+    /// still alive, an unknown token is refused as busy rather than an old one forgotten.
+    pub remembered_tokens: usize,
+    /// Receipts kept to be handed out again.
+    pub kept_receipts: u32,
+    /// Longest life of a token that is accepted, in seconds from `issued_at` to `expires`.
+    pub longest_token: u64,
+    /// After how many milliseconds an open door is reported as held open.
+    pub held_open: u64,
+}
+
+/// The most doors that one locker serves.
+pub const MAX_DOORS: usize = 256;
+
+impl Config {
+    /// The reference limits for these doors.
+    #[must_use]
+    pub fn new(doors: Vec<Door>) -> Self {
+        Self {
+            doors,
+            connections: 4,
+            remembered_tokens: 10_000,
+            kept_receipts: 256,
+            longest_token: 24 * 3600,
+            held_open: 60_000,
+        }
+    }
+}
