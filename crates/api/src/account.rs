@@ -37,6 +37,10 @@ pub enum TokenRequest {
         client_id: String,
         /// RFC 7636 verifier.
         code_verifier: String,
+        /// What the device is to be called in the list of devices, 1 to 64 characters; the hub makes a name up when
+        /// absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        device_name: Option<String>,
     },
     /// RFC 6749 §6; the refresh token is used up by this.
     RefreshToken {
@@ -67,7 +71,8 @@ pub struct TokenResponse {
 pub struct OAuthError {
     /// `invalid_grant`, `invalid_request`, `invalid_dpop_proof`, ...
     pub error: String,
-    /// English, for engineers.
+    /// English, for engineers. `device_revoked` exactly where the grant was invalid because the owner or the operator
+    /// removed the device: the client wipes itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error_description: Option<String>,
 }
