@@ -1,2 +1,65 @@
-//! xtask
-fn main() {}
+//! The chores of the project: `cargo xtask --help`.
+//!
+//! Imports nothing of ours, so that it builds in seconds; what it starts are the project's own binaries.
+#![forbid(unsafe_code)]
+
+mod build;
+mod demo;
+mod graph;
+mod process;
+mod setup;
+mod suite;
+mod tidy;
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::{Parser, Subcommand};
+
+/// The chores of Postern.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Install what this machine lacks, saying what it is.
+    Setup,
+    /// Hub, simulated cabinet and app, up and connected; without a display the whole story runs by itself.
+    Demo(demo::Flags),
+    /// Every test, one summary.
+    Test(suite::Flags),
+    /// Crate graph, file sizes, rustfmt, clippy, cargo-deny.
+    Tidy(tidy::Flags),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().chore {
+        Chore::Setup => setup::run(),
+        Chore::Demo(flags) => demo::run(&flags),
+        Chore::Test(flags) => suite::run(&flags),
+        Chore::Tidy(flags) => tidy::run(&flags),
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The folder of the workspace.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).map_or_else(PathBuf::new, Path::to_path_buf)
+}
+
+/// The folder that cargo builds into, as this process was built into it.
+fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+}

@@ -1,0 +1,131 @@
+//! One build for everything: the page, then one cargo invocation over the workspace.
+//!
+//! One invocation, because the features of shared dependencies are unified over what is selected: selecting other
+//! packages for each chore would compile half of the dependencies again.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::SystemTime,
+};
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use crate::{process, root, setup};
+
+/// A test executable.
+pub(crate) struct TestBinary {
+    /// Package name.
+    pub(crate) package: String,
+    /// Target name: the package's library, or a file of its `tests`.
+    pub(crate) target: String,
+    /// Where it is.
+    pub(crate) executable: PathBuf,
+    /// The folder that cargo would run it in.
+    pub(crate) folder: PathBuf,
+}
+
+/// Builds the page where its sources changed.
+///
+/// # Errors
+/// npm failed.
+pub(crate) fn page() -> Result<()> {
+    setup::node_modules()?;
+    let ui = root().join("ui");
+    let built = setup::changed(&ui.join("dist/index.html"));
+    if newest(&ui)? <= built && !placeholder(&ui) {
+        return Ok(());
+    }
+    println!("building the page (npm run build)");
+    process::run(process::command("npm").args(["run", "--silent", "build"]).current_dir(ui))
+}
+
+/// src-tauri/build.rs leaves a placeholder where the page was not built.
+fn placeholder(ui: &Path) -> bool {
+    std::fs::read_to_string(ui.join("dist/index.html"))
+        .is_ok_and(|page| page.contains("The page is not built"))
+}
+
+/// When the newest source of the page changed.
+fn newest(folder: &Path) -> Result<SystemTime> {
+    let mut newest = SystemTime::UNIX_EPOCH;
+    for entry in std::fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if ["node_modules", "dist", "tests", "test-results", "docs"].iter().any(|skipped| name == *skipped) {
+            continue;
+        }
+        let age = if entry.file_type()?.is_dir() {
+            self::newest(&entry.path())?
+        } else {
+            entry.metadata()?.modified()?
+        };
+        newest = newest.max(age);
+    }
+    Ok(newest)
+}
+
+/// Builds every binary but this one.
+///
+/// # Errors
+/// cargo failed.
+pub(crate) fn binaries() -> Result<()> {
+    process::run(process::cargo().args(["build", "--workspace", "--exclude", "postern-xtask", "--bins"]))
+}
+
+/// Builds every binary and every test.
+///
+/// # Errors
+/// cargo failed.
+pub(crate) fn tests() -> Result<Vec<TestBinary>> {
+    let mut build = process::cargo();
+    build
+        .args(["build", "--workspace", "--exclude", "postern-xtask", "--bins", "--tests"])
+        .arg("--message-format=json-render-diagnostics");
+    let messages = process::output(build.stdin(Stdio::null()))?;
+    let mut found = Vec::new();
+    for line in messages.lines().filter(|line| line.starts_with('{')) {
+        let message: Value = serde_json::from_str(line)?;
+        if let Some(binary) = test_binary(&message) {
+            found.push(binary);
+        }
+    }
+    Ok(found)
+}
+
+fn test_binary(message: &Value) -> Option<TestBinary> {
+    if message["reason"] != "compiler-artifact" || message["profile"]["test"] != true {
+        return None;
+    }
+    let folder = Path::new(message["manifest_path"].as_str()?).parent()?.to_path_buf();
+    Some(TestBinary {
+        package: package_name(message["package_id"].as_str()?),
+        target: message["target"]["name"].as_str()?.to_owned(),
+        executable: message["executable"].as_str()?.into(),
+        folder,
+    })
+}
+
+/// `path+file:///folder#name@version`, or `path+file:///folder/name#version` where both are the same.
+fn package_name(id: &str) -> String {
+    let (place, rest) = id.rsplit_once('#').unwrap_or((id, ""));
+    match rest.split_once('@') {
+        Some((name, _)) => name.to_owned(),
+        None => place.rsplit('/').next().unwrap_or(place).to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::package_name;
+
+    #[test]
+    fn a_package_is_named_by_its_id() {
+        assert_eq!(
+            package_name("path+file:///home/a/postern/crates/core#postern-core@0.1.0"),
+            "postern-core"
+        );
+        assert_eq!(package_name("path+file:///home/a/postern-core#0.1.0"), "postern-core");
+    }
+}

@@ -1,0 +1,56 @@
+//! `cargo xtask demo`: sets up, builds, and hands over to the story driver (tests/window), which starts the rest.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+
+use crate::{build, process, setup, target};
+
+/// `cargo xtask demo`.
+#[derive(Args)]
+pub(crate) struct Flags {
+    /// Drive the real window through the whole story on a display of its own, and leave pictures and a transcript.
+    /// What happens anyway where there is no display.
+    #[arg(long)]
+    headless: bool,
+    /// What stands between app and cabinet: TCP, or Bluetooth (two adapters of this machine, else the lab).
+    #[arg(long, value_enum, default_value_t = Radio::Air)]
+    radio: Radio,
+    /// Leave hub, cabinet and window running after the story, until Ctrl-C.
+    #[arg(long)]
+    keep: bool,
+    /// Where pictures, transcript and logs go (`target/demo` by default).
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Radio {
+    Air,
+    Ble,
+}
+
+/// `cargo xtask demo`.
+///
+/// # Errors
+/// Something is missing or does not build.
+pub(crate) fn run(flags: &Flags) -> Result<ExitCode> {
+    setup::packages()?;
+    build::page()?;
+    build::binaries()?;
+    let display = ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|name| std::env::var_os(name).is_some());
+    let mut story = process::command(target().join("debug/postern-story"));
+    story
+        .arg(if flags.headless || !display { "headless" } else { "desktop" })
+        .args(["--radio", if matches!(flags.radio, Radio::Ble) { "ble" } else { "air" }])
+        .arg("--out")
+        .arg(flags.out.clone().unwrap_or_else(|| target().join("demo")))
+        .env("POSTERN_BINARIES", target().join("debug"))
+        .env("POSTERN_XTASK", std::env::current_exe()?);
+    if flags.keep {
+        story.arg("--keep");
+    }
+    // Ctrl-C reaches the driver as it reaches us; it takes everything down and ends, and so do we.
+    Ok(if process::status(&mut story)?.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

@@ -1,0 +1,303 @@
+//! `cargo xtask test`: every test of every kind, one summary.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    process::{Command, ExitCode},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result};
+use clap::{Args, ValueEnum};
+
+use crate::{
+    build::{self, TestBinary},
+    process, root, setup, target, tidy,
+};
+
+/// No test binary takes as long as this, in seconds.
+const TIMEOUT: &str = "1500";
+
+/// `cargo xtask test`.
+#[derive(Args)]
+pub(crate) struct Flags {
+    /// Only this part; may be given more than once.
+    #[arg(long, value_enum)]
+    only: Vec<Part>,
+}
+
+/// A part of the suite.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub(crate) enum Part {
+    /// Tests beside the code, and the shape of the house.
+    Unit,
+    /// The page in a browser.
+    Ui,
+    /// Many phones, lockers and hubs in one seeded simulation.
+    World,
+    /// The real window under WebDriver.
+    Window,
+    /// The real Bluetooth stack.
+    Lab,
+}
+
+impl Part {
+    /// Which part a package's tests belong to.
+    fn of(package: &str) -> Self {
+        match package {
+            "postern-window-tests" => Self::Window,
+            "postern-lab-tests" => Self::Lab,
+            "postern-world-tests" => Self::World,
+            _ => Self::Unit,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Unit => "unit",
+            Self::Ui => "ui",
+            Self::World => "world",
+            Self::Window => "window",
+            Self::Lab => "lab",
+        }
+    }
+}
+
+/// How many held and how many did not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    /// Held.
+    pub(crate) passed: u32,
+    /// Did not.
+    pub(crate) failed: u32,
+}
+
+impl Tally {
+    fn add(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+    }
+}
+
+/// `cargo xtask test`.
+///
+/// # Errors
+/// Something is missing or does not build. A failed test is not an error but a failure in the summary.
+pub(crate) fn run(flags: &Flags) -> Result<ExitCode> {
+    let began = Instant::now();
+    let all = [Part::Unit, Part::Ui, Part::World, Part::Window, Part::Lab];
+    let parts: Vec<Part> =
+        all.into_iter().filter(|part| flags.only.is_empty() || flags.only.contains(part)).collect();
+    setup::packages()?;
+    build::page()?;
+    let logs = Logs::fresh()?;
+    let binaries = if parts == [Part::Ui] {
+        Vec::new()
+    } else {
+        println!("building");
+        build::tests()?
+    };
+    println!("built after {}", seconds(began.elapsed()));
+
+    let mut tallies = BTreeMap::new();
+    for part in parts {
+        let began = Instant::now();
+        println!("\n{}", part.name());
+        let mut tally = Tally::default();
+        match part {
+            Part::Ui => tally.add(page(&logs)?),
+            Part::Unit => {
+                tally.add(rust(part, &binaries, &logs)?);
+                tally.add(tidy::shape());
+            }
+            Part::World | Part::Window | Part::Lab => tally.add(rust(part, &binaries, &logs)?),
+        }
+        tallies.insert(part, (tally, began.elapsed()));
+    }
+
+    println!("\nlogs: {}", logs.folder.strip_prefix(root()).unwrap_or(&logs.folder).display());
+    let mut total = Tally::default();
+    for (part, (tally, took)) in &tallies {
+        let Tally { passed, failed } = tally;
+        println!("{:7} {passed:5} passed {failed:5} failed {:>8}", part.name(), seconds(*took));
+        total.add(*tally);
+    }
+    println!("after {}", seconds(began.elapsed()));
+    println!("{} passed, {} failed", total.passed, total.failed);
+    Ok(if total.failed == 0 && total.passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{:.1} s", duration.as_secs_f32())
+}
+
+/// `target/test`: one file for each test binary.
+struct Logs {
+    folder: PathBuf,
+}
+
+impl Logs {
+    fn fresh() -> Result<Self> {
+        let folder = target().join("test");
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder).with_context(|| format!("cannot clear {}", folder.display()))?;
+        }
+        std::fs::create_dir_all(&folder)?;
+        Ok(Self { folder })
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.join(format!("{name}.log"))
+    }
+}
+
+/// Runs the test binaries of one part, in the folder and with the variables that cargo would give them.
+fn rust(part: Part, binaries: &[TestBinary], logs: &Logs) -> Result<Tally> {
+    let mut tally = Tally::default();
+    for binary in binaries.iter().filter(|binary| Part::of(&binary.package) == part) {
+        let mut test = process::command("timeout");
+        test.args(["--kill-after=10", TIMEOUT]).arg(&binary.executable).current_dir(&binary.folder);
+        if part != Part::Unit {
+            // Windows, buses and adapters are not for sharing.
+            test.arg("--test-threads=1");
+        }
+        test.env("CARGO_MANIFEST_DIR", &binary.folder)
+            .env("POSTERN_BINARIES", target().join("debug"))
+            .env("POSTERN_XTASK", std::env::current_exe()?)
+            .env("POSTERN_OUT", target().join("test").join(part.name()));
+        let name = format!("{}-{}", binary.package, binary.target);
+        tally.add(one(&name, &mut test, &logs.file(&name), libtest)?);
+    }
+    if part == Part::Unit {
+        let mut own = process::cargo();
+        own.args(["test", "--package", "postern-xtask"]);
+        tally.add(one("postern-xtask", &mut own, &logs.file("postern-xtask"), libtest)?);
+    }
+    Ok(tally)
+}
+
+/// The page's own tests: `npm test` in `ui`, with a summary as Vitest, Playwright and node:test print it.
+fn page(logs: &Logs) -> Result<Tally> {
+    let mut tally = Tally::default();
+    for script in ["check", "test"] {
+        let mut npm = process::command("npm");
+        npm.args(["run", "--silent", script]).current_dir(root().join("ui")).env("CI", "1");
+        let name = format!("ui-{script}");
+        tally.add(one(&name, &mut npm, &logs.file(&name), page_line)?);
+    }
+    Ok(tally)
+}
+
+/// Runs one program whose lines tell how many held; where it fails without telling, that is one failure, and where it
+/// succeeds without telling, one success.
+fn one(name: &str, command: &mut Command, log: &Path, read: fn(&str) -> Option<Tally>) -> Result<Tally> {
+    let began = Instant::now();
+    let mut tally = Tally::default();
+    let mut told = false;
+    let mut failures = Vec::new();
+    let status = process::logged(command, log, |line| {
+        let line = plain(line);
+        if let Some(part) = read(&line) {
+            told = true;
+            tally.add(part);
+        }
+        if line.starts_with("test ") && line.ends_with("FAILED") {
+            failures.push(line);
+        }
+    })?;
+    if !status.success() && tally.failed == 0 {
+        tally.failed = 1;
+        failures.push(format!("{name} ended with {status}"));
+    }
+    if status.success() && !told {
+        tally.passed = 1;
+    }
+    let Tally { passed, failed } = tally;
+    if passed + failed > 0 {
+        println!("  {name:40} {passed:5} passed {failed:3} failed {:>8}", seconds(began.elapsed()));
+    }
+    for failure in failures {
+        println!("    {failure}");
+    }
+    if tally.failed > 0 {
+        println!("    see {}", log.display());
+    }
+    Ok(tally)
+}
+
+/// Without the escape sequences that colour it.
+fn plain(line: &str) -> String {
+    let mut text = String::with_capacity(line.len());
+    let mut characters = line.chars();
+    while let Some(character) = characters.next() {
+        if character == '\u{1b}' {
+            characters.by_ref().find(char::is_ascii_alphabetic);
+        } else {
+            text.push(character);
+        }
+    }
+    text
+}
+
+/// `test result: ok. 3 passed; 0 failed; 0 ignored; …`
+fn libtest(line: &str) -> Option<Tally> {
+    let counts = line.strip_prefix("test result: ")?;
+    Some(Tally { passed: count(counts, "passed")?, failed: count(counts, "failed")? })
+}
+
+/// Vitest: `      Tests  1 failed | 12 passed (13)`. Playwright: `  1 failed`, `  12 passed (3.4s)`, `  1 flaky` (which
+/// is a failure here), `  2 did not run`. node:test: `# pass 3`, `# fail 0`.
+fn page_line(line: &str) -> Option<Tally> {
+    let line = line.trim();
+    if let Some(counts) = line.strip_prefix("Tests ") {
+        return Some(Tally {
+            passed: count(counts, "passed").unwrap_or(0),
+            failed: count(counts, "failed").unwrap_or(0),
+        });
+    }
+    let words: Vec<&str> = line.split_whitespace().collect();
+    match words.as_slice() {
+        ["#" | "ℹ", "pass", number] => Some(Tally { passed: number.parse().ok()?, failed: 0 }),
+        ["#" | "ℹ", "fail", number] => Some(Tally { passed: 0, failed: number.parse().ok()? }),
+        [number, "passed"] => Some(Tally { passed: number.parse().ok()?, failed: 0 }),
+        [number, "passed", took] if took.starts_with('(') => {
+            Some(Tally { passed: number.parse().ok()?, failed: 0 })
+        }
+        [number, "failed" | "flaky" | "interrupted"] | [number, "did", "not", "run"] => {
+            Some(Tally { passed: 0, failed: number.parse().ok()? })
+        }
+        _ => None,
+    }
+}
+
+/// The number before the word.
+fn count(text: &str, word: &str) -> Option<u32> {
+    let words: Vec<&str> =
+        text.split(|c: char| c.is_whitespace() || c == ';' || c == '|').filter(|w| !w.is_empty()).collect();
+    let at = words.iter().position(|candidate| *candidate == word)?;
+    words.get(at.checked_sub(1)?)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Tally, libtest, page_line, plain};
+
+    #[test]
+    fn every_kind_of_summary_is_read() {
+        let tally = |passed, failed| Some(Tally { passed, failed });
+        assert_eq!(libtest("test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured"), tally(3, 0));
+        assert_eq!(libtest("test result: FAILED. 3 passed; 2 failed; 0 ignored"), tally(3, 2));
+        assert_eq!(libtest("test something ... ok"), None);
+        assert_eq!(page_line("      Tests  1 failed | 12 passed (13)"), tally(12, 1));
+        assert_eq!(page_line("      Tests  12 passed (12)"), tally(12, 0));
+        assert_eq!(page_line(" Test Files  2 passed (2)"), None);
+        assert_eq!(page_line("  12 passed (3.4s)"), tally(12, 0));
+        assert_eq!(page_line("  2 flaky"), tally(0, 2));
+        assert_eq!(page_line("# pass 4"), tally(4, 0));
+    }
+
+    #[test]
+    fn colours_do_not_hide_a_summary() {
+        assert_eq!(plain("\u{1b}[32m  12 passed\u{1b}[39m (3s)"), "  12 passed (3s)");
+    }
+}
