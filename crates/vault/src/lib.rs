@@ -1,7 +1,23 @@
 //! The port to secrets: the device key, small secrets in the platform's keyring, and the sealed store on disk.
 #![forbid(unsafe_code)]
 
+mod file;
+pub mod keyring;
+pub mod keys;
+mod lock;
+pub mod memory;
+mod sealed;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod vault;
+
+use std::sync::Arc;
+
 use zeroize::Zeroizing;
+
+pub use lock::ProfileLock;
+pub use sealed::{Loaded, SealedStore};
+pub use vault::{Opened, Vault};
 
 /// A secret in memory; wiped when dropped, never printed.
 pub type Secret = Zeroizing<Vec<u8>>;
@@ -62,4 +78,15 @@ pub trait Secrets: Send + Sync {
     async fn set(&self, name: &str, secret: &[u8]) -> Result<(), VaultError>;
     /// Forgets; no error where there was none.
     async fn delete(&self, name: &str) -> Result<(), VaultError>;
+}
+
+/// Where the device key comes from. One key stands at a time; a hardware key fills this port (Secure Enclave,
+/// StrongBox, TPM), the keyring fills it where there is none.
+#[async_trait::async_trait]
+pub trait DeviceKeys: Send + Sync {
+    /// The key of this device; made when there is none. True where it was made just now: whatever was bound to an
+    /// earlier key is worthless.
+    async fn load_or_create(&self) -> Result<(Arc<dyn DeviceKey>, bool), VaultError>;
+    /// Forgets the key for good; no error where there was none.
+    async fn destroy(&self) -> Result<(), VaultError>;
 }

@@ -1,0 +1,97 @@
+//! Everything secret of one profile: device key, session, sealed state.
+
+use std::{path::PathBuf, sync::Arc};
+
+use crate::{DeviceKey, DeviceKeys, SealedStore, Secret, Secrets, VaultError, memory::MemorySecrets};
+
+const SESSION_NAME: &str = "session";
+
+/// The secrets of one profile, open.
+pub struct Vault {
+    secrets: Arc<dyn Secrets>,
+    keys: Arc<dyn DeviceKeys>,
+    key: Arc<dyn DeviceKey>,
+    /// None where nothing may outlive the process.
+    store: Option<SealedStore>,
+}
+
+/// A vault and what it held.
+pub struct Opened {
+    /// The vault.
+    pub vault: Vault,
+    /// What [`Vault::save`] last stored.
+    pub state: Option<Secret>,
+    /// What [`Vault::save_session`] last stored.
+    pub session: Option<Secret>,
+    /// [`VaultError::Damaged`] where the state could not be trusted and was put aside.
+    pub damage: Option<VaultError>,
+}
+
+impl Vault {
+    /// Opens a profile: its secrets, its key, and its sealed store at `path`.
+    ///
+    /// # Errors
+    /// [`VaultError::Absent`] and [`VaultError::Locked`] where there is no keyring to be had; nothing is ever written
+    /// in clear instead.
+    pub async fn open(
+        secrets: Arc<dyn Secrets>,
+        keys: Arc<dyn DeviceKeys>,
+        path: PathBuf,
+    ) -> Result<Opened, VaultError> {
+        let (key, new) = keys.load_or_create().await?;
+        if new {
+            // A session is bound to the key that it was made with (RFC 9449).
+            secrets.delete(SESSION_NAME).await?;
+        }
+        let session = secrets.get(SESSION_NAME).await?;
+        let (store, loaded) = SealedStore::open(path, secrets.clone()).await?;
+        let vault = Self { secrets, keys, key, store: Some(store) };
+        Ok(Opened { vault, state: loaded.state, session, damage: loaded.damage })
+    }
+
+    /// A profile that ends with the process.
+    pub async fn in_memory(keys: Arc<dyn DeviceKeys>) -> Result<Opened, VaultError> {
+        let (key, _) = keys.load_or_create().await?;
+        let vault = Self { secrets: Arc::new(MemorySecrets::new()), keys, key, store: None };
+        Ok(Opened { vault, state: None, session: None, damage: None })
+    }
+
+    /// The key that tokens are bound to.
+    pub fn device_key(&self) -> &Arc<dyn DeviceKey> {
+        &self.key
+    }
+
+    /// Nothing outlives the process.
+    pub fn is_memory_only(&self) -> bool {
+        self.store.is_none()
+    }
+
+    /// Replaces the sealed state.
+    pub async fn save(&mut self, state: &[u8]) -> Result<(), VaultError> {
+        match &mut self.store {
+            Some(store) => store.save(state).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Replaces the session secret; an empty one is forgotten.
+    pub async fn save_session(&mut self, session: &[u8]) -> Result<(), VaultError> {
+        if session.is_empty() {
+            self.secrets.delete(SESSION_NAME).await
+        } else {
+            self.secrets.set(SESSION_NAME, session).await
+        }
+    }
+
+    /// Forgets session, state and device key. Goes on past a failure, so that as much as can be is gone, and returns
+    /// the first.
+    pub async fn wipe(self) -> Result<(), VaultError> {
+        let session = self.secrets.delete(SESSION_NAME).await;
+        let key = self.keys.destroy().await;
+        let state = match self.store {
+            Some(store) => store.wipe().await,
+            None => Ok(()),
+        };
+        session.and(key).and(state)
+    }
+}
