@@ -1,0 +1,103 @@
+//! Identifiers and numbers that both ends of the air use. None of them is secret.
+
+use core::{fmt, str::FromStr};
+
+/// A locker: 8 bytes chosen at random when it is provisioned, written as 16 hex digits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LockerId(pub [u8; 8]);
+
+impl LockerId {
+    /// The first four bytes: what fits the advertisement. A hint for finding, never proof of identity.
+    #[must_use]
+    pub const fn short(&self) -> [u8; 4] {
+        let [a, b, c, d, ..] = self.0;
+        [a, b, c, d]
+    }
+}
+
+/// Not 16 hex digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a locker id is 16 lower-case hex digits")]
+pub struct BadLockerId;
+
+impl FromStr for LockerId {
+    type Err = BadLockerId;
+
+    /// Accepts exactly what [`fmt::Display`] writes: 16 lower-case hex digits.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        fn nibble(digit: u8) -> Result<u8, BadLockerId> {
+            match digit {
+                b'0'..=b'9' => Ok(digit - b'0'),
+                b'a'..=b'f' => Ok(digit - b'a' + 10),
+                _ => Err(BadLockerId),
+            }
+        }
+        let text: &[u8; 16] = text.as_bytes().try_into().map_err(|_| BadLockerId)?;
+        let mut id = [0; 8];
+        for (byte, pair) in id.iter_mut().zip(text.chunks_exact(2)) {
+            *byte = nibble(pair[0])? << 4 | nibble(pair[1])?;
+        }
+        Ok(Self(id))
+    }
+}
+
+/// A token's `cti`: 16 random bytes, unique for ever.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TokenId(pub [u8; 16]);
+
+/// Chosen at random by the phone for each gesture; kept for its retries, so that a retry moves nothing twice.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OperationNonce(pub [u8; 8]);
+
+macro_rules! hex_fmt {
+    ($($name:ident),*) => {$(
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+            }
+        }
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($name), "({})"), self)
+            }
+        }
+    )*};
+}
+hex_fmt!(LockerId, TokenId, OperationNonce);
+
+/// A door of one locker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Door(pub u16);
+
+impl fmt::Display for Door {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Counts what happened to a door at the hub: each new reservation and each revocation raises it. A locker refuses
+/// tokens below the highest epoch that it has verified for the door.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Epoch(pub u32);
+
+/// UNIX seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(pub u64);
+
+impl Timestamp {
+    /// Later by so many seconds; stops at the end of time.
+    #[must_use]
+    pub const fn plus(self, seconds: u64) -> Self {
+        Self(self.0.saturating_add(seconds))
+    }
+
+    /// Seconds since `earlier`, or 0 where that is not earlier.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+/// Names an issuer key of the hub. Never given to a second key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyId(pub u32);
