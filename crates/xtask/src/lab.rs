@@ -1,0 +1,370 @@
+//! The radio lab: a real Linux Bluetooth stack on a machine that has none.
+//!
+//! QEMU (no KVM needed) boots Debian's own kernel with this machine's `/` as its read-only root (9p under a tmpfs
+//! overlay), loads `bluetooth` and `hci_vhci`, starts BlueZ's `btvirt` (two or more virtual LE controllers, hci0, hci1 …,
+//! all in radio range of each other), a D-Bus system bus and `bluetoothd`, and forwards the guest's bus to a loopback TCP
+//! port of this machine. Programs stay here, at native speed: with `DBUS_SYSTEM_BUS_ADDRESS` set to [`Lab::bus`], btleplug
+//! finds hci0 and a GATT peripheral serves on hci1, through a real kernel and a real bluetoothd, over HCI, L2CAP and ATT.
+//!
+//! Needs the Debian packages [`PACKAGES`]; Debian's kernel package is downloaded and unpacked once, never installed.
+//!
+//! What the lab cannot do: the bus comes over TCP, so file descriptors do not pass (BlueZ's AcquireWrite and
+//! AcquireNotify); there is no path loss, so RSSI is unknown; only one central at a time reaches a peripheral adapter.
+#![allow(dead_code, reason = "the function API is wider than what the command line uses")]
+
+use std::{
+    fs,
+    io::Write,
+    net::TcpListener,
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail, ensure};
+
+/// What the lab needs from Debian.
+pub const PACKAGES: &[&str] = &[
+    "qemu-system-x86",
+    "bluez",
+    "bluez-test-tools",
+    "busybox-static",
+    "dbus",
+    "cpio",
+    "gzip",
+    "kmod",
+    "apt",
+];
+
+/// Modules, each loaded after what it depends on. af_alg's algif_* and the ciphers: btvirt does its cryptography through
+/// the kernel and exits without them.
+const MODULES: &[&str] = &[
+    "virtio_pci",
+    "virtio_net",
+    "9pnet_virtio",
+    "9p",
+    "overlay",
+    "ecb",
+    "cmac",
+    "algif_hash",
+    "algif_skcipher",
+    "ecdh_generic",
+    "bluetooth",
+    "hci_vhci",
+    "uhid",
+];
+/// A boot takes about 10 s without KVM on an idle machine; a busy one gets time.
+const BOOT_TIME: Duration = Duration::from_secs(120);
+
+/// How to boot a lab.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Folder of this lab: kernel, initial RAM disk, console log and state. One lab a folder.
+    pub folder: PathBuf,
+    /// Virtual controllers, 2 to 16.
+    pub controllers: u8,
+    /// Loopback TCP port for the bus; none takes a free one.
+    pub port: Option<u16>,
+}
+
+impl Options {
+    /// The usual lab: four controllers, any port, state under `target/lab`.
+    #[must_use]
+    pub fn new(target: &Path) -> Self {
+        Self { folder: target.join("lab"), controllers: 4, port: None }
+    }
+}
+
+/// A lab that runs. Not stopped by dropping it: see [`Lab::down`].
+#[derive(Clone, Debug)]
+pub struct Lab {
+    /// Value for `DBUS_SYSTEM_BUS_ADDRESS` (and for `POSTERN_LAB_BUS`, by which tests find it).
+    pub bus: String,
+    /// Process id of QEMU.
+    pub pid: u32,
+    folder: PathBuf,
+}
+
+impl Lab {
+    /// Stops it. Harmless when it is down already.
+    ///
+    /// # Errors
+    /// When its state cannot be removed.
+    pub fn down(&self) -> Result<()> {
+        down(&self.folder)
+    }
+}
+
+/// Boots a lab, or finds the one that runs in this folder already.
+///
+/// # Errors
+/// When something that the lab needs is missing, or the guest does not come up; the message has the end of its console.
+pub fn up(options: &Options) -> Result<Lab> {
+    ensure!((2..=16).contains(&options.controllers), "a lab has 2 to 16 controllers");
+    fs::create_dir_all(&options.folder)
+        .with_context(|| format!("cannot make {}", options.folder.display()))?;
+    if let Some(lab) = running(&options.folder) {
+        return Ok(lab);
+    }
+    needed()?;
+    let kernel = kernel(&options.folder)?;
+    let initrd = initrd(&options.folder, &kernel, options.controllers)?;
+    let port = match options.port {
+        Some(port) => port,
+        // Free now; QEMU says so when somebody was faster.
+        None => TcpListener::bind("127.0.0.1:0")?.local_addr()?.port(),
+    };
+    let lab = boot(&options.folder, &kernel, &initrd, port)?;
+    if let Err(error) = wait(&options.folder, lab.pid) {
+        let _ = lab.down();
+        return Err(error);
+    }
+    Ok(lab)
+}
+
+/// The lab that runs in this folder, if one does.
+#[must_use]
+pub fn running(folder: &Path) -> Option<Lab> {
+    let state = fs::read_to_string(folder.join("state")).ok()?;
+    let (pid, bus) = state.trim().split_once(' ')?;
+    let pid = pid.parse().ok()?;
+    is_ours(pid, folder).then(|| Lab { bus: bus.to_owned(), pid, folder: folder.to_owned() })
+}
+
+/// Stops the lab of this folder. Harmless when there is none.
+///
+/// # Errors
+/// When its state cannot be removed.
+pub fn down(folder: &Path) -> Result<()> {
+    if let Some(lab) = running(folder) {
+        let _ = Command::new("kill").arg(lab.pid.to_string()).status();
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while is_ours(lab.pid, folder) && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        if is_ours(lab.pid, folder) {
+            let _ = Command::new("kill").args(["-9", &lab.pid.to_string()]).status();
+        }
+    }
+    match fs::remove_file(folder.join("state")) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// A process id may have been given to somebody else since: look at what it runs.
+fn is_ours(pid: u32, folder: &Path) -> bool {
+    let Ok(line) = fs::read(format!("/proc/{pid}/cmdline")) else { return false };
+    let line = String::from_utf8_lossy(&line);
+    line.contains("qemu-system") && line.contains(&*folder.join("initrd.gz").to_string_lossy())
+}
+
+fn needed() -> Result<()> {
+    let path = format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default());
+    let missing: Vec<_> =
+        ["qemu-system-x86_64", "btvirt", "busybox", "dbus-daemon", "cpio", "gzip", "depmod", "modprobe", "dpkg"]
+            .into_iter()
+            .filter(|name| !path.split(':').any(|folder| Path::new(folder).join(name).exists()))
+            .collect();
+    ensure!(
+        missing.is_empty(),
+        "the radio lab needs {}: apt-get install {}",
+        missing.join(", "),
+        PACKAGES.join(" ")
+    );
+    ensure!(
+        Path::new("/usr/libexec/bluetooth/bluetoothd").exists(),
+        "the radio lab needs bluetoothd: apt-get install bluez"
+    );
+    Ok(())
+}
+
+/// An unpacked kernel package.
+struct Kernel {
+    root: PathBuf,
+    version: String,
+}
+
+fn kernel(folder: &Path) -> Result<Kernel> {
+    let root = folder.join("kernel");
+    if let Some(version) = version(&root) {
+        return Ok(Kernel { root, version });
+    }
+    let output = run(Command::new("apt-cache").args(["depends", "linux-image-amd64"]))?;
+    let package = output
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("Depends: "))
+        .context("apt does not know linux-image-amd64: apt-get update")?
+        .to_owned();
+    // apt drops its privileges for a download and cannot write here then; the warning about it is harmless.
+    run(Command::new("apt-get").args(["download", "-q", &package]).current_dir(folder))?;
+    let file = fs::read_dir(folder)?
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .find(|path| {
+            path.extension().is_some_and(|extension| extension == "deb")
+                && path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&package))
+        })
+        .context("apt-get download left no package")?;
+    let unpacking = folder.join("kernel.new");
+    let _ = fs::remove_dir_all(&unpacking);
+    run(Command::new("dpkg").arg("-x").arg(&file).arg(&unpacking))?;
+    fs::remove_file(file)?;
+    let _ = fs::remove_dir_all(&root);
+    fs::rename(unpacking, &root)?;
+    let version = version(&root).context("the kernel package has no kernel")?;
+    run(Command::new("depmod").env("PATH", path()).arg("-b").arg(&root).arg(&version))?;
+    Ok(Kernel { root, version })
+}
+
+fn version(root: &Path) -> Option<String> {
+    fs::read_dir(root.join("boot")).ok()?.find_map(|entry| {
+        entry.ok()?.file_name().to_str()?.strip_prefix("vmlinuz-").map(str::to_owned)
+    })
+}
+
+fn path() -> String {
+    format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default())
+}
+
+fn initrd(folder: &Path, kernel: &Kernel, controllers: u8) -> Result<PathBuf> {
+    let root = folder.join("initrd");
+    let _ = fs::remove_dir_all(&root);
+    for name in ["bin", "proc", "sys", "dev", "mods", "ro", "rw", "newroot"] {
+        fs::create_dir_all(root.join(name))?;
+    }
+    fs::copy("/bin/busybox", root.join("bin/busybox")).context("cannot copy /bin/busybox (busybox-static)")?;
+    let mut files: Vec<String> = Vec::new();
+    for module in MODULES {
+        let output = run(Command::new("modprobe")
+            .env("PATH", path())
+            .arg("-d")
+            .arg(&kernel.root)
+            .args(["-S", &kernel.version, "--show-depends", module]))?;
+        for file in output.lines().filter_map(|line| line.strip_prefix("insmod ")) {
+            let file = file.trim().to_owned();
+            if !files.contains(&file) {
+                files.push(file);
+            }
+        }
+    }
+    for (index, file) in files.iter().enumerate() {
+        let name = Path::new(file).file_name().context("module without a name")?.to_string_lossy().into_owned();
+        fs::copy(file, root.join(format!("mods/{index:03}-{name}")))?;
+    }
+    script(&root.join("init"), INIT)?;
+    script(&root.join("guest.sh"), &format!("CONTROLLERS={controllers}\n{GUEST}"))?;
+    fs::write(root.join("bus.conf"), BUS)?;
+    let image = folder.join("initrd.gz");
+    let packed = Command::new("sh")
+        .args(["-c", "find . | cpio -o -H newc --quiet | gzip -1"])
+        .current_dir(&root)
+        .stderr(Stdio::inherit())
+        .output()?;
+    ensure!(packed.status.success(), "cannot pack the initial RAM disk");
+    fs::write(&image, packed.stdout)?;
+    Ok(image)
+}
+
+fn script(path: &Path, text: &str) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    fs::write(path, text)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755))?;
+    Ok(())
+}
+
+fn boot(folder: &Path, kernel: &Kernel, initrd: &Path, port: u16) -> Result<Lab> {
+    let console = folder.join("console.log");
+    fs::write(&console, "")?;
+    let log = fs::File::create(folder.join("qemu.log"))?;
+    let mut qemu = Command::new("qemu-system-x86_64");
+    qemu.args(["-accel", "tcg", "-m", "1024", "-smp", "2", "-nodefaults", "-no-reboot", "-display", "none"]);
+    qemu.arg("-serial").arg(format!("file:{}", console.display()));
+    qemu.arg("-kernel").arg(kernel.root.join(format!("boot/vmlinuz-{}", kernel.version)));
+    qemu.arg("-initrd").arg(initrd).args(["-append", "console=ttyS0 quiet panic=-1"]);
+    // restrict=on: the guest reaches nothing but the forwarded port.
+    qemu.arg("-netdev")
+        .arg(format!("user,id=n0,restrict=on,hostfwd=tcp:127.0.0.1:{port}-10.0.2.15:5555"))
+        .args(["-device", "virtio-net-pci,netdev=n0,romfile="]);
+    qemu.args(["-fsdev", "local,id=host,path=/,security_model=none,readonly=on,multidevs=remap"])
+        .args(["-device", "virtio-9p-pci,fsdev=host,mount_tag=host"]);
+    // A process group of its own: Ctrl-C in a terminal is for whoever booted the lab, who then takes it down.
+    qemu.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).process_group(0);
+    let child = qemu.spawn().context("cannot start qemu-system-x86_64")?;
+    let lab = Lab {
+        bus: format!("tcp:host=127.0.0.1,port={port}"),
+        pid: child.id(),
+        folder: folder.to_owned(),
+    };
+    fs::write(folder.join("state"), format!("{} {}\n", lab.pid, lab.bus))?;
+    // Reaps it when it ends, so that a lab taken down by this very process leaves no zombie.
+    std::thread::spawn(move || drop({ child }.wait()));
+    Ok(lab)
+}
+
+fn wait(folder: &Path, pid: u32) -> Result<()> {
+    let deadline = Instant::now() + BOOT_TIME;
+    loop {
+        let console = fs::read(folder.join("console.log")).unwrap_or_default();
+        let console = String::from_utf8_lossy(&console);
+        if console.contains("LAB READY") {
+            return Ok(());
+        }
+        let ended = !is_ours(pid, folder);
+        if ended || console.contains("LAB FAILED") || Instant::now() > deadline {
+            let log = fs::read_to_string(folder.join("qemu.log")).unwrap_or_default();
+            let why = if ended { "QEMU ended" } else { "the guest did not come up" };
+            let tail: Vec<_> = console.lines().rev().take(30).collect();
+            let mut message = format!("radio lab: {why}\n");
+            message.extend(tail.into_iter().rev().flat_map(|line| [line, "\n"]));
+            bail!("{message}{log}");
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+fn run(command: &mut Command) -> Result<String> {
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("cannot run {}", command.get_program().to_string_lossy()))?;
+    if !output.status.success() {
+        let _ = std::io::stderr().write_all(&output.stderr);
+        bail!("{} failed", command.get_program().to_string_lossy());
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+const INIT: &str = r"#!/bin/busybox sh
+/bin/busybox --install -s /bin
+mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev
+for m in /mods/*; do insmod $m; done
+mount -t 9p -o trans=virtio,version=9p2000.L,msize=262144,cache=loose,ro host /ro
+mount -t tmpfs tmpfs /rw; mkdir /rw/u /rw/w
+mount -t overlay -o lowerdir=/ro,upperdir=/rw/u,workdir=/rw/w overlay /newroot
+mount -t proc proc /newroot/proc; mount -t sysfs sys /newroot/sys; mount -t devtmpfs dev /newroot/dev
+mount -t tmpfs tmpfs /newroot/run; mount -t tmpfs tmpfs /newroot/var/lib/bluetooth; mount -t tmpfs tmpfs /newroot/tmp
+cp /guest.sh /bus.conf /newroot/run/
+chroot /newroot /bin/bash /run/guest.sh
+poweroff -f
+";
+
+const GUEST: &str = r#"
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin
+ip link set lo up; ip link set eth0 up; ip addr add 10.0.2.15/24 dev eth0; ip route add default via 10.0.2.2
+mkdir -p /run/dbus; dbus-daemon --config-file=/run/bus.conf --fork
+btvirt -L -l$CONTROLLERS >/run/btvirt.log 2>&1 &
+/usr/libexec/bluetooth/bluetoothd -n -E >/run/bluetoothd.log 2>&1 &
+for _ in $(seq 300); do busctl --system tree org.bluez 2>/dev/null | grep -q "hci$((CONTROLLERS-1))" && break; sleep 0.1; done
+busctl --system tree org.bluez | grep -q "hci$((CONTROLLERS-1))" && echo "LAB READY" || { echo "LAB FAILED"; cat /run/btvirt.log /run/bluetoothd.log; }
+sleep infinity
+"#;
+
+/// The bus is reachable from the loopback interface of this machine only, so everybody on it may do everything.
+const BUS: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN" "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig><type>system</type>
+<listen>unix:path=/run/dbus/system_bus_socket</listen><listen>tcp:host=0.0.0.0,bind=*,port=5555,family=ipv4</listen>
+<auth>EXTERNAL</auth><auth>ANONYMOUS</auth><allow_anonymous/>
+<policy context="default"><allow user="*"/><allow own="*"/><allow send_destination="*" eavesdrop="true"/><allow receive_type="method_call"/><allow receive_type="method_return"/><allow receive_type="error"/><allow receive_type="signal"/><allow send_type="method_call"/><allow send_type="signal"/><allow send_requested_reply="true" send_type="method_return"/><allow send_requested_reply="true" send_type="error"/></policy>
+</busconfig>
+"#;
