@@ -19,10 +19,15 @@ extern crate alloc;
 #[cfg(any(test, feature = "std"))]
 extern crate std;
 
+mod clock;
 mod config;
 mod hardware;
+mod journal;
+mod ledger;
 mod locker;
 mod output;
+mod record;
+mod store;
 
 pub use crate::{
     config::{Config, Keys, MAX_DOORS, Uptime},

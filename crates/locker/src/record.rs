@@ -1,0 +1,394 @@
+//! The journal's records: what is worth surviving a power failure, and its bytes.
+//!
+//! Fixed fields, little-endian; a count or a length goes before what repeats. A record is at most [`MAX_RECORD`]
+//! bytes. The layout is private to the locker; the journal's header carries its version.
+
+use alloc::vec::Vec;
+
+use postern_protocol::{
+    ClockState, Door, Epoch, IssuerKeys, KeyId, Operation, OperationNonce, Timestamp, TokenId,
+    message::MAX_RECEIPT,
+    receipt::{Outcome, Source},
+};
+
+/// The longest payload of a record.
+pub(crate) const MAX_RECORD: usize = 384;
+
+/// Tokens or epochs in one record.
+pub(crate) const CHUNK: usize = 16;
+/// Door lines in one record.
+pub(crate) const DOOR_CHUNK: usize = 12;
+
+/// Longest payloads of each kind, for sizing the flash; a test holds the encoder to them.
+pub(crate) const TOKENS_RECORD: usize = 1 + CHUNK * 14;
+pub(crate) const DOORS_RECORD: usize = 1 + DOOR_CHUNK * 30;
+pub(crate) const INTENT_RECORD: usize = 83;
+pub(crate) const COMPLETION_RECORD: usize = 31 + MAX_RECEIPT;
+pub(crate) const ISSUERS_RECORD: usize = 9 + IssuerKeys::MAX * 36;
+const _: () = assert!(
+    TOKENS_RECORD <= MAX_RECORD
+        && DOORS_RECORD <= MAX_RECORD
+        && INTENT_RECORD <= MAX_RECORD
+        && COMPLETION_RECORD <= MAX_RECORD
+        && ISSUERS_RECORD <= MAX_RECORD
+);
+
+/// A token or delegation as the journal remembers it: its 16-byte id folded to 8 bytes. Ids are drawn at random by
+/// the issuer, who is trusted; two that fold alike would cost a customer an opening, never grant one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Mark(pub(crate) u64);
+
+impl Mark {
+    pub(crate) fn of(id: &[u8; 16]) -> Self {
+        let (high, low) = id.split_at(8);
+        let half = |bytes: &[u8]| bytes.iter().fold(0u64, |sum, byte| sum << 8 | u64::from(*byte));
+        Self(half(high) ^ half(low))
+    }
+}
+
+/// What is written before a latch moves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Intent {
+    pub(crate) token: TokenId,
+    /// When the token's use need no longer be remembered.
+    pub(crate) expires: Timestamp,
+    /// The delegation's mark and expiry, if the opening is a guest's.
+    pub(crate) delegation: Option<(Mark, Timestamp)>,
+    pub(crate) door: Door,
+    pub(crate) epoch: Epoch,
+    pub(crate) operation: Operation,
+    pub(crate) nonce: OperationNonce,
+    pub(crate) handshake: [u8; 16],
+    pub(crate) source: Source,
+    /// The locker's time; also the new floor.
+    pub(crate) at: Timestamp,
+    pub(crate) clock: ClockState,
+    /// The sensor said that the door stood open before anything moved.
+    pub(crate) was_open: bool,
+}
+
+/// What is written when the door has answered, before the customer is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Completion {
+    pub(crate) token: Mark,
+    pub(crate) nonce: OperationNonce,
+    pub(crate) door: Door,
+    pub(crate) sequence: u32,
+    pub(crate) outcome: Outcome,
+    /// The locker's time at the end of the opening.
+    pub(crate) at: Timestamp,
+    /// The signed receipt.
+    pub(crate) receipt: Vec<u8>,
+}
+
+/// A door's line in a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DoorLine {
+    pub(crate) door: Door,
+    pub(crate) epoch: Epoch,
+    pub(crate) pin_uses: u8,
+    pub(crate) last: Option<LastOpening>,
+}
+
+/// The last opening of a door, for the rule of reopening.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct LastOpening {
+    pub(crate) token: Mark,
+    pub(crate) epoch: Epoch,
+    /// Of the opening that is reopened, never [`Operation::Reopen`] itself.
+    pub(crate) operation: Operation,
+    pub(crate) at: Timestamp,
+    pub(crate) reopens: u8,
+}
+
+/// A token's line in a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TokenLine {
+    pub(crate) mark: Mark,
+    pub(crate) expires: u32,
+    pub(crate) used: u8,
+    pub(crate) idle: u8,
+}
+
+/// One fact.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Record {
+    /// The machine was switched on.
+    Boot(u32),
+    /// It is at least this late.
+    Floor(Timestamp),
+    /// Verified epochs.
+    Epochs(Vec<(Door, Epoch)>),
+    /// A latch is about to move.
+    Intent(Intent),
+    /// In a snapshot: an intent whose outcome is not known yet, and which the token table counts already.
+    Pending(Intent),
+    /// An opening came to its end.
+    Completion(Completion),
+    /// In a snapshot: the same, kept for its receipt alone; the tables count it already.
+    Archived(Completion),
+    /// The issuers trusted from now on, and when the bulletin that said so was signed.
+    Issuers { at: Timestamp, keys: Vec<(KeyId, [u8; 32])> },
+    /// Wrong PINs in a row, written before the digits are compared.
+    PinFailures(u16),
+    /// In a snapshot: token table.
+    Tokens(Vec<TokenLine>),
+    /// In a snapshot: door table.
+    Doors(Vec<DoorLine>),
+    /// In a snapshot: the end of the receipt chain.
+    Chain { sequence: u32, previous: [u8; 16] },
+}
+
+/// Bytes that are no record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Malformed;
+
+impl Record {
+    /// The record's kind, by which [`Self::decode`] knows it.
+    pub(crate) fn kind(&self) -> u8 {
+        match self {
+            Self::Boot(_) => KIND_BOOT,
+            Self::Floor(_) => 2,
+            Self::Epochs(_) => 3,
+            Self::Intent(_) => 4,
+            Self::Pending(_) => 5,
+            Self::Completion(_) => KIND_COMPLETION,
+            Self::Issuers { .. } => 7,
+            Self::PinFailures(_) => 8,
+            Self::Tokens(_) => 9,
+            Self::Doors(_) => 10,
+            Self::Chain { .. } => 11,
+            Self::Archived(_) => KIND_ARCHIVED,
+        }
+    }
+
+    /// Appends the payload.
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Boot(boot) => out.extend(boot.to_le_bytes()),
+            Self::Floor(floor) => out.extend(floor.0.to_le_bytes()),
+            Self::Epochs(epochs) => {
+                out.push(length(epochs.len()));
+                for (door, epoch) in epochs {
+                    out.extend(door.0.to_le_bytes());
+                    out.extend(epoch.0.to_le_bytes());
+                }
+            }
+            Self::Intent(intent) | Self::Pending(intent) => encode_intent(intent, out),
+            Self::Completion(completion) | Self::Archived(completion) => {
+                out.extend(completion.token.0.to_le_bytes());
+                out.extend(completion.nonce.0);
+                out.extend(completion.door.0.to_le_bytes());
+                out.extend(completion.sequence.to_le_bytes());
+                out.push(completion.outcome as u8);
+                out.extend(completion.at.0.to_le_bytes());
+                out.extend(&completion.receipt);
+            }
+            Self::Issuers { at, keys } => {
+                out.extend(at.0.to_le_bytes());
+                out.push(length(keys.len()));
+                for (id, key) in keys {
+                    out.extend(id.0.to_le_bytes());
+                    out.extend(key);
+                }
+            }
+            Self::PinFailures(failures) => out.extend(failures.to_le_bytes()),
+            Self::Tokens(tokens) => {
+                out.push(length(tokens.len()));
+                for token in tokens {
+                    out.extend(token.mark.0.to_le_bytes());
+                    out.extend(token.expires.to_le_bytes());
+                    out.extend([token.used, token.idle]);
+                }
+            }
+            Self::Doors(doors) => {
+                out.push(length(doors.len()));
+                for line in doors {
+                    out.extend(line.door.0.to_le_bytes());
+                    out.extend(line.epoch.0.to_le_bytes());
+                    out.push(line.pin_uses);
+                    out.push(u8::from(line.last.is_some()));
+                    if let Some(last) = &line.last {
+                        out.extend(last.token.0.to_le_bytes());
+                        out.extend(last.epoch.0.to_le_bytes());
+                        out.push(last.operation as u8);
+                        out.extend(last.at.0.to_le_bytes());
+                        out.push(last.reopens);
+                    }
+                }
+            }
+            Self::Chain { sequence, previous } => {
+                out.extend(sequence.to_le_bytes());
+                out.extend(previous);
+            }
+        }
+    }
+
+    /// The record of that kind in these bytes, all of them.
+    pub(crate) fn decode(kind: u8, payload: &[u8]) -> Result<Self, Malformed> {
+        let mut bytes = Bytes(payload);
+        let record = match kind {
+            KIND_BOOT => Self::Boot(bytes.u32()?),
+            2 => Self::Floor(Timestamp(bytes.u64()?)),
+            3 => Self::Epochs(bytes.many(|b| Ok((Door(b.u16()?), Epoch(b.u32()?))))?),
+            4 => Self::Intent(decode_intent(&mut bytes)?),
+            5 => Self::Pending(decode_intent(&mut bytes)?),
+            KIND_COMPLETION => Self::Completion(decode_completion(&mut bytes)?),
+            KIND_ARCHIVED => Self::Archived(decode_completion(&mut bytes)?),
+            7 => Self::Issuers {
+                at: Timestamp(bytes.u64()?),
+                keys: bytes.many(|b| Ok((KeyId(b.u32()?), b.array()?)))?,
+            },
+            8 => Self::PinFailures(bytes.u16()?),
+            9 => Self::Tokens(bytes.many(|b| {
+                Ok(TokenLine { mark: Mark(b.u64()?), expires: b.u32()?, used: b.u8()?, idle: b.u8()? })
+            })?),
+            10 => Self::Doors(bytes.many(decode_door)?),
+            11 => Self::Chain { sequence: bytes.u32()?, previous: bytes.array()? },
+            _ => return Err(Malformed),
+        };
+        if bytes.0.is_empty() { Ok(record) } else { Err(Malformed) }
+    }
+}
+
+/// Kind of [`Record::Boot`], the first thing after a torn write.
+pub(crate) const KIND_BOOT: u8 = 1;
+/// Kind of [`Record::Completion`], which carries a receipt.
+pub(crate) const KIND_COMPLETION: u8 = 6;
+/// Kind of [`Record::Archived`].
+pub(crate) const KIND_ARCHIVED: u8 = 12;
+
+/// The receipt's sequence in the payload of a completion.
+pub(crate) fn sequence(payload: &[u8]) -> Option<u32> {
+    payload.get(18..)?.first_chunk().map(|bytes| u32::from_le_bytes(*bytes))
+}
+
+fn length(count: usize) -> u8 {
+    u8::try_from(count).expect("tables are cut into chunks of at most 16")
+}
+
+fn encode_option(value: Option<u64>, out: &mut Vec<u8>) {
+    out.push(u8::from(value.is_some()));
+    out.extend(value.unwrap_or_default().to_le_bytes());
+}
+
+fn encode_intent(intent: &Intent, out: &mut Vec<u8>) {
+    out.extend(intent.token.0);
+    out.extend(intent.expires.0.to_le_bytes());
+    encode_option(intent.delegation.map(|(mark, _)| mark.0), out);
+    out.extend(intent.delegation.map_or(0, |(_, expires)| expires.0).to_le_bytes());
+    out.extend(intent.door.0.to_le_bytes());
+    out.extend(intent.epoch.0.to_le_bytes());
+    out.push(intent.operation as u8);
+    out.extend(intent.nonce.0);
+    out.extend(intent.handshake);
+    out.push(intent.source as u8);
+    out.extend(intent.at.0.to_le_bytes());
+    out.extend([intent.clock as u8, u8::from(intent.was_open)]);
+}
+
+fn decode_intent(bytes: &mut Bytes<'_>) -> Result<Intent, Malformed> {
+    let token = TokenId(bytes.array()?);
+    let expires = Timestamp(bytes.u64()?);
+    let mark = bytes.option()?.map(Mark);
+    let mark_expires = Timestamp(bytes.u64()?);
+    Ok(Intent {
+        token,
+        expires,
+        delegation: mark.map(|mark| (mark, mark_expires)),
+        door: Door(bytes.u16()?),
+        epoch: Epoch(bytes.u32()?),
+        operation: bytes.operation()?,
+        nonce: OperationNonce(bytes.array()?),
+        handshake: bytes.array()?,
+        source: Source::try_from(bytes.u8()?).or(Err(Malformed))?,
+        at: Timestamp(bytes.u64()?),
+        clock: ClockState::try_from(bytes.u8()?).or(Err(Malformed))?,
+        was_open: bytes.flag()?,
+    })
+}
+
+fn decode_completion(bytes: &mut Bytes<'_>) -> Result<Completion, Malformed> {
+    Ok(Completion {
+        token: Mark(bytes.u64()?),
+        nonce: OperationNonce(bytes.array()?),
+        door: Door(bytes.u16()?),
+        sequence: bytes.u32()?,
+        outcome: Outcome::try_from(bytes.u8()?).or(Err(Malformed))?,
+        at: Timestamp(bytes.u64()?),
+        receipt: bytes.rest().to_vec(),
+    })
+}
+
+fn decode_door(bytes: &mut Bytes<'_>) -> Result<DoorLine, Malformed> {
+    Ok(DoorLine {
+        door: Door(bytes.u16()?),
+        epoch: Epoch(bytes.u32()?),
+        pin_uses: bytes.u8()?,
+        last: if bytes.flag()? {
+            Some(LastOpening {
+                token: Mark(bytes.u64()?),
+                epoch: Epoch(bytes.u32()?),
+                operation: bytes.operation()?,
+                at: Timestamp(bytes.u64()?),
+                reopens: bytes.u8()?,
+            })
+        } else {
+            None
+        },
+    })
+}
+
+/// Bytes that are taken from the front.
+struct Bytes<'a>(&'a [u8]);
+
+impl Bytes<'_> {
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
+        let (front, rest) = self.0.split_first_chunk::<N>().ok_or(Malformed)?;
+        self.0 = rest;
+        Ok(*front)
+    }
+
+    fn u8(&mut self) -> Result<u8, Malformed> {
+        self.array::<1>().map(|[byte]| byte)
+    }
+
+    fn u16(&mut self) -> Result<u16, Malformed> {
+        self.array().map(u16::from_le_bytes)
+    }
+
+    fn u32(&mut self) -> Result<u32, Malformed> {
+        self.array().map(u32::from_le_bytes)
+    }
+
+    fn u64(&mut self) -> Result<u64, Malformed> {
+        self.array().map(u64::from_le_bytes)
+    }
+
+    fn flag(&mut self) -> Result<bool, Malformed> {
+        match self.u8()? {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err(Malformed),
+        }
+    }
+
+    fn operation(&mut self) -> Result<Operation, Malformed> {
+        Operation::try_from(self.u8()?).or(Err(Malformed))
+    }
+
+    fn option(&mut self) -> Result<Option<u64>, Malformed> {
+        let present = self.flag()?;
+        let value = self.u64()?;
+        Ok(present.then_some(value))
+    }
+
+    fn many<T>(&mut self, mut one: impl FnMut(&mut Self) -> Result<T, Malformed>) -> Result<Vec<T>, Malformed> {
+        let count = self.u8()?;
+        (0..count).map(|_| one(self)).collect()
+    }
+
+    fn rest(&mut self) -> &[u8] {
+        core::mem::take(&mut self.0)
+    }
+}

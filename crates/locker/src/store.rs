@@ -1,0 +1,191 @@
+//! Journal and ledger together: a fact counts once it is in flash.
+
+use alloc::collections::VecDeque;
+
+use postern_protocol::{IssuerKeys, OperationNonce};
+
+use crate::{
+    BootError, Config, Flash, Geometry,
+    journal::{self, AppendError, Journal, JournalError},
+    ledger::Ledger,
+    record::{self, CHUNK, Completion, KIND_ARCHIVED, KIND_COMPLETION, MAX_RECORD, Mark, Record},
+};
+
+/// The flash failed: nothing may be opened any more, since nothing could be remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Faulted;
+
+/// What the locker remembers, in flash and in memory.
+pub(crate) struct Store {
+    journal: Journal,
+    ledger: Ledger,
+    receipts: VecDeque<Kept>,
+    kept: u32,
+}
+
+/// Where a receipt lies.
+#[derive(Clone, Copy, Debug)]
+struct Kept {
+    token: Mark,
+    nonce: OperationNonce,
+    sequence: u32,
+    place: journal::Place,
+}
+
+impl Store {
+    /// Replays the journal, or lays out a new one.
+    pub(crate) fn open<F: Flash>(
+        flash: &mut F,
+        config: &Config,
+        issuers: &IssuerKeys,
+    ) -> Result<Self, BootError> {
+        let geometry = flash.geometry();
+        check(geometry)?;
+        let needed = flash_needed(config, geometry);
+        if u64::from(geometry.page_size) * u64::from(geometry.pages) < needed {
+            return Err(BootError::FlashTooSmall { needed });
+        }
+        let mut ledger = Ledger::new(config, issuers.clone());
+        let mut receipts = VecDeque::with_capacity(config.kept_receipts as usize + 1);
+        let found = Journal::open(flash, |place, kind, payload| {
+            // The checksum was good: what does not decode was written by other firmware.
+            let record = Record::decode(kind, payload).map_err(|_| JournalError::Damaged)?;
+            remember(&mut receipts, config.kept_receipts, &record, place);
+            ledger.apply(&record);
+            Ok(())
+        })?;
+        let journal = match found {
+            Some(journal) => journal,
+            None => Journal::create(flash, ledger.snapshot())?,
+        };
+        Ok(Self { journal, ledger, receipts, kept: config.kept_receipts })
+    }
+
+    /// What is known.
+    pub(crate) const fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Writes a fact, then takes it in.
+    pub(crate) fn commit<F: Flash>(&mut self, flash: &mut F, record: &Record) -> Result<(), Faulted> {
+        let place = match self.journal.append(flash, record) {
+            Ok(place) => place,
+            Err(AppendError::Full) => {
+                self.compact(flash)?;
+                self.journal.append(flash, record).map_err(|_| Faulted)?
+            }
+            Err(AppendError::Flash) => return Err(Faulted),
+        };
+        remember(&mut self.receipts, self.kept, record, place);
+        self.ledger.apply(record);
+        Ok(())
+    }
+
+    fn compact<F: Flash>(&mut self, flash: &mut F) -> Result<(), Faulted> {
+        // Sequence and kind are enough to choose by; the newest `kept` are those of the index.
+        let oldest = self.receipts.front().map_or(0, |kept| kept.sequence);
+        let span = self.ledger.sequence.wrapping_sub(oldest);
+        let next = self.ledger.sequence;
+        self.journal
+            .compact(flash, self.ledger.snapshot(), |payload| {
+                record::sequence(payload).is_some_and(|sequence| next.wrapping_sub(sequence) <= span)
+            })
+            .map_err(|_| Faulted)?;
+        let (receipts, kept) = (&mut self.receipts, self.kept);
+        receipts.clear();
+        self.journal
+            .replay(flash, |place, kind, payload| {
+                if matches!(kind, KIND_COMPLETION | KIND_ARCHIVED)
+                    && let Ok(record) = Record::decode(kind, payload)
+                {
+                    remember(receipts, kept, &record, place);
+                }
+            })
+            .map_err(|_| Faulted)
+    }
+
+    /// Does what can be done ahead, a page at a time: call when nobody waits.
+    pub(crate) fn tidy<F: Flash>(&mut self, flash: &mut F) -> Result<(), Faulted> {
+        if self.journal.erase_spare(flash).map_err(|_| Faulted)? {
+            return Ok(());
+        }
+        if self.journal.nearly_full() { self.compact(flash) } else { Ok(()) }
+    }
+
+    /// The finished opening of this token with this nonce.
+    pub(crate) fn find<F: Flash>(&self, flash: &F, token: Mark, nonce: OperationNonce) -> Option<Completion> {
+        self.read(flash, |kept| kept.token == token && kept.nonce == nonce)
+    }
+
+    /// The last finished opening of this token.
+    pub(crate) fn last<F: Flash>(&self, flash: &F, token: Mark) -> Option<Completion> {
+        self.read(flash, |kept| kept.token == token)
+    }
+
+    fn read<F: Flash>(&self, flash: &F, is_it: impl Fn(&Kept) -> bool) -> Option<Completion> {
+        let kept = self.receipts.iter().rev().find(|kept| is_it(kept))?;
+        match self.journal.read(flash, kept.place)? {
+            Record::Completion(completion) | Record::Archived(completion) => Some(completion),
+            _ => None,
+        }
+    }
+
+    /// All kept receipts, oldest first.
+    pub(crate) fn receipts<'a, F: Flash>(&'a self, flash: &'a F) -> impl Iterator<Item = Completion> + 'a {
+        self.receipts.iter().filter_map(|kept| match self.journal.read(flash, kept.place)? {
+            Record::Completion(completion) | Record::Archived(completion) => Some(completion),
+            _ => None,
+        })
+    }
+
+    /// Bytes of heap for these limits, all taken at start-up.
+    pub(crate) const fn memory(doors: usize, tokens: usize, receipts: usize) -> usize {
+        Ledger::memory(doors, tokens) + (receipts + 1) * size_of::<Kept>() + journal::SCRATCH
+    }
+}
+
+fn remember(receipts: &mut VecDeque<Kept>, most: u32, record: &Record, place: journal::Place) {
+    if let Record::Completion(done) | Record::Archived(done) = record {
+        receipts.push_back(Kept { token: done.token, nonce: done.nonce, sequence: done.sequence, place });
+        if receipts.len() > most as usize {
+            receipts.pop_front();
+        }
+    }
+}
+
+fn check(geometry: Geometry) -> Result<(), BootError> {
+    if !(1024..=65_536).contains(&geometry.page_size) || !geometry.page_size.is_power_of_two() {
+        return Err(BootError::Config("page size"));
+    }
+    if !geometry.write_size.is_power_of_two() || geometry.write_size > 32 {
+        return Err(BootError::Config("write size"));
+    }
+    if geometry.pages < 4 || geometry.pages > 1 << 15 {
+        return Err(BootError::Config("number of pages"));
+    }
+    Ok(())
+}
+
+/// Bytes of flash that these limits need: two banks, each with room for a snapshot of everything and a quarter more.
+#[must_use]
+pub(crate) fn flash_needed(config: &Config, geometry: Geometry) -> u64 {
+    let framed = |payload: usize| u64::from(journal::framed(payload, geometry.write_size));
+    let tables = config.remembered_tokens.div_ceil(CHUNK) as u64 * framed(record::TOKENS_RECORD)
+        + config.doors.len().div_ceil(record::DOOR_CHUNK) as u64 * framed(record::DOORS_RECORD)
+        + config.doors.len() as u64 * framed(record::INTENT_RECORD)
+        + u64::from(config.kept_receipts) * framed(record::COMPLETION_RECORD)
+        + 5 * framed(record::ISSUERS_RECORD);
+    // The end of every page may stay empty for want of room for one more of the longest records.
+    let usable = u64::from(geometry.page_size) - framed(MAX_RECORD).min(u64::from(geometry.page_size) / 2);
+    let pages = (tables + 64).div_ceil(usable);
+    2 * (pages + (pages / 4).max(1)) * u64::from(geometry.page_size)
+}
+
+impl From<JournalError> for BootError {
+    fn from(error: JournalError) -> Self {
+        match error {
+            JournalError::Flash => Self::Flash(crate::FlashError),
+            JournalError::Damaged => Self::JournalDamaged,
+        }
+    }
+}
