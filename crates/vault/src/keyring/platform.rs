@@ -102,7 +102,9 @@ fn secret_service(error: &secret_service::Error) -> VaultError {
         Service::Zbus(zbus::Error::InputOutput(cause)) => {
             VaultError::Absent(format!("no session bus: {}", cause.kind()))
         }
-        Service::Zbus(zbus::Error::Address(reason)) => VaultError::Absent(format!("no session bus: {reason}")),
+        Service::Zbus(zbus::Error::Address(reason)) => {
+            VaultError::Absent(format!("no session bus: {reason}"))
+        }
         other => VaultError::Keyring(other.to_string()),
     }
 }

@@ -1,0 +1,236 @@
+//! Carries out effects, in order; what takes long goes on beside and answers with an event.
+
+use std::{path::PathBuf, sync::Arc};
+
+use postern_core::{
+    effect::{Effect, Notification},
+    event::{DeviceKey as CoreKey, Event, Opened, VaultState},
+};
+use postern_vault::{
+    Algorithm, DeviceKeys, Secrets, Vault, VaultError, keys::StoredKeys, memory::MemorySecrets,
+};
+use tokio::sync::{broadcast, mpsc};
+
+use crate::{
+    browser::Browser,
+    dpop::Prover,
+    http::{self, Http},
+    push,
+    radio::RadioDesk,
+    redirect::Listener,
+    task::Task,
+};
+
+/// The name of the sealed store in the profile's folder.
+const STORE: &str = "wallet.sealed";
+
+/// What the hands work with.
+pub(crate) struct Tools {
+    pub(crate) http: Arc<Http>,
+    pub(crate) radio: RadioDesk,
+    pub(crate) browser: Arc<dyn Browser>,
+    pub(crate) secrets: Arc<dyn Secrets>,
+    pub(crate) device_keys: Option<Arc<dyn DeviceKeys>>,
+    pub(crate) folder: PathBuf,
+    pub(crate) notifications: broadcast::Sender<Notification>,
+    pub(crate) events: mpsc::Sender<Event>,
+}
+
+/// Carries out effects until no more can come, then lets go of everything.
+pub(crate) struct Hands {
+    tools: Tools,
+    vault: Option<Vault>,
+    prover: Option<Prover>,
+    push: Option<Task>,
+    redirect: Option<Task>,
+}
+
+impl Hands {
+    pub(crate) fn new(tools: Tools) -> Self {
+        Self { tools, vault: None, prover: None, push: None, redirect: None }
+    }
+
+    /// Opens the vault, then works.
+    pub(crate) async fn work(mut self, mut effects: mpsc::UnboundedReceiver<Effect>) {
+        self.open(false).await;
+        while let Some(effect) = effects.recv().await {
+            let closing = effects.is_closed();
+            // Of several states in a row, only the last need ever be on disk.
+            if let Effect::Save(state) = effect {
+                let mut state = state;
+                let mut next = effects.try_recv().ok();
+                while let Some(Effect::Save(newer)) = next {
+                    state = newer;
+                    next = effects.try_recv().ok();
+                }
+                self.save(&state).await;
+                if let Some(effect) = next {
+                    self.carry_out(effect, closing).await;
+                }
+            } else {
+                self.carry_out(effect, closing).await;
+            }
+        }
+        self.push = None;
+        self.redirect = None;
+        self.tools.radio.close().await;
+    }
+
+    /// While the app is closing, only what must not be lost is still done.
+    async fn carry_out(&mut self, effect: Effect, closing: bool) {
+        match effect {
+            Effect::Save(state) => self.save(&state).await,
+            Effect::SaveSession(session) => {
+                if let Some(vault) = &mut self.vault
+                    && let Err(error) = vault.save_session(&session).await
+                {
+                    tracing::error!(code = "session_not_saved", %error, "the session will not outlive the process");
+                }
+            }
+            Effect::Wipe => self.wipe(closing).await,
+            _ if closing => {}
+            Effect::Http { ticket, request } => {
+                let (http, prover, events) =
+                    (self.tools.http.clone(), self.prover.clone(), self.tools.events.clone());
+                tokio::spawn(async move {
+                    let result = http.send(&request, prover.as_ref()).await;
+                    let _ = events.send(Event::Http { ticket, result }).await;
+                });
+            }
+            Effect::Push(target) => {
+                self.push = target.map(|target| {
+                    let (http, prover, events) =
+                        (self.tools.http.clone(), self.prover.clone(), self.tools.events.clone());
+                    Task::spawn(push::listen(http, prover, target, events))
+                });
+            }
+            Effect::ListenForRedirect => self.listen_for_redirect().await,
+            Effect::StopListening => self.redirect = None,
+            Effect::OpenBrowser { url } => self.open_browser(url),
+            Effect::Sign { ticket, message } => self.sign(ticket, message),
+            Effect::Radio(command) => self.tools.radio.carry_out(command),
+            Effect::OpenVault { memory_only } => self.open(memory_only).await,
+            Effect::Notify(notification) => {
+                // Nobody listens where the host has no notifications.
+                let _ = self.tools.notifications.send(notification);
+            }
+        }
+    }
+
+    async fn save(&mut self, state: &[u8]) {
+        if let Some(vault) = &mut self.vault
+            && let Err(error) = vault.save(state).await
+        {
+            tracing::error!(code = "state_not_saved", %error, "the newest state is not on disk");
+        }
+    }
+
+    fn sign(&self, ticket: u64, message: Vec<u8>) {
+        let key = self.vault.as_ref().map(|vault| vault.device_key().clone());
+        let events = self.tools.events.clone();
+        tokio::spawn(async move {
+            let signature = match key {
+                Some(key) => key
+                    .sign(&message)
+                    .await
+                    .inspect_err(
+                        |error| tracing::warn!(code = "key_refused", %error, "the device key did not sign"),
+                    )
+                    .ok(),
+                None => None,
+            };
+            let _ = events.send(Event::Signed { ticket, signature }).await;
+        });
+    }
+
+    async fn listen_for_redirect(&mut self) {
+        self.redirect = None;
+        match Listener::bind().await {
+            Ok(listener) => {
+                let redirect_uri = listener.redirect_uri();
+                self.redirect = Some(Task::spawn(listener.serve(self.tools.events.clone())));
+                self.tell(Event::RedirectReady { redirect_uri }).await;
+            }
+            Err(error) => {
+                tracing::error!(code = "no_redirect_listener", %error, "no loopback port for the way back from the browser");
+                self.tell(Event::BrowserFailed).await;
+            }
+        }
+    }
+
+    fn open_browser(&self, url: String) {
+        let (browser, events) = (self.tools.browser.clone(), self.tools.events.clone());
+        tokio::spawn(async move {
+            let opened = match http::allowed(&url) {
+                Some(_) => browser.open(&url).await,
+                None => Err(std::io::ErrorKind::InvalidInput.into()),
+            };
+            if let Err(error) = opened {
+                tracing::warn!(code = "browser_failed", %error, "the browser could not be opened");
+                let _ = events.send(Event::BrowserFailed).await;
+            }
+        });
+    }
+
+    async fn open(&mut self, memory_only: bool) {
+        // The old one first: a store is never open twice.
+        self.vault = None;
+        self.prover = None;
+        let state = match self.open_vault(memory_only).await {
+            Ok(state) => state,
+            Err(VaultError::Locked) => VaultState::Locked,
+            Err(error) => {
+                tracing::warn!(code = "vault_unavailable", %error, "secrets cannot be kept on this machine");
+                VaultState::Absent
+            }
+        };
+        self.tell(Event::Vault(state)).await;
+    }
+
+    async fn open_vault(&mut self, memory_only: bool) -> Result<VaultState, VaultError> {
+        let given = self.tools.device_keys.clone();
+        let opened = if memory_only {
+            let keys = given.unwrap_or_else(|| Arc::new(StoredKeys::new(Arc::new(MemorySecrets::new()))));
+            Vault::in_memory(keys).await?
+        } else {
+            let keys = given.unwrap_or_else(|| Arc::new(StoredKeys::new(self.tools.secrets.clone())));
+            Vault::open(self.tools.secrets.clone(), keys, self.tools.folder.join(STORE)).await?
+        };
+        let prover = Prover::new(opened.vault.device_key().clone())
+            .map_err(|error| VaultError::Keyring(error.to_string()))?;
+        let public = opened.vault.device_key().public();
+        let device_key = match public.algorithm {
+            Algorithm::Ed25519 => public.bytes.try_into().map(CoreKey::Ed25519).ok(),
+            Algorithm::P256 => public.bytes.try_into().map(CoreKey::P256).ok(),
+        };
+        let contents = Opened {
+            memory_only: opened.vault.is_memory_only(),
+            device_thumbprint: prover.thumbprint().to_owned(),
+            device_key: device_key
+                .ok_or_else(|| VaultError::Keyring("the device key is malformed".into()))?,
+            state: opened.state,
+            session: opened.session,
+        };
+        self.vault = Some(opened.vault);
+        self.prover = Some(prover);
+        Ok(if opened.damage.is_some() { VaultState::Damaged(contents) } else { VaultState::Open(contents) })
+    }
+
+    /// Forgets everything, and starts again with a new key unless the app is closing.
+    async fn wipe(&mut self, closing: bool) {
+        self.push = None;
+        self.prover = None;
+        let Some(vault) = self.vault.take() else { return };
+        let memory_only = vault.is_memory_only();
+        if let Err(error) = vault.wipe().await {
+            tracing::error!(code = "wipe_incomplete", %error, "not everything could be removed");
+        }
+        if !closing {
+            self.open(memory_only).await;
+        }
+    }
+
+    async fn tell(&self, event: Event) {
+        let _ = self.tools.events.send(event).await;
+    }
+}

@@ -1,0 +1,307 @@
+//! Requests to the hub.
+
+use std::{
+    collections::HashMap,
+    error::Error as _,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use postern_core::{
+    effect::{Auth, Body, HttpRequest, Method},
+    event::{HttpFailure, HttpResponse},
+};
+use reqwest::{
+    RequestBuilder, Response, StatusCode,
+    header::{self, HeaderMap, HeaderValue},
+};
+use url::{Host, Url};
+
+use crate::{clock, dpop::Prover};
+
+/// For one whole exchange.
+const TIMEOUT: Duration = Duration::from_secs(20);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(8);
+/// The largest body that the core is given.
+const BODY_LIMIT: usize = 16 << 20;
+/// A clock difference below this is not worth acting on: it is the time that an answer takes.
+const SKEW_SECONDS: i64 = 5;
+
+/// The connection to whichever hub the core names.
+pub(crate) struct Http {
+    client: reqwest::Client,
+    /// Newest `DPoP-Nonce` of each origin (RFC 9449 §8).
+    nonces: Mutex<HashMap<String, String>>,
+    /// The hub's clock minus ours, seconds. A proof is dated by the hub's clock, so that a phone with a wrong clock
+    /// can still sign in; that its clock is wrong the core sees and says.
+    skew: AtomicI64,
+}
+
+/// Why a request was not even sent.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum HttpError {
+    /// The TLS library cannot be set up.
+    #[error("http client: {0}")]
+    Client(#[from] reqwest::Error),
+}
+
+impl Http {
+    pub(crate) fn new() -> Result<Self, HttpError> {
+        // Whoever came first chose; ring is the only provider that this workspace builds.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = reqwest::Client::builder()
+            .user_agent(concat!("postern/", env!("CARGO_PKG_VERSION")))
+            // A redirect would carry credentials to where the customer did not sign in.
+            .redirect(reqwest::redirect::Policy::none())
+            .referer(false)
+            .connect_timeout(CONNECT_TIMEOUT)
+            // The kernel finds a dead push connection without waking us.
+            .tcp_keepalive(Duration::from_secs(60))
+            .tcp_keepalive_interval(Duration::from_secs(20))
+            .tcp_keepalive_retries(3)
+            .pool_idle_timeout(Duration::from_secs(30))
+            .pool_max_idle_per_host(2)
+            .build()?;
+        Ok(Self { client, nonces: Mutex::default(), skew: AtomicI64::new(0) })
+    }
+
+    /// One exchange. A request that needs a proof and has no key to make it with fails as unreachable.
+    pub(crate) async fn send(
+        &self,
+        request: &HttpRequest,
+        prover: Option<&Prover>,
+    ) -> Result<HttpResponse, HttpFailure> {
+        let exchange = async {
+            let response = self.exchange(request, prover, None).await?;
+            read(response).await
+        };
+        tokio::time::timeout(TIMEOUT, exchange).await.unwrap_or(Err(HttpFailure::TimedOut))
+    }
+
+    /// Sends and returns once the head of the answer is there. Repeats once where the hub asks for its nonce.
+    pub(crate) async fn exchange(
+        &self,
+        request: &HttpRequest,
+        prover: Option<&Prover>,
+        accept: Option<&'static str>,
+    ) -> Result<Response, HttpFailure> {
+        let url = allowed(&request.url).ok_or(HttpFailure::Unreachable)?;
+        let origin = url.origin().ascii_serialization();
+        let mut repeated = false;
+        loop {
+            let nonce = self.nonce(&origin);
+            let built = self.build(request, &url, prover, nonce.as_deref(), accept).await?;
+            let response = built.send().await.map_err(|error| failure(&error))?;
+            self.learn_time(response.headers());
+            let offered = self.learn_nonce(&origin, response.headers());
+            let asked = wants_nonce(&response) && offered && !repeated && request.auth.wants_proof();
+            if !asked {
+                return Ok(response);
+            }
+            repeated = true;
+        }
+    }
+
+    async fn build(
+        &self,
+        request: &HttpRequest,
+        url: &Url,
+        prover: Option<&Prover>,
+        nonce: Option<&str>,
+        accept: Option<&'static str>,
+    ) -> Result<RequestBuilder, HttpFailure> {
+        let method = method(request.method);
+        let mut builder = self.client.request(method.clone(), url.clone());
+        builder = builder.header(header::ACCEPT, accept.unwrap_or("application/json"));
+        if let Some(key) = &request.idempotency_key {
+            builder = builder.header("idempotency-key", key);
+        }
+        builder = match &request.body {
+            None => builder,
+            Some(Body::Json(bytes)) => {
+                builder.header(header::CONTENT_TYPE, "application/json").body(bytes.to_vec())
+            }
+            Some(Body::Form(bytes)) => {
+                builder.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded").body(bytes.to_vec())
+            }
+        };
+        let access_token = match &request.auth {
+            Auth::None => return Ok(builder),
+            Auth::Proof => None,
+            Auth::Token(token) => Some(token.as_str()),
+        };
+        let prover = prover.ok_or(HttpFailure::Unreachable)?;
+        let mut uri = url.clone();
+        uri.set_query(None);
+        uri.set_fragment(None);
+        let issued_at = clock::unix_ms().div_euclid(1000) + self.skew();
+        let proof = prover
+            .prove(method.as_str(), uri.as_str(), access_token, nonce, issued_at)
+            .await
+            .map_err(|error| {
+                tracing::warn!(code = "no_proof", %error, "the device key made no proof");
+                HttpFailure::Unreachable
+            })?;
+        if let Some(token) = access_token {
+            let mut value =
+                HeaderValue::try_from(format!("DPoP {token}")).map_err(|_| HttpFailure::Unreachable)?;
+            value.set_sensitive(true);
+            builder = builder.header(header::AUTHORIZATION, value);
+        }
+        Ok(builder.header("dpop", proof))
+    }
+
+    fn skew(&self) -> i64 {
+        let skew = self.skew.load(Ordering::Relaxed);
+        if skew.abs() > SKEW_SECONDS { skew } else { 0 }
+    }
+
+    fn learn_time(&self, headers: &HeaderMap) {
+        if let Some(date) = date(headers) {
+            self.skew.store(date - clock::unix_ms().div_euclid(1000), Ordering::Relaxed);
+        }
+    }
+
+    fn nonce(&self, origin: &str) -> Option<String> {
+        self.nonces.lock().unwrap_or_else(PoisonError::into_inner).get(origin).cloned()
+    }
+
+    /// True where the hub named one.
+    fn learn_nonce(&self, origin: &str, headers: &HeaderMap) -> bool {
+        let nonce = headers.get("dpop-nonce").and_then(|v| v.to_str().ok()).filter(|n| n.len() <= 256);
+        let Some(nonce) = nonce else { return false };
+        let mut nonces = self.nonces.lock().unwrap_or_else(PoisonError::into_inner);
+        nonces.insert(origin.to_owned(), nonce.to_owned());
+        true
+    }
+}
+
+/// What of [`Auth`] the transport must know.
+trait Proven {
+    fn wants_proof(&self) -> bool;
+}
+
+impl Proven for Auth {
+    fn wants_proof(&self) -> bool {
+        !matches!(self, Auth::None)
+    }
+}
+
+/// The URL, if credentials may go there: https, or http to this very machine.
+pub(crate) fn allowed(text: &str) -> Option<Url> {
+    let url = Url::parse(text).ok()?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return None;
+    }
+    let loopback = match url.host()? {
+        Host::Domain(name) => name == "localhost" || name.ends_with(".localhost"),
+        Host::Ipv4(address) => address.is_loopback(),
+        Host::Ipv6(address) => address.is_loopback(),
+    };
+    match url.scheme() {
+        "https" => Some(url),
+        "http" if loopback => Some(url),
+        _ => None,
+    }
+}
+
+fn method(method: Method) -> reqwest::Method {
+    match method {
+        Method::Get => reqwest::Method::GET,
+        Method::Post => reqwest::Method::POST,
+        Method::Patch => reqwest::Method::PATCH,
+        Method::Delete => reqwest::Method::DELETE,
+    }
+}
+
+/// The hub refused a proof because it carried no nonce, or an old one: said in the header by a resource, and by the
+/// status alone by a token endpoint, whose body we leave to the core.
+fn wants_nonce(response: &Response) -> bool {
+    match response.status() {
+        StatusCode::UNAUTHORIZED => response
+            .headers()
+            .get_all(header::WWW_AUTHENTICATE)
+            .iter()
+            .any(|v| v.to_str().is_ok_and(|v| v.contains("use_dpop_nonce"))),
+        StatusCode::BAD_REQUEST => response.headers().contains_key("dpop-nonce"),
+        _ => false,
+    }
+}
+
+/// `Date`, UNIX seconds.
+fn date(headers: &HeaderMap) -> Option<i64> {
+    let date = httpdate::parse_http_date(headers.get(header::DATE)?.to_str().ok()?).ok()?;
+    let since = date.duration_since(std::time::UNIX_EPOCH).ok()?;
+    i64::try_from(since.as_secs()).ok()
+}
+
+async fn read(mut response: Response) -> Result<HttpResponse, HttpFailure> {
+    let status = response.status().as_u16();
+    let date = date(response.headers());
+    let etag = response.headers().get(header::ETAG).and_then(|v| v.to_str().ok()).map(str::to_owned);
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| failure(&error))? {
+        if body.len() + chunk.len() > BODY_LIMIT {
+            tracing::warn!(code = "answer_too_large", status, "an answer of the hub was cut off");
+            return Err(HttpFailure::TimedOut);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(HttpResponse { status, date, etag, body })
+}
+
+/// What a failure means to the customer. Only a request that never left is `Unreachable`; one that left and was not
+/// answered may have been carried out.
+fn failure(error: &reqwest::Error) -> HttpFailure {
+    if is_tls(error) {
+        HttpFailure::Tls
+    } else if error.is_connect() || error.is_builder() {
+        HttpFailure::Unreachable
+    } else {
+        HttpFailure::TimedOut
+    }
+}
+
+fn is_tls(error: &reqwest::Error) -> bool {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if error.is::<rustls::Error>() {
+            return true;
+        }
+        if let Some(io) = error.downcast_ref::<std::io::Error>()
+            && io.get_ref().is_some_and(|inner| inner.is::<rustls::Error>())
+        {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_go_to_https_or_to_this_machine_only() {
+        for good in
+            ["https://hub.example/v1", "http://localhost:8080/", "http://127.0.0.1:1/x", "http://[::1]:9/"]
+        {
+            assert!(allowed(good).is_some(), "{good}");
+        }
+        for bad in [
+            "http://hub.example/",
+            "http://localhost.evil.example/",
+            "http://127.0.0.1.evil.example/",
+            "ftp://localhost/",
+            "https://user:pass@hub.example/",
+            "file:///etc/passwd",
+            "not a url",
+        ] {
+            assert!(allowed(bad).is_none(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! What a host tells the runtime, and what the environment may change.
+
+use std::{env, path::PathBuf, sync::Arc};
+
+use postern_radio::{Radio, air::AirRadio};
+use postern_vault::{DeviceKeys, Secrets};
+use sha2::{Digest as _, Sha256};
+
+use crate::browser::{Browser, SystemBrowser};
+
+/// The hub of a build that names none: a hub on this machine, as `postern-hub serve` starts it.
+const LOCAL_HUB: &str = "http://localhost:8080";
+/// Longest name of a device in the customer's list.
+const DEVICE_NAME: usize = 64;
+
+/// Where secrets are kept.
+#[derive(Clone)]
+pub enum SecretsChoice {
+    /// In the platform's keyring.
+    Keyring,
+    /// Elsewhere: a test's keyring.
+    Given(Arc<dyn Secrets>),
+}
+
+/// Everything that a host chooses.
+#[derive(Clone)]
+pub struct Options {
+    /// Base URL of the hub where the customer names none.
+    pub hub: String,
+    /// What this device is called in the customer's list, at most 64 characters.
+    pub device_name: String,
+    /// Folder of this profile: the sealed store and its lock.
+    pub folder: PathBuf,
+    /// The profile's name in the keyring.
+    pub account: String,
+    /// The air.
+    pub radio: Arc<dyn Radio>,
+    /// The system browser.
+    pub browser: Arc<dyn Browser>,
+    /// The keyring.
+    pub secrets: SecretsChoice,
+    /// A device key in hardware; among the secrets where there is none.
+    pub device_keys: Option<Arc<dyn DeviceKeys>>,
+}
+
+/// What the environment says that makes no sense.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OptionsError {
+    /// `POSTERN_RADIO`.
+    #[error("POSTERN_RADIO is `{0}`; it may be `ble`, `ble:ADAPTER` or `air:HOST:PORT`")]
+    Radio(String),
+    /// `POSTERN_PROFILE`.
+    #[error("POSTERN_PROFILE is `{0}`; it may have 1 to 32 letters, digits, `-` and `_`")]
+    Profile(String),
+    /// There is no home.
+    #[error("this user has no folder for data; POSTERN_DATA_DIR can name one")]
+    NoFolder,
+}
+
+impl Options {
+    /// From the environment: `POSTERN_HUB`, `POSTERN_RADIO`, `POSTERN_DATA_DIR`, `POSTERN_PROFILE`; the platform's
+    /// keyring and browser.
+    ///
+    /// # Errors
+    /// [`OptionsError`] where one of them makes no sense.
+    pub fn from_env() -> Result<Self, OptionsError> {
+        Self::from_lookup(|name| env::var(name).ok().filter(|value| !value.is_empty()))
+    }
+
+    fn from_lookup(variable: impl Fn(&str) -> Option<String>) -> Result<Self, OptionsError> {
+        let profile = variable("POSTERN_PROFILE").unwrap_or_else(|| "default".into());
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        if profile.is_empty() || profile.len() > 32 || !profile.chars().all(plain) {
+            return Err(OptionsError::Profile(profile));
+        }
+        let platform = dirs::data_dir().map(|folder| folder.join("postern"));
+        let data = variable("POSTERN_DATA_DIR").map(PathBuf::from);
+        let folder = data.clone().or(platform.clone()).ok_or(OptionsError::NoFolder)?.join(&profile);
+        // Secrets belong to their folder: a second data folder on the same machine must not touch the first one's.
+        let account = match data {
+            Some(data) if Some(&data) != platform.as_ref() => {
+                let place = std::path::absolute(&data).unwrap_or(data);
+                let digest = Sha256::digest(place.as_os_str().as_encoded_bytes());
+                let digest: String = digest[..6].iter().map(|byte| format!("{byte:02x}")).collect();
+                format!("{profile}-{digest}")
+            }
+            _ => profile,
+        };
+        Ok(Self {
+            hub: variable("POSTERN_HUB")
+                .or(option_env!("POSTERN_DEFAULT_HUB").map(Into::into))
+                .unwrap_or_else(|| LOCAL_HUB.into()),
+            device_name: device_name(),
+            folder,
+            account,
+            radio: radio(&variable("POSTERN_RADIO").unwrap_or_else(|| "ble".into()))?,
+            browser: Arc::new(SystemBrowser),
+            secrets: SecretsChoice::Keyring,
+            device_keys: None,
+        })
+    }
+}
+
+/// The radio that this text names: `ble`, `ble:ADAPTER` or `air:HOST:PORT`.
+///
+/// # Errors
+/// [`OptionsError::Radio`] where it names none.
+pub fn radio(text: &str) -> Result<Arc<dyn Radio>, OptionsError> {
+    let wrong = || OptionsError::Radio(text.to_owned());
+    match text.split_once(':') {
+        None if text == "ble" => Ok(ble(None)),
+        Some(("ble", adapter)) if !adapter.is_empty() => Ok(ble(Some(adapter))),
+        Some(("air", endpoint)) => {
+            let (host, port) = endpoint.rsplit_once(':').ok_or_else(wrong)?;
+            let port: u16 = port.parse().map_err(|_| wrong())?;
+            if host.is_empty() || port == 0 {
+                return Err(wrong());
+            }
+            Ok(Arc::new(AirRadio::new(endpoint)))
+        }
+        _ => Err(wrong()),
+    }
+}
+
+/// Bluetooth of this machine.
+fn ble(adapter: Option<&str>) -> Arc<dyn Radio> {
+    let _ = adapter;
+    Arc::new(crate::absent::AbsentRadio::new())
+}
+
+/// Host name, as people know their device by.
+fn device_name() -> String {
+    let name = gethostname::gethostname();
+    let name: String = name.to_string_lossy().chars().filter(|c| !c.is_control()).take(DEVICE_NAME).collect();
+    let name = name.trim();
+    if name.is_empty() { "Postern".into() } else { name.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(pairs: &[(&str, &str)]) -> Result<Options, OptionsError> {
+        Options::from_lookup(|name| pairs.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()))
+    }
+
+    #[test]
+    fn another_data_folder_has_secrets_of_its_own() {
+        let one = with(&[("POSTERN_DATA_DIR", "/tmp/one")]).unwrap();
+        let two = with(&[("POSTERN_DATA_DIR", "/tmp/two")]).unwrap();
+        assert_ne!(one.account, two.account);
+        assert!(one.account.starts_with("default-"));
+        assert_eq!(one.folder, PathBuf::from("/tmp/one/default"));
+        assert_eq!(one.account, with(&[("POSTERN_DATA_DIR", "/tmp/one")]).unwrap().account);
+    }
+
+    #[test]
+    fn nonsense_is_named() {
+        for profile in ["../x", "a b", &"x".repeat(33)] {
+            let error = with(&[("POSTERN_DATA_DIR", "/tmp/x"), ("POSTERN_PROFILE", profile)]).err();
+            assert_eq!(error, Some(OptionsError::Profile(profile.into())));
+        }
+        for text in
+            ["", "wifi", "air", "air:", "air:localhost", "air:localhost:0", "air::80", "ble:", "air:h:x"]
+        {
+            assert_eq!(radio(text).err(), Some(OptionsError::Radio(text.into())), "{text}");
+        }
+        assert!(radio("air:127.0.0.1:4000").is_ok());
+    }
+}

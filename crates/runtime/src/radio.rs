@@ -1,0 +1,238 @@
+//! Carries out the core's radio commands.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures::StreamExt as _;
+use postern_core::{
+    effect::RadioCommand,
+    event::{Adapter, DialStage, EndReason, Event, RadioEvent},
+};
+use postern_protocol::LockerId;
+use postern_radio::{AdapterState, Progress, Radio, RadioError, Sighting};
+use tokio::{sync::mpsc, task::JoinHandle};
+
+use crate::task::Task;
+
+/// One locker is reported at most this often: the core wants to know who is near, not every advertisement.
+const SIGHTING_INTERVAL: Duration = Duration::from_secs(1);
+/// Lockers remembered for that; in a street of beacons the memory starts anew.
+const SIGHTINGS: usize = 256;
+/// Pause after a scan that ended by itself with the adapter on.
+const SCAN_PAUSE: Duration = Duration::from_secs(5);
+/// Messages that may wait for the link. The protocol has one in flight.
+const QUEUE: usize = 4;
+/// The most that a new dial waits for the old connection to be let go.
+const LET_GO: Duration = Duration::from_secs(3);
+
+/// The radio and what is under way on it.
+pub(crate) struct RadioDesk {
+    radio: Arc<dyn Radio>,
+    events: mpsc::Sender<Event>,
+    watch: Option<Task>,
+    dial: Option<Dial>,
+    _adapter: Task,
+}
+
+struct Dial {
+    attempt: u64,
+    /// Dropping it hangs up.
+    outgoing: mpsc::Sender<Vec<u8>>,
+    task: JoinHandle<()>,
+}
+
+impl RadioDesk {
+    pub(crate) fn new(radio: Arc<dyn Radio>, events: mpsc::Sender<Event>) -> Self {
+        let adapter = Task::spawn(follow_adapter(radio.clone(), events.clone()));
+        Self { radio, events, watch: None, dial: None, _adapter: adapter }
+    }
+
+    pub(crate) fn carry_out(&mut self, command: RadioCommand) {
+        match command {
+            RadioCommand::Watch(true) => {
+                self.watch.get_or_insert_with(|| Task::spawn(watch(self.radio.clone(), self.events.clone())));
+            }
+            RadioCommand::Watch(false) => self.watch = None,
+            RadioCommand::Dial { attempt, locker, timeout_ms } => self.dial(attempt, locker, timeout_ms),
+            RadioCommand::Send { attempt, bytes } => {
+                // A link that is gone has said so, or is about to.
+                if let Some(dial) = self.dial.as_ref().filter(|dial| dial.attempt == attempt)
+                    && dial.outgoing.try_send(bytes).is_err()
+                {
+                    self.dial = None;
+                }
+            }
+            RadioCommand::HangUp { attempt } => {
+                if self.dial.as_ref().is_some_and(|dial| dial.attempt == attempt) {
+                    self.dial = None;
+                }
+            }
+        }
+    }
+
+    fn dial(&mut self, attempt: u64, locker: [u8; 8], timeout_ms: u64) {
+        // Dropping the old dial's sender hangs it up.
+        let old = self.dial.take().map(|dial| dial.task);
+        let (outgoing, queue) = mpsc::channel(QUEUE);
+        let (radio, events) = (self.radio.clone(), self.events.clone());
+        let task = tokio::spawn(async move {
+            if let Some(old) = old {
+                // Most adapters and lockers hold one connection of ours.
+                let _ = tokio::time::timeout(LET_GO, old).await;
+            }
+            let deadline = Instant::now() + Duration::from_millis(timeout_ms);
+            let reason = call(radio.as_ref(), attempt, LockerId(locker), deadline, queue, &events).await;
+            let _ = events.send(Event::Radio(RadioEvent::Ended { attempt, reason })).await;
+        });
+        self.dial = Some(Dial { attempt, outgoing, task });
+    }
+
+    /// Hangs up and waits, not for ever, until the connection is let go.
+    pub(crate) async fn close(mut self) {
+        self.watch = None;
+        if let Some(Dial { outgoing, task, .. }) = self.dial.take() {
+            drop(outgoing);
+            let _ = tokio::time::timeout(LET_GO, task).await;
+        }
+    }
+}
+
+/// Connects and carries messages both ways until somebody ends it.
+async fn call(
+    radio: &dyn Radio,
+    attempt: u64,
+    locker: LockerId,
+    deadline: Instant,
+    mut outgoing: mpsc::Receiver<Vec<u8>>,
+    events: &mpsc::Sender<Event>,
+) -> EndReason {
+    let progress = |progress| {
+        let stage = match progress {
+            Progress::Searching => return,
+            Progress::Sighted => DialStage::Sighted,
+            Progress::Connected => DialStage::Connected,
+            Progress::Subscribed => DialStage::Subscribed,
+        };
+        // Progress is for the eye: where the core is far behind, it can do without.
+        let _ = events.try_send(Event::Radio(RadioEvent::Progress { attempt, stage }));
+    };
+    let connected = tokio::select! {
+        biased;
+        () = hung_up(&mut outgoing) => return EndReason::HungUp,
+        connected = radio.connect(locker, deadline, &progress) => connected,
+    };
+    let mut link = match connected {
+        Ok(link) => link,
+        Err(error) => return reason(error),
+    };
+    loop {
+        tokio::select! {
+            message = link.receive() => match message {
+                Ok(bytes) => {
+                    if events.send(Event::Radio(RadioEvent::Message { attempt, bytes })).await.is_err() {
+                        return EndReason::HungUp;
+                    }
+                }
+                Err(error) => return reason(error),
+            },
+            message = outgoing.recv() => match message {
+                None => {
+                    link.close().await;
+                    return EndReason::HungUp;
+                }
+                Some(bytes) => match link.send(&bytes).await {
+                    Ok(()) => {
+                        let _ = events.send(Event::Radio(RadioEvent::Sent { attempt })).await;
+                    }
+                    Err(error) => return reason(error),
+                },
+            },
+        }
+    }
+}
+
+/// Resolves when the core hangs up. Nothing can be sent before there is a link.
+async fn hung_up(outgoing: &mut mpsc::Receiver<Vec<u8>>) {
+    while outgoing.recv().await.is_some() {
+        tracing::warn!(
+            code = "sent_without_link",
+            "a message for a locker that is not connected was dropped"
+        );
+    }
+}
+
+fn reason(error: RadioError) -> EndReason {
+    match error {
+        RadioError::Unavailable(state) => EndReason::Adapter(adapter(state)),
+        RadioError::NotFound => EndReason::NotFound,
+        RadioError::Busy => EndReason::Busy,
+        RadioError::Lost(_) => EndReason::Lost,
+        RadioError::Frame(_) => EndReason::Frame,
+    }
+}
+
+fn adapter(state: AdapterState) -> Adapter {
+    match state {
+        AdapterState::Unknown => Adapter::Unknown,
+        AdapterState::On => Adapter::On,
+        AdapterState::Off => Adapter::Off,
+        AdapterState::Absent => Adapter::Absent,
+        AdapterState::Denied => Adapter::Denied,
+    }
+}
+
+async fn follow_adapter(radio: Arc<dyn Radio>, events: mpsc::Sender<Event>) {
+    let mut states = radio.adapter();
+    loop {
+        let state = adapter(*states.borrow_and_update());
+        if events.send(Event::Radio(RadioEvent::Adapter(state))).await.is_err()
+            || states.changed().await.is_err()
+        {
+            return;
+        }
+    }
+}
+
+/// Reports sightings until dropped, through every change of the adapter.
+async fn watch(radio: Arc<dyn Radio>, events: mpsc::Sender<Event>) {
+    let mut states = radio.adapter();
+    let mut heard = Heard::default();
+    loop {
+        states.mark_unchanged();
+        if let Ok(mut sightings) = radio.sightings().await {
+            while let Some(sighting) = sightings.next().await {
+                if let Some(event) = heard.hear(&sighting, Instant::now())
+                    && events.send(Event::Radio(event)).await.is_err()
+                {
+                    return;
+                }
+            }
+        }
+        if *states.borrow() == AdapterState::On {
+            let _ = tokio::time::timeout(SCAN_PAUSE, states.changed()).await;
+        } else if states.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Who was reported when.
+#[derive(Default)]
+struct Heard(HashMap<[u8; 4], Instant>);
+
+impl Heard {
+    fn hear(&mut self, sighting: &Sighting, now: Instant) -> Option<RadioEvent> {
+        let short_id = sighting.advertisement.short_id;
+        if self.0.get(&short_id).is_some_and(|last| now.duration_since(*last) < SIGHTING_INTERVAL) {
+            return None;
+        }
+        if self.0.len() >= SIGHTINGS {
+            self.0.clear();
+        }
+        self.0.insert(short_id, now);
+        Some(RadioEvent::Sighted { short_id, rssi: sighting.rssi })
+    }
+}

@@ -1,0 +1,104 @@
+//! The ports' conformance suites on every implementation that this machine can run.
+
+use std::sync::Arc;
+
+use postern_vault::{
+    keys::{StandInKeys, StoredKeys},
+    memory::MemorySecrets,
+    testing::conformance,
+};
+
+#[tokio::test]
+async fn secrets_in_memory_conform() {
+    conformance::secrets(&MemorySecrets::new()).await;
+}
+
+#[tokio::test]
+async fn device_keys_in_memory_conform() {
+    conformance::device_keys(&StoredKeys::new(Arc::new(MemorySecrets::new()))).await;
+}
+
+#[tokio::test]
+async fn the_p256_stand_in_conforms() {
+    conformance::device_keys(&StandInKeys::new()).await;
+}
+
+#[cfg(target_os = "linux")]
+mod secret_service {
+    use postern_vault::{Secrets as _, Vault, VaultError, keyring::KeyringSecrets, testing::in_keyring};
+
+    use super::*;
+
+    #[test]
+    fn secrets_in_a_real_keyring_conform() {
+        in_keyring("secret_service::secrets_in_a_real_keyring_conform", |_| async {
+            conformance::secrets(&KeyringSecrets::new("conformance").unwrap()).await;
+        });
+    }
+
+    #[test]
+    fn device_keys_in_a_real_keyring_conform() {
+        in_keyring("secret_service::device_keys_in_a_real_keyring_conform", |_| async {
+            let secrets = Arc::new(KeyringSecrets::new("conformance").unwrap());
+            conformance::device_keys(&StoredKeys::new(secrets)).await;
+        });
+    }
+
+    #[test]
+    fn profiles_do_not_see_each_other() {
+        in_keyring("secret_service::profiles_do_not_see_each_other", |_| async {
+            let one = KeyringSecrets::new("one").unwrap();
+            let two = KeyringSecrets::new("two").unwrap();
+            one.set("session", b"of one").await.unwrap();
+            assert!(two.get("session").await.unwrap().is_none());
+            two.delete("session").await.unwrap();
+            assert!(one.get("session").await.unwrap().is_some());
+        });
+    }
+
+    #[test]
+    fn a_locked_keyring_says_so_and_serves_again_once_unlocked() {
+        in_keyring(
+            "secret_service::a_locked_keyring_says_so_and_serves_again_once_unlocked",
+            |keyring| async move {
+                let secrets = KeyringSecrets::new("locked").unwrap();
+                secrets.set("session", b"kept").await.unwrap();
+                keyring.lock().await;
+                assert!(matches!(secrets.get("session").await, Err(VaultError::Locked)));
+                assert!(matches!(secrets.set("session", b"new").await, Err(VaultError::Locked)));
+                assert!(matches!(secrets.set("other", b"new").await, Err(VaultError::Locked)));
+                keyring.unlock().await;
+                assert_eq!(secrets.get("session").await.unwrap().unwrap().as_slice(), b"kept");
+            },
+        );
+    }
+
+    #[test]
+    fn what_a_vault_held_is_there_for_the_next_process() {
+        in_keyring("secret_service::what_a_vault_held_is_there_for_the_next_process", |_| async {
+            let folder = tempfile::tempdir().unwrap();
+            let open = || async {
+                // A new connection, as a new process has.
+                let secrets = Arc::new(KeyringSecrets::new("profile").unwrap());
+                let keys = Arc::new(StoredKeys::new(secrets.clone()));
+                Vault::open(secrets, keys, folder.path().join("wallet.sealed")).await.unwrap()
+            };
+            let mut first = open().await;
+            assert!(first.state.is_none() && first.session.is_none() && first.damage.is_none());
+            first.vault.save(b"the wallet").await.unwrap();
+            first.vault.save_session(b"the session").await.unwrap();
+            let public = first.vault.device_key().public();
+            drop(first);
+
+            let second = open().await;
+            assert_eq!(second.state.unwrap().as_slice(), b"the wallet");
+            assert_eq!(second.session.unwrap().as_slice(), b"the session");
+            assert_eq!(second.vault.device_key().public(), public);
+            second.vault.wipe().await.unwrap();
+
+            let third = open().await;
+            assert!(third.state.is_none() && third.session.is_none() && third.damage.is_none());
+            assert_ne!(third.vault.device_key().public(), public);
+        });
+    }
+}
