@@ -18,13 +18,13 @@ pub(crate) mod kind {
 }
 
 /// Longest token, in bytes.
-pub const MAX_TOKEN: usize = 480;
+pub const MAX_TOKEN: usize = 384;
 /// Longest delegation, in bytes.
-pub const MAX_DELEGATION: usize = 280;
+pub const MAX_DELEGATION: usize = 208;
 /// Longest bulletin, in bytes. What does not fit in one OPEN beside a token goes first, in a status request.
 pub const MAX_BULLETIN: usize = 600;
 /// Longest receipt, in bytes.
-pub const MAX_RECEIPT: usize = 240;
+pub const MAX_RECEIPT: usize = 176;
 
 /// What a locker says first, in clear and bound by the handshake hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -447,6 +447,103 @@ impl Refusal {
             Self::ClockUnset => 3,
             Self::OutOfOrder => 4,
             Self::Version => 5,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, option, prelude::*};
+    use std::vec::Vec;
+
+    use super::*;
+
+    fn reply() -> impl Strategy<Value = Reply> {
+        prop_oneof![
+            vec(any::<u8>(), 1..=MAX_RECEIPT).prop_map(Reply::Receipt),
+            prop_oneof![
+                Just(Refusal::Refused),
+                (1_u16..).prop_map(|seconds| Refusal::Throttled { seconds }),
+                Just(Refusal::Busy),
+                Just(Refusal::ClockUnset),
+                Just(Refusal::OutOfOrder),
+                Just(Refusal::Version),
+            ]
+            .prop_map(Reply::Refused),
+            (any::<u16>(), 0_u8..6).prop_map(|(door, kind)| {
+                let kind = DoorEventKind::try_from(kind).expect("six kinds");
+                Reply::Event(DoorEvent { door: Door(door), kind })
+            }),
+            (
+                any::<u16>(),
+                any::<Option<bool>>(),
+                option::of(vec(any::<u8>(), 1..=MAX_RECEIPT)),
+                0_u8..3,
+                0_u64..1 << 40
+            )
+                .prop_map(|(door, door_open, receipt, clock, at)| {
+                    Reply::Status(StatusReport {
+                        door: Door(door),
+                        door_open,
+                        receipt,
+                        clock: ClockState::try_from(clock).expect("three states"),
+                        at: Timestamp(at),
+                    })
+                }),
+        ]
+    }
+
+    prop_compose! {
+        fn request()(
+            operation in 0_usize..5, door: u16, nonce: [u8; 8], token in vec(any::<u8>(), 1..=MAX_TOKEN),
+            delegation in option::of(vec(any::<u8>(), 1..=MAX_DELEGATION)),
+            bulletin in option::of(vec(any::<u8>(), 1..=MAX_BULLETIN)),
+        ) -> Request {
+            Request {
+                operation: Operation::ALL[operation], door: Door(door), nonce: OperationNonce(nonce), token, delegation,
+                bulletin,
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn requests_agree(request in request(), proof in vec(any::<u8>(), 64)) {
+            let proof: [u8; 64] = proof.try_into().expect("64");
+            let bytes = request.encode(&proof);
+            prop_assert_eq!(Request::decode(&bytes), Ok((request, proof)));
+        }
+
+        #[test]
+        fn replies_agree(reply in reply()) {
+            prop_assert_eq!(Reply::decode(&reply.encode()), Ok(reply));
+        }
+
+        #[test]
+        fn disturbed_plaintexts_have_one_encoding(
+            request in request(), reply in reply(), changes in vec((any::<usize>(), any::<u8>()), 0..4),
+            noise in vec(any::<u8>(), 0..40), trailing: bool,
+        ) {
+            let disturb = |mut bytes: Vec<u8>| {
+                for (at, value) in &changes {
+                    // Most of what matters stands at the front.
+                    let at = at % bytes.len().min(24);
+                    bytes[at] = *value;
+                }
+                if trailing {
+                    bytes.push(0);
+                }
+                bytes
+            };
+            let bytes = disturb(request.encode(&[7; 64]));
+            if let Ok((request, proof)) = Request::decode(&bytes) {
+                prop_assert_eq!(request.encode(&proof), bytes);
+            }
+            for bytes in [disturb(reply.encode()), noise] {
+                if let Ok(reply) = Reply::decode(&bytes) {
+                    prop_assert_eq!(reply.encode(), bytes);
+                }
+            }
         }
     }
 }

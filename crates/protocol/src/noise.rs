@@ -256,3 +256,141 @@ impl Cipher for ChaChaPoly {
         Ok(len)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{string::String, vec::Vec};
+
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Deserialize)]
+    struct Vector {
+        source: String,
+        init_prologue: String,
+        init_static: String,
+        init_ephemeral: String,
+        resp_ephemeral: String,
+        resp_remote_static: String,
+        handshake_hash: Option<String>,
+        messages: Vec<Message>,
+    }
+
+    #[derive(Deserialize)]
+    struct Message {
+        payload: String,
+        ciphertext: String,
+    }
+
+    fn key(text: &str) -> [u8; 32] {
+        hex::decode(text).expect("hex").try_into().expect("32 bytes")
+    }
+
+    /// THREATS, vectors: Noise KN as others published it, byte for byte, through our primitives.
+    #[test]
+    fn agrees_with_published_vectors() {
+        let vectors: Vec<Vector> =
+            serde_json::from_str(include_str!("../vectors/published/noise-kn.json")).expect("JSON");
+        assert_eq!(vectors.len(), 2);
+        for vector in vectors {
+            let prologue = hex::decode(&vector.init_prologue).expect("hex");
+            let (secret, public) = (key(&vector.init_static), key(&vector.resp_remote_static));
+            let mut initiator = builder(&key(&vector.init_ephemeral))
+                .local_private_key(&secret)
+                .and_then(|builder| builder.prologue(&prologue))
+                .and_then(Builder::build_initiator)
+                .expect("complete");
+            let mut responder = builder(&key(&vector.resp_ephemeral))
+                .remote_public_key(&public)
+                .and_then(|builder| builder.prologue(&prologue))
+                .and_then(Builder::build_responder)
+                .expect("complete");
+            let messages: Vec<_> = vector
+                .messages
+                .iter()
+                .map(|message| {
+                    let payload = hex::decode(&message.payload).expect("hex");
+                    (payload, hex::decode(&message.ciphertext).expect("hex"))
+                })
+                .collect();
+            for (index, (payload, ciphertext)) in messages[..2].iter().enumerate() {
+                let (from, to) = if index == 0 {
+                    (&mut initiator, &mut responder)
+                } else {
+                    (&mut responder, &mut initiator)
+                };
+                let sent = written(payload.len(), |out| from.write_message(payload, out)).expect("fits");
+                assert_eq!(&sent, ciphertext, "{}", vector.source);
+                let got = read(sent.len(), |out| to.read_message(&sent, out)).expect("good");
+                assert_eq!(&*got, payload);
+            }
+            assert_eq!(hash(&initiator), hash(&responder));
+            if let Some(expected) = &vector.handshake_hash {
+                assert_eq!(hash(&initiator), key(expected));
+            }
+            let mut initiator = initiator.into_transport_mode().expect("finished");
+            let mut responder = responder.into_transport_mode().expect("finished");
+            for (index, (payload, ciphertext)) in messages[2..].iter().enumerate() {
+                let (from, to) = if index % 2 == 0 {
+                    (&mut initiator, &mut responder)
+                } else {
+                    (&mut responder, &mut initiator)
+                };
+                let sent = written(payload.len(), |out| from.write_message(payload, out)).expect("fits");
+                assert_eq!(&sent, ciphertext, "{}", vector.source);
+                let got = read(sent.len(), |out| to.read_message(&sent, out)).expect("good");
+                assert_eq!(&*got, payload);
+            }
+        }
+    }
+
+    /// Ours on one side, snow's own primitives on the other, both ways round.
+    #[test]
+    fn agrees_with_snows_own_primitives() {
+        let locker = LockerId([7; 8]);
+        let prologue = prologue(locker);
+        let secret = [3; 32];
+        let public = PublicKey::from(&StaticSecret::from(secret)).to_bytes();
+        let params = || NAME.parse().expect("known");
+        for ours_first in [true, false] {
+            let theirs = Builder::new(params()).prologue(&prologue).expect("once");
+            let (mut initiator, mut responder) = if ours_first {
+                let theirs = theirs.remote_public_key(&public).expect("once");
+                (initiator(locker, &secret, &[1; 32]), theirs.build_responder().expect("complete"))
+            } else {
+                let theirs = theirs.local_private_key(&secret).expect("once");
+                (theirs.build_initiator().expect("complete"), responder(locker, &public, &[2; 32]))
+            };
+            let hello = written(5, |out| initiator.write_message(b"hello", out)).expect("fits");
+            assert_eq!(
+                &**read(hello.len(), |out| responder.read_message(&hello, out)).expect("good"),
+                b"hello"
+            );
+            let open = written(4, |out| responder.write_message(b"open", out)).expect("fits");
+            assert_eq!(&**read(open.len(), |out| initiator.read_message(&open, out)).expect("good"), b"open");
+            assert_eq!(hash(&initiator), hash(&responder));
+            let mut initiator = initiator.into_transport_mode().expect("finished");
+            let mut responder = responder.into_transport_mode().expect("finished");
+            for _ in 0..3 {
+                let reply = written(3, |out| initiator.write_message(b"yes", out)).expect("fits");
+                assert_eq!(
+                    &**read(reply.len(), |out| responder.read_message(&reply, out)).expect("good"),
+                    b"yes"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn an_ephemeral_secret_is_used_once() {
+        let mut once = Once(Some(Zeroizing::new([5; 32])));
+        let mut bytes = [0; 32];
+        assert!(once.try_fill_bytes(&mut [0; 16]).is_err(), "another length takes it away");
+        assert!(once.try_fill_bytes(&mut bytes).is_err());
+        let mut once = Once(Some(Zeroizing::new([5; 32])));
+        assert!(once.try_fill_bytes(&mut bytes).is_ok());
+        assert_eq!(bytes, [5; 32]);
+        assert!(once.try_fill_bytes(&mut bytes).is_err());
+    }
+}
