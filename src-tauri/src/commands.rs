@@ -1,0 +1,132 @@
+//! All that the page can call. Each is granted by name in capabilities/main.json.
+
+use std::sync::Arc;
+
+use postern_runtime::{intent::Intent, view::View};
+use serde::Serialize;
+use tauri::{AppHandle, State, ipc::Channel};
+use tauri_plugin_opener::OpenerExt;
+use url::Url;
+
+use crate::{clipboard, diagnostics as report, files, link::Link, settings_page, words::Language};
+
+/// Why a command did nothing. A code; the page has the words.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Refusal {
+    /// The runtime did not come up, or has ended.
+    NoRuntime,
+}
+
+/// Hands an intent to the core.
+#[tauri::command]
+pub(crate) async fn send_intent(link: State<'_, Link>, intent: Intent) -> Result<(), Refusal> {
+    link.runtime().await.and_then(|runtime| runtime.send(intent).ok()).ok_or(Refusal::NoRuntime)
+}
+
+/// Sends the present view and each later one, until the page goes away.
+#[tauri::command]
+pub(crate) async fn subscribe(link: State<'_, Link>, channel: Channel<Arc<View>>) -> Result<(), Refusal> {
+    let mut views = link.runtime().await.ok_or(Refusal::NoRuntime)?.views();
+    tauri::async_runtime::spawn(async move {
+        loop {
+            let view = Arc::clone(&views.borrow_and_update());
+            if channel.send(view).is_err() || views.changed().await.is_err() {
+                return;
+            }
+        }
+    });
+    Ok(())
+}
+
+/// Leads to where Bluetooth is switched on. False where this platform has no way there.
+#[tauri::command]
+pub(crate) async fn open_bluetooth_settings(app: AppHandle) -> bool {
+    settings_page::bluetooth(&app)
+}
+
+/// Opens a web address in the system's browser: `https`, or `http` on this machine. False for any other.
+#[tauri::command]
+pub(crate) async fn open_in_browser(app: AppHandle, url: String) -> bool {
+    match Url::parse(&url) {
+        Ok(url) if is_web(&url) => app.opener().open_url(url, None::<&str>).is_ok(),
+        _ => false,
+    }
+}
+
+fn is_web(url: &Url) -> bool {
+    let here = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
+    url.scheme() == "https" || (url.scheme() == "http" && here)
+}
+
+/// Copies; a secret is taken off the clipboard again after half a minute.
+#[tauri::command]
+pub(crate) async fn copy_text(app: AppHandle, text: String, secret: bool) -> bool {
+    clipboard::copy(&app, text, secret)
+}
+
+/// Facts for a support desk, with no secret and nothing of what the customer has.
+#[tauri::command]
+pub(crate) async fn diagnostics(app: AppHandle) -> String {
+    report::text(&app)
+}
+
+/// Which language tray and notifications speak: a BCP 47 tag. False where they do not speak it.
+#[tauri::command]
+pub(crate) async fn set_language(
+    spoken: State<'_, Language>,
+    app: AppHandle,
+    language: String,
+) -> Result<bool, ()> {
+    let known = spoken.set(&language);
+    #[cfg(desktop)]
+    crate::desktop::relabel(&app);
+    #[cfg(not(desktop))]
+    let _ = app;
+    Ok(known)
+}
+
+/// Whether the app starts in the background with the session; with an argument, changes that first. None where the
+/// platform has no such thing.
+#[tauri::command]
+pub(crate) async fn autostart(app: AppHandle, on: Option<bool>) -> Option<bool> {
+    #[cfg(desktop)]
+    return crate::desktop::autostart(&app, on);
+    #[cfg(not(desktop))]
+    {
+        let _ = (app, on);
+        None
+    }
+}
+
+/// Keeps a file in the customer's downloads, never over one that is there.
+#[tauri::command]
+pub(crate) async fn save_file(app: AppHandle, name: String, contents: files::Contents) -> bool {
+    files::save(&app, &name, contents.bytes()).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use url::Url;
+
+    use super::is_web;
+
+    #[test]
+    fn only_web_addresses_leave_for_the_browser() {
+        let web = |text: &str| Url::parse(text).is_ok_and(|url| is_web(&url));
+        assert!(web("https://hub.example/claim#x"));
+        assert!(web("http://localhost:8080/authorize?state=a"));
+        assert!(web("http://127.0.0.1:8080/"));
+        for other in [
+            "http://hub.example/",
+            "http://localhost.example/",
+            "file:///etc/passwd",
+            "javascript:alert(1)",
+            "postern://claim",
+            "ms-settings:bluetooth",
+            "-h",
+        ] {
+            assert!(!web(other), "{other}");
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! The one window.
+
+use tauri::{AppHandle, Manager, WebviewUrl, WebviewWindowBuilder, webview::NewWindowResponse};
+
+/// Its label: capabilities/main.json grants the commands to it.
+pub(crate) const LABEL: &str = "main";
+
+/// Opens it, or brings it to the front where it is open.
+///
+/// # Errors
+/// The platform has no web view.
+pub(crate) fn open(app: &AppHandle) -> tauri::Result<()> {
+    if let Some(window) = app.get_webview_window(LABEL) {
+        #[cfg(desktop)]
+        {
+            window.unminimize()?;
+            window.show()?;
+            window.set_focus()?;
+        }
+        let _ = window;
+        return Ok(());
+    }
+    let builder = WebviewWindowBuilder::new(app, LABEL, WebviewUrl::default())
+        // Nothing but the page that came with the app is ever shown in here.
+        .on_navigation(|url| url.scheme() == "tauri" || url.host_str() == Some("tauri.localhost"))
+        .on_new_window(|_, _| NewWindowResponse::Deny);
+    #[cfg(desktop)]
+    let builder = builder
+        .title(app.package_info().name.clone())
+        .inner_size(1040.0, 760.0)
+        .min_inner_size(360.0, 560.0)
+        .visible(!crate::desktop::in_background());
+    builder.build()?;
+    Ok(())
+}

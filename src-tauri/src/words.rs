@@ -1,0 +1,216 @@
+//! What tray and notifications say. The page's languages live in `ui`; these few words are needed where there is no
+//! page: in the background, and before the page is up.
+
+use std::sync::Mutex;
+
+use postern_runtime::effect::{Notification, NotificationKind};
+
+/// The language spoken now: the page's choice, or the system's until it has told us.
+pub(crate) struct Language {
+    words: Mutex<&'static Words>,
+}
+
+impl Default for Language {
+    fn default() -> Self {
+        let system = ["LC_ALL", "LC_MESSAGES", "LANG"]
+            .iter()
+            .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
+        let words = system.as_deref().and_then(Words::of).unwrap_or(&ENGLISH);
+        Self { words: Mutex::new(words) }
+    }
+}
+
+impl Language {
+    /// Speaks this language from now on; false where it is not one of ours.
+    pub(crate) fn set(&self, tag: &str) -> bool {
+        let Some(words) = Words::of(tag) else { return false };
+        *self.words.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = words;
+        true
+    }
+
+    /// Its words.
+    pub(crate) fn words(&self) -> &'static Words {
+        *self.words.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// One language. `{title}` and `{door}` stand for what the notification is about.
+pub(crate) struct Words {
+    language: &'static str,
+    /// Tray: bring the window.
+    pub(crate) show: &'static str,
+    /// Tray: end the app.
+    pub(crate) quit: &'static str,
+    /// Tray: nothing waits.
+    pub(crate) nothing: &'static str,
+    /// Tray: this many wait; `{count}`. One form for all numbers.
+    waiting: &'static str,
+    ready: [&'static str; 2],
+    deadline: [&'static str; 2],
+    habit: [&'static str; 2],
+    left_open: [&'static str; 2],
+    overdue: [&'static str; 2],
+    revoked: [&'static str; 2],
+    parcel: &'static str,
+    /// The runtime did not come up.
+    pub(crate) cannot_start: [&'static str; 2],
+}
+
+impl Words {
+    /// Of a BCP 47 tag or a POSIX locale.
+    fn of(tag: &str) -> Option<&'static Self> {
+        let language = tag.split(['-', '_', '.']).next()?.to_ascii_lowercase();
+        ALL.iter().find(|words| words.language == language).copied()
+    }
+
+    /// Title and body.
+    pub(crate) fn notification(&self, notification: &Notification) -> (String, String) {
+        let [title, body] = match notification.kind {
+            NotificationKind::Ready => self.ready,
+            NotificationKind::Deadline => self.deadline,
+            NotificationKind::Habit => self.habit,
+            NotificationKind::DoorLeftOpen => self.left_open,
+            NotificationKind::Overdue => self.overdue,
+            NotificationKind::Revoked => self.revoked,
+        };
+        let about = notification.title.as_deref().map_or_else(|| self.parcel.to_owned(), plain);
+        let door = notification.door.as_deref().map_or_else(|| "–".to_owned(), plain);
+        (title.to_owned(), body.replace("{door}", &door).replace("{title}", &about))
+    }
+
+    /// How much waits to be collected.
+    pub(crate) fn waits(&self, count: usize) -> String {
+        match count {
+            0 => self.nothing.to_owned(),
+            _ => self.waiting.replace("{count}", &count.to_string()),
+        }
+    }
+}
+
+/// Text of the hub's for a place that may read markup (the freedesktop notification daemons do), and on one short line.
+fn plain(text: &str) -> String {
+    let mut plain = String::new();
+    for c in text.chars().filter(|c| !c.is_control() && !is_direction(*c)).take(80) {
+        match c {
+            '&' => plain.push_str("&amp;"),
+            '<' => plain.push_str("&lt;"),
+            '>' => plain.push_str("&gt;"),
+            _ => plain.push(c),
+        }
+    }
+    plain
+}
+
+/// Marks that turn the direction of what follows (Unicode Bidi_Control).
+fn is_direction(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+const ALL: &[&Words] = &[&ENGLISH, &GERMAN, &POLISH, &UKRAINIAN];
+
+const ENGLISH: Words = Words {
+    language: "en",
+    show: "Open Postern",
+    quit: "Quit",
+    nothing: "Nothing to collect",
+    waiting: "To collect: {count}",
+    ready: ["Ready to collect", "{title} is in door {door}."],
+    deadline: ["Not much time left", "Collect {title} from door {door} soon."],
+    habit: ["On your way?", "{title} is in door {door}."],
+    left_open: ["A door is open", "Please close door {door}."],
+    overdue: ["Overdue", "Please bring back {title}."],
+    revoked: ["Signed out", "This device was removed from your account. Everything on it was erased."],
+    parcel: "Your parcel",
+    cannot_start: ["Postern cannot start", "Another program is using its data. Close it and try again."],
+};
+
+const GERMAN: Words = Words {
+    language: "de",
+    show: "Postern öffnen",
+    quit: "Beenden",
+    nothing: "Nichts abzuholen",
+    waiting: "Abzuholen: {count}",
+    ready: ["Bereit zur Abholung", "{title} liegt in Fach {door}."],
+    deadline: ["Nicht mehr viel Zeit", "{title} bald aus Fach {door} abholen."],
+    habit: ["Gerade unterwegs?", "{title} liegt in Fach {door}."],
+    left_open: ["Ein Fach steht offen", "Bitte Fach {door} schließen."],
+    overdue: ["Überfällig", "Bitte {title} zurückbringen."],
+    revoked: ["Abgemeldet", "Dieses Gerät wurde aus dem Konto entfernt. Alles darauf wurde gelöscht."],
+    parcel: "Ihr Paket",
+    cannot_start: [
+        "Postern kann nicht starten",
+        "Ein anderes Programm benutzt die Daten. Bitte schließen und noch einmal versuchen.",
+    ],
+};
+
+const POLISH: Words = Words {
+    language: "pl",
+    show: "Otwórz Postern",
+    quit: "Zakończ",
+    nothing: "Nic do odbioru",
+    waiting: "Do odbioru: {count}",
+    ready: ["Gotowe do odbioru", "{title} czeka w skrytce {door}."],
+    deadline: ["Zostało mało czasu", "Odbierz wkrótce {title} ze skrytki {door}."],
+    habit: ["Po drodze?", "{title} czeka w skrytce {door}."],
+    left_open: ["Skrytka jest otwarta", "Zamknij skrytkę {door}."],
+    overdue: ["Po terminie", "Zwróć {title}."],
+    revoked: ["Wylogowano", "To urządzenie usunięto z konta. Wszystko na nim zostało skasowane."],
+    parcel: "Twoja paczka",
+    cannot_start: [
+        "Nie można uruchomić Postern",
+        "Inny program używa jego danych. Zamknij go i spróbuj ponownie.",
+    ],
+};
+
+const UKRAINIAN: Words = Words {
+    language: "uk",
+    show: "Відкрити Postern",
+    quit: "Вийти",
+    nothing: "Немає чого забирати",
+    waiting: "Можна забрати: {count}",
+    ready: ["Можна забирати", "{title} у комірці {door}."],
+    deadline: ["Залишилося мало часу", "Заберіть {title} з комірки {door}."],
+    habit: ["Вам по дорозі?", "{title} у комірці {door}."],
+    left_open: ["Комірка відчинена", "Зачиніть комірку {door}."],
+    overdue: ["Термін минув", "Поверніть {title}."],
+    revoked: ["Вихід виконано", "Цей пристрій вилучено з облікового запису. Усе на ньому стерто."],
+    parcel: "Ваша посилка",
+    cannot_start: [
+        "Postern не запускається",
+        "Його даними користується інша програма. Закрийте її та спробуйте ще раз.",
+    ],
+};
+
+#[cfg(test)]
+mod tests {
+    use postern_runtime::effect::{Notification, NotificationKind};
+
+    use super::{ALL, Language, Words};
+
+    #[test]
+    fn a_language_is_found_by_tag_and_by_locale() {
+        let quit = |tag: &str| Words::of(tag).map(|words| words.quit);
+        assert_eq!(quit("de-AT"), Some("Beenden"));
+        assert_eq!(quit("pl_PL.UTF-8"), Some("Zakończ"));
+        assert_eq!(quit("C"), None);
+        let language = Language::default();
+        assert!(language.set("uk"));
+        assert!(!language.set("tlh"));
+        assert_eq!(language.words().quit, "Вийти");
+    }
+
+    #[test]
+    fn hub_text_is_never_markup_in_a_notification() {
+        let notification = Notification {
+            kind: NotificationKind::Ready,
+            reservation: None,
+            title: Some("<b>{door}</b>\u{202e}\n & more".to_owned()),
+            door: Some("B3".to_owned()),
+        };
+        for words in ALL {
+            let (title, body) = words.notification(&notification);
+            assert!(!title.is_empty());
+            assert!(body.contains("&lt;b&gt;{door}&lt;/b&gt; &amp; more") && body.contains("B3"), "{body}");
+        }
+    }
+}
