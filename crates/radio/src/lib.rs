@@ -4,6 +4,11 @@
 //! conformance suite (`conformance`) runs against both. Fragmentation (PROTOCOL.md, frames) happens in here.
 #![forbid(unsafe_code)]
 
+pub mod air;
+mod inbox;
+mod link;
+mod memory;
+
 use std::time::{Duration, Instant};
 
 use futures::stream::BoxStream;

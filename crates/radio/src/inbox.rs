@@ -1,0 +1,158 @@
+//! From frames to messages, with what a notification channel really does: HELLO lost, doubled or halved, and frames
+//! meant for another phone.
+
+use postern_protocol::frame::{FrameError, Reassembler, Tag};
+
+/// Header bit of a first fragment (PROTOCOL.md, frames).
+const FIRST: u8 = 0x80;
+/// Where a first fragment's message begins: header, tag, two bytes of length.
+const BODY: usize = 4;
+
+/// Reassembles what the locker sends on one link. The first message it yields is the HELLO, exactly once.
+pub(crate) struct Inbox {
+    frames: Reassembler,
+    /// First byte of the HELLO, once it is here.
+    hello: Option<u8>,
+    /// A message other than the HELLO has begun: from here on a stray fragment is an error.
+    past_hello: bool,
+}
+
+impl Inbox {
+    pub(crate) fn new() -> Self {
+        Self { frames: Reassembler::new(), hello: None, past_hello: false }
+    }
+
+    /// Takes one notification.
+    pub(crate) fn push(&mut self, frame: &[u8]) -> Result<Option<Vec<u8>>, FrameError> {
+        if self.hello.is_some() && self.echoes_hello(frame) {
+            return Ok(None);
+        }
+        if self.hello.is_some() && self.is_ours(frame) {
+            self.past_hello = true;
+        }
+        let message = self.frames.push(frame)?;
+        if let (None, Some(message)) = (self.hello, &message) {
+            self.hello = message.first().copied();
+        }
+        Ok(message)
+    }
+
+    /// Takes what reading `tx` gave: the HELLO as one frame, or nothing yet. It overrides a HELLO that is under way.
+    pub(crate) fn push_read(&mut self, value: &[u8]) -> Result<Option<Vec<u8>>, FrameError> {
+        if self.hello.is_some() || value.is_empty() {
+            return Ok(None);
+        }
+        let mut frames = Reassembler::new();
+        let message = frames.push(value)?;
+        if let Some(message) = &message {
+            self.hello = message.first().copied();
+            self.frames = frames;
+        }
+        Ok(message)
+    }
+
+    /// The tag, once the HELLO told it.
+    pub(crate) fn tag(&self) -> Option<Tag> {
+        self.frames.tag()
+    }
+
+    /// The HELLO has been yielded.
+    pub(crate) fn has_hello(&self) -> bool {
+        self.hello.is_some()
+    }
+
+    /// A message of ours is under way: the next fragment is due.
+    pub(crate) fn is_partial(&self) -> bool {
+        self.frames.is_partial()
+    }
+
+    fn is_ours(&self, frame: &[u8]) -> bool {
+        frame.get(1).copied().map(Tag) == self.frames.tag()
+    }
+
+    /// Platforms report a read value as a notification too (BlueZ), and the notification of the HELLO may come in the
+    /// middle of, or after, the read that stood in for it. Both are the HELLO again, whole or in part.
+    fn echoes_hello(&self, frame: &[u8]) -> bool {
+        let Some(&header) = frame.first() else { return false };
+        if !self.is_ours(frame) || self.frames.is_partial() {
+            return false;
+        }
+        if header & FIRST != 0 { frame.get(BODY).copied() == self.hello } else { !self.past_hello }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use postern_protocol::frame::fragments;
+
+    use super::*;
+
+    const TAG: Tag = Tag(7);
+
+    /// A message of the kind HELLO (1): only its first byte matters here.
+    fn hello() -> Vec<u8> {
+        let mut message = vec![1];
+        message.extend(1..90u8);
+        message
+    }
+
+    fn feed(inbox: &mut Inbox, frames: impl IntoIterator<Item = Vec<u8>>) -> Vec<Vec<u8>> {
+        frames.into_iter().filter_map(|frame| inbox.push(&frame).unwrap()).collect()
+    }
+
+    #[test]
+    fn hello_then_messages_at_any_mtu() {
+        for max in [20, 97, 182, 244, 514] {
+            let mut inbox = Inbox::new();
+            assert_eq!(feed(&mut inbox, fragments(&hello(), TAG, max)), [hello()]);
+            assert_eq!(inbox.tag(), Some(TAG));
+            let reply = vec![0x55; 300];
+            assert_eq!(feed(&mut inbox, fragments(&reply, TAG, max)), [reply]);
+        }
+    }
+
+    #[test]
+    fn read_and_notification_together_yield_one_hello() {
+        let whole = fragments(&hello(), TAG, 514).next().unwrap();
+        let mut inbox = Inbox::new();
+        assert!(inbox.push_read(&[]).unwrap().is_none());
+        assert_eq!(inbox.push_read(&whole).unwrap(), Some(hello()));
+        assert_eq!(inbox.push(&whole).unwrap(), None);
+        assert!(feed(&mut inbox, fragments(&hello(), TAG, 20)).is_empty());
+        assert_eq!(feed(&mut inbox, fragments(&[0x55; 40], TAG, 20)), [vec![0x55; 40]]);
+    }
+
+    #[test]
+    fn a_read_in_the_middle_of_the_notification_swallows_the_rest() {
+        let whole = fragments(&hello(), TAG, 514).next().unwrap();
+        let parts: Vec<_> = fragments(&hello(), TAG, 20).collect();
+        let mut inbox = Inbox::new();
+        assert!(feed(&mut inbox, parts[..2].to_vec()).is_empty());
+        assert_eq!(inbox.push_read(&whole).unwrap(), Some(hello()));
+        assert!(feed(&mut inbox, parts[2..].to_vec()).is_empty());
+        assert_eq!(feed(&mut inbox, fragments(&[0x55; 40], TAG, 20)), [vec![0x55; 40]]);
+    }
+
+    #[test]
+    fn frames_with_another_tag_are_passed_over() {
+        let mut inbox = Inbox::new();
+        assert!(feed(&mut inbox, fragments(&[0x55; 40], Tag(9), 20)).is_empty());
+        let mut mixed = Vec::new();
+        let foreign: Vec<_> = fragments(&[0x55; 60], Tag(9), 20).collect();
+        for (index, frame) in fragments(&hello(), TAG, 20).enumerate() {
+            mixed.push(frame);
+            mixed.extend(foreign.get(index).cloned());
+        }
+        assert_eq!(feed(&mut inbox, mixed), [hello()]);
+        assert!(feed(&mut inbox, fragments(&[0x55; 40], Tag(9), 20)).is_empty());
+    }
+
+    #[test]
+    fn a_stray_fragment_after_other_messages_is_an_error() {
+        let mut inbox = Inbox::new();
+        feed(&mut inbox, fragments(&hello(), TAG, 514));
+        feed(&mut inbox, fragments(&[0x55; 40], TAG, 514));
+        let stray = fragments(&[0x55; 40], TAG, 20).nth(1).unwrap();
+        assert!(inbox.push(&stray).is_err());
+    }
+}
