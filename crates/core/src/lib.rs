@@ -10,9 +10,24 @@
 pub mod effect;
 pub mod event;
 pub mod intent;
-mod root;
-mod time;
 pub mod view;
+
+mod cx;
+mod line;
+mod nearby;
+mod network;
+mod notices;
+mod outbox;
+mod receipts;
+mod root;
+mod session;
+mod sign_in;
+mod store;
+mod sync;
+mod text;
+mod time;
+mod unlock;
+mod wallet;
 
 pub use root::{Config, Core};
 pub use time::Now;

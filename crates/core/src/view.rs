@@ -72,12 +72,7 @@ impl View {
             habits: Vec::new(),
             receipts: Vec::new(),
             outbox: Vec::new(),
-            settings: SettingsView {
-                reminders: true,
-                habits: true,
-                confirm_opening: false,
-                prefer_low_doors: false,
-            },
+            settings: SettingsView::default(),
             notices: Vec::new(),
             now,
         }
@@ -769,6 +764,12 @@ pub struct SettingsView {
     pub confirm_opening: bool,
     /// Reachable doors.
     pub prefer_low_doors: bool,
+}
+
+impl Default for SettingsView {
+    fn default() -> Self {
+        Self { reminders: true, habits: true, confirm_opening: false, prefer_low_doors: false }
+    }
 }
 
 /// Something to tell once.

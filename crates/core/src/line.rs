@@ -1,0 +1,200 @@
+//! The line to the hub: adds the session to each call, keeps calls while the session is renewed, and says in one way
+//! what an answer means.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use postern_api::problem::{Code, Problem};
+use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
+
+use crate::{
+    cx::Cx,
+    effect::{Auth, Body, Effect, HttpRequest, Method},
+    event::{HttpFailure, HttpResponse, Ticket},
+    session::Session,
+    view::{ProblemCode, ProblemView},
+};
+
+/// Who asked, and for what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// The account.
+    Me,
+    /// One page of the change feed.
+    Changes,
+    /// Grants fetched ahead, for these reservations.
+    Grants(Vec<String>),
+    /// A grant bound to the HELLO of the opening under way.
+    FreshGrant,
+    /// The head of the outbox.
+    Outbox,
+    /// The finder.
+    Sites,
+    /// A claim link.
+    Claim,
+}
+
+/// A call that needs the session.
+#[derive(Clone)]
+pub(crate) struct Call {
+    /// For the way back.
+    pub(crate) purpose: Purpose,
+    /// Method.
+    pub(crate) method: Method,
+    /// Path and query below the base URL of the hub, from `/`.
+    pub(crate) path: String,
+    /// JSON body.
+    pub(crate) body: Option<Zeroizing<Vec<u8>>>,
+    /// `Idempotency-Key`.
+    pub(crate) key: Option<String>,
+    /// The session was renewed for it already.
+    pub(crate) renewed: bool,
+}
+
+impl Call {
+    /// A read.
+    pub(crate) fn get(purpose: Purpose, path: String) -> Self {
+        Self { purpose, method: Method::Get, path, body: None, key: None, renewed: false }
+    }
+
+    /// A write with a JSON body.
+    pub(crate) fn post(purpose: Purpose, path: String, body: &impl serde::Serialize) -> Self {
+        let body = serde_json::to_vec(body).expect("types of the contract serialise");
+        Self {
+            purpose,
+            method: Method::Post,
+            path,
+            body: Some(Zeroizing::new(body)),
+            key: None,
+            renewed: false,
+        }
+    }
+}
+
+/// Why there is no good answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Miss {
+    /// Nobody answered.
+    NoNetwork,
+    /// What answered is no Postern hub: a captive portal, another server.
+    NotTheHub,
+    /// The hub answered no.
+    Refused {
+        /// Why.
+        code: Code,
+        /// Seconds after which another try makes sense.
+        wait: Option<u32>,
+    },
+}
+
+impl Miss {
+    /// Another try later may go better, with nothing changed.
+    pub(crate) fn passes(self) -> bool {
+        match self {
+            Self::NoNetwork | Self::NotTheHub => true,
+            Self::Refused { code, .. } => matches!(
+                code,
+                Code::Internal | Code::Unavailable | Code::Throttled | Code::Unauthenticated | Code::BadProof
+            ),
+        }
+    }
+
+    /// In the customer's terms.
+    pub(crate) fn problem(self) -> ProblemView {
+        let code = match self {
+            Self::NoNetwork => ProblemCode::HubUnreachable,
+            Self::NotTheHub => ProblemCode::WrongHub,
+            Self::Refused { code, .. } => match code {
+                Code::Stale | Code::WrongState | Code::NotFound => ProblemCode::ChangedMeanwhile,
+                Code::NoCompartment => ProblemCode::NoCompartment,
+                Code::LimitReached => ProblemCode::LimitReached,
+                Code::ClaimEnded => ProblemCode::ClaimEnded,
+                Code::Internal | Code::Unavailable => ProblemCode::HubFault,
+                Code::Throttled => ProblemCode::Throttled,
+                _ => ProblemCode::HubRefused,
+            },
+        };
+        let wait_seconds = if let Self::Refused { wait, .. } = self { wait } else { None };
+        ProblemView { code, may_have_opened: false, retry: self.passes(), wait_seconds }
+    }
+}
+
+/// What an answer means: the body of a success, or why there is none.
+pub(crate) fn outcome(result: Result<HttpResponse, HttpFailure>) -> Result<Vec<u8>, Miss> {
+    let response = result.map_err(|failure| match failure {
+        HttpFailure::Unreachable | HttpFailure::TimedOut => Miss::NoNetwork,
+        // Somebody answers there who cannot prove to be the hub.
+        HttpFailure::Tls => Miss::NotTheHub,
+    })?;
+    match response.status {
+        200..=299 => Ok(response.body),
+        status => Err(match serde_json::from_slice::<Problem>(&response.body) {
+            Ok(problem) => Miss::Refused { code: problem.code, wait: problem.retry_after },
+            Err(_) => match status {
+                401 => Miss::Refused { code: Code::Unauthenticated, wait: None },
+                429 => Miss::Refused { code: Code::Throttled, wait: None },
+                500..=599 => Miss::Refused { code: Code::Unavailable, wait: None },
+                _ => Miss::NotTheHub,
+            },
+        }),
+    }
+}
+
+/// A body of the contract, or not the hub.
+pub(crate) fn parse<T: DeserializeOwned>(answer: Result<Vec<u8>, Miss>) -> Result<T, Miss> {
+    serde_json::from_slice(&answer?).map_err(|_| Miss::NotTheHub)
+}
+
+/// Calls that wait for the session, and calls under way.
+#[derive(Default)]
+pub(crate) struct Line {
+    waiting: VecDeque<Call>,
+    under_way: BTreeMap<Ticket, Call>,
+}
+
+impl Line {
+    /// Sends what can be sent.
+    pub(crate) fn pump(&mut self, session: &mut Session, cx: &mut Cx<'_>) {
+        while let Some(call) = cx.out.next_call() {
+            self.waiting.push_back(call);
+        }
+        while !self.waiting.is_empty() {
+            let Some((base, token)) = session.credentials(cx) else { return };
+            let Some(call) = self.waiting.pop_front() else { return };
+            let ticket = cx.out.ticket();
+            cx.out.push(Effect::Http {
+                ticket,
+                request: HttpRequest {
+                    method: call.method,
+                    url: format!("{base}{}", call.path),
+                    body: call.body.clone().map(Body::Json),
+                    auth: Auth::Token(token),
+                    idempotency_key: call.key.clone(),
+                },
+            });
+            self.under_way.insert(ticket, call);
+        }
+    }
+
+    /// The call that an answer belongs to; none if it is not of this line.
+    pub(crate) fn take(&mut self, ticket: Ticket) -> Option<Call> {
+        self.under_way.remove(&ticket)
+    }
+
+    /// Once more, first of all.
+    pub(crate) fn again(&mut self, mut call: Call) {
+        call.renewed = true;
+        self.waiting.push_front(call);
+    }
+
+    /// Calls that cannot be sent because the session cannot be renewed now.
+    pub(crate) fn give_up_waiting(&mut self) -> Vec<Call> {
+        self.waiting.drain(..).collect()
+    }
+
+    /// Forgets everything.
+    pub(crate) fn clear(&mut self) {
+        self.waiting.clear();
+        self.under_way.clear();
+    }
+}

@@ -1,0 +1,126 @@
+//! Receipts that this device verified, for the customer to see and for the hub to get.
+
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use postern_api::sync::UploadedReceipt;
+use postern_protocol::{
+    ClockState,
+    receipt::{Outcome, Receipt},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{unlock::Pending, view::ReceiptView, wallet::Wallet};
+
+/// Delivered receipts beyond this many are forgotten, oldest first. The hub has them.
+const KEPT: usize = 500;
+
+/// One of them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Stored {
+    id: String,
+    reservation: String,
+    title: String,
+    locker: String,
+    locker_name: String,
+    label: String,
+    outcome: String,
+    at: i64,
+    time_certain: bool,
+    sequence: u32,
+    receipt: String,
+    delivered: bool,
+    #[serde(default)]
+    rejected: bool,
+}
+
+/// All of them, oldest first.
+#[derive(Default, Serialize, Deserialize)]
+pub(crate) struct Receipts(Vec<Stored>);
+
+impl Receipts {
+    /// Keeps one that was verified. Gives its id, or none where it is known already.
+    pub(crate) fn keep(
+        &mut self,
+        pending: &Pending,
+        receipt: &Receipt,
+        bytes: &[u8],
+        wallet: &Wallet,
+    ) -> Option<String> {
+        let id = format!("{}-{}", receipt.locker, receipt.sequence);
+        if self.0.iter().any(|stored| stored.id == id) {
+            return None;
+        }
+        let reservation = wallet.reservation(&pending.reservation);
+        let locker = wallet.locker(&pending.locker);
+        let label = locker.and_then(|locker| locker.doors.iter().find(|door| door.door == pending.door));
+        self.0.push(Stored {
+            id: id.clone(),
+            reservation: pending.reservation.clone(),
+            title: reservation.map(|reservation| reservation.title.clone()).unwrap_or_default(),
+            locker: pending.locker.clone(),
+            locker_name: locker.map(|locker| locker.name.clone()).unwrap_or_default(),
+            label: label.map_or_else(|| pending.door.to_string(), |door| door.label.clone()),
+            outcome: outcome(receipt.outcome).to_owned(),
+            at: i64::try_from(receipt.at.0).unwrap_or(i64::MAX),
+            time_certain: receipt.clock == ClockState::Set,
+            sequence: receipt.sequence,
+            receipt: BASE64_URL_SAFE_NO_PAD.encode(bytes),
+            delivered: false,
+            rejected: false,
+        });
+        let surplus = self.0.len().saturating_sub(KEPT);
+        let mut dropped = 0;
+        self.0.retain(|stored| {
+            let drop = dropped < surplus && stored.delivered;
+            dropped += usize::from(drop);
+            !drop
+        });
+        Some(id)
+    }
+
+    /// For the hub.
+    pub(crate) fn upload(&self, id: &str) -> Option<UploadedReceipt> {
+        let stored = self.0.iter().find(|stored| stored.id == id)?;
+        Some(UploadedReceipt { locker: stored.locker.clone(), receipt: stored.receipt.clone() })
+    }
+
+    /// The hub has it, or does not want it.
+    pub(crate) fn settled(&mut self, id: &str, accepted: bool) {
+        if let Some(stored) = self.0.iter_mut().find(|stored| stored.id == id) {
+            stored.delivered = accepted;
+            stored.rejected = !accepted;
+        }
+    }
+
+    /// The hub has all that it can have.
+    pub(crate) fn all_delivered(&self) -> bool {
+        self.0.iter().all(|stored| stored.delivered || stored.rejected)
+    }
+
+    /// For the window, newest first.
+    pub(crate) fn view(&self) -> Vec<ReceiptView> {
+        let view = |stored: &Stored| ReceiptView {
+            id: stored.id.clone(),
+            reservation: stored.reservation.clone(),
+            title: stored.title.clone(),
+            locker: stored.locker_name.clone(),
+            label: stored.label.clone(),
+            outcome: stored.outcome.clone(),
+            at: stored.at,
+            time_certain: stored.time_certain,
+            sequence: stored.sequence,
+            // Only verified ones are ever kept.
+            verified: true,
+            delivered: stored.delivered,
+        };
+        self.0.iter().rev().map(view).collect()
+    }
+}
+
+fn outcome(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Opened => "opened",
+        Outcome::Jammed => "jammed",
+        Outcome::AlreadyOpen => "already_open",
+        Outcome::Unknown => "unknown",
+    }
+}

@@ -1,0 +1,213 @@
+//! Answers of the hub, to the machine that asked.
+
+use postern_api::{
+    account::Account,
+    problem::Code,
+    reservation::State,
+    sync::{Changes, ReceiptResult, ReceiptResults},
+    token::Grants,
+};
+
+use super::{Core, env};
+use crate::{
+    cx::Cx,
+    effect::NotificationKind,
+    event::{HttpFailure, HttpResponse, Ticket},
+    line::{Call, Miss, Purpose, outcome, parse},
+    outbox::{Settled, What},
+    session::News,
+    store::Kept,
+    sync::Page,
+    view::{NoticeCode, ProblemCode, ProblemView},
+};
+
+impl Core {
+    pub(super) fn on_http(
+        &mut self,
+        ticket: Ticket,
+        result: Result<HttpResponse, HttpFailure>,
+        cx: &mut Cx<'_>,
+    ) {
+        let date = result.as_ref().ok().and_then(|response| response.date);
+        if self.sign_in.owns(ticket) {
+            if let Some(live) = self.sign_in.on_http(result, cx) {
+                self.network.heard(date, cx.now);
+                self.revoked = false;
+                self.session.begin(live, cx);
+                self.sync.start(cx);
+            }
+        } else if self.session.owns(ticket) {
+            let news = self.session.on_renewal(result, cx);
+            self.on_session(news, cx);
+        } else if let Some(call) = self.line.take(ticket) {
+            let answer = outcome(result);
+            match answer {
+                Ok(_) | Err(Miss::Refused { .. }) => self.network.heard(date, cx.now),
+                Err(_) => {}
+            }
+            if let Err(miss) = answer {
+                self.network.missed(miss);
+            }
+            match answer {
+                Err(Miss::Refused { code: Code::DeviceRevoked, .. }) => self.revoke(cx),
+                Err(Miss::Refused { code: Code::Unauthenticated, .. }) if !call.renewed => {
+                    self.session.distrust_access_token();
+                    self.line.again(call);
+                }
+                answer => self.on_answer(call, answer, cx),
+            }
+        }
+    }
+
+    fn on_session(&mut self, news: News, cx: &mut Cx<'_>) {
+        match news {
+            News::None | News::Renewed => {}
+            News::Stuck(miss) => {
+                self.network.missed(miss);
+                self.answer_waiting(miss, cx);
+            }
+            News::Ended => {
+                let miss = Miss::Refused { code: Code::Unauthenticated, wait: None };
+                self.answer_waiting(miss, cx);
+                self.sync.pause(cx);
+            }
+            News::Revoked => self.revoke(cx),
+        }
+    }
+
+    /// Calls that cannot go now: whoever asked backs off by itself.
+    fn answer_waiting(&mut self, miss: Miss, cx: &mut Cx<'_>) {
+        for call in self.line.give_up_waiting() {
+            self.on_answer(call, Err(miss), cx);
+        }
+    }
+
+    fn on_answer(&mut self, call: Call, answer: Result<Vec<u8>, Miss>, cx: &mut Cx<'_>) {
+        match call.purpose {
+            Purpose::Me => {
+                let account = self.checked(parse::<Account>(answer));
+                self.sync.on_account(account.is_ok(), cx);
+                if let Ok(account) = account {
+                    self.on_account(account, cx);
+                }
+            }
+            Purpose::Changes => {
+                let changes = self.checked(parse::<Changes>(answer));
+                let first = self.sync.cursor().is_none();
+                if let Some(page) = self.sync.on_changes(changes, cx) {
+                    self.on_page(page, first, cx);
+                }
+            }
+            Purpose::Grants(asked) => {
+                let grants = self.checked(parse::<Grants>(answer));
+                self.kept.wallet.on_grants(&asked, grants, cx);
+            }
+            Purpose::FreshGrant => {
+                let grants = self.checked(parse::<Grants>(answer));
+                let env = env(&self.kept, &self.session, self.adapter, &self.network);
+                self.unlock.on_grant(grants, &env, cx);
+            }
+            Purpose::Outbox => self.on_told(answer, cx),
+            Purpose::Sites | Purpose::Claim => {}
+        }
+    }
+
+    /// A success that is not of the contract was not the hub's.
+    fn checked<T>(&mut self, answer: Result<T, Miss>) -> Result<T, Miss> {
+        if let Err(Miss::NotTheHub) = answer {
+            self.network.missed(Miss::NotTheHub);
+        }
+        answer
+    }
+
+    fn on_account(&mut self, account: Account, cx: &mut Cx<'_>) {
+        let hub = self.session.hub().map(|hub| hub.id.clone());
+        let same =
+            self.kept.hub == hub && self.kept.account.as_ref().is_some_and(|known| known.id == account.id);
+        if !same {
+            // Somebody else's things stay with nobody.
+            let settings = self.kept.settings.clone();
+            let had_none = self.kept.account.is_none();
+            if !had_none {
+                self.unlock.clear(cx);
+                self.kept = Kept::default();
+                self.kept.settings = settings;
+                self.sync.stop(cx);
+                self.sync.start(cx);
+            }
+            self.kept.hub = hub;
+        }
+        self.session.set_account(account);
+        self.kept.account = self.session.account().cloned();
+        cx.out.save_soon();
+    }
+
+    fn on_page(&mut self, page: Page, first: bool, cx: &mut Cx<'_>) {
+        let arrivals = self.kept.wallet.apply(page);
+        // It answers again: what waited goes now.
+        self.kept.outbox.wake();
+        self.kept.wallet.wake();
+        let settled: Vec<String> = self
+            .unlock
+            .pendings()
+            .keys()
+            .filter(|id| {
+                self.kept.wallet.reservation(id).is_none_or(|reservation| {
+                    !matches!(
+                        reservation.state,
+                        State::Ready | State::Booked | State::Held | State::InTransit | State::Expired
+                    )
+                })
+            })
+            .cloned()
+            .collect();
+        for id in settled {
+            self.unlock.settle(&id);
+        }
+        if !first {
+            for id in arrivals.ready {
+                let notification = self.notification(NotificationKind::Ready, &id);
+                cx.out.notify(notification);
+                self.notices.tell(NoticeCode::NewReady, Some(id));
+            }
+        }
+        cx.out.save_soon();
+    }
+
+    fn on_told(&mut self, answer: Result<Vec<u8>, Miss>, cx: &mut Cx<'_>) {
+        match self.kept.outbox.on_answer(answer, cx) {
+            Settled::Waiting => {}
+            Settled::Refused(entry) => {
+                if let What::Receipt { receipt } = &entry.what {
+                    self.kept.receipts.settled(receipt, false);
+                    self.kept.outbox.dismiss(entry.id, cx);
+                } else {
+                    self.notices.tell(NoticeCode::Conflict, entry.reservation);
+                }
+                self.sync.wake(cx);
+            }
+            Settled::Taken(entries, body) => {
+                let results = serde_json::from_slice::<ReceiptResults>(&body).ok();
+                let mut results = results.into_iter().flat_map(|results| results.results);
+                let mut receipts = false;
+                for entry in entries {
+                    if let What::Receipt { receipt } = &entry.what {
+                        receipts = true;
+                        let accepted = results.next().unwrap_or(ReceiptResult::Accepted);
+                        let accepted = matches!(accepted, ReceiptResult::Accepted | ReceiptResult::Known);
+                        self.kept.receipts.settled(receipt, accepted);
+                    }
+                }
+                if receipts && self.kept.receipts.all_delivered() {
+                    self.notices.tell(NoticeCode::Delivered, None);
+                }
+                self.sync.wake(cx);
+            }
+        }
+    }
+
+    /// A problem of the hub for the sign-in screen.
+    pub(super) fn hub_problem(code: ProblemCode) -> ProblemView {
+        ProblemView { code, may_have_opened: false, retry: true, wait_seconds: None }
+    }
+}

@@ -1,0 +1,183 @@
+//! What the customer wants, to the machine that does it.
+
+use postern_api::{
+    locker::Size,
+    reservation::{Kind, ProblemKind},
+};
+use serde::de::{DeserializeOwned, value::StrDeserializer};
+
+use super::{Core, Vault, env};
+use crate::{
+    cx::Cx,
+    effect::{Effect, RadioCommand},
+    intent::{Intent, Setting},
+    outbox::What,
+    text,
+    view::ProblemCode,
+};
+
+/// Longest note of a problem report, in characters (the contract).
+const NOTE: usize = 2_000;
+/// Most photos of a problem report, and the most characters of each (2 MiB in base64url).
+const PHOTOS: (usize, usize) = (4, 2_796_203);
+
+impl Core {
+    pub(super) fn on_intent(&mut self, intent: Intent, cx: &mut Cx<'_>) {
+        match intent {
+            Intent::SignIn { hub } => self.sign_in(hub, cx),
+            Intent::CancelSignIn => self.sign_in.cancel(cx),
+            Intent::SignOut => {
+                self.wipe(cx);
+                self.revoked = false;
+            }
+            Intent::UseMemoryOnly => {
+                if matches!(self.vault, Vault::Absent | Vault::Locked) {
+                    self.vault = Vault::Opening;
+                    cx.out.push(Effect::OpenVault { memory_only: true });
+                }
+            }
+            Intent::RetryKeyring => {
+                if matches!(self.vault, Vault::Absent | Vault::Locked) {
+                    self.vault = Vault::Opening;
+                    cx.out.push(Effect::OpenVault { memory_only: false });
+                }
+            }
+            Intent::Refresh => {
+                self.sync.refresh(cx);
+                self.kept.wallet.wake();
+                self.kept.outbox.wake();
+            }
+            Intent::Open { .. }
+            | Intent::Reopen { .. }
+            | Intent::CancelOpening
+            | Intent::ContinueOpening
+            | Intent::ResolveOpening { .. }
+            | Intent::DismissOpening => self.on_opening_intent(intent, cx),
+            Intent::WatchNearby { on } => {
+                if !on {
+                    self.nearby.clear();
+                }
+                cx.out.push(Effect::Radio(RadioCommand::Watch(on)));
+            }
+            Intent::Set { setting } => {
+                let settings = &mut self.kept.settings;
+                match setting {
+                    Setting::Reminders(on) => settings.reminders = on,
+                    Setting::Habits(on) => settings.habits = on,
+                    Setting::ConfirmOpening(on) => settings.confirm_opening = on,
+                    Setting::PreferLowDoors(on) => settings.prefer_low_doors = on,
+                }
+                cx.out.save_now();
+            }
+            Intent::DismissOutbox { id } => self.kept.outbox.dismiss(id, cx),
+            Intent::DismissNotice { id } => self.notices.dismiss(id),
+            told => self.on_telling_intent(told, cx),
+        }
+    }
+
+    fn sign_in(&mut self, hub: Option<String>, cx: &mut Cx<'_>) {
+        if !matches!(self.vault, Vault::Open { .. }) || self.session.is_usable() {
+            return;
+        }
+        // A session that the hub ended is renewed where it was; another hub would make the wallet somebody else's.
+        let hub =
+            self.session.hub().map(|hub| hub.base.clone()).or(hub).unwrap_or_else(|| self.config.hub.clone());
+        if text::clipped(hub.clone(), 2048) == hub {
+            self.sign_in.start(&hub, None, cx);
+        } else {
+            self.sign_in.explain(Some(Self::hub_problem(ProblemCode::WrongHub)));
+        }
+    }
+
+    fn on_opening_intent(&mut self, intent: Intent, cx: &mut Cx<'_>) {
+        let env = env(&self.kept, &self.session, self.adapter, &self.network);
+        match intent {
+            Intent::Open { reservations } => self.unlock.open(&reservations, &env, cx),
+            Intent::Reopen { reservation } => self.unlock.reopen(&reservation, &env, cx),
+            Intent::CancelOpening => self.unlock.cancel(cx),
+            Intent::ContinueOpening => self.unlock.continue_opening(&env, cx),
+            Intent::ResolveOpening { reservation } => {
+                self.unlock.resolve(reservation.as_deref(), &env, cx);
+            }
+            Intent::DismissOpening => self.unlock.dismiss(cx),
+            _ => {}
+        }
+    }
+
+    /// What goes to the hub by the outbox, at once or when there is a network again.
+    fn on_telling_intent(&mut self, intent: Intent, cx: &mut Cx<'_>) {
+        let (reservation, what) = match intent {
+            Intent::ConfirmTaken { reservation, taken } => {
+                return self.confirm_taken(reservation, taken, cx);
+            }
+            Intent::Extend { reservation, until } => (reservation, What::Extend { until }),
+            Intent::Share { reservation, name, until } => {
+                (reservation, What::Share { name: text::clipped(name, 64), until })
+            }
+            Intent::RevokeShare { reservation, share } => {
+                if !text::is_id(&share) {
+                    return;
+                }
+                (reservation, What::RevokeShare { share })
+            }
+            Intent::Report { reservation, kind, note, mut photos } => {
+                let Some(kind) = named::<ProblemKind>(&kind) else { return };
+                let (count, len) = PHOTOS;
+                photos.truncate(count);
+                photos.retain(|photo| photo.len() <= len && !photo.is_empty());
+                let note: String = note.chars().take(NOTE).collect();
+                (reservation, What::Report { kind, note, photos })
+            }
+            Intent::Hold { reservation, until } => (reservation, What::Hold { until }),
+            Intent::Cancel { reservation } => (reservation, What::Cancel),
+            Intent::ChangeLocker { reservation, site } => (reservation, What::ChangeLocker { site }),
+            Intent::Release { reservation } => (reservation, What::Release),
+            Intent::RemoveDevice { device } => {
+                if text::is_id(&device) && self.session.exists() {
+                    self.kept.outbox.put(None, What::RemoveDevice { device }, cx);
+                }
+                return;
+            }
+            Intent::BookReturn { code, site, size } => {
+                if let Some(size) = named::<Size>(&size)
+                    && self.session.exists()
+                {
+                    let code = text::clipped(code, text::ADDRESS);
+                    self.kept.outbox.put(None, What::BookReturn { code, site, size }, cx);
+                }
+                return;
+            }
+            _ => return,
+        };
+        // The hub knows nothing of access that was given in person.
+        if self.kept.wallet.reservation(&reservation).is_some()
+            && !self.kept.wallet.is_delegated(&reservation)
+        {
+            self.kept.outbox.put(Some(reservation), what, cx);
+        }
+    }
+
+    /// Collected comes from a receipt and the customer. Without a receipt the customer's word alone settles only that
+    /// nobody need ask the locker any more.
+    fn confirm_taken(&mut self, id: String, taken: bool, cx: &mut Cx<'_>) {
+        let Some(reservation) = self.kept.wallet.reservation(&id) else { return };
+        let kind = reservation.kind;
+        let known = self.kept.wallet.trace(&id).opened_at.is_some() || self.unlock.is_pending(&id);
+        let hub_says = reservation.state == postern_api::reservation::State::Opened;
+        if !(known || hub_says) || kind == Kind::Storage {
+            return;
+        }
+        self.kept.wallet.confirmed(&id, taken);
+        self.unlock.settle(&id);
+        if self.kept.wallet.is_delegated(&id) {
+            cx.out.save_now();
+        } else {
+            self.kept.outbox.put(Some(id), What::Taken { taken }, cx);
+        }
+    }
+}
+
+/// A value of the contract by its name there.
+fn named<T: DeserializeOwned>(name: &str) -> Option<T> {
+    T::deserialize(StrDeserializer::<serde::de::value::Error>::new(name)).ok()
+}

@@ -1,0 +1,403 @@
+//! The view: what all machines know, as one picture. Nothing is decided here that a machine has not decided.
+
+use std::{cmp::Reverse, collections::BTreeSet, fmt};
+
+use postern_api::{
+    locker::LockerDescriptor,
+    reservation::{Action, Kind, Reservation, Role, State},
+};
+use postern_protocol::LockerId;
+use serde::Serialize;
+
+use super::{Core, Vault};
+use crate::{
+    event::Adapter,
+    outbox::{Entry, What},
+    sign_in::Picture,
+    view::{
+        AccessView, ActionView, BluetoothView, DeviceView, DoorView, KindView, LockerView, NearbyView,
+        NetworkView, ReservationView, SessionView, ShareView, SiteView, StateView, TimelineView, VaultView,
+        View,
+    },
+};
+
+/// The name that the hub's contract gives to a value of an enum.
+pub(crate) struct Name<'a, T>(pub(crate) &'a T);
+
+impl<T: Serialize> fmt::Display for Name<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.serialize(f)
+    }
+}
+
+/// What waits in the outbox, looked up once for all reservations.
+struct Waiting<'a> {
+    reservations: BTreeSet<&'a str>,
+    shares: BTreeSet<&'a str>,
+    devices: BTreeSet<&'a str>,
+}
+
+impl Core {
+    /// Everything that is to be seen, as of the last event.
+    pub fn view(&self) -> View {
+        let waiting = self.waiting();
+        let reservations = self.reservations(&waiting);
+        View {
+            session: self.session_view(&waiting),
+            hub: self.session.hub().map_or_else(|| self.config.hub.clone(), |hub| hub.base.clone()),
+            network: self.network_view(),
+            bluetooth: match self.adapter {
+                Adapter::Unknown => BluetoothView::Unknown,
+                Adapter::On => BluetoothView::On,
+                Adapter::Off => BluetoothView::Off,
+                Adapter::Absent => BluetoothView::Absent,
+                Adapter::Denied => BluetoothView::Denied,
+            },
+            vault: match &self.vault {
+                Vault::Opening => VaultView::Opening,
+                Vault::Open { memory_only: false, .. } => VaultView::Keyring,
+                Vault::Open { memory_only: true, .. } => VaultView::MemoryOnly,
+                Vault::Absent => VaultView::Absent,
+                Vault::Locked => VaultView::Locked,
+            },
+            loaded: self.sync.cursor().is_some() || !self.kept.wallet.is_empty(),
+            nearby: self.nearby_view(&reservations),
+            reservations,
+            lockers: self.kept.wallet.lockers().map(locker_view).collect(),
+            opening: self.unlock.view(&self.kept.wallet, self.now),
+            receipts: self.kept.receipts.view(),
+            outbox: self.kept.outbox.view(),
+            settings: self.kept.settings.clone(),
+            notices: self.notices.view(),
+            ..View::empty(self.now.unix())
+        }
+    }
+
+    fn waiting(&self) -> Waiting<'_> {
+        let open = |entry: &&Entry| entry.refused.is_none();
+        let entries = || self.kept.outbox.entries().iter().filter(open);
+        Waiting {
+            reservations: entries()
+                // A receipt that waits is the app's business; the customer waits for nothing.
+                .filter(|entry| !matches!(entry.what, What::Receipt { .. }))
+                .filter_map(|entry| entry.reservation.as_deref())
+                .collect(),
+            shares: entries()
+                .filter_map(|entry| match &entry.what {
+                    What::RevokeShare { share } => Some(share.as_str()),
+                    _ => None,
+                })
+                .collect(),
+            devices: entries()
+                .filter_map(|entry| match &entry.what {
+                    What::RemoveDevice { device } => Some(device.as_str()),
+                    _ => None,
+                })
+                .collect(),
+        }
+    }
+
+    fn session_view(&self, waiting: &Waiting<'_>) -> SessionView {
+        match self.sign_in.picture() {
+            Picture::InBrowser(url, problem) => {
+                return SessionView::InBrowser { url: url.to_owned(), problem: problem.cloned() };
+            }
+            Picture::Busy => return SessionView::Finishing,
+            Picture::Idle(_) if self.session.exists() => {}
+            Picture::Idle(_) if self.revoked => return SessionView::Revoked,
+            Picture::Idle(problem) => return SessionView::SignedOut { problem: problem.cloned() },
+        }
+        let Some(account) = self.session.account() else { return SessionView::Finishing };
+        SessionView::SignedIn {
+            name: account.display_name.clone(),
+            guest: account.guest,
+            devices: account
+                .devices
+                .iter()
+                .map(|device| DeviceView {
+                    id: device.id.clone(),
+                    name: device.name.clone(),
+                    this: device.id == account.device_id,
+                    last_seen_at: device.last_seen_at,
+                    removing: waiting.devices.contains(device.id.as_str()),
+                })
+                .collect(),
+            hub: self.session.hub().map(|hub| host(&hub.base)).unwrap_or_default(),
+        }
+    }
+
+    fn network_view(&self) -> NetworkView {
+        if self.session.has_ended() { NetworkView::SignInAgain } else { self.network.view() }
+    }
+
+    /// All reservations in the order of a list: what can be done now, then what is to come, by deadline; what is over
+    /// at the end, newest first.
+    fn reservations(&self, waiting: &Waiting<'_>) -> Vec<ReservationView> {
+        let mut views: Vec<ReservationView> = self
+            .kept
+            .wallet
+            .reservations()
+            .map(|reservation| self.reservation_view(reservation, waiting))
+            .collect();
+        views.sort_by_cached_key(|view| {
+            let rank = rank(view);
+            let by_deadline = view.until.unwrap_or(i64::MAX);
+            let newest = Reverse(if rank == 2 { view.since.or(view.until).unwrap_or(0) } else { 0 });
+            (rank, if rank == 2 { 0 } else { by_deadline }, newest, view.id.clone())
+        });
+        views
+    }
+
+    fn reservation_view(&self, reservation: &Reservation, waiting: &Waiting<'_>) -> ReservationView {
+        let wallet = &self.kept.wallet;
+        let id = reservation.id.as_str();
+        let compartment = reservation.compartment.as_ref();
+        let state = self.state(reservation);
+        let reopen_until = wallet.reopen_until(reservation).filter(|until| self.now.unix() < *until);
+        ReservationView {
+            id: id.to_owned(),
+            kind: match reservation.kind {
+                Kind::Pickup => KindView::Pickup,
+                Kind::Return => KindView::Return,
+                Kind::Storage => KindView::Storage,
+            },
+            state,
+            title: reservation.title.clone(),
+            carrier: reservation.carrier.name.clone(),
+            reference: reservation.reference.clone(),
+            site: reservation.site.as_ref().map(|site| SiteView {
+                name: site.name.clone(),
+                address: site.address.clone(),
+                latitude: site.latitude,
+                longitude: site.longitude,
+            }),
+            locker: compartment.map(|compartment| compartment.locker.clone()),
+            door: compartment.map(|compartment| compartment.door),
+            label: compartment.map(|compartment| compartment.label.clone()),
+            until: reservation.until,
+            since: reservation.since,
+            guest: reservation.role == Role::Guest,
+            pin: reservation.pin.clone().filter(|_| is_openable(state)),
+            identification: None,
+            reopen_until,
+            actions: self.actions(reservation, state, reopen_until),
+            access: self.access(reservation, state),
+            shares: reservation
+                .shares
+                .iter()
+                .map(|share| ShareView {
+                    id: share.id.clone(),
+                    name: share.name.clone(),
+                    until: share.until,
+                    state: Name(&share.state).to_string(),
+                    revoking: waiting.shares.contains(share.id.as_str()),
+                })
+                .collect(),
+            timeline: reservation
+                .timeline
+                .iter()
+                .map(|entry| TimelineView {
+                    at: entry.at,
+                    event: Name(&entry.event).to_string(),
+                    by: entry.by.clone(),
+                    proven: entry.proven,
+                })
+                .collect(),
+            nearby: compartment.is_some_and(|compartment| self.strength(&compartment.locker).is_some()),
+            waiting: waiting.reservations.contains(id),
+        }
+    }
+
+    /// Where a reservation stands: the hub's word, moved on by the receipts that this device verified and by what the
+    /// customer said to them, never by hope.
+    fn state(&self, reservation: &Reservation) -> StateView {
+        if self.unlock.is_pending(&reservation.id) {
+            return StateView::MayBeOpen;
+        }
+        let hub = match reservation.state {
+            State::Announced => StateView::Announced,
+            State::InTransit => StateView::InTransit,
+            State::Ready => StateView::Ready,
+            State::Opened => StateView::Opened,
+            State::Collected => StateView::Collected,
+            State::Expired => StateView::Expired,
+            State::Returned => StateView::Returned,
+            State::Booked => StateView::Booked,
+            State::Deposited => StateView::Deposited,
+            State::Accepted => StateView::Accepted,
+            State::Refused => StateView::Refused,
+            State::Held => StateView::Held,
+            State::Released => StateView::Released,
+            State::Cancelled => StateView::Cancelled,
+        };
+        let movable = matches!(hub, StateView::Ready | StateView::Booked | StateView::Opened);
+        if !movable || reservation.kind == Kind::Storage {
+            return hub;
+        }
+        let trace = self.kept.wallet.trace(&reservation.id);
+        let opened = trace.opened_at.is_some() || hub == StateView::Opened;
+        match (opened, trace.taken, reservation.kind) {
+            (true, Some(true), Kind::Return) => StateView::Deposited,
+            (true, Some(true), _) => StateView::Collected,
+            (true, _, _) => StateView::Opened,
+            (false, _, _) => hub,
+        }
+    }
+
+    /// What can be done now. The first is the one that makes sense.
+    fn actions(
+        &self,
+        reservation: &Reservation,
+        state: StateView,
+        reopen_until: Option<i64>,
+    ) -> Vec<ActionView> {
+        let hub = |action: Action| reservation.actions.contains(&action);
+        let mut actions = Vec::new();
+        let settled = self.kept.wallet.trace(&reservation.id).taken.is_some();
+        match state {
+            StateView::MayBeOpen => {
+                actions.extend([ActionView::Resolve, ActionView::ConfirmTaken]);
+            }
+            StateView::Opened => {
+                if !settled {
+                    actions.push(ActionView::ConfirmTaken);
+                }
+                if reopen_until.is_some() {
+                    actions.push(ActionView::Reopen);
+                }
+            }
+            _ if is_openable(state) && hub(Action::Open) && reservation.compartment.is_some() => {
+                actions.push(ActionView::Open);
+                if reopen_until.is_some() && reservation.kind != Kind::Storage {
+                    actions.push(ActionView::Reopen);
+                }
+            }
+            StateView::Collected | StateView::Deposited if reopen_until.is_some() => {
+                actions.push(ActionView::Reopen);
+            }
+            _ => {}
+        }
+        let over = matches!(state, StateView::Collected | StateView::Deposited | StateView::Opened);
+        let told = [
+            (Action::Extend, ActionView::Extend, !over),
+            (Action::Share, ActionView::Share, !over),
+            (Action::Hold, ActionView::Hold, !over),
+            (Action::ChangeLocker, ActionView::ChangeLocker, !over),
+            (Action::Cancel, ActionView::Cancel, !over),
+            (Action::Release, ActionView::Release, true),
+            (Action::Report, ActionView::Report, true),
+        ];
+        actions.extend(
+            told.into_iter().filter(|(action, _, fits)| *fits && hub(*action)).map(|(_, view, _)| view),
+        );
+        actions
+    }
+
+    fn access(&self, reservation: &Reservation, state: StateView) -> AccessView {
+        let wanted = crate::wallet::wants_grant(reservation)
+            && !matches!(state, StateView::Collected | StateView::Deposited);
+        if !wanted {
+            return AccessView::None;
+        }
+        if let Some(grant) = self.kept.wallet.grant(&reservation.id, self.now) {
+            return AccessView::Ready { until: grant.expires };
+        }
+        if self.session.is_usable() && (self.network.is_online() || self.kept.wallet.is_fetching()) {
+            AccessView::Fetching
+        } else {
+            AccessView::NeedsNetwork
+        }
+    }
+
+    fn strength(&self, locker: &str) -> Option<i16> {
+        if self.nearby.is_empty() {
+            return None;
+        }
+        self.nearby.strength(locker.parse::<LockerId>().ok()?.short())
+    }
+
+    /// The strongest locker in range with something that can be opened there now.
+    fn nearby_view(&self, reservations: &[ReservationView]) -> Option<NearbyView> {
+        let strongest = reservations
+            .iter()
+            .filter(|view| view.nearby && view.actions.first() == Some(&ActionView::Open))
+            .filter_map(|view| view.locker.as_deref())
+            .max_by_key(|locker| (self.strength(locker), Reverse(*locker)))?;
+        Some(NearbyView {
+            locker: strongest.to_owned(),
+            name: self.kept.wallet.locker(strongest).map(|locker| locker.name.clone()).unwrap_or_default(),
+            reservations: reservations
+                .iter()
+                .filter(|view| {
+                    view.locker.as_deref() == Some(strongest)
+                        && view.actions.first() == Some(&ActionView::Open)
+                        // A compartment of one's own is opened on purpose, not because one walks by.
+                        && view.kind != KindView::Storage
+                })
+                .map(|view| view.id.clone())
+                .collect(),
+        })
+        .filter(|nearby| !nearby.reservations.is_empty())
+    }
+}
+
+/// States in which the door may be opened.
+fn is_openable(state: StateView) -> bool {
+    matches!(
+        state,
+        StateView::Ready
+            | StateView::Booked
+            | StateView::Held
+            | StateView::Opened
+            | StateView::MayBeOpen
+            | StateView::Expired
+    )
+}
+
+/// 0: can be done now; 1: to come; 2: over.
+fn rank(view: &ReservationView) -> u8 {
+    match view.state {
+        StateView::Collected
+        | StateView::Returned
+        | StateView::Deposited
+        | StateView::Accepted
+        | StateView::Refused
+        | StateView::Released
+        | StateView::Cancelled => 2,
+        _ if matches!(
+            view.actions.first(),
+            Some(ActionView::Open | ActionView::Resolve | ActionView::ConfirmTaken)
+        ) =>
+        {
+            0
+        }
+        _ => 1,
+    }
+}
+
+fn host(base: &str) -> String {
+    url::Url::parse(base).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default()
+}
+
+fn locker_view(locker: &LockerDescriptor) -> LockerView {
+    LockerView {
+        id: locker.id.clone(),
+        name: locker.name.clone(),
+        scanner: locker.scanner,
+        keypad: locker.keypad,
+        doors: locker
+            .doors
+            .iter()
+            .map(|door| DoorView {
+                door: door.door,
+                label: door.label.clone(),
+                column: door.column,
+                row: door.row,
+                height: door.height,
+                size: Name(&door.size).to_string(),
+                reach: Name(&door.reach).to_string(),
+                chilled: door.chilled,
+            })
+            .collect(),
+    }
+}

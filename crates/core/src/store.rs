@@ -1,0 +1,69 @@
+//! Everything that outlives the process, but for the session's secrets: one versioned document, sealed by the vault.
+
+use std::collections::BTreeMap;
+
+use postern_api::account::Account;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use crate::{outbox::Outbox, receipts::Receipts, unlock::Pending, view::SettingsView, wallet::Wallet};
+
+/// The layout of this document. It rises where an older app could misread a newer document.
+const VERSION: u32 = 1;
+
+/// The document.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Kept {
+    version: u32,
+    /// Id of the hub that it is of.
+    #[serde(default)]
+    pub(crate) hub: Option<String>,
+    /// Whose it is.
+    #[serde(default)]
+    pub(crate) account: Option<Account>,
+    /// When the hub was last heard, UNIX seconds.
+    #[serde(default)]
+    pub(crate) last_contact: Option<i64>,
+    /// Where the change feed stands.
+    #[serde(default)]
+    pub(crate) cursor: Option<String>,
+    #[serde(default)]
+    pub(crate) wallet: Wallet,
+    /// Operations of unknown outcome.
+    #[serde(default)]
+    pub(crate) pendings: BTreeMap<String, Pending>,
+    #[serde(default)]
+    pub(crate) outbox: Outbox,
+    #[serde(default)]
+    pub(crate) receipts: Receipts,
+    pub(crate) settings: SettingsView,
+}
+
+impl Default for Kept {
+    fn default() -> Self {
+        Self {
+            version: VERSION,
+            hub: None,
+            account: None,
+            last_contact: None,
+            cursor: None,
+            wallet: Wallet::default(),
+            pendings: BTreeMap::new(),
+            outbox: Outbox::default(),
+            receipts: Receipts::default(),
+            settings: SettingsView::default(),
+        }
+    }
+}
+
+impl Kept {
+    /// Reads a document; none where it is damaged or of a newer layout.
+    pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
+        serde_json::from_slice::<Self>(bytes).ok().filter(|kept| kept.version == VERSION)
+    }
+
+    /// Writes it.
+    pub(crate) fn write(&self) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new(serde_json::to_vec(self).expect("maps here have text keys, and numbers are finite"))
+    }
+}

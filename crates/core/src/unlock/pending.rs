@@ -1,0 +1,118 @@
+//! An operation that was asked for and whose outcome is not known yet. Written to the store before OPEN leaves, so that
+//! it outlives the process.
+
+use postern_api::token::{Grant, Operation};
+use postern_protocol::{
+    Door, LockerId, OperationNonce, Request, TokenId,
+    receipt::{self, Receipt},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::wallet::decode;
+
+/// What was asked, exactly, so that it can be asked again without a second movement.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct Pending {
+    /// Of which reservation.
+    pub(crate) reservation: String,
+    /// Where.
+    pub(crate) locker: String,
+    /// Which door.
+    pub(crate) door: u16,
+    /// What.
+    pub(crate) operation: Operation,
+    /// The operation nonce.
+    pub(crate) nonce: [u8; 8],
+    /// The token that was shown, as the hub gave it.
+    pub(crate) token: String,
+    /// Its id, as the hub told it.
+    pub(crate) token_id: String,
+    /// The owner's delegation, base64url.
+    pub(crate) delegation: Option<String>,
+    /// First halves of the handshake hashes of all sessions in which it was asked.
+    pub(crate) handshakes: Vec<[u8; 16]>,
+    /// When it was asked first, UNIX seconds.
+    pub(crate) asked_at: i64,
+    /// When the token ends, UNIX seconds.
+    pub(crate) expires: i64,
+    /// The locker itself cannot tell: power failed between latch and sensor.
+    pub(crate) locker_unsure: bool,
+}
+
+/// Sessions remembered for one operation. Retries end with the gesture, long before.
+const MAX_SESSIONS: usize = 64;
+
+impl Pending {
+    /// A new operation.
+    pub(crate) fn new(
+        grant: &Grant,
+        delegation: Option<String>,
+        door: u16,
+        operation: Operation,
+        nonce: [u8; 8],
+        asked_at: i64,
+    ) -> Self {
+        Self {
+            reservation: grant.reservation.clone(),
+            locker: grant.locker.clone(),
+            door,
+            operation,
+            nonce,
+            token: grant.token.clone(),
+            token_id: grant.token_id.clone(),
+            delegation,
+            handshakes: Vec::new(),
+            asked_at,
+            expires: grant.expires,
+            locker_unsure: false,
+        }
+    }
+
+    /// The request for it: the same each time, but for the bulletin; or a question about it.
+    pub(crate) fn request(&self, ask_only: bool, bulletin: Option<Vec<u8>>) -> Option<Request> {
+        Some(Request {
+            operation: if ask_only { postern_protocol::Operation::Status } else { on_air(self.operation) },
+            door: Door(self.door),
+            nonce: OperationNonce(self.nonce),
+            token: decode(&self.token)?,
+            delegation: match &self.delegation {
+                Some(text) => Some(decode(text)?),
+                None => None,
+            },
+            bulletin,
+        })
+    }
+
+    /// It is about to be asked in this session.
+    pub(crate) fn asked_in(&mut self, handshake: [u8; 16]) {
+        if self.handshakes.len() == MAX_SESSIONS {
+            self.handshakes.remove(0);
+        }
+        self.handshakes.push(handshake);
+    }
+
+    /// The receipt, if it is signed by the locker and is about this very operation in one of our own sessions.
+    pub(crate) fn verify(&self, bytes: &[u8], receipt_key: &[u8; 32]) -> Option<Receipt> {
+        let receipt = receipt::verify(bytes, receipt_key).ok()?;
+        let locker: LockerId = self.locker.parse().ok()?;
+        let token: [u8; 16] = hex::decode(&self.token_id).ok()?.try_into().ok()?;
+        let ours = receipt.locker == locker
+            && receipt.token == TokenId(token)
+            && receipt.nonce == OperationNonce(self.nonce)
+            && receipt.door == Door(self.door)
+            && receipt.operation == on_air(self.operation)
+            && self.handshakes.contains(&receipt.handshake);
+        ours.then_some(receipt)
+    }
+}
+
+/// The hub's word for an operation, as the air has it.
+pub(crate) fn on_air(operation: Operation) -> postern_protocol::Operation {
+    match operation {
+        Operation::Collect => postern_protocol::Operation::Collect,
+        Operation::Reopen => postern_protocol::Operation::Reopen,
+        Operation::Deposit => postern_protocol::Operation::Deposit,
+        Operation::Access => postern_protocol::Operation::Access,
+        Operation::Status => postern_protocol::Operation::Status,
+    }
+}

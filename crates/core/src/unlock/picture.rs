@@ -1,0 +1,96 @@
+//! What the window shows of an opening.
+
+use super::{Ask, GESTURE_MS, Link, Purpose, Run, StepState, Unlock};
+use crate::{
+    event::DialStage,
+    time::Now,
+    view::{OpeningDoorState, OpeningDoorView, OpeningPhase, OpeningView},
+    wallet::Wallet,
+};
+
+impl Unlock {
+    /// The opening under way, or the last one until it is dismissed.
+    pub(crate) fn view(&self, wallet: &Wallet, now: Now) -> Option<OpeningView> {
+        let run = self.run.as_ref()?;
+        let step = run.step();
+        let count = |n: usize| u16::try_from(n).unwrap_or(u16::MAX);
+        Some(OpeningView {
+            reservation: step.reservation.clone(),
+            locker: run.locker.clone(),
+            door: step.door,
+            label: step.label.clone(),
+            index: count(run.current + 1),
+            total: count(run.steps.len()),
+            doors: run
+                .steps
+                .iter()
+                .map(|step| OpeningDoorView {
+                    reservation: step.reservation.clone(),
+                    door: step.door,
+                    label: step.label.clone(),
+                    state: self.door_state(&step.state, &step.reservation),
+                })
+                .collect(),
+            phase: self.phase(run, wallet, now),
+            can_cancel: self.can_cancel(),
+            started_at_ms: run.started_at_ms,
+            opened_after_ms: step.opened_after_ms,
+        })
+    }
+
+    fn door_state(&self, state: &StepState, reservation: &str) -> OpeningDoorState {
+        match state {
+            StepState::Waiting | StepState::Cancelled => OpeningDoorState::Waiting,
+            StepState::Active if self.pendings.contains_key(reservation) => OpeningDoorState::MayBeOpen,
+            StepState::Active => OpeningDoorState::Current,
+            StepState::Opened { .. } => OpeningDoorState::Opened,
+            StepState::Closed { .. } => OpeningDoorState::Closed,
+            StepState::MayBeOpen => OpeningDoorState::MayBeOpen,
+            StepState::Failed(_) => OpeningDoorState::Failed,
+        }
+    }
+
+    fn phase(&self, run: &Run, wallet: &Wallet, now: Now) -> OpeningPhase {
+        let step = run.step();
+        let reopen_seconds = wallet
+            .reservation(&step.reservation)
+            .and_then(|reservation| wallet.reopen_until(reservation))
+            .and_then(|until| u32::try_from(until - now.unix()).ok())
+            .filter(|seconds| *seconds > 0);
+        match &step.state {
+            StepState::Active => self.active_phase(run),
+            StepState::Opened { left_open, .. } => {
+                OpeningPhase::Opened { reopen_seconds, left_open: *left_open }
+            }
+            StepState::Closed { .. }
+                if run.current + 1 < run.steps.len() && now.monotonic_ms > run.gesture + GESTURE_MS =>
+            {
+                OpeningPhase::NextDoor
+            }
+            StepState::Closed { .. } => OpeningPhase::Closed { reopen_seconds },
+            StepState::MayBeOpen => OpeningPhase::MayBeOpen { asking: false },
+            StepState::Failed(problem) => OpeningPhase::Failed { problem: problem.clone() },
+            StepState::Cancelled | StepState::Waiting => OpeningPhase::Cancelled,
+        }
+    }
+
+    fn active_phase(&self, run: &Run) -> OpeningPhase {
+        let asked_first_time = matches!(&run.ask, Ask::Sent { status: false, pending, .. }
+            if pending.handshakes.len() == 1);
+        if asked_first_time {
+            return OpeningPhase::Asked;
+        }
+        if run.purpose == Purpose::Resolve || self.pendings.contains_key(&run.step().reservation) {
+            return OpeningPhase::MayBeOpen { asking: true };
+        }
+        match &run.link {
+            Link::Down { .. } | Link::Dialling { stage: None, .. } => OpeningPhase::Searching,
+            Link::Dialling { stage: Some(DialStage::Sighted | DialStage::Connected), .. } => {
+                OpeningPhase::Connecting
+            }
+            Link::Dialling { stage: Some(DialStage::Subscribed), .. }
+            | Link::Greeted { .. }
+            | Link::Up { .. } => OpeningPhase::Proving,
+        }
+    }
+}

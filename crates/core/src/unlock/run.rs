@@ -1,0 +1,155 @@
+//! One opening: its doors, its link, and what is being asked.
+
+use postern_api::token::{Grant, Operation};
+use postern_protocol::{
+    Request,
+    phone::{Greeted, Session},
+};
+
+use super::Pending;
+use crate::{
+    event::{DialStage, Ticket},
+    view::{ProblemCode, ProblemView},
+};
+
+/// Why it was begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Open.
+    Open,
+    /// Open again, within the operator's minutes.
+    Reopen,
+    /// Find out what became of an opening that was cut off; nothing moves.
+    Resolve,
+}
+
+/// One door of it.
+pub(crate) struct Step {
+    pub(crate) reservation: String,
+    pub(crate) door: u16,
+    pub(crate) label: String,
+    pub(crate) state: StepState,
+    /// Milliseconds from the gesture to the receipt.
+    pub(crate) opened_after_ms: Option<u32>,
+}
+
+/// How far a door is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum StepState {
+    /// Its turn has not come.
+    Waiting,
+    /// Under way.
+    Active,
+    /// A receipt says that it opened.
+    Opened {
+        /// On the monotonic clock.
+        at: u64,
+        left_open: bool,
+    },
+    /// And it was closed.
+    Closed {
+        /// On the monotonic clock.
+        at: u64,
+    },
+    /// It may be open, and nobody is being asked.
+    MayBeOpen,
+    /// It did not open, and will not without a new gesture.
+    Failed(ProblemView),
+    /// Stopped before anything was asked.
+    Cancelled,
+}
+
+/// The link to the locker.
+pub(crate) enum Link {
+    /// None; the next dial may begin then.
+    Down { dial_at: u64 },
+    /// Being made.
+    Dialling { attempt: u64, stage: Option<DialStage> },
+    /// The HELLO is here and nothing was asked.
+    Greeted { attempt: u64, greeted: Box<Greeted>, hello: Vec<u8>, at: u64 },
+    /// A session.
+    Up { attempt: u64, session: Box<Session>, hello: Vec<u8>, hello_nonce: [u8; 16] },
+}
+
+impl Link {
+    pub(crate) fn attempt(&self) -> Option<u64> {
+        match self {
+            Self::Down { .. } => None,
+            Self::Dialling { attempt, .. } | Self::Greeted { attempt, .. } | Self::Up { attempt, .. } => {
+                Some(*attempt)
+            }
+        }
+    }
+}
+
+/// What is being asked on the link.
+pub(crate) enum Ask {
+    /// Nothing.
+    Nothing,
+    /// The device key signs.
+    Signing { ticket: Ticket, request: Request, pending: Box<Pending> },
+    /// It left.
+    Sent {
+        since: u64,
+        pending: Box<Pending>,
+        /// A question that moves nothing.
+        status: bool,
+        /// It carried a bulletin.
+        bulletin: bool,
+    },
+    /// The locker was busy; once more then.
+    Pause { until: u64 },
+}
+
+/// A token for this opening alone.
+pub(crate) enum Fresh {
+    /// Not needed so far.
+    None,
+    /// Asked of the hub, for the HELLO with this nonce or for any.
+    Fetching(Option<[u8; 16]>),
+    /// Here.
+    Here {
+        /// The HELLO that it is bound to.
+        bound: Option<[u8; 16]>,
+        grant: Option<Grant>,
+        bulletin: Option<Vec<u8>>,
+    },
+}
+
+/// An opening.
+pub(crate) struct Run {
+    pub(crate) purpose: Purpose,
+    pub(crate) locker: String,
+    /// The gesture, on the monotonic clock.
+    pub(crate) gesture: u64,
+    /// The first gesture, UNIX milliseconds.
+    pub(crate) started_at_ms: i64,
+    pub(crate) steps: Vec<Step>,
+    pub(crate) current: usize,
+    pub(crate) link: Link,
+    pub(crate) ask: Ask,
+    pub(crate) fresh: Fresh,
+    /// What went wrong last, to say when time is up.
+    pub(crate) last: Option<ProblemCode>,
+    /// The locker said in this session that it lost the time.
+    pub(crate) clock_unset: bool,
+}
+
+impl Run {
+    pub(crate) fn step(&self) -> &Step {
+        &self.steps[self.current]
+    }
+
+    pub(crate) fn step_mut(&mut self) -> &mut Step {
+        &mut self.steps[self.current]
+    }
+
+    pub(crate) fn is_active(&self) -> bool {
+        self.step().state == StepState::Active
+    }
+
+    /// What the operation is called in the token.
+    pub(crate) fn operation(&self, usual: Operation) -> Operation {
+        if self.purpose == Purpose::Reopen { Operation::Reopen } else { usual }
+    }
+}

@@ -1,0 +1,503 @@
+//! What the customer has: reservations, lockers, and the tokens that open them, fetched ahead in one batch and renewed
+//! before they end. Data of the hub is bounded here, once, before anything else sees it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use postern_api::{
+    locker::LockerDescriptor,
+    reservation::{Action, Kind, Reservation, State},
+    token::{BulletinFor, Grant, Grants, Operation, TokenBatch},
+};
+use postern_protocol::{LockerId, LockerIdentity};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    cx::{Cx, earlier},
+    line::{Call, Miss, Purpose},
+    sync::{Page, backoff},
+    text,
+    time::Now,
+};
+
+/// More reservations than anybody has; what goes beyond is not kept.
+const MAX_RESERVATIONS: usize = 20_000;
+const MAX_LOCKERS: usize = 5_000;
+const MAX_DOORS: usize = 1_024;
+const MAX_ENTRIES: usize = 200;
+/// Tokens asked for in one batch.
+const BATCH: usize = 200;
+/// The hub gave no token for a reservation that looks open: do not ask at once again.
+const NO_GRANT_MS: u64 = 5 * 60_000;
+/// A token of less than this life is not renewed while the app is in the background.
+const LONG_LIFE_S: i64 = 3600;
+
+/// What this device knows of an opening by a receipt that it verified, or by the customer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Trace {
+    /// When the receipt came, UNIX seconds of this device.
+    pub(crate) opened_at: Option<i64>,
+    /// What the customer said about it.
+    pub(crate) taken: Option<bool>,
+}
+
+/// Access that somebody gave in person (PROTOCOL.md, delegation).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Delegated {
+    /// The owner's delegation, base64url.
+    pub(crate) delegation: String,
+}
+
+/// The part that is stored.
+#[derive(Default, Serialize, Deserialize)]
+pub(crate) struct Wallet {
+    reservations: BTreeMap<String, Reservation>,
+    lockers: BTreeMap<String, LockerDescriptor>,
+    grants: BTreeMap<String, Grant>,
+    bulletins: BTreeMap<String, String>,
+    traces: BTreeMap<String, Trace>,
+    delegated: BTreeMap<String, Delegated>,
+    #[serde(skip)]
+    fetching: Fetching,
+}
+
+/// Fetching tokens ahead.
+#[derive(Default)]
+struct Fetching {
+    under_way: bool,
+    not_before: u64,
+    failures: u32,
+    passed_over: BTreeMap<String, u64>,
+    background: bool,
+}
+
+/// What came new, for the window and for reminders.
+#[derive(Default)]
+pub(crate) struct Arrivals {
+    /// Pickups that became ready.
+    pub(crate) ready: Vec<String>,
+    /// Anything changed at all.
+    pub(crate) changed: bool,
+}
+
+impl Wallet {
+    /// A reservation.
+    pub(crate) fn reservation(&self, id: &str) -> Option<&Reservation> {
+        self.reservations.get(id)
+    }
+
+    /// All of them, by id.
+    pub(crate) fn reservations(&self) -> impl Iterator<Item = &Reservation> {
+        self.reservations.values()
+    }
+
+    /// Something is here, fetched or given.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.reservations.is_empty()
+    }
+
+    /// A locker.
+    pub(crate) fn locker(&self, id: &str) -> Option<&LockerDescriptor> {
+        self.lockers.get(id)
+    }
+
+    /// All of them, by id.
+    pub(crate) fn lockers(&self) -> impl Iterator<Item = &LockerDescriptor> {
+        self.lockers.values()
+    }
+
+    /// What this device knows of an opening.
+    pub(crate) fn trace(&self, id: &str) -> Trace {
+        self.traces.get(id).copied().unwrap_or_default()
+    }
+
+    /// The owner's delegation, base64url, where access was given in person.
+    pub(crate) fn delegation_text(&self, id: &str) -> Option<String> {
+        Some(self.delegated.get(id)?.delegation.clone())
+    }
+
+    /// Whether access was given in person: the hub knows nothing of it.
+    pub(crate) fn is_delegated(&self, id: &str) -> bool {
+        self.delegated.contains_key(id)
+    }
+
+    /// A token that is good now, by this device's clock.
+    pub(crate) fn grant(&self, id: &str, now: Now) -> Option<&Grant> {
+        self.grants.get(id).filter(|grant| now.unix() < grant.expires)
+    }
+
+    /// A bulletin to carry there.
+    pub(crate) fn bulletin(&self, locker: &str) -> Option<Vec<u8>> {
+        decode(self.bulletins.get(locker)?)
+    }
+
+    /// It got there.
+    pub(crate) fn bulletin_delivered(&mut self, locker: &str) {
+        self.bulletins.remove(locker);
+    }
+
+    /// Seconds of UNIX time until which a door that this device opened may be opened again.
+    pub(crate) fn reopen_until(&self, reservation: &Reservation) -> Option<i64> {
+        let opened = self.trace(&reservation.id).opened_at?;
+        let locker = self.lockers.get(&reservation.compartment.as_ref()?.locker)?;
+        (locker.reopen_minutes > 0).then(|| opened + 60 * i64::from(locker.reopen_minutes))
+    }
+
+    /// A verified receipt says that the door opened.
+    pub(crate) fn opened(&mut self, id: &str, now: Now) {
+        self.traces.insert(id.to_owned(), Trace { opened_at: Some(now.unix()), taken: None });
+    }
+
+    /// The customer says whether it was there and is taken.
+    pub(crate) fn confirmed(&mut self, id: &str, taken: bool) {
+        self.traces.entry(id.to_owned()).or_default().taken = Some(taken);
+    }
+
+    /// Access that was given in person.
+    pub(crate) fn take_delegation(
+        &mut self,
+        reservation: Reservation,
+        locker: LockerDescriptor,
+        grant: Grant,
+        delegation: String,
+    ) -> bool {
+        let id = reservation.id.clone();
+        // What the hub told of a reservation or a locker is never replaced by what a QR code says.
+        if self.reservations.contains_key(&id) && !self.is_delegated(&id) {
+            return false;
+        }
+        let (Some(reservation), Some(locker)) = (bounded(reservation), bounded_locker(locker)) else {
+            return false;
+        };
+        self.lockers.entry(locker.id.clone()).or_insert(locker);
+        self.reservations.insert(id.clone(), reservation);
+        self.grants.insert(id.clone(), grant);
+        self.delegated.insert(id, Delegated { delegation });
+        true
+    }
+
+    /// Access given in person that has ended goes by itself.
+    pub(crate) fn drop_ended(&mut self, now: Now) -> bool {
+        let over = now.unix() - 24 * 3600;
+        let ended: Vec<String> = self
+            .delegated
+            .keys()
+            .filter(|id| self.grants.get(*id).is_none_or(|grant| grant.expires < over))
+            .cloned()
+            .collect();
+        for id in &ended {
+            self.forget(id);
+        }
+        !ended.is_empty()
+    }
+
+    fn forget(&mut self, id: &str) {
+        self.reservations.remove(id);
+        self.grants.remove(id);
+        self.traces.remove(id);
+        self.delegated.remove(id);
+    }
+
+    /// One page of the change feed.
+    pub(crate) fn apply(&mut self, page: Page) -> Arrivals {
+        let mut arrivals = Arrivals::default();
+        let changes = page.changes;
+        for locker in changes.lockers {
+            if (self.lockers.len() < MAX_LOCKERS || self.lockers.contains_key(&locker.id))
+                && let Some(locker) = bounded_locker(locker)
+            {
+                arrivals.changed = true;
+                self.lockers.insert(locker.id.clone(), locker);
+            }
+        }
+        for reservation in changes.reservations {
+            let Some(reservation) = bounded(reservation) else { continue };
+            self.put(reservation, &mut arrivals);
+        }
+        for id in &changes.removed {
+            arrivals.changed |= self.reservations.contains_key(id);
+            self.forget(id);
+        }
+        if let Some(everything) = page.everything {
+            let gone: Vec<String> = self
+                .reservations
+                .keys()
+                .filter(|id| !everything.contains(*id) && !self.delegated.contains_key(*id))
+                .cloned()
+                .collect();
+            for id in &gone {
+                arrivals.changed = true;
+                self.forget(id);
+            }
+        }
+        if arrivals.changed {
+            self.drop_unused_lockers();
+        }
+        arrivals
+    }
+
+    fn put(&mut self, reservation: Reservation, arrivals: &mut Arrivals) {
+        let known = self.reservations.get(&reservation.id);
+        // Answers may overtake each other; the newer version stays.
+        if known.is_some_and(|known| {
+            known.version >= reservation.version && !self.delegated.contains_key(&reservation.id)
+        }) || (known.is_none() && self.reservations.len() >= MAX_RESERVATIONS)
+        {
+            return;
+        }
+        arrivals.changed = true;
+        let was_ready = known.is_some_and(|known| known.state == State::Ready);
+        if reservation.state == State::Ready && reservation.kind == Kind::Pickup && !was_ready {
+            arrivals.ready.push(reservation.id.clone());
+        }
+        let moved = known.is_some_and(|known| known.compartment != reservation.compartment);
+        if moved || !wants_grant(&reservation) {
+            self.grants.remove(&reservation.id);
+        }
+        self.fetching.passed_over.remove(&reservation.id);
+        self.delegated.remove(&reservation.id);
+        self.reservations.insert(reservation.id.clone(), reservation);
+    }
+
+    fn drop_unused_lockers(&mut self) {
+        let used: BTreeSet<&str> = self
+            .reservations
+            .values()
+            .filter_map(|reservation| Some(reservation.compartment.as_ref()?.locker.as_str()))
+            .collect();
+        // Compartments are often assigned one page after their locker is told; so only a surplus is dropped.
+        if self.lockers.len() > used.len() + 64 {
+            self.lockers.retain(|id, _| used.contains(id.as_str()));
+        }
+        self.bulletins.retain(|id, _| self.lockers.contains_key(id));
+    }
+
+    /// The app came to the foreground or left it.
+    pub(crate) fn set_foreground(&mut self, foreground: bool) {
+        self.fetching.background = !foreground;
+    }
+
+    /// The network came back, or the customer asked: try at once.
+    pub(crate) fn wake(&mut self) {
+        self.fetching.not_before = 0;
+        self.fetching.passed_over.clear();
+    }
+
+    /// Tokens are being fetched.
+    pub(crate) fn is_fetching(&self) -> bool {
+        self.fetching.under_way
+    }
+
+    /// UNIX seconds at which the token of a reservation should be renewed: when a third of its life is left. None
+    /// while no token is wanted.
+    fn renewal(&self, reservation: &Reservation) -> Option<i64> {
+        if !wants_grant(reservation) || self.delegated.contains_key(&reservation.id) {
+            return None;
+        }
+        let compartment = reservation.compartment.as_ref()?;
+        let Some(grant) = self.grants.get(&reservation.id) else { return Some(i64::MIN) };
+        if grant.locker != compartment.locker || !grant.doors.contains(&compartment.door) {
+            return Some(i64::MIN);
+        }
+        let life = grant.expires.saturating_sub(grant.not_before).max(1);
+        if self.fetching.background && life < LONG_LIFE_S {
+            return None;
+        }
+        Some(grant.expires - life / 3)
+    }
+
+    /// When something must happen.
+    pub(crate) fn poll_timeout(&self, now: Now) -> Option<u64> {
+        if self.fetching.under_way {
+            return None;
+        }
+        let mut next = None;
+        for reservation in self.reservations.values() {
+            let Some(at) = self.renewal(reservation) else { continue };
+            let wait = at.saturating_sub(now.unix()).max(0).unsigned_abs().saturating_mul(1000);
+            let mut due = now.monotonic_ms.saturating_add(wait).max(self.fetching.not_before);
+            if let Some(not_before) = self.fetching.passed_over.get(&reservation.id) {
+                due = due.max(*not_before);
+            }
+            next = earlier(next, Some(due));
+        }
+        next
+    }
+
+    /// Fetches what is due, in one batch.
+    pub(crate) fn drive(&mut self, cx: &mut Cx<'_>) {
+        let now = cx.now;
+        if self.fetching.under_way || now.monotonic_ms < self.fetching.not_before {
+            return;
+        }
+        let passed_over = &self.fetching.passed_over;
+        let due: Vec<String> = self
+            .reservations
+            .values()
+            .filter(|reservation| self.renewal(reservation).is_some_and(|at| at <= now.unix()))
+            .filter(|reservation| passed_over.get(&reservation.id).is_none_or(|at| *at <= now.monotonic_ms))
+            .take(BATCH)
+            .map(|reservation| reservation.id.clone())
+            .collect();
+        if due.is_empty() {
+            return;
+        }
+        self.fetching.under_way = true;
+        let batch = TokenBatch { reservations: due.clone(), hello_nonce: None };
+        cx.out.call(Call::post(Purpose::Grants(due), "/v1/tokens".into(), &batch));
+    }
+
+    /// Tokens came, or did not.
+    pub(crate) fn on_grants(&mut self, asked: &[String], answer: Result<Grants, Miss>, cx: &mut Cx<'_>) {
+        self.fetching.under_way = false;
+        match answer {
+            Ok(grants) => {
+                self.fetching.failures = 0;
+                for id in asked {
+                    self.fetching.passed_over.insert(id.clone(), cx.now.monotonic_ms + NO_GRANT_MS);
+                }
+                for bulletin in grants.bulletins {
+                    self.keep_bulletin(bulletin);
+                }
+                for grant in grants.grants {
+                    self.keep_grant(grant, cx.now);
+                }
+                cx.out.save_soon();
+            }
+            Err(_) => {
+                self.fetching.not_before = cx.now.monotonic_ms + backoff(self.fetching.failures + 2, cx);
+                self.fetching.failures = self.fetching.failures.saturating_add(1);
+            }
+        }
+    }
+
+    fn keep_grant(&mut self, grant: Grant, now: Now) {
+        let fits = is_plausible(&grant)
+            && grant.expires > now.unix()
+            && self
+                .reservations
+                .get(&grant.reservation)
+                .and_then(|reservation| reservation.compartment.as_ref())
+                .is_some_and(|compartment| {
+                    compartment.locker == grant.locker && grant.doors.contains(&compartment.door)
+                });
+        if fits {
+            // A token that comes with less than a third of its life left would be renewed again at once; the pause in
+            // `passed_over` stands between.
+            if self.fetching.passed_over.contains_key(&grant.reservation)
+                && grant.expires - (grant.expires - grant.not_before) / 3 > now.unix()
+            {
+                self.fetching.passed_over.remove(&grant.reservation);
+            }
+            self.grants.insert(grant.reservation.clone(), grant);
+        }
+    }
+
+    fn keep_bulletin(&mut self, bulletin: BulletinFor) {
+        if self.lockers.contains_key(&bulletin.locker)
+            && decode(&bulletin.bulletin)
+                .is_some_and(|bytes| bytes.len() <= postern_protocol::message::MAX_BULLETIN)
+        {
+            self.bulletins.insert(bulletin.locker, bulletin.bulletin);
+        }
+    }
+}
+
+/// The hub says that the door can be opened, or the state does.
+pub(crate) fn wants_grant(reservation: &Reservation) -> bool {
+    reservation.compartment.is_some()
+        && reservation.actions.iter().any(|action| matches!(action, Action::Open | Action::Reopen))
+}
+
+/// What the hub says of a token can be true.
+pub(crate) fn is_plausible(grant: &Grant) -> bool {
+    grant.not_before < grant.expires
+        && grant.doors.len() <= 64
+        && grant.operations.len() <= 16
+        && grant.token_id.len() == 32
+        && decode(&grant.token)
+            .is_some_and(|bytes| (1..=postern_protocol::message::MAX_TOKEN).contains(&bytes.len()))
+}
+
+/// What opening this reservation means at the locker: the first of these that the token allows.
+pub(crate) fn operation(reservation: &Reservation, grant: &Grant) -> Option<Operation> {
+    let wanted: &[Operation] = match reservation.kind {
+        Kind::Pickup => &[Operation::Collect, Operation::Access],
+        Kind::Return => &[Operation::Deposit, Operation::Access],
+        Kind::Storage => &[Operation::Access, Operation::Collect, Operation::Deposit],
+    };
+    wanted.iter().copied().find(|operation| grant.operations.contains(operation))
+}
+
+/// Base64url without padding.
+pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
+    BASE64_URL_SAFE_NO_PAD.decode(text).ok()
+}
+
+/// What a phone must know to trust a locker.
+pub(crate) fn identity(locker: &LockerDescriptor) -> Option<LockerIdentity> {
+    let key = |text: &str| decode(text)?.try_into().ok();
+    Some(LockerIdentity {
+        id: locker.id.parse::<LockerId>().ok()?,
+        static_key: key(&locker.static_key)?,
+        receipt_key: key(&locker.receipt_key)?,
+    })
+}
+
+fn bounded(mut reservation: Reservation) -> Option<Reservation> {
+    if !text::is_id(&reservation.id) {
+        return None;
+    }
+    text::clip(&mut reservation.title, text::NAME);
+    text::clip(&mut reservation.carrier.name, text::NAME);
+    text::clip(&mut reservation.carrier.id, text::ID);
+    if let Some(reference) = &mut reservation.reference {
+        text::clip(reference, text::ID);
+    }
+    if let Some(site) = &mut reservation.site {
+        text::clip(&mut site.id, text::ID);
+        text::clip(&mut site.name, text::NAME);
+        text::clip(&mut site.address, text::ADDRESS);
+        if !(site.latitude.is_finite() && site.longitude.is_finite()) {
+            (site.latitude, site.longitude) = (0.0, 0.0);
+        }
+    }
+    if let Some(compartment) = &mut reservation.compartment {
+        compartment.locker.parse::<LockerId>().ok()?;
+        text::clip(&mut compartment.label, text::LABEL);
+    }
+    // Only what a keypad can take is a PIN.
+    reservation.pin = reservation
+        .pin
+        .filter(|pin| (4..=12).contains(&pin.len()) && pin.bytes().all(|b| b.is_ascii_digit()));
+    // What does not fit a QR code that a phone can show is no identification.
+    reservation.identification = reservation.identification.filter(|code| code.text.len() <= 1024);
+    reservation.actions.truncate(32);
+    reservation.shares.truncate(MAX_ENTRIES);
+    reservation.shares.retain(|share| text::is_id(&share.id));
+    for share in &mut reservation.shares {
+        text::clip(&mut share.name, text::NAME);
+    }
+    let surplus = reservation.timeline.len().saturating_sub(MAX_ENTRIES);
+    reservation.timeline.drain(..surplus);
+    for entry in &mut reservation.timeline {
+        if let Some(by) = &mut entry.by {
+            text::clip(by, text::NAME);
+        }
+    }
+    Some(reservation)
+}
+
+fn bounded_locker(mut locker: LockerDescriptor) -> Option<LockerDescriptor> {
+    identity(&locker)?;
+    text::clip(&mut locker.name, text::NAME);
+    text::clip(&mut locker.site, text::ID);
+    locker.doors.truncate(MAX_DOORS);
+    for door in &mut locker.doors {
+        text::clip(&mut door.label, text::LABEL);
+        door.column = door.column.min(255);
+        door.row = door.row.min(255);
+        door.height = door.height.clamp(1, 64);
+    }
+    Some(locker)
+}
