@@ -54,8 +54,12 @@ pub struct Config {
     pub kept_receipts: u32,
     /// Longest life of a token that is accepted, in seconds from `issued_at` to `expires`.
     pub longest_token: u64,
+    /// For how many seconds after an opening its customer may reopen the door, at most three times.
+    pub reopen_for: u64,
     /// After how many milliseconds an open door is reported as held open.
     pub held_open: u64,
+    /// What HELLO says of the cabinet: bits of `postern_protocol::Capabilities`.
+    pub capabilities: u16,
 }
 
 /// The most doors that one locker serves.
@@ -71,7 +75,9 @@ impl Config {
             remembered_tokens: 10_000,
             kept_receipts: 256,
             longest_token: 24 * 3600,
+            reopen_for: 600,
             held_open: 60_000,
+            capabilities: 0,
         }
     }
 }

@@ -241,11 +241,7 @@ impl Journal {
     }
 
     /// Writes one record behind the last.
-    pub(crate) fn append<F: Flash>(
-        &mut self,
-        flash: &mut F,
-        record: &Record,
-    ) -> Result<Place, AppendError> {
+    pub(crate) fn append<F: Flash>(&mut self, flash: &mut F, record: &Record) -> Result<Place, AppendError> {
         self.append_payload(flash, record.kind(), |out| record.encode(out))
     }
 
@@ -413,7 +409,8 @@ fn crc32(parts: &[&[u8]]) -> u32 {
         table
     };
     let step = |crc: u32, nibble: u32| crc >> 4 ^ TABLE[((crc ^ nibble) & 0xF) as usize];
-    !parts.iter().flat_map(|part| part.iter()).fold(u32::MAX, |crc, byte| {
-        step(step(crc, u32::from(*byte)), u32::from(*byte) >> 4)
-    })
+    !parts
+        .iter()
+        .flat_map(|part| part.iter())
+        .fold(u32::MAX, |crc, byte| step(step(crc, u32::from(*byte)), u32::from(*byte) >> 4))
 }

@@ -6,7 +6,7 @@
 use alloc::{boxed::Box, vec::Vec};
 
 use postern_protocol::{
-    Door, Epoch, IssuerKeys, Operation, Timestamp, TokenId,
+    Door, Epoch, IssuerKeys, Operation, Timestamp,
     receipt::{self, Outcome, Source},
 };
 
@@ -74,6 +74,13 @@ impl Ledger {
     #[must_use]
     pub(crate) const fn memory(doors: usize, tokens: usize) -> usize {
         doors * (size_of::<DoorLine>() + size_of::<Intent>()) + tokens * Tokens::BYTES
+    }
+
+    /// Sets the issuers, unless a bulletin has.
+    pub(crate) fn provision(&mut self, issuers: &IssuerKeys) {
+        if self.issuers_at == Timestamp(0) {
+            self.issuers = issuers.clone();
+        }
     }
 
     /// Takes a fact in.
@@ -230,11 +237,6 @@ impl Ledger {
     /// The intent under way at a door.
     pub(crate) fn pending_at(&self, door: Door) -> Option<&Intent> {
         self.pending.iter().find(|intent| intent.door == door)
-    }
-
-    /// Whether this token was seen with an intent that has no outcome yet.
-    pub(crate) fn is_pending(&self, token: TokenId) -> bool {
-        self.pending.iter().any(|intent| intent.token == token)
     }
 }
 

@@ -19,14 +19,21 @@ extern crate alloc;
 #[cfg(any(test, feature = "std"))]
 extern crate std;
 
+mod access;
 mod clock;
 mod config;
+mod doors;
 mod hardware;
 mod journal;
 mod ledger;
+mod links;
+mod local;
 mod locker;
+mod news;
+mod opening;
 mod output;
 mod record;
+mod requests;
 mod store;
 
 pub use crate::{

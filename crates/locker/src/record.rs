@@ -383,7 +383,10 @@ impl Bytes<'_> {
         Ok(present.then_some(value))
     }
 
-    fn many<T>(&mut self, mut one: impl FnMut(&mut Self) -> Result<T, Malformed>) -> Result<Vec<T>, Malformed> {
+    fn many<T>(
+        &mut self,
+        mut one: impl FnMut(&mut Self) -> Result<T, Malformed>,
+    ) -> Result<Vec<T>, Malformed> {
         let count = self.u8()?;
         (0..count).map(|_| one(self)).collect()
     }

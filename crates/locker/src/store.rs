@@ -54,6 +54,8 @@ impl Store {
             ledger.apply(&record);
             Ok(())
         })?;
+        // Until a bulletin has changed them the issuers are those of the provisioning, also of a later one.
+        ledger.provision(issuers);
         let journal = match found {
             Some(journal) => journal,
             None => Journal::create(flash, ledger.snapshot())?,

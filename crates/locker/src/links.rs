@@ -1,0 +1,173 @@
+//! Connections: who is greeted, who has a session, who is kept waiting, who has to go.
+
+use alloc::{boxed::Box, collections::VecDeque, vec::Vec};
+
+use postern_protocol::{
+    Door, Reply,
+    frame::{self, Reassembler, Tag},
+    locker_side::{Greeting, Session},
+};
+
+use crate::{Connection, Output, Uptime};
+
+/// OPEN must be there this many milliseconds after HELLO; a central that has not subscribed has as long.
+pub(crate) const HANDSHAKE: u64 = 5_000;
+/// A gap of this many milliseconds within a message ends the connection.
+pub(crate) const FRAGMENT_GAP: u64 = 1_000;
+/// A session in which nothing is asked ends after so many milliseconds …
+pub(crate) const IDLE: u64 = 30_000;
+/// … and after so many while a door that it opened stands open.
+pub(crate) const IDLE_AT_OPEN_DOOR: u64 = 120_000;
+/// A connection without a proven holder may have to make room for a new one after so many milliseconds.
+pub(crate) const GRACE: u64 = 1_000;
+/// A read of TX returns HELLO in one frame: an attribute holds no more.
+const ATTRIBUTE: usize = 512;
+
+/// How far a connection is.
+pub(crate) enum State {
+    /// Not subscribed yet.
+    Connected,
+    /// Greeted; the greeting is gone once it was tried.
+    Greeted { greeting: Option<Box<Greeting>>, hello: Vec<u8>, at: Uptime },
+    /// OPEN was good.
+    Open(Box<Conversation>),
+    /// Found guessing: it is heard no more, and gets its answer late.
+    Penalised { answer: Option<Vec<u8>>, until: Uptime },
+}
+
+/// A session and what became of it.
+pub(crate) struct Conversation {
+    pub(crate) session: Session,
+    pub(crate) last: Uptime,
+    /// Doors that this session has opened, for events.
+    pub(crate) doors: Vec<Door>,
+    /// Requests by proven holders that were refused.
+    pub(crate) refused: u8,
+    /// Until when everything is refused.
+    pub(crate) throttled: Option<Uptime>,
+}
+
+/// One connection.
+pub(crate) struct Link {
+    pub(crate) connection: Connection,
+    pub(crate) max_frame: usize,
+    pub(crate) state: State,
+    tag: Tag,
+    since: Uptime,
+    reassembler: Reassembler,
+    fragment_at: Uptime,
+}
+
+impl Link {
+    pub(crate) fn new(connection: Connection, max_frame: usize, tag: Tag, now: Uptime) -> Self {
+        Self {
+            connection,
+            max_frame,
+            state: State::Connected,
+            tag,
+            since: now,
+            reassembler: Reassembler::with_tag(tag),
+            fragment_at: now,
+        }
+    }
+
+    pub(crate) const fn tag(&self) -> Tag {
+        self.tag
+    }
+
+    /// Takes a frame; a whole message if it was the last.
+    pub(crate) fn frame(&mut self, frame: &[u8], now: Uptime) -> Result<Option<Vec<u8>>, frame::FrameError> {
+        if self.reassembler.is_partial() && now.since(self.fragment_at) > FRAGMENT_GAP {
+            self.reassembler.reset();
+            return Err(frame::FrameError::Sequence);
+        }
+        self.fragment_at = now;
+        self.reassembler.push(frame)
+    }
+
+    /// Hands a message out in frames.
+    pub(crate) fn send(&self, message: &[u8], output: &mut VecDeque<Output>) {
+        let connection = self.connection;
+        output.extend(
+            frame::fragments(message, self.tag, self.max_frame)
+                .map(|frame| Output::Send { connection, frame }),
+        );
+    }
+
+    /// HELLO as a read of TX returns it.
+    pub(crate) fn hello_frame(&self) -> Vec<u8> {
+        match &self.state {
+            State::Greeted { hello, .. } => {
+                frame::fragments(hello, self.tag, ATTRIBUTE).next().unwrap_or_default()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Encrypts and hands out a reply, if there is a session.
+    pub(crate) fn reply(&mut self, reply: &Reply, output: &mut VecDeque<Output>) {
+        if let State::Open(conversation) = &mut self.state
+            && let Ok(message) = conversation.session.seal(reply)
+        {
+            self.send(&message, output);
+        }
+    }
+
+    /// Stops listening, and answers (if at all) only then.
+    pub(crate) fn penalise(&mut self, reply: Option<&Reply>, until: Uptime) {
+        let answer = match (&mut self.state, reply) {
+            (State::Open(conversation), Some(reply)) => conversation.session.seal(reply).ok(),
+            _ => None,
+        };
+        self.state = State::Penalised { answer, until };
+    }
+
+    /// When the connection ends if nothing happens. `at_door`: a door that it opened is open or opening.
+    pub(crate) fn deadline(&self, at_door: bool) -> Uptime {
+        let state = match &self.state {
+            State::Connected => self.since.plus(HANDSHAKE),
+            State::Greeted { at, .. } => at.plus(HANDSHAKE),
+            State::Open(conversation) => {
+                conversation.last.plus(if at_door { IDLE_AT_OPEN_DOOR } else { IDLE })
+            }
+            State::Penalised { until, .. } => return *until,
+        };
+        // One more than the last moment that is still in time.
+        let state = state.plus(1);
+        if self.reassembler.is_partial() { state.min(self.fragment_at.plus(FRAGMENT_GAP + 1)) } else { state }
+    }
+
+    /// How willingly this connection is given up for a new one: the longest without a proven holder goes first.
+    pub(crate) fn age_without_session(&self, now: Uptime) -> Option<u64> {
+        match self.state {
+            State::Open(_) => None,
+            _ => Some(now.since(self.since)).filter(|age| *age >= GRACE),
+        }
+    }
+}
+
+/// Slows down guessing without slowing down anybody else: whoever guessed waits for the answer, the longer the more
+/// was guessed lately. One guess is forgotten every ten seconds.
+#[derive(Debug, Default)]
+pub(crate) struct Throttle {
+    recent: u32,
+    counted: Uptime,
+}
+
+impl Throttle {
+    const FIRST: u64 = 250;
+    const DOUBLINGS: u32 = 4;
+    const FORGET: u64 = 10_000;
+
+    /// Counts a guess; how many milliseconds the guesser waits.
+    pub(crate) fn guessed(&mut self, now: Uptime) -> u64 {
+        let forgotten = now.since(self.counted) / Self::FORGET;
+        self.recent = self.recent.saturating_sub(u32::try_from(forgotten).unwrap_or(u32::MAX));
+        if forgotten > 0 || self.recent == 0 {
+            self.counted = now;
+        }
+        let wait = Self::FIRST << self.recent.min(Self::DOUBLINGS);
+        self.recent = (self.recent + 1).min(60);
+        wait
+    }
+}

@@ -1,0 +1,171 @@
+//! The keypad and the scanner, for phones that are dead or have no radio.
+
+use postern_protocol::{
+    Door, Epoch, Operation, OperationNonce, Timestamp, TokenId, pin, qr, receipt::Source,
+};
+
+use crate::{
+    Hardware, LocalAnswer, Locker, Notice, Output, Reason, Uptime,
+    access::{self, Presented, Wish},
+    links::Throttle,
+    record::{Intent, Record},
+};
+
+/// Wrong PINs in a row that cost nothing.
+const FREE_PINS: u16 = 4;
+/// The first pause of the keypad, in milliseconds; it doubles with every further wrong PIN …
+const FIRST_PAUSE: u64 = 60_000;
+/// … up to this, so that a guesser has 24 attempts a day.
+const LONGEST_PAUSE: u64 = 3_600_000;
+/// How often one PIN opens its door: a parcel may be forgotten, a guess must not be worth much.
+const PIN_USES: u8 = 3;
+
+/// How long keypad and scanner are deaf.
+#[derive(Debug)]
+pub(crate) struct Keypad {
+    locked_until: Uptime,
+    scanner_until: Uptime,
+    scanner: Throttle,
+}
+
+impl Keypad {
+    /// A power cut does not shorten a pause: it begins anew.
+    pub(crate) fn at_boot(failures: u16, now: Uptime) -> Self {
+        Self { locked_until: now.plus(pause(failures)), scanner_until: now, scanner: Throttle::default() }
+    }
+}
+
+const fn pause(failures: u16) -> u64 {
+    if failures <= FREE_PINS {
+        return 0;
+    }
+    let doublings = failures - FREE_PINS - 1;
+    let pause = FIRST_PAUSE << if doublings < 6 { doublings } else { 6 };
+    if pause < LONGEST_PAUSE { pause } else { LONGEST_PAUSE }
+}
+
+const fn locked(until: Uptime, now: Uptime) -> LocalAnswer {
+    let seconds = until.since(now).div_ceil(1000);
+    LocalAnswer::Locked { seconds: if seconds > u32::MAX as u64 { u32::MAX } else { seconds as u32 } }
+}
+
+impl<H: Hardware> Locker<H> {
+    /// Digits were entered at the keypad. Answered by [`Output::Local`].
+    ///
+    /// A PIN is good for the door's highest verified epoch, three times. Four wrong ones in a row are forgiven; from
+    /// the fifth on the keypad pauses for a minute, twice as long after each further one, an hour at most. The count
+    /// survives a power cut: it is written before the digits are compared.
+    pub fn pin_entered(&mut self, digits: &str, now: Uptime) {
+        let answer = match self.open_by_pin(digits, now) {
+            // What becomes of it is told by the opening itself.
+            Ok(()) => return,
+            Err(Reason::Throttled) => locked(self.keypad.locked_until, now),
+            Err(Reason::Busy) => LocalAnswer::Busy,
+            Err(reason) => {
+                self.push(Output::Notice(Notice::Refused { connection: None, reason }));
+                LocalAnswer::Refused
+            }
+        };
+        self.push(Output::Local(answer));
+    }
+
+    fn open_by_pin(&mut self, digits: &str, now: Uptime) -> Result<(), Reason> {
+        let Some(secret) = self.keys.pin_secret.clone() else { return Err(Reason::Pin) };
+        if now < self.keypad.locked_until {
+            return Err(Reason::Throttled);
+        }
+        if digits.len() != pin::DIGITS || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+            return Err(Reason::Pin);
+        }
+        let failures = self.store.ledger().pin_failures.saturating_add(1);
+        self.commit(&Record::PinFailures(failures))?;
+        self.keypad.locked_until = now.plus(pause(failures));
+        // Every door is compared, whichever matches: the time tells nothing.
+        let mut matching: Option<(Door, Epoch)> = None;
+        let mut matches = 0;
+        for line in self.store.ledger().doors() {
+            let expected = pin::derive(&secret, self.keys.locker.id, line.door, line.epoch);
+            let usable = line.epoch > Epoch(0) && line.pin_uses < PIN_USES;
+            if pin::equal(&expected, digits) & usable {
+                matching = Some((line.door, line.epoch));
+                matches += 1;
+            }
+        }
+        // Two doors with the same digits: opening either might be the wrong one.
+        let (door, epoch) = matching.filter(|_| matches == 1).ok_or(Reason::Pin)?;
+        self.commit(&Record::PinFailures(0))?;
+        self.keypad.locked_until = now;
+        let reading = self.time(now);
+        let was_open = self.hardware.sense(door).open == Some(true);
+        self.begin(
+            Intent {
+                token: TokenId([0; 16]),
+                expires: Timestamp(0),
+                delegation: None,
+                door,
+                epoch,
+                operation: Operation::Collect,
+                nonce: OperationNonce([0; 8]),
+                handshake: [0; 16],
+                source: Source::Pin,
+                at: reading.at,
+                clock: reading.state,
+                was_open,
+            },
+            now,
+        )
+    }
+
+    /// The scanner read this text. Answered by [`Output::Local`].
+    ///
+    /// An opening code is good within 30 s of its time by this locker's clock, and once: neither it nor another of
+    /// the same gesture opens again.
+    pub fn scanned(&mut self, text: &str, now: Uptime) {
+        let answer = match self.open_by_code(text, now) {
+            // What becomes of it is told by the opening itself.
+            Ok(()) => return,
+            Err(Reason::Throttled) => locked(self.keypad.scanner_until, now),
+            Err(Reason::Busy) => LocalAnswer::Busy,
+            Err(reason) => {
+                self.push(Output::Notice(Notice::Refused { connection: None, reason }));
+                if access::is_guess(reason) {
+                    self.keypad.scanner_until = now.plus(self.keypad.scanner.guessed(now));
+                }
+                LocalAnswer::Refused
+            }
+        };
+        self.push(Output::Local(answer));
+    }
+
+    fn open_by_code(&mut self, text: &str, now: Uptime) -> Result<(), Reason> {
+        if now < self.keypad.scanner_until {
+            return Err(Reason::Throttled);
+        }
+        let (code, signature) = qr::parse(text).map_err(|_| Reason::Message)?;
+        let presented = Presented {
+            token: &code.token,
+            delegation: None,
+            challenge: &qr::signing_input(&code),
+            proof: &signature,
+        };
+        let holder = access::authenticate(&presented, &self.store.ledger().issuers)?;
+        let wish = Wish { operation: code.operation, door: code.door, nonce: code.nonce };
+        holder.covers(wish, self.keys.locker.id)?;
+        if wish.operation == Operation::Status {
+            return Err(Reason::Operation);
+        }
+        let reading = self.judge(&holder, wish, None, now)?;
+        if code.at.plus(qr::VALID_FOR) < reading.at {
+            return Err(Reason::Expired);
+        }
+        if code.at > reading.at.plus(qr::VALID_FOR) {
+            return Err(Reason::Early);
+        }
+        if self.is_same_gesture(&holder, wish)
+            || self.store.find(&self.hardware, holder.mark(), wish.nonce).is_some()
+        {
+            return Err(Reason::Repeated);
+        }
+        self.open(&holder, wish, Source::Scanner, [0; 16], reading, now)
+    }
+}

@@ -1,0 +1,164 @@
+//! The way of an opening, in the order that power failures cannot break: intent, latch, door, outcome, answer.
+
+use alloc::vec::Vec;
+
+use postern_protocol::{
+    Door, DoorEvent, DoorEventKind, Operation, Reply,
+    receipt::{self, Outcome, Receipt, Source},
+};
+
+use crate::{
+    Connection, Hardware, LocalAnswer, Locker, Notice, Output, Reason, Uptime,
+    access::{Holder, Wish},
+    clock::Reading,
+    doors::{DoorWatch, Happening},
+    links::State,
+    record::{Completion, Intent, Mark, Record},
+};
+
+/// Who waits for a door.
+pub(crate) struct Opening {
+    pub(crate) door: Door,
+    pub(crate) waiting: Vec<Connection>,
+}
+
+impl<H: Hardware> Locker<H> {
+    /// Gives every interrupted opening its outcome.
+    pub(crate) fn settle(&mut self, now: Uptime) {
+        let pending: Vec<(Door, bool)> =
+            self.store.ledger().pending.iter().map(|intent| (intent.door, intent.was_open)).collect();
+        for (door, was_open) in pending {
+            let open = self.watch(door).and_then(DoorWatch::is_open) == Some(true);
+            let outcome = match (open, was_open) {
+                (true, true) => Outcome::AlreadyOpen,
+                (true, false) => Outcome::Opened,
+                (false, _) => Outcome::Unknown,
+            };
+            self.finish(door, outcome, now);
+        }
+    }
+
+    /// Persists the intent and drives the latch.
+    pub(crate) fn open(
+        &mut self,
+        holder: &Holder,
+        wish: Wish,
+        source: Source,
+        handshake: [u8; 16],
+        reading: Reading,
+        now: Uptime,
+    ) -> Result<(), Reason> {
+        holder.may_move(wish, reading.at, self.store.ledger(), &self.config)?;
+        let was_open = self.hardware.sense(wish.door).open == Some(true);
+        let intent = holder.intent(wish, source, handshake, reading, was_open);
+        self.begin(intent, now)
+    }
+
+    /// Persists the intent, tells the customer at the cabinet, drives the latch.
+    pub(crate) fn begin(&mut self, intent: Intent, now: Uptime) -> Result<(), Reason> {
+        let Intent { door, was_open, operation, source, .. } = intent;
+        if self.store.ledger().pending_at(door).is_some() {
+            return Err(Reason::Busy);
+        }
+        self.commit(&Record::Intent(intent))?;
+        self.openings.push(Opening { door, waiting: Vec::new() });
+        if source != Source::Radio {
+            self.output.push_back(Output::Local(LocalAnswer::Opening(door)));
+        }
+        if was_open && operation != Operation::Reopen {
+            self.finish(door, Outcome::AlreadyOpen, now);
+            return Ok(());
+        }
+        // A customer who asks again for a door that claims to be open says that the sensor is wrong.
+        let (hardware, output) = (&mut self.hardware, &mut self.output);
+        if let Some(watch) = self.watches.iter_mut().find(|watch| watch.door() == door)
+            && let Happening::Latch(attempt) = watch.drive(hardware, was_open, now)
+        {
+            output.push_back(Output::Notice(Notice::Latch(door, attempt)));
+        }
+        Ok(())
+    }
+
+    /// Persists the outcome, then answers.
+    pub(crate) fn finish(&mut self, door: Door, outcome: Outcome, now: Uptime) {
+        let reading = self.time(now);
+        let Some(intent) = self.store.ledger().pending_at(door).cloned() else { return };
+        let ledger = self.store.ledger();
+        let sequence = ledger.sequence;
+        let signed = receipt::sign(
+            &Receipt {
+                locker: self.keys.locker.id,
+                sequence,
+                previous: ledger.previous,
+                token: intent.token,
+                nonce: intent.nonce,
+                door,
+                operation: intent.operation,
+                outcome,
+                at: reading.at,
+                clock: reading.state,
+                handshake: intent.handshake,
+                source: intent.source,
+            },
+            &self.keys.locker,
+        );
+        let completion = Completion {
+            token: Mark::of(&intent.token.0),
+            nonce: intent.nonce,
+            door,
+            sequence,
+            outcome,
+            at: reading.at,
+            receipt: signed.clone(),
+        };
+        let written = self.commit(&Record::Completion(completion)).is_ok();
+        let waiting = match self.openings.iter().position(|opening| opening.door == door) {
+            Some(index) => self.openings.swap_remove(index).waiting,
+            None => Vec::new(),
+        };
+        if !written {
+            for connection in waiting {
+                self.refuse(connection, Reason::Faulted, now);
+            }
+            return;
+        }
+        self.output.push_back(Output::Notice(Notice::Receipt(signed.clone())));
+        for connection in waiting {
+            self.reply(connection, &Reply::Receipt(signed.clone()));
+        }
+        if intent.source != Source::Radio {
+            self.output.push_back(Output::Local(LocalAnswer::Done(door, outcome)));
+        }
+    }
+
+    pub(crate) fn look_at_doors(&mut self, now: Uptime) {
+        let mut told: Vec<(Door, Happening)> = Vec::new();
+        for watch in &mut self.watches {
+            let door = watch.door();
+            watch.poll(&mut self.hardware, self.config.held_open, now, |what| told.push((door, what)));
+        }
+        for (door, what) in told {
+            match what {
+                Happening::Latch(attempt) => {
+                    self.output.push_back(Output::Notice(Notice::Latch(door, attempt)));
+                }
+                Happening::Finished(outcome) => self.finish(door, outcome, now),
+                Happening::Event(kind) => self.event(door, kind),
+            }
+        }
+    }
+
+    pub(crate) fn event(&mut self, door: Door, kind: DoorEventKind) {
+        self.output.push_back(Output::Notice(Notice::Door(door, kind)));
+        if self.store.ledger().pending_at(door).is_some() {
+            // The receipt will say it.
+            return;
+        }
+        let output = &mut self.output;
+        for link in &mut self.links {
+            if matches!(&link.state, State::Open(conversation) if conversation.doors.contains(&door)) {
+                link.reply(&Reply::Event(DoorEvent { door, kind }), output);
+            }
+        }
+    }
+}
