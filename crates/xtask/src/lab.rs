@@ -25,7 +25,7 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 
 /// What the lab needs from Debian.
-pub const PACKAGES: &[&str] = &[
+pub(crate) const PACKAGES: &[&str] = &[
     "qemu-system-x86",
     "bluez",
     "bluez-test-tools",
@@ -59,30 +59,30 @@ const BOOT_TIME: Duration = Duration::from_secs(120);
 
 /// How to boot a lab.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub(crate) struct Options {
     /// Folder of this lab: kernel, initial RAM disk, console log and state. One lab a folder.
-    pub folder: PathBuf,
+    pub(crate) folder: PathBuf,
     /// Virtual controllers, 2 to 16.
-    pub controllers: u8,
+    pub(crate) controllers: u8,
     /// Loopback TCP port for the bus; none takes a free one.
-    pub port: Option<u16>,
+    pub(crate) port: Option<u16>,
 }
 
 impl Options {
     /// The usual lab: four controllers, any port, state under `target/lab`.
     #[must_use]
-    pub fn new(target: &Path) -> Self {
+    pub(crate) fn new(target: &Path) -> Self {
         Self { folder: target.join("lab"), controllers: 4, port: None }
     }
 }
 
 /// A lab that runs. Not stopped by dropping it: see [`Lab::down`].
 #[derive(Clone, Debug)]
-pub struct Lab {
+pub(crate) struct Lab {
     /// Value for `DBUS_SYSTEM_BUS_ADDRESS` (and for `POSTERN_LAB_BUS`, by which tests find it).
-    pub bus: String,
+    pub(crate) bus: String,
     /// Process id of QEMU.
-    pub pid: u32,
+    pub(crate) pid: u32,
     folder: PathBuf,
 }
 
@@ -91,7 +91,7 @@ impl Lab {
     ///
     /// # Errors
     /// When its state cannot be removed.
-    pub fn down(&self) -> Result<()> {
+    pub(crate) fn down(&self) -> Result<()> {
         down(&self.folder)
     }
 }
@@ -100,7 +100,7 @@ impl Lab {
 ///
 /// # Errors
 /// When something that the lab needs is missing, or the guest does not come up; the message has the end of its console.
-pub fn up(options: &Options) -> Result<Lab> {
+pub(crate) fn up(options: &Options) -> Result<Lab> {
     ensure!((2..=16).contains(&options.controllers), "a lab has 2 to 16 controllers");
     fs::create_dir_all(&options.folder)
         .with_context(|| format!("cannot make {}", options.folder.display()))?;
@@ -125,7 +125,7 @@ pub fn up(options: &Options) -> Result<Lab> {
 
 /// The lab that runs in this folder, if one does.
 #[must_use]
-pub fn running(folder: &Path) -> Option<Lab> {
+pub(crate) fn running(folder: &Path) -> Option<Lab> {
     let state = fs::read_to_string(folder.join("state")).ok()?;
     let (pid, bus) = state.trim().split_once(' ')?;
     let pid = pid.parse().ok()?;
@@ -136,7 +136,7 @@ pub fn running(folder: &Path) -> Option<Lab> {
 ///
 /// # Errors
 /// When its state cannot be removed.
-pub fn down(folder: &Path) -> Result<()> {
+pub(crate) fn down(folder: &Path) -> Result<()> {
     if let Some(lab) = running(folder) {
         let _ = Command::new("kill").arg(lab.pid.to_string()).status();
         let deadline = Instant::now() + Duration::from_secs(5);
@@ -162,11 +162,20 @@ fn is_ours(pid: u32, folder: &Path) -> bool {
 
 fn needed() -> Result<()> {
     let path = format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default());
-    let missing: Vec<_> =
-        ["qemu-system-x86_64", "btvirt", "busybox", "dbus-daemon", "cpio", "gzip", "depmod", "modprobe", "dpkg"]
-            .into_iter()
-            .filter(|name| !path.split(':').any(|folder| Path::new(folder).join(name).exists()))
-            .collect();
+    let missing: Vec<_> = [
+        "qemu-system-x86_64",
+        "btvirt",
+        "busybox",
+        "dbus-daemon",
+        "cpio",
+        "gzip",
+        "depmod",
+        "modprobe",
+        "dpkg",
+    ]
+    .into_iter()
+    .filter(|name| !path.split(':').any(|folder| Path::new(folder).join(name).exists()))
+    .collect();
     ensure!(
         missing.is_empty(),
         "the radio lab needs {}: apt-get install {}",
@@ -218,9 +227,9 @@ fn kernel(folder: &Path) -> Result<Kernel> {
 }
 
 fn version(root: &Path) -> Option<String> {
-    fs::read_dir(root.join("boot")).ok()?.find_map(|entry| {
-        entry.ok()?.file_name().to_str()?.strip_prefix("vmlinuz-").map(str::to_owned)
-    })
+    fs::read_dir(root.join("boot"))
+        .ok()?
+        .find_map(|entry| entry.ok()?.file_name().to_str()?.strip_prefix("vmlinuz-").map(str::to_owned))
 }
 
 fn path() -> String {
@@ -233,14 +242,16 @@ fn initrd(folder: &Path, kernel: &Kernel, controllers: u8) -> Result<PathBuf> {
     for name in ["bin", "proc", "sys", "dev", "mods", "ro", "rw", "newroot"] {
         fs::create_dir_all(root.join(name))?;
     }
-    fs::copy("/bin/busybox", root.join("bin/busybox")).context("cannot copy /bin/busybox (busybox-static)")?;
+    fs::copy("/bin/busybox", root.join("bin/busybox"))
+        .context("cannot copy /bin/busybox (busybox-static)")?;
     let mut files: Vec<String> = Vec::new();
     for module in MODULES {
-        let output = run(Command::new("modprobe")
-            .env("PATH", path())
-            .arg("-d")
-            .arg(&kernel.root)
-            .args(["-S", &kernel.version, "--show-depends", module]))?;
+        let output = run(Command::new("modprobe").env("PATH", path()).arg("-d").arg(&kernel.root).args([
+            "-S",
+            &kernel.version,
+            "--show-depends",
+            module,
+        ]))?;
         for file in output.lines().filter_map(|line| line.strip_prefix("insmod ")) {
             let file = file.trim().to_owned();
             if !files.contains(&file) {
@@ -249,7 +260,8 @@ fn initrd(folder: &Path, kernel: &Kernel, controllers: u8) -> Result<PathBuf> {
         }
     }
     for (index, file) in files.iter().enumerate() {
-        let name = Path::new(file).file_name().context("module without a name")?.to_string_lossy().into_owned();
+        let name =
+            Path::new(file).file_name().context("module without a name")?.to_string_lossy().into_owned();
         fs::copy(file, root.join(format!("mods/{index:03}-{name}")))?;
     }
     script(&root.join("init"), INIT)?;
@@ -291,11 +303,8 @@ fn boot(folder: &Path, kernel: &Kernel, initrd: &Path, port: u16) -> Result<Lab>
     // A process group of its own: Ctrl-C in a terminal is for whoever booted the lab, who then takes it down.
     qemu.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).process_group(0);
     let child = qemu.spawn().context("cannot start qemu-system-x86_64")?;
-    let lab = Lab {
-        bus: format!("tcp:host=127.0.0.1,port={port}"),
-        pid: child.id(),
-        folder: folder.to_owned(),
-    };
+    let lab =
+        Lab { bus: format!("tcp:host=127.0.0.1,port={port}"), pid: child.id(), folder: folder.to_owned() };
     fs::write(folder.join("state"), format!("{} {}\n", lab.pid, lab.bus))?;
     // Reaps it when it ends, so that a lab taken down by this very process leaves no zombie.
     std::thread::spawn(move || drop({ child }.wait()));

@@ -6,6 +6,7 @@
 mod build;
 mod demo;
 mod graph;
+mod lab;
 mod process;
 mod setup;
 mod suite;
@@ -34,8 +35,21 @@ enum Chore {
     Demo(demo::Flags),
     /// Every test, one summary.
     Test(suite::Flags),
+    /// A real Bluetooth stack on virtual controllers, for machines without Bluetooth.
+    Lab {
+        #[command(subcommand)]
+        what: LabChore,
+    },
     /// Crate graph, file sizes, rustfmt, clippy, cargo-deny.
     Tidy(tidy::Flags),
+}
+
+#[derive(Subcommand)]
+enum LabChore {
+    /// Boot it (about 10 s) or find it running; prints `DBUS_SYSTEM_BUS_ADDRESS=…` for programs that are to use it.
+    Up,
+    /// Stop it.
+    Down,
 }
 
 fn main() -> ExitCode {
@@ -43,6 +57,7 @@ fn main() -> ExitCode {
         Chore::Setup => setup::run(),
         Chore::Demo(flags) => demo::run(&flags),
         Chore::Test(flags) => suite::run(&flags),
+        Chore::Lab { what } => run_lab(&what),
         Chore::Tidy(flags) => tidy::run(&flags),
     };
     match outcome {
@@ -52,6 +67,15 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn run_lab(chore: &LabChore) -> anyhow::Result<ExitCode> {
+    let options = lab::Options::new(&target());
+    match chore {
+        LabChore::Up => println!("DBUS_SYSTEM_BUS_ADDRESS={}", lab::up(&options)?.bus),
+        LabChore::Down => lab::down(&options.folder)?,
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// The folder of the workspace.
