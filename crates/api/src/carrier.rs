@@ -12,8 +12,11 @@ pub struct NewParcel {
     pub reference: String,
     /// Account id of the recipient, or their claim address; see the document.
     pub recipient: String,
-    /// What the customer will see as the sender.
+    /// What the customer will see as the thing.
     pub title: String,
+    /// Who sends it, for the chain of custody; the carrier when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sender: Option<String>,
     /// Where to.
     pub site: String,
     /// How large.

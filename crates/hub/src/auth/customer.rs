@@ -1,0 +1,143 @@
+//! The customer behind a request: `Authorization: DPoP …` and a proof by the session's device key.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{FromRequestParts, OriginalUri},
+    http::{HeaderMap, header, request::Parts},
+};
+use postern_api::problem::Code;
+use postern_protocol::DeviceKey;
+
+use super::{dpop, session::AccessToken};
+use crate::{
+    domain::view::Viewer,
+    error::{Error, Result, refuse},
+    hub::Hub,
+    store::{Backend, RowExt},
+};
+
+/// A signed-in device of an account.
+#[derive(Clone, Debug)]
+pub struct Customer {
+    /// Account id.
+    pub account: String,
+    /// Session id, which is the device id.
+    pub session: String,
+    /// The device key, which tokens are bound to.
+    pub key: DeviceKey,
+    /// The share that a guest came by, who has no account of their own.
+    pub guest_of: Option<String>,
+    /// When the access token ends.
+    pub expires: i64,
+}
+
+impl Customer {
+    /// Whose idempotency keys these are.
+    #[must_use]
+    pub fn principal(&self) -> String {
+        format!("session {}", self.session)
+    }
+
+    /// As whom reservations are shown.
+    #[must_use]
+    pub fn viewer(&self) -> Viewer<'_> {
+        Viewer { account: &self.account, guest: self.guest_of.is_some() }
+    }
+
+    /// Only for those with an account of their own.
+    ///
+    /// # Errors
+    /// `Forbidden` for guests.
+    pub fn not_guest(&self) -> Result<()> {
+        match self.guest_of {
+            None => Ok(()),
+            Some(_) => Err(refuse(Code::Forbidden, "not for guests")),
+        }
+    }
+}
+
+impl FromRequestParts<Arc<Hub>> for Customer {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, hub: &Arc<Hub>) -> Result<Self> {
+        let token = credential(&parts.headers, "DPoP").ok_or(Code::Unauthenticated)?;
+        let now = hub.clock.now();
+        let access = AccessToken::open(token, &hub.secrets, now).ok_or(Code::Unauthenticated)?;
+        let uri = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |original| &original.0);
+        let url = format!("{}{}", hub.public_url(), uri.path());
+        let proof = dpop::verify(proof_header(&parts.headers)?, parts.method.as_str(), &url, Some(token), now)?;
+        hub.requests.take(&access.session)?;
+        if !hub.replays.fresh(&proof.id, now) {
+            return Err(refuse(Code::BadProof, "proof was used before"));
+        }
+        let session = sqlx::query(
+            "SELECT account_id, thumbprint, device_key, share_id, last_seen_at, revoked_at FROM sessions WHERE id = $1",
+        )
+        .bind(&access.session)
+        .fetch_optional(hub.store.read())
+        .await?
+        .ok_or(Code::Unauthenticated)?;
+        if session.maybe_int("revoked_at")?.is_some() {
+            return Err(Code::DeviceRevoked.into());
+        }
+        if session.text("thumbprint")? != proof.thumbprint {
+            return Err(refuse(Code::BadProof, "not the key that the session is bound to"));
+        }
+        if hub.store.backend() == Backend::Postgres && !parts.method.is_safe() {
+            remember_everywhere(hub, &proof.id, now).await?;
+        }
+        // To the hour: enough for the list of devices, and no trace of somebody's day.
+        let hour = now - now.rem_euclid(3600);
+        if session.int("last_seen_at")? < hour {
+            let mut tx = hub.store.begin().await?;
+            sqlx::query("UPDATE sessions SET last_seen_at = $1 WHERE id = $2")
+                .bind(hour)
+                .bind(&access.session)
+                .execute(tx.on())
+                .await?;
+            tx.commit().await?;
+        }
+        Ok(Self {
+            account: session.text("account_id")?,
+            session: access.session,
+            key: proof.key,
+            guest_of: session.maybe_text("share_id")?,
+            expires: access.expires,
+        })
+    }
+}
+
+/// The one `DPoP` header.
+///
+/// # Errors
+/// `BadProof` where there is none or more than one.
+pub fn proof_header(headers: &HeaderMap) -> Result<&str> {
+    let mut all = headers.get_all("dpop").iter();
+    match (all.next().and_then(|value| value.to_str().ok()), all.next()) {
+        (Some(proof), None) => Ok(proof),
+        _ => Err(refuse(Code::BadProof, "exactly one DPoP header is needed")),
+    }
+}
+
+/// What follows `scheme` in the `Authorization` header.
+#[must_use]
+pub fn credential<'h>(headers: &'h HeaderMap, scheme: &str) -> Option<&'h str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (named, credential) = value.split_once(' ')?;
+    named.eq_ignore_ascii_case(scheme).then_some(credential.trim())
+}
+
+/// Several instances: what changes something must not be replayed at another one.
+///
+/// # Errors
+/// `BadProof` when another instance has seen it.
+pub async fn remember_everywhere(hub: &Hub, proof: &str, now: i64) -> Result<()> {
+    let new = sqlx::query("INSERT INTO proofs_seen (id, expires_at) VALUES ($1, $2) ON CONFLICT DO NOTHING")
+        .bind(proof)
+        .bind(now + 2 * dpop::WINDOW)
+        .execute(hub.store.read())
+        .await?
+        .rows_affected();
+    if new == 1 { Ok(()) } else { Err(refuse(Code::BadProof, "proof was used before")) }
+}

@@ -1,0 +1,58 @@
+//! The command line.
+
+mod demo_data;
+mod serve;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use postern_hub::config::Config;
+
+/// The network's server: accounts, reservations, tokens, receipts.
+#[derive(Parser)]
+#[command(version, name = "postern-hub")]
+pub(crate) struct Command {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// Serves until it is told to stop (SIGTERM, Ctrl-C).
+    Serve(serve::Serve),
+    /// Makes the demo's carriers, keys and site, and prints them as JSON.
+    DemoData(demo_data::DemoData),
+}
+
+/// What every command needs.
+#[derive(Args)]
+pub(crate) struct Common {
+    /// Folder for database and master key.
+    #[arg(long, env = "POSTERN_HUB_DATA")]
+    data: PathBuf,
+    /// `postgres://…` or `sqlite:PATH`; by default `hub.db` in the data folder.
+    #[arg(long)]
+    database: Option<String>,
+    /// Configuration; by default `postern.toml` in the data folder, where there is one.
+    #[arg(long)]
+    config: Option<PathBuf>,
+}
+
+impl Common {
+    fn config(&self) -> anyhow::Result<Config> {
+        let mut config = Config::load(&self.data, self.config.as_deref())?;
+        if let Some(database) = &self.database {
+            config.database = Some(database.clone());
+        }
+        Ok(config)
+    }
+}
+
+impl Command {
+    pub(crate) async fn run(self) -> anyhow::Result<()> {
+        match self.action {
+            Action::Serve(serve) => serve.run().await,
+            Action::DemoData(demo_data) => demo_data.run().await,
+        }
+    }
+}

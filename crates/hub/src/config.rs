@@ -1,0 +1,173 @@
+//! One TOML file and the environment.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::error::{Error, Result};
+
+/// Everything that an operator can set. `postern.toml` in the data folder, or `--config`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The operator's name, for display.
+    pub name: String,
+    /// Base URL as clients use it; by default where the hub listens.
+    pub public_url: Option<String>,
+    /// `postgres://…`; by default `hub.db` in the data folder.
+    pub database: Option<String>,
+    /// Connections to the database.
+    pub connections: u32,
+    /// File with the master key; by default `master.key` in the data folder.
+    pub master_key_file: Option<PathBuf>,
+    /// PEM files, where the hub terminates TLS itself.
+    pub tls: Option<Tls>,
+    /// A proxy in front sets `X-Forwarded-For`; believe it.
+    pub behind_proxy: bool,
+    /// The rules of the network.
+    pub policy: Policy,
+    /// Where `/metrics` may be read without a key.
+    pub public_metrics: bool,
+}
+
+/// Own certificates.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// Certificate chain.
+    pub certificate: PathBuf,
+    /// Private key.
+    pub key: PathBuf,
+}
+
+/// The rules of the network.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Policy {
+    /// Life of a token for a locker that is known to be online, minutes.
+    pub online_token_minutes: i64,
+    /// Life of a token for a locker that is not, hours. The app can open for so long without a network.
+    pub offline_token_hours: i64,
+    /// Openings that one token allows of a pickup or return; opening again soon after does not count.
+    pub uses: u8,
+    /// Openings that one token allows of a compartment held by a resident.
+    pub storage_uses: u8,
+    /// May customers pass a token on in person?
+    pub delegable: bool,
+    /// Pickup window, hours, where the carrier names none.
+    pub pickup_hours: i64,
+    /// How long a booked compartment waits for a return, hours.
+    pub return_hours: i64,
+    /// How often a customer may move the deadline.
+    pub extensions: i64,
+    /// How far one extension reaches, hours.
+    pub extension_hours: i64,
+    /// Longest vacation hold, days.
+    pub hold_days: i64,
+    /// Shares that may stand at once for one reservation.
+    pub shares: i64,
+    /// Access tokens of the HTTP interface, seconds.
+    pub access_token_seconds: i64,
+    /// A device that was not heard of for so long signs in again, days.
+    pub session_days: i64,
+    /// Ended reservations, receipts and problems are deleted after so many days.
+    pub retention_days: i64,
+    /// Days that the change feed reaches back for things that vanished.
+    pub feed_days: i64,
+    /// Requests a minute of one device or key.
+    pub requests_per_minute: u32,
+    /// Sign-in attempts a minute of one address.
+    pub sign_ins_per_minute: u32,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            name: "Postern".to_owned(),
+            public_url: None,
+            database: None,
+            connections: 8,
+            master_key_file: None,
+            tls: None,
+            behind_proxy: false,
+            policy: Policy::default(),
+            public_metrics: false,
+        }
+    }
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            online_token_minutes: 15,
+            offline_token_hours: 24,
+            uses: 1,
+            storage_uses: 32,
+            delegable: true,
+            pickup_hours: 72,
+            return_hours: 48,
+            extensions: 2,
+            extension_hours: 48,
+            hold_days: 14,
+            shares: 5,
+            access_token_seconds: 600,
+            session_days: 90,
+            retention_days: 180,
+            feed_days: 60,
+            requests_per_minute: 600,
+            sign_ins_per_minute: 60,
+        }
+    }
+}
+
+impl Config {
+    /// Reads `file`, or `postern.toml` in `data` where there is one, then the environment (`POSTERN_HUB_DATABASE`,
+    /// `POSTERN_HUB_PUBLIC_URL`).
+    ///
+    /// # Errors
+    /// When the file cannot be read, or says something that the hub does not know.
+    pub fn load(data: &Path, file: Option<&Path>) -> Result<Self> {
+        let default = data.join("postern.toml");
+        let path = file.unwrap_or(&default);
+        let mut config = match std::fs::read_to_string(path) {
+            Ok(text) => toml::from_str(&text).map_err(|error| Error::Internal(format!("{}: {error}", path.display())))?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && file.is_none() => Self::default(),
+            Err(error) => return Err(Error::Internal(format!("{}: {error}", path.display()))),
+        };
+        if let Ok(database) = std::env::var("POSTERN_HUB_DATABASE") {
+            config.database = Some(database);
+        }
+        if let Ok(url) = std::env::var("POSTERN_HUB_PUBLIC_URL") {
+            config.public_url = Some(url);
+        }
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<()> {
+        let policy = &self.policy;
+        let sound = (1..=15).contains(&policy.online_token_minutes)
+            && (1..=24).contains(&policy.offline_token_hours)
+            && policy.uses >= 1
+            && policy.storage_uses >= 1
+            && (60..=3600).contains(&policy.access_token_seconds)
+            && policy.retention_days >= 1
+            && policy.feed_days >= 1
+            && self.connections >= 1;
+        if sound {
+            Ok(())
+        } else {
+            Err(Error::Internal(
+                "configuration: online_token_minutes 1 to 15, offline_token_hours 1 to 24, \
+                 access_token_seconds 60 to 3600, uses, retention_days, feed_days and connections at least 1"
+                    .to_owned(),
+            ))
+        }
+    }
+
+    /// The database URL, given the data folder.
+    #[must_use]
+    pub fn database_url(&self, data: &Path) -> String {
+        self.database.clone().unwrap_or_else(|| format!("sqlite:{}?mode=rwc", data.join("hub.db").display()))
+    }
+}

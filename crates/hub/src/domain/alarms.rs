@@ -1,0 +1,43 @@
+//! Things that an operator must look at, with the reason on record.
+
+use crate::{error::Result, random, store::Tx};
+
+/// What an alarm is about.
+#[derive(Clone, Debug, Default)]
+pub struct Alarm<'a> {
+    /// A stable word: `fork`, `jammed`, `disputed`, ...
+    pub kind: &'a str,
+    /// Locker id.
+    pub locker: Option<&'a str>,
+    /// Door.
+    pub door: Option<i64>,
+    /// Reservation id.
+    pub reservation: Option<&'a str>,
+    /// In English, for the operator; no personal data.
+    pub reason: &'a str,
+    /// The hub set right what it could by itself.
+    pub repaired: bool,
+}
+
+/// Puts it on record.
+///
+/// # Errors
+/// When the database fails.
+pub async fn raise(tx: &mut Tx, alarm: Alarm<'_>, now: i64) -> Result<()> {
+    tracing::warn!(kind = alarm.kind, locker = alarm.locker, door = alarm.door, "alarm");
+    sqlx::query(
+        "INSERT INTO alarms (id, kind, locker_id, door, reservation_id, reason, repaired, created_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+    )
+    .bind(random::id())
+    .bind(alarm.kind)
+    .bind(alarm.locker.map(str::to_owned))
+    .bind(alarm.door)
+    .bind(alarm.reservation.map(str::to_owned))
+    .bind(alarm.reason)
+    .bind(i64::from(alarm.repaired))
+    .bind(now)
+    .execute(tx.on())
+    .await?;
+    Ok(())
+}

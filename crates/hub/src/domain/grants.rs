@@ -1,0 +1,322 @@
+//! Minting access tokens and bulletins (PROTOCOL.md, token and bulletin).
+
+use std::collections::BTreeSet;
+
+use postern_api::{
+    problem::Code,
+    reservation::{Kind, State},
+    token::{BulletinFor, Grant, Grants, Operation as Named, TokenBatch},
+};
+use postern_protocol::{
+    Door, Epoch, KeyId, LockerId, Operation, Operations, Timestamp, TokenId, bulletin::Bulletin, issue,
+    token::Claims,
+};
+
+use super::{
+    doors,
+    reservation::{Reservation, columns},
+    view,
+};
+use crate::{
+    auth::customer::Customer,
+    error::{Error, Result, invalid, refuse},
+    hub::Hub,
+    random,
+    store::{RowExt, Tx},
+};
+
+/// Most reservations in one call.
+pub const MOST: usize = 200;
+
+fn broken(what: &str) -> Error {
+    Error::Internal(format!("a stored {what} does not fit the protocol"))
+}
+
+/// Tokens for all of the customer's reservations that may be opened, or for those named.
+///
+/// # Errors
+/// `NotFound` or `WrongState` where one that was named is not theirs or may not be opened.
+pub async fn mint(hub: &Hub, tx: &mut Tx, customer: &Customer, batch: &TokenBatch) -> Result<Grants> {
+    let now = hub.clock.now();
+    if batch.reservations.len() > MOST {
+        return Err(invalid("/reservations", "at most 200"));
+    }
+    let nonce = match &batch.hello_nonce {
+        None => None,
+        Some(text) => {
+            let bytes = random::decode(text).and_then(|bytes| bytes.try_into().ok());
+            Some(bytes.ok_or_else(|| invalid("/hello_nonce", "16 bytes in base64url"))?)
+        }
+    };
+    let rows = sqlx::query(concat!(
+        "SELECT ",
+        columns!(),
+        ", l.online_until, l.reopen_minutes, h.id AS share_id, h.until_at AS share_until FROM reservations r \
+         JOIN lockers l ON l.id = r.locker_id \
+         LEFT JOIN shares h ON h.reservation_id = r.id AND h.account_id = $1 AND h.state IN ('accepted', 'used') \
+         AND h.until_at > $2 \
+         WHERE (r.account_id = $1 OR r.id IN (SELECT g.reservation_id FROM shares g WHERE g.account_id = $1 \
+         AND g.state IN ('accepted', 'used') AND g.until_at > $2)) \
+         AND r.state IN ('ready', 'opened', 'booked', 'held') ORDER BY r.until_at LIMIT 1000"
+    ))
+    .bind(&customer.account)
+    .bind(now)
+    .fetch_all(tx.on())
+    .await?;
+    let mut grants = Vec::new();
+    let mut lockers = BTreeSet::new();
+    let mut found = BTreeSet::new();
+    for row in &rows {
+        let reservation = Reservation::from_row(row)?;
+        let wanted = batch.reservations.is_empty() || batch.reservations.contains(&reservation.id);
+        if !wanted || !found.insert(reservation.id.clone()) || grants.len() >= MOST {
+            continue;
+        }
+        let reopen_minutes = row.int("reopen_minutes")?;
+        if !view::may_open(&reservation, reopen_minutes, now) {
+            if batch.reservations.is_empty() {
+                continue;
+            }
+            return Err(refuse(Code::WrongState, "cannot be opened now"));
+        }
+        let owner = reservation.account.as_deref() == Some(&customer.account);
+        let terms = Terms {
+            online: row.int("online_until")? > now,
+            reopen_until: reservation.last_opened.map(|at| at + reopen_minutes * 60),
+            share: if owner { None } else { row.maybe_text("share_id")?.zip(row.maybe_int("share_until")?) },
+            nonce,
+        };
+        let grant = mint_one(hub, tx, customer, &reservation, &terms, now).await?;
+        lockers.insert(grant.locker.clone());
+        grants.push(grant);
+    }
+    if let Some(missing) = batch.reservations.iter().find(|id| !found.contains(*id)) {
+        let known = view::one(hub, tx.on(), missing, customer.viewer()).await?.is_some();
+        return Err(if known { refuse(Code::WrongState, "cannot be opened now") } else { Code::NotFound.into() });
+    }
+    let mut bulletins = Vec::new();
+    for locker in lockers {
+        if let Some(bulletin) = bulletin_for(hub, tx, &locker, nonce, now).await? {
+            bulletins.push(BulletinFor { locker, bulletin: random::encode(bulletin) });
+        }
+    }
+    Ok(Grants { grants, bulletins })
+}
+
+struct Terms {
+    online: bool,
+    reopen_until: Option<i64>,
+    share: Option<(String, i64)>,
+    nonce: Option<[u8; 16]>,
+}
+
+/// What a token for it allows.
+fn operations(reservation: &Reservation) -> (&'static [Operation], &'static [Named]) {
+    match (reservation.kind, reservation.state) {
+        (Kind::Return, _) => (
+            &[Operation::Deposit, Operation::Reopen, Operation::Status],
+            &[Named::Deposit, Named::Reopen, Named::Status],
+        ),
+        (Kind::Storage, _) => (&[Operation::Access, Operation::Status], &[Named::Access, Named::Status]),
+        // Taken out once; the token that took it out has no use left, and a new one gives none.
+        (Kind::Pickup, State::Opened) => (&[Operation::Reopen, Operation::Status], &[Named::Reopen, Named::Status]),
+        (Kind::Pickup, _) => (
+            &[Operation::Collect, Operation::Reopen, Operation::Status],
+            &[Named::Collect, Named::Reopen, Named::Status],
+        ),
+    }
+}
+
+async fn mint_one(
+    hub: &Hub,
+    tx: &mut Tx,
+    customer: &Customer,
+    reservation: &Reservation,
+    terms: &Terms,
+    now: i64,
+) -> Result<Grant> {
+    let policy = &hub.config.policy;
+    let life = if terms.online { policy.online_token_minutes * 60 } else { policy.offline_token_hours * 3600 };
+    let mut expires = now + life;
+    if let Some(until) = reservation.until {
+        expires = expires.min(until);
+    }
+    if let Some((_, until)) = &terms.share {
+        expires = expires.min(*until);
+    }
+    if let (State::Opened, Some(until)) = (reservation.state, terms.reopen_until) {
+        expires = expires.min(until.max(now + 1));
+    }
+    let (allowed, named) = operations(reservation);
+    let uses = if reservation.kind == Kind::Storage { policy.storage_uses } else { policy.uses };
+    let guest = terms.share.is_some();
+    let share = terms.share.as_ref().map(|(id, _)| id.clone());
+    let minted = Minted {
+        reservation: &reservation.id,
+        locker: reservation.locker.as_deref().ok_or_else(|| broken("reservation"))?,
+        door: reservation.door.ok_or_else(|| broken("reservation"))?,
+        epoch: reservation.epoch,
+        operations: allowed,
+        expires,
+        uses,
+        // A guest cannot pass it on: depth one.
+        delegable: policy.delegable && !guest,
+        nonce: terms.nonce,
+        share,
+    };
+    let (token_id, token) = sign(hub, tx, customer, &minted, now).await?;
+    Ok(Grant {
+        reservation: reservation.id.clone(),
+        locker: minted.locker.to_owned(),
+        doors: vec![doors::number(minted.door)?],
+        operations: named.to_vec(),
+        not_before: now - SLACK,
+        expires,
+        uses,
+        delegable: minted.delegable,
+        token_id: hex::encode(token_id),
+        token: random::encode(token),
+    })
+}
+
+/// A locker's clock may be behind by so many seconds.
+const SLACK: i64 = 60;
+
+/// One token to be signed.
+pub struct Minted<'a> {
+    /// Reservation id.
+    pub reservation: &'a str,
+    /// Locker id.
+    pub locker: &'a str,
+    /// Its door.
+    pub door: i64,
+    /// The door's epoch.
+    pub epoch: i64,
+    /// What it allows.
+    pub operations: &'a [Operation],
+    /// UNIX seconds.
+    pub expires: i64,
+    /// How many openings.
+    pub uses: u8,
+    /// May be passed on in person.
+    pub delegable: bool,
+    /// For a locker that lost the time.
+    pub nonce: Option<[u8; 16]>,
+    /// The share that it is for.
+    pub share: Option<String>,
+}
+
+/// Signs a token for the customer's device key and remembers whose it is.
+///
+/// # Errors
+/// When something stored does not fit the protocol, or the database fails.
+pub async fn sign(
+    hub: &Hub,
+    tx: &mut Tx,
+    customer: &Customer,
+    minted: &Minted<'_>,
+    now: i64,
+) -> Result<([u8; 16], Vec<u8>)> {
+    let seconds = |at: i64| u64::try_from(at).map(Timestamp).map_err(|_| broken("time"));
+    let id = random::bytes::<16>();
+    let mut claims = Claims {
+        key_id: KeyId(0),
+        locker: minted.locker.parse::<LockerId>().map_err(|_| broken("locker id"))?,
+        doors: vec![(
+            Door(doors::number(minted.door)?),
+            Epoch(u32::try_from(minted.epoch).map_err(|_| broken("epoch"))?),
+        )],
+        operations: minted.operations.iter().copied().collect::<Operations>(),
+        not_before: seconds(now - SLACK)?,
+        expires: seconds(minted.expires)?,
+        issued_at: seconds(now)?,
+        id: TokenId(id),
+        key: customer.key,
+        uses: minted.uses,
+        delegable: minted.delegable,
+        hello_nonce: minted.nonce,
+    };
+    let token = hub.keyring.with_active(now, |issuer| {
+        claims.key_id = issuer.key_id;
+        issue::is_issuable(&claims).then(|| issuer.sign_token(&claims))
+    })?;
+    let token = token.ok_or_else(|| broken("reservation"))?;
+    sqlx::query(
+        "INSERT INTO grants (token_id, reservation_id, account_id, session_id, share_id, locker_id, issued_at, \
+         expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+    )
+    .bind(hex::encode(id))
+    .bind(minted.reservation)
+    .bind(&customer.account)
+    .bind(&customer.session)
+    .bind(minted.share.clone())
+    .bind(minted.locker)
+    .bind(now)
+    .bind(minted.expires)
+    .execute(tx.on())
+    .await?;
+    Ok((id, token))
+}
+
+/// News for a locker: epochs that were raised by revocation while tokens from before may still live, issuer keys that
+/// it may not know, and the time where it lost it. None where there is no news.
+///
+/// # Errors
+/// As [`sign`].
+pub async fn bulletin_for(
+    hub: &Hub,
+    tx: &mut Tx,
+    locker: &str,
+    nonce: Option<[u8; 16]>,
+    now: i64,
+) -> Result<Option<Vec<u8>>> {
+    let since = now - hub.config.policy.offline_token_hours * 3600;
+    let rows = sqlx::query(
+        "SELECT door, revoked_epoch FROM doors WHERE locker_id = $1 AND revoked_at > $2 \
+         ORDER BY revoked_at DESC LIMIT 48",
+    )
+    .bind(locker)
+    .bind(since)
+    .fetch_all(tx.on())
+    .await?;
+    let mut epochs = Vec::new();
+    for row in &rows {
+        let epoch = u32::try_from(row.int("revoked_epoch")?).map_err(|_| broken("epoch"))?;
+        epochs.push((Door(doors::number(row.int("door")?)?), Epoch(epoch)));
+    }
+    epochs.sort_by_key(|(door, _)| *door);
+    let joined = sqlx::query("SELECT created_at FROM lockers WHERE id = $1")
+        .bind(locker)
+        .fetch_one(tx.on())
+        .await?
+        .int("created_at")?;
+    let keys = hub.keyring.all();
+    let add_keys: Vec<_> = keys
+        .iter()
+        .filter(|key| key.created_at > joined && key.retired_at.is_none_or(|at| now < at))
+        .map(|key| (KeyId(key.id), key.public))
+        .collect();
+    let remove_keys: Vec<_> = keys
+        .iter()
+        .filter(|key| key.retired_at.is_some_and(|at| joined < at && at <= now))
+        .map(|key| KeyId(key.id))
+        .collect();
+    if epochs.is_empty() && add_keys.is_empty() && remove_keys.is_empty() && nonce.is_none() {
+        return Ok(None);
+    }
+    let mut bulletin = Bulletin {
+        locker: locker.parse().map_err(|_| broken("locker id"))?,
+        issued_at: Timestamp(u64::try_from(now).map_err(|_| broken("time"))?),
+        epochs,
+        add_keys,
+        remove_keys,
+        hello_nonce: nonce,
+        key_id: KeyId(0),
+    };
+    hub.keyring.with_active(now, |issuer| {
+        bulletin.key_id = issuer.key_id;
+        // What does not fit the air is left to the next bulletin, the oldest revocations first: their tokens end first.
+        while !issue::is_publishable(&bulletin) && bulletin.epochs.pop().is_some() {}
+        issue::is_publishable(&bulletin).then(|| issuer.sign_bulletin(&bulletin))
+    })
+}

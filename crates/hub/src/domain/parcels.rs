@@ -1,0 +1,251 @@
+//! What carriers do: announce, send on its way, deposit.
+
+use postern_api::{
+    carrier::{Deposit, NewParcel, Parcel},
+    locker::Size,
+    problem::Code,
+    reservation::{Kind, State, TimelineEvent},
+};
+
+use super::{
+    code, doors,
+    network::check_text,
+    reservation::{Reservation, columns},
+};
+use crate::{
+    error::{Result, invalid, refuse},
+    hub::Hub,
+    random,
+    store::{RowExt, Tx},
+};
+
+/// A carrier tells of a parcel.
+///
+/// # Errors
+/// `Malformed` where a field is not sound, `NotFound` where there is no such recipient or site.
+pub async fn announce(hub: &Hub, tx: &mut Tx, carrier: &str, new: &NewParcel) -> Result<Reservation> {
+    let now = hub.clock.now();
+    check_text(&new.title, 120, "/title")?;
+    if new.title.trim().is_empty() {
+        return Err(invalid("/title", "must not be empty"));
+    }
+    check_text(&new.reference, 64, "/reference")?;
+    if new.reference.trim().is_empty() {
+        return Err(invalid("/reference", "must not be empty"));
+    }
+    let site = sqlx::query("SELECT id FROM sites WHERE id = $1").bind(&new.site).fetch_optional(tx.on()).await?;
+    if site.is_none() {
+        return Err(invalid("/site", "no such site"));
+    }
+    let twice = sqlx::query(
+        "SELECT id FROM reservations WHERE carrier_id = $1 AND reference = $2 \
+         AND state IN ('announced', 'in_transit', 'ready', 'opened', 'expired') LIMIT 1",
+    )
+    .bind(carrier)
+    .bind(&new.reference)
+    .fetch_optional(tx.on())
+    .await?;
+    if twice.is_some() {
+        return Err(refuse(Code::WrongState, "a parcel with this reference is under way already"));
+    }
+    let account = sqlx::query("SELECT id FROM accounts WHERE id = $1 AND guest = 0")
+        .bind(&new.recipient)
+        .fetch_optional(tx.on())
+        .await?
+        .ok_or_else(|| invalid("/recipient", "no such recipient"))?
+        .text("id")?;
+    let mut reservation = Reservation::new(Kind::Pickup, State::Announced, new.title.trim(), carrier);
+    reservation.account = Some(account);
+    reservation.reference = Some(new.reference.trim().to_owned());
+    reservation.site = Some(new.site.clone());
+    reservation.size = Some(code::of(&new.size));
+    let name = carrier_name(tx, carrier).await?;
+    let by = new.sender.as_deref().map(str::trim).filter(|sender| !sender.is_empty()).unwrap_or(&name);
+    check_text(by, 120, "/sender")?;
+    reservation.note(now, TimelineEvent::Announced, Some(by), false);
+    reservation.insert(tx, now).await?;
+    Ok(reservation)
+}
+
+/// The parcel left for the site.
+///
+/// # Errors
+/// `WrongState` where it is not merely announced.
+pub async fn dispatch(hub: &Hub, tx: &mut Tx, mut parcel: Reservation) -> Result<Reservation> {
+    let now = hub.clock.now();
+    match parcel.state {
+        State::InTransit => return Ok(parcel),
+        State::Announced => {}
+        _ => return Err(Code::WrongState.into()),
+    }
+    parcel.state = State::InTransit;
+    let name = carrier_name(tx, &parcel.carrier).await?;
+    parcel.note(now, TimelineEvent::InTransit, Some(&name), false);
+    parcel.save(tx, now).await?;
+    Ok(parcel)
+}
+
+/// Keeps a door for a parcel that is on its way.
+///
+/// # Errors
+/// `NoCompartment` where that door is not free.
+pub async fn keep_door(tx: &mut Tx, parcel: &Reservation, locker: &str, door: i64) -> Result<()> {
+    // On a copy: the customer is shown the door only when the parcel lies in it.
+    if doors::take(tx, &mut parcel.clone(), locker, door).await? { Ok(()) } else { Err(Code::NoCompartment.into()) }
+}
+
+/// It lies in a compartment: the door that is kept for it, the one named, or a free one of its size.
+///
+/// # Errors
+/// `WrongState` where it is not on its way, `NotFound` where there is no such locker, `NoCompartment` where none is free.
+pub async fn deposit(hub: &Hub, tx: &mut Tx, mut parcel: Reservation, deposit: &Deposit) -> Result<Reservation> {
+    if !matches!(parcel.state, State::Announced | State::InTransit) {
+        return Err(Code::WrongState.into());
+    }
+    let site = sqlx::query("SELECT site_id FROM lockers WHERE id = $1 AND retired_at IS NULL")
+        .bind(&deposit.locker)
+        .fetch_optional(tx.on())
+        .await?
+        .ok_or_else(|| refuse(Code::NotFound, "no such locker"))?
+        .text("site_id")?;
+    let kept = doors::kept_for(tx, &parcel.id).await?;
+    let wanted = match (deposit.door.map(i64::from), &kept) {
+        (Some(door), _) => Some(door),
+        (None, Some((locker, door))) if *locker == deposit.locker => Some(*door),
+        (None, _) => None,
+    };
+    if kept.is_some_and(|(locker, door)| locker != deposit.locker || wanted != Some(door)) {
+        doors::free(tx, &parcel.id).await?;
+    }
+    match wanted {
+        Some(door) => {
+            if !doors::take(tx, &mut parcel, &deposit.locker, door).await? {
+                return Err(Code::NoCompartment.into());
+            }
+        }
+        None => {
+            let prefers_low = prefers_low_doors(tx, parcel.account.as_deref()).await?;
+            let size = parcel.size.as_deref().map_or(Ok(Size::M), code::parse)?;
+            let locker = Some(deposit.locker.as_str());
+            let wanted = doors::Wanted { locker, site: &site, size, prefers_low, chilled: false };
+            doors::book(tx, &mut parcel, wanted).await?;
+        }
+    }
+    lies_inside(hub, tx, &mut parcel, deposit.until, false).await?;
+    Ok(parcel)
+}
+
+/// The parcel lies in the door that was taken for it.
+///
+/// # Errors
+/// `Malformed` where the window would end in the past or after more than 30 days.
+pub async fn lies_inside(
+    hub: &Hub,
+    tx: &mut Tx,
+    parcel: &mut Reservation,
+    until: Option<i64>,
+    proven: bool,
+) -> Result<()> {
+    let now = hub.clock.now();
+    let row = sqlx::query("SELECT name, pickup_hours FROM carriers WHERE id = $1")
+        .bind(&parcel.carrier)
+        .fetch_one(tx.on())
+        .await?;
+    let until = until.unwrap_or(now + row.int("pickup_hours")? * 3600);
+    if until <= now || until > now + 30 * 86_400 {
+        return Err(invalid("/until", "after now and within 30 days"));
+    }
+    parcel.state = State::Ready;
+    parcel.since = Some(now);
+    // Somebody who is away keeps the parcel longer.
+    parcel.until = Some(until.max(parcel.held_until.unwrap_or(0)));
+    parcel.note(now, TimelineEvent::Deposited, Some(&row.text("name")?), proven);
+    parcel.save(tx, now).await
+}
+
+/// Locks one of the carrier's own parcels.
+///
+/// # Errors
+/// `NotFound` where it is none of theirs.
+pub async fn lock(tx: &mut Tx, carrier: &str, id: &str) -> Result<Reservation> {
+    let parcel = Reservation::lock(tx, id).await?.ok_or(Code::NotFound)?;
+    if parcel.carrier == carrier && parcel.kind != Kind::Storage { Ok(parcel) } else { Err(Code::NotFound.into()) }
+}
+
+/// The carrier's parcel by its id or its reference, newest first.
+///
+/// # Errors
+/// `NotFound`.
+pub async fn find(hub: &Hub, carrier: &str, id: &str) -> Result<Parcel> {
+    let row = sqlx::query(concat!(
+        "SELECT ",
+        columns!(),
+        " FROM reservations r WHERE r.carrier_id = $1 AND r.id = $2 AND r.kind <> 'storage'"
+    ))
+    .bind(carrier)
+    .bind(id)
+    .fetch_optional(hub.store.read())
+    .await?
+    .ok_or(Code::NotFound)?;
+    shown(&Reservation::from_row(&row)?)
+}
+
+/// What a carrier sees of it.
+///
+/// # Errors
+/// When the stored door number does not fit.
+pub fn shown(parcel: &Reservation) -> Result<Parcel> {
+    Ok(Parcel {
+        id: parcel.id.clone(),
+        reference: parcel.reference.clone().unwrap_or_default(),
+        state: parcel.state,
+        locker: parcel.locker.clone(),
+        door: parcel.door.map(doors::number).transpose()?,
+    })
+}
+
+pub(super) async fn carrier_name(tx: &mut Tx, carrier: &str) -> Result<String> {
+    sqlx::query("SELECT name FROM carriers WHERE id = $1").bind(carrier).fetch_one(tx.on()).await?.text("name")
+}
+
+pub(super) async fn prefers_low_doors(tx: &mut Tx, account: Option<&str>) -> Result<bool> {
+    let row = sqlx::query("SELECT prefers_low_doors FROM accounts WHERE id = $1")
+        .bind(account.unwrap_or_default())
+        .fetch_optional(tx.on())
+        .await?;
+    row.map_or(Ok(false), |row| Ok(row.int("prefers_low_doors")? == 1))
+}
+
+/// An identification code for a return: GS1 Digital Link with a made-up SSCC (application identifier 00) of the
+/// carrier's; opens nothing.
+#[must_use]
+pub fn digital_link(public_url: &str) -> String {
+    let mut digits = vec![3_u8];
+    digits.extend(random::bytes::<16>().map(|byte| byte % 10));
+    // GS1 General Specifications 7.9: check digit, weights 3 and 1 from the right.
+    let sum: u32 = digits.iter().rev().enumerate().map(|(i, d)| u32::from(*d) * if i % 2 == 0 { 3 } else { 1 }).sum();
+    digits.push(((10 - sum % 10) % 10) as u8);
+    let sscc: String = digits.iter().map(|digit| char::from(b'0' + digit)).collect();
+    format!("{public_url}/00/{sscc}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sscc_has_18_digits_and_a_right_check_digit() {
+        for _ in 0..100 {
+            let link = digital_link("https://hub.example");
+            let sscc = link.rsplit('/').next().unwrap();
+            assert_eq!(sscc.len(), 18);
+            let sum: u32 = sscc
+                .bytes()
+                .rev()
+                .enumerate()
+                .map(|(i, digit)| u32::from(digit - b'0') * if i % 2 == 0 { 1 } else { 3 })
+                .sum();
+            assert_eq!(sum % 10, 0, "{sscc}");
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! A reservation as one viewer sees it.
+
+use postern_api::reservation::{
+    Action, Carrier, Compartment, Identification, Kind, Reservation as Shown, Role, Share, ShareState, SiteSummary, State,
+};
+use postern_protocol::{Door, Epoch, LockerId, pin};
+use sqlx::{AnyConnection, any::AnyRow};
+
+use super::{code, doors, reservation::Reservation};
+use crate::{
+    config::Policy,
+    error::{Error, Result},
+    hub::Hub,
+    secrets::Sealer,
+    store::RowExt,
+};
+
+/// Columns for [`from_row`], of a query that joins [`joins!`].
+macro_rules! shown_columns {
+    () => {
+        concat!(
+            crate::domain::reservation::columns!(),
+            ", c.name AS carrier_name, s.name AS site_name, s.address, s.latitude, s.longitude, d.label, l.keypad, l.reopen_minutes, \
+             l.sealed_pin_secret"
+        )
+    };
+}
+/// What a shown reservation is put together from.
+macro_rules! joins {
+    () => {
+        " LEFT JOIN carriers c ON c.id = r.carrier_id LEFT JOIN sites s ON s.id = r.site_id \
+         LEFT JOIN doors d ON d.locker_id = r.locker_id AND d.door = r.door \
+         LEFT JOIN lockers l ON l.id = r.locker_id "
+    };
+}
+pub(crate) use joins;
+pub(crate) use shown_columns;
+
+/// Who looks.
+#[derive(Clone, Copy, Debug)]
+pub struct Viewer<'a> {
+    /// Account id.
+    pub account: &'a str,
+    /// Has no account of their own.
+    pub guest: bool,
+}
+
+/// The reservation for `viewer`, or none where there is none that they may know of.
+///
+/// # Errors
+/// When the database fails.
+pub async fn one(hub: &Hub, on: &mut AnyConnection, id: &str, viewer: Viewer<'_>) -> Result<Option<Shown>> {
+    let row = sqlx::query(concat!(
+        "SELECT ",
+        shown_columns!(),
+        " FROM reservations r ",
+        joins!(),
+        " WHERE r.id = $1 AND (r.account_id = $2 OR EXISTS (SELECT 1 FROM shares h WHERE h.reservation_id = r.id \
+         AND h.account_id = $2 AND h.state IN ('accepted', 'used') AND h.until_at > $3))"
+    ))
+    .bind(id)
+    .bind(viewer.account)
+    .bind(hub.clock.now())
+    .fetch_optional(&mut *on)
+    .await?;
+    match row {
+        Some(row) => Ok(Some(from_row(hub, on, &row, viewer).await?)),
+        None => Ok(None),
+    }
+}
+
+/// Puts together what `viewer` sees of a row with [`shown_columns!`].
+///
+/// # Errors
+/// When the database fails or holds what the contract does not know.
+pub async fn from_row(hub: &Hub, on: &mut AnyConnection, row: &AnyRow, viewer: Viewer<'_>) -> Result<Shown> {
+    let stored = Reservation::from_row(row)?;
+    let owner = stored.account.as_deref() == Some(viewer.account);
+    let now = hub.clock.now();
+    let shares = if owner && stored.shares > 0 { shares_of(on, &stored.id, now).await? } else { Vec::new() };
+    let pin = pin_of(hub, row, &stored)?;
+    let site = match (stored.site.clone(), row.maybe_text("site_name")?) {
+        (Some(id), Some(name)) => Some(SiteSummary {
+            id,
+            name,
+            address: row.maybe_text("address")?.unwrap_or_default(),
+            latitude: row.maybe_float("latitude")?.unwrap_or_default(),
+            longitude: row.maybe_float("longitude")?.unwrap_or_default(),
+        }),
+        _ => None,
+    };
+    let compartment = match (&stored.locker, stored.door) {
+        (Some(locker), Some(door)) => Some(Compartment {
+            locker: locker.clone(),
+            door: doors::number(door)?,
+            label: row.maybe_text("label")?.unwrap_or_default(),
+        }),
+        _ => None,
+    };
+    let identification = match &stored.identification {
+        Some((format, text)) if owner => Some(Identification { format: code::parse(format)?, text: text.clone() }),
+        _ => None,
+    };
+    let role = if owner { Role::Owner } else { Role::Guest };
+    let reopen_minutes = row.maybe_int("reopen_minutes")?.unwrap_or(0);
+    let actions = actions(&hub.config.policy, &stored, role, &shares, reopen_minutes, now);
+    Ok(Shown {
+        version: u64::try_from(stored.version).unwrap_or_default(),
+        kind: stored.kind,
+        state: stored.state,
+        carrier: Carrier {
+            name: row.maybe_text("carrier_name")?.unwrap_or_else(|| stored.carrier.clone()),
+            id: stored.carrier,
+        },
+        id: stored.id,
+        title: stored.title,
+        // A guest fetches a parcel; its number and its past are the owner's.
+        reference: stored.reference.filter(|_| owner),
+        site,
+        compartment,
+        role,
+        until: stored.until,
+        since: stored.since,
+        pin,
+        identification,
+        actions,
+        shares,
+        timeline: if owner { stored.timeline } else { Vec::new() },
+    })
+}
+
+/// Whether the hub gives tokens for its door now. `reopen_minutes` is the locker's.
+#[must_use]
+pub fn may_open(reservation: &Reservation, reopen_minutes: i64, now: i64) -> bool {
+    let standing = match (reservation.kind, reservation.state) {
+        (Kind::Pickup, State::Ready) | (Kind::Return, State::Booked) | (Kind::Storage, State::Held | State::Ready) => {
+            true
+        }
+        // Opened and not yet said to be taken: again within the operator's minutes.
+        (Kind::Pickup, State::Opened) => {
+            reservation.last_opened.is_some_and(|at| now < at + reopen_minutes * 60)
+        }
+        _ => false,
+    };
+    standing && reservation.locker.is_some() && reservation.until.is_none_or(|until| now < until)
+}
+
+fn pin_of(hub: &Hub, row: &AnyRow, reservation: &Reservation) -> Result<Option<String>> {
+    let (Some(locker), Some(door), Some(1)) = (&reservation.locker, reservation.door, row.maybe_int("keypad")?) else {
+        return Ok(None);
+    };
+    if !may_open(reservation, 0, hub.clock.now()) {
+        return Ok(None);
+    }
+    let wrong = || Error::Internal("a stored locker cannot be read".to_owned());
+    let sealed = row.maybe_bytes("sealed_pin_secret")?.ok_or_else(wrong)?;
+    let secret = hub.secrets.open(&pin_purpose(locker), &sealed)?;
+    let secret = secret.as_slice().try_into().map_err(|_| wrong())?;
+    let id: LockerId = locker.parse().map_err(|_| wrong())?;
+    let epoch = u32::try_from(reservation.epoch).map_err(|_| wrong())?;
+    Ok(Some(pin::derive(secret, id, Door(doors::number(door)?), Epoch(epoch))))
+}
+
+/// What a locker's PIN secret is sealed for.
+#[must_use]
+pub fn pin_purpose(locker: &str) -> String {
+    format!("pin secret {locker}")
+}
+
+async fn shares_of(on: &mut AnyConnection, reservation: &str, now: i64) -> Result<Vec<Share>> {
+    let rows = sqlx::query("SELECT id, name, until_at, state FROM shares WHERE reservation_id = $1 ORDER BY id")
+        .bind(reservation)
+        .fetch_all(on)
+        .await?;
+    rows.iter()
+        .map(|row| {
+            let until = row.int("until_at")?;
+            let state = code::parse(&row.text("state")?)?;
+            let state = if until <= now { ShareState::Ended } else { state };
+            Ok(Share { id: row.text("id")?, name: row.text("name")?, until, state })
+        })
+        .collect()
+}
+
+/// What the hub would accept now.
+fn actions(
+    policy: &Policy,
+    stored: &Reservation,
+    role: Role,
+    shares: &[Share],
+    reopen_minutes: i64,
+    now: i64,
+) -> Vec<Action> {
+    let mut actions = Vec::new();
+    if may_open(stored, reopen_minutes, now) {
+        actions.push(if stored.state == State::Opened { Action::Reopen } else { Action::Open });
+    }
+    if role == Role::Guest {
+        return actions;
+    }
+    let standing = shares.iter().filter(|share| share.state != ShareState::Ended).count();
+    let may_share = i64::try_from(standing).unwrap_or(i64::MAX) < policy.shares;
+    match (stored.kind, stored.state) {
+        (Kind::Pickup, State::Announced | State::InTransit) => {
+            actions.extend([Action::ChangeLocker, Action::Hold, Action::Cancel]);
+        }
+        (Kind::Pickup, State::Ready) => {
+            if stored.extensions < policy.extensions {
+                actions.push(Action::Extend);
+            }
+            if stored.held_until.is_none() {
+                actions.push(Action::Hold);
+            }
+            if may_share {
+                actions.push(Action::Share);
+            }
+            actions.push(Action::Report);
+        }
+        (Kind::Pickup, State::Expired) => {
+            if stored.extensions < policy.extensions {
+                actions.push(Action::Extend);
+            }
+            actions.push(Action::Report);
+        }
+        (Kind::Pickup, State::Opened) => actions.extend([Action::ConfirmTaken, Action::Report]),
+        (Kind::Pickup, State::Collected) | (Kind::Return, State::Deposited) => actions.push(Action::Report),
+        (Kind::Return, State::Booked) => actions.extend([Action::Cancel, Action::Report]),
+        (Kind::Storage, State::Held | State::Ready) => {
+            if may_share {
+                actions.push(Action::Share);
+            }
+            actions.extend([Action::Release, Action::Report]);
+        }
+        _ => {}
+    }
+    actions
+}

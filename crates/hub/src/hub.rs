@@ -1,0 +1,159 @@
+//! The hub: what every request has at hand.
+
+use std::{path::Path, sync::Arc};
+
+use tokio_util::sync::CancellationToken;
+use url::Url;
+use webauthn_rs::{Webauthn, WebauthnBuilder};
+
+use crate::{
+    auth::{dpop::Replays, rate::Limiter},
+    clock::Clock,
+    config::Config,
+    domain::{keyring::Keyring, network},
+    error::{Error, Result},
+    metrics::Metrics,
+    push::Push,
+    random,
+    secrets::{Sealer, Secrets},
+    store::{RowExt, Store},
+};
+
+/// Everything that a request has at hand. One for each process; several processes share a PostgreSQL database.
+pub struct Hub {
+    /// Settings.
+    pub config: Config,
+    /// The database.
+    pub store: Store,
+    /// Keys derived from the master key.
+    pub secrets: Secrets,
+    /// Time.
+    pub clock: Clock,
+    /// Who waits for changes.
+    pub push: Push,
+    /// Passkeys.
+    pub webauthn: Webauthn,
+    /// Issuer keys and PIN secrets, unsealed.
+    pub keyring: Keyring,
+    /// Proofs seen.
+    pub replays: Replays,
+    /// Requests of one device or key.
+    pub requests: Limiter,
+    /// Sign-in attempts of one address.
+    pub sign_ins: Limiter,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// A stable id of this network's hub.
+    pub id: String,
+    /// Whether new accounts are given the demo's content.
+    pub demo: bool,
+    /// Set when the process is asked to end: streams close, `/ready` says no.
+    pub stopping: CancellationToken,
+    public_url: String,
+}
+
+/// What [`Hub::open`] needs.
+pub struct Opening<'a> {
+    /// Folder for database and master key.
+    pub data: &'a Path,
+    /// Settings.
+    pub config: Config,
+    /// Base URL as clients use it, without a slash at the end.
+    pub public_url: &'a str,
+    /// Give new accounts the demo's content.
+    pub demo: bool,
+    /// Time.
+    pub clock: Clock,
+}
+
+impl Hub {
+    /// Opens database and keys, making what is not there, and brings the schema up to date.
+    ///
+    /// # Errors
+    /// When the database cannot be opened, the master key is not the one that the database was sealed with, or the
+    /// public URL is none.
+    pub async fn open(opening: Opening<'_>) -> Result<Arc<Self>> {
+        let Opening { data, config, public_url, demo, clock } = opening;
+        let (store, secrets, push) = Self::storage(data, &config).await?;
+        let webauthn = passkeys(public_url, &config.name)?;
+        let id = meta(&store, "hub", &random::id()).await?;
+        let mut tx = store.begin().await?;
+        network::put_carrier(&mut tx, network::OPERATOR, &config.name, config.policy.pickup_hours, clock.now()).await?;
+        tx.commit().await?;
+        let keyring = Keyring::open(&store, &secrets, clock.now()).await?;
+        Ok(Arc::new(Self {
+            replays: Replays::default(),
+            requests: Limiter::new(config.policy.requests_per_minute),
+            sign_ins: Limiter::new(config.policy.sign_ins_per_minute),
+            metrics: Metrics::default(),
+            public_url: public_url.trim_end_matches('/').to_owned(),
+            config,
+            store,
+            secrets,
+            clock,
+            push,
+            webauthn,
+            keyring,
+            id,
+            demo,
+            stopping: CancellationToken::new(),
+        }))
+    }
+
+    /// Database and secrets alone, for commands that serve nothing.
+    ///
+    /// # Errors
+    /// As [`Hub::open`].
+    pub async fn storage(data: &Path, config: &Config) -> Result<(Store, Secrets, Push)> {
+        std::fs::create_dir_all(data).map_err(|error| Error::Internal(format!("{}: {error}", data.display())))?;
+        let secrets = match std::env::var("POSTERN_HUB_MASTER_KEY") {
+            Ok(text) => Secrets::from_hex(&text)?,
+            Err(_) => {
+                let default = data.join("master.key");
+                Secrets::load_or_create(config.master_key_file.as_deref().unwrap_or(&default))?
+            }
+        };
+        let push = Push::default();
+        let store = Store::open(&config.database_url(data), config.connections, push.clone()).await?;
+        store.migrate().await?;
+        // A token of the master key, so that a wrong one is noticed before anything is written with it.
+        let sealed = meta(&store, "master key check", &random::encode(secrets.seal("check", b"postern")?)).await?;
+        let sealed = random::decode(&sealed).unwrap_or_default();
+        if secrets.open("check", &sealed).is_err() {
+            return Err(Error::Internal("the master key is not the one that this database was made with".to_owned()));
+        }
+        Ok((store, secrets, push))
+    }
+
+    /// Base URL as clients use it, without a slash at the end.
+    #[must_use]
+    pub fn public_url(&self) -> &str {
+        &self.public_url
+    }
+}
+
+fn passkeys(public_url: &str, name: &str) -> Result<Webauthn> {
+    let wrong = |what: &dyn std::fmt::Display| Error::Internal(format!("public URL: {what}"));
+    let origin = Url::parse(public_url).map_err(|error| wrong(&error))?;
+    let host = origin.domain().ok_or_else(|| wrong(&"passkeys need a host name, not an address"))?;
+    if origin.scheme() != "https" && host != "localhost" {
+        return Err(wrong(&"passkeys need https, except on localhost"));
+    }
+    WebauthnBuilder::new(host, &origin)
+        .and_then(|builder| builder.rp_name(name).build())
+        .map_err(|error| wrong(&error))
+}
+
+/// The value kept under `name`; `fresh` is kept and returned when there is none.
+async fn meta(store: &Store, name: &str, fresh: &str) -> Result<String> {
+    let mut tx = store.begin().await?;
+    sqlx::query("INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING")
+        .bind(name)
+        .bind(fresh)
+        .execute(tx.on())
+        .await?;
+    let value =
+        sqlx::query("SELECT value FROM meta WHERE name = $1").bind(name).fetch_one(tx.on()).await?.text("value")?;
+    tx.commit().await?;
+    Ok(value)
+}

@@ -1,0 +1,94 @@
+//! The hub's own pages: templates, words, style and script, all built in.
+
+mod words;
+
+use axum::http::{HeaderMap, header};
+
+pub use self::words::Words;
+
+const FRAME: &str = include_str!("frame.html");
+const SIGN_IN: &str = include_str!("sign_in.html");
+/// Style of all pages.
+pub const STYLE: &str = include_str!("page.css");
+/// The hub's sign.
+pub const ICON: &str = include_str!("icon.svg");
+/// Script of the sign-in page.
+pub const SCRIPT: &str = include_str!("sign_in.js");
+
+/// The words in the language that the browser asks for, or English.
+#[must_use]
+pub fn words(headers: &HeaderMap) -> &'static Words {
+    let wanted = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    words::choose(wanted)
+}
+
+/// The sign-in page; `request` is the sealed request.
+#[must_use]
+pub fn sign_in(network: &str, words: &Words, request: &str) -> String {
+    let main = fill(SIGN_IN, words, &[("request", request)]);
+    frame(network, words, words.sign_in_title, &main)
+}
+
+/// The page for a request that cannot be answered by a redirect.
+#[must_use]
+pub fn broken(network: &str, words: &Words) -> String {
+    let main = format!("<h1>{}</h1>\n<p id=\"error\" role=\"alert\">{}</p>", words.broken_title, words.broken_text);
+    frame(network, words, words.broken_title, &main)
+}
+
+fn frame(network: &str, words: &Words, title: &str, main: &str) -> String {
+    fill(FRAME, words, &[("title", &escape(title)), ("network", &escape(network)), ("lang", words.lang), ("main", main)])
+}
+
+fn fill(template: &str, words: &Words, values: &[(&str, &str)]) -> String {
+    let mut out = String::with_capacity(template.len() + 1024);
+    let mut rest = template;
+    while let Some((before, after)) = rest.split_once("{{") {
+        let (name, after) = after.split_once("}}").unwrap_or((after, ""));
+        out.push_str(before);
+        match values.iter().find(|(known, _)| *known == name) {
+            Some((_, value)) => out.push_str(value),
+            None => out.push_str(&escape(words.get(name))),
+        }
+        rest = after;
+    }
+    out.push_str(rest);
+    out
+}
+
+/// For text and attributes.
+#[must_use]
+pub fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_place_in_the_templates_has_words_in_every_language() {
+        for lang in ["en", "de", "pl", "uk"] {
+            let words = words::choose(lang);
+            assert_eq!(words.lang, lang);
+            let html = sign_in("A <b> & C", words, "sealed");
+            assert!(!html.contains("{{") && html.contains("A &lt;b&gt; &amp; C") && html.contains("sealed"), "{html}");
+            for id in ["name", "create", "sign-in", "error", "recover"] {
+                assert!(html.contains(&format!("id=\"{id}\"")), "{id}");
+            }
+        }
+        assert_eq!(words::choose("fr-CH, de;q=0.9, en;q=0.8").lang, "de");
+        assert_eq!(words::choose("").lang, "en");
+    }
+}

@@ -1,0 +1,146 @@
+//! What the hub's pages say.
+
+macro_rules! words {
+    ($($name:ident),* $(,)?) => {
+        /// One language.
+        #[derive(Debug)]
+        #[allow(missing_docs)]
+        pub struct Words {
+            pub lang: &'static str,
+            $(pub $name: &'static str,)*
+        }
+
+        impl Words {
+            /// The words for a place in a template; empty where there is no such place.
+            #[must_use]
+            pub fn get(&self, name: &str) -> &'static str {
+                match name {
+                    $(stringify!($name) => self.$name,)*
+                    _ => "",
+                }
+            }
+        }
+    };
+}
+
+words! {
+    sign_in_title, intro, sign_in, or_new, name, name_hint, create, recover_question, recovery_code, recover, working,
+    done, failed, cancelled, unsupported, stale, throttled, code_wrong, name_missing, offline, broken_title,
+    broken_text, privacy,
+}
+
+const LANGUAGES: [Words; 4] = [
+    Words {
+        lang: "en",
+        sign_in_title: "Sign in",
+        intro: "You use the passkey on this device: your fingerprint, face or PIN. No password.",
+        sign_in: "Sign in with a passkey",
+        or_new: "New here?",
+        name: "Your name",
+        name_hint: "What should we call you? It can be a nickname.",
+        create: "Create an account",
+        recover_question: "Lost your passkey?",
+        recovery_code: "Recovery code",
+        recover: "Make a new passkey",
+        working: "Follow what your device asks …",
+        done: "You are signed in. Go back to the app; you can close this page.",
+        failed: "That did not work. Please try again.",
+        cancelled: "Nothing happened: the passkey request was cancelled or ran out of time. You can try again.",
+        unsupported: "This browser knows no passkeys. Please open this page in another one.",
+        stale: "This page was open for too long. Go back to the app and start again.",
+        throttled: "Too many attempts. Please wait a minute.",
+        code_wrong: "We do not know this recovery code, or it was used before.",
+        name_missing: "Please enter a name of at most 64 characters.",
+        offline: "The network cannot be reached. Are you online?",
+        broken_title: "This link does not work",
+        broken_text: "The request did not come from the app as it should. Go back to the app and start the sign-in again.",
+        privacy: "We keep your name, your passkey's public key and your parcels. Nothing else.",
+    },
+    Words {
+        lang: "de",
+        sign_in_title: "Anmelden",
+        intro: "Du benutzt den Passkey auf diesem Gerät: Fingerabdruck, Gesicht oder PIN. Kein Passwort.",
+        sign_in: "Mit Passkey anmelden",
+        or_new: "Neu hier?",
+        name: "Dein Name",
+        name_hint: "Wie sollen wir dich nennen? Ein Spitzname genügt.",
+        create: "Konto anlegen",
+        recover_question: "Passkey verloren?",
+        recovery_code: "Wiederherstellungscode",
+        recover: "Neuen Passkey anlegen",
+        working: "Folge dem, was dein Gerät fragt …",
+        done: "Du bist angemeldet. Geh zurück zur App; diese Seite kannst du schließen.",
+        failed: "Das hat nicht geklappt. Bitte versuche es noch einmal.",
+        cancelled: "Nichts ist geschehen: Die Passkey-Abfrage wurde abgebrochen oder ist abgelaufen. Du kannst es noch einmal versuchen.",
+        unsupported: "Dieser Browser kennt keine Passkeys. Bitte öffne die Seite in einem anderen.",
+        stale: "Diese Seite war zu lange offen. Geh zurück zur App und beginne noch einmal.",
+        throttled: "Zu viele Versuche. Bitte warte eine Minute.",
+        code_wrong: "Diesen Wiederherstellungscode kennen wir nicht, oder er wurde schon benutzt.",
+        name_missing: "Bitte gib einen Namen mit höchstens 64 Zeichen ein.",
+        offline: "Das Netz ist nicht erreichbar. Bist du online?",
+        broken_title: "Dieser Link funktioniert nicht",
+        broken_text: "Die Anfrage kam nicht so von der App, wie sie soll. Geh zurück zur App und beginne die Anmeldung noch einmal.",
+        privacy: "Wir speichern deinen Namen, den öffentlichen Schlüssel deines Passkeys und deine Pakete. Sonst nichts.",
+    },
+    Words {
+        lang: "pl",
+        sign_in_title: "Logowanie",
+        intro: "Używasz klucza dostępu na tym urządzeniu: odcisku palca, twarzy lub kodu PIN. Bez hasła.",
+        sign_in: "Zaloguj się kluczem dostępu",
+        or_new: "Pierwszy raz tutaj?",
+        name: "Twoje imię",
+        name_hint: "Jak mamy się do Ciebie zwracać? Wystarczy pseudonim.",
+        create: "Utwórz konto",
+        recover_question: "Utracony klucz dostępu?",
+        recovery_code: "Kod odzyskiwania",
+        recover: "Utwórz nowy klucz dostępu",
+        working: "Postępuj zgodnie z poleceniami urządzenia …",
+        done: "Zalogowano. Wróć do aplikacji; tę stronę możesz zamknąć.",
+        failed: "Nie udało się. Spróbuj ponownie.",
+        cancelled: "Nic się nie stało: żądanie klucza anulowano lub minął czas. Możesz spróbować ponownie.",
+        unsupported: "Ta przeglądarka nie obsługuje kluczy dostępu. Otwórz stronę w innej.",
+        stale: "Strona była otwarta zbyt długo. Wróć do aplikacji i zacznij od nowa.",
+        throttled: "Zbyt wiele prób. Poczekaj minutę.",
+        code_wrong: "Nie znamy tego kodu odzyskiwania albo został już użyty.",
+        name_missing: "Podaj nazwę o długości najwyżej 64 znaków.",
+        offline: "Sieć jest nieosiągalna. Czy masz połączenie z internetem?",
+        broken_title: "Ten link nie działa",
+        broken_text: "Żądanie nie nadeszło z aplikacji we właściwej postaci. Wróć do aplikacji i zaloguj się od nowa.",
+        privacy: "Przechowujemy Twoją nazwę, klucz publiczny i Twoje przesyłki. Nic więcej.",
+    },
+    Words {
+        lang: "uk",
+        sign_in_title: "Вхід",
+        intro: "Використовуйте ключ доступу на цьому пристрої: відбиток пальця, обличчя або PIN. Без пароля.",
+        sign_in: "Увійти за ключем доступу",
+        or_new: "Уперше тут?",
+        name: "Ваше ім’я",
+        name_hint: "Як до вас звертатися? Можна псевдонім.",
+        create: "Створити обліковий запис",
+        recover_question: "Втратили ключ доступу?",
+        recovery_code: "Код відновлення",
+        recover: "Створити новий ключ доступу",
+        working: "Виконайте те, що просить пристрій …",
+        done: "Ви ввійшли. Поверніться до застосунку; цю сторінку можна закрити.",
+        failed: "Не вдалося. Спробуйте ще раз.",
+        cancelled: "Нічого не сталося: запит ключа скасовано або минув час. Можна спробувати ще раз.",
+        unsupported: "Цей браузер не підтримує ключів доступу. Відкрийте сторінку в іншому.",
+        stale: "Сторінка була відкрита надто довго. Поверніться до застосунку й почніть знову.",
+        throttled: "Забагато спроб. Зачекайте хвилину.",
+        code_wrong: "Ми не знаємо цього коду відновлення, або його вже використано.",
+        name_missing: "Введіть ім’я не довше за 64 символи.",
+        offline: "Мережа недоступна. Ви онлайн?",
+        broken_title: "Це посилання не працює",
+        broken_text: "Запит надійшов від застосунку не так, як слід. Поверніться до застосунку й почніть вхід знову.",
+        privacy: "Ми зберігаємо ваше ім’я, відкритий ключ і ваші посилки. Більше нічого.",
+    },
+];
+
+/// By `Accept-Language`, in the order of the header: people put the language they like first.
+pub(super) fn choose(wanted: &str) -> &'static Words {
+    wanted
+        .split(',')
+        .filter_map(|range| range.split([';', '-', '_']).next())
+        .find_map(|tag| LANGUAGES.iter().find(|words| words.lang.eq_ignore_ascii_case(tag.trim())))
+        .unwrap_or(&LANGUAGES[0])
+}

@@ -1,0 +1,144 @@
+//! What the hub says of itself: discovery, health, metrics, and the document of its interface.
+
+use std::sync::Arc;
+
+use axum::{
+    Json, Router,
+    extract::State,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use postern_api::{account::HubInfo, problem::Problem};
+use utoipa::openapi::{
+    Components, Content, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, ResponseBuilder,
+    security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
+};
+
+use crate::{
+    error::{Result, refuse},
+    hub::Hub,
+    pages,
+};
+
+/// Version of the contract.
+const API: u32 = 1;
+
+/// What a client must know of a hub before it signs in.
+#[utoipa::path(get, path = "/.well-known/postern", tag = "sign-in", responses((status = 200, body = HubInfo)))]
+pub(super) async fn well_known(State(hub): State<Arc<Hub>>) -> Json<HubInfo> {
+    let issuer = hub.public_url().to_owned();
+    Json(HubInfo {
+        hub: hub.id.clone(),
+        name: hub.config.name.clone(),
+        api: API,
+        authorization_endpoint: format!("{issuer}/authorize"),
+        token_endpoint: format!("{issuer}/oauth/token"),
+        issuer,
+        now: hub.clock.now(),
+    })
+}
+
+/// An empty document, to which the routes add themselves.
+pub(super) fn document() -> OpenApi {
+    let mut components = Components::new();
+    components.add_security_scheme(
+        "dpop",
+        // OpenAPI knows no DPoP scheme; the header is described as what it is.
+        SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description(
+            "Authorization",
+            "`DPoP` and an access token of /oauth/token, together with a `DPoP` header: a proof by the device key \
+             (RFC 9449).",
+        ))),
+    );
+    components.add_security_scheme(
+        "key",
+        SecurityScheme::Http(
+            HttpBuilder::new()
+                .scheme(HttpAuthScheme::Bearer)
+                .description(Some("API key of a carrier or operator, pk_…"))
+                .build(),
+        ),
+    );
+    OpenApiBuilder::new()
+        .info(
+            InfoBuilder::new()
+                .title("Postern hub")
+                .version(env!("CARGO_PKG_VERSION"))
+                .description(Some(
+                    "Parcel lockers: reservations, access tokens, receipts. Times are UNIX seconds, binary values \
+                     base64url without padding. Every write takes an Idempotency-Key.",
+                ))
+                .license(Some(LicenseBuilder::new().name("MIT OR Apache-2.0").build()))
+                .build(),
+        )
+        .components(Some(components))
+        .build()
+}
+
+/// Every operation answers a refusal in the same way.
+fn with_problems(mut document: OpenApi) -> OpenApi {
+    let problem = ResponseBuilder::new()
+        .description("Refused: a problem document with a stable code (RFC 9457).")
+        .content(
+            "application/problem+json",
+            Content::new(Some(RefOr::Ref(Ref::from_schema_name("Problem")))),
+        )
+        .build();
+    for item in document.paths.paths.values_mut() {
+        let operations = [
+            &mut item.get,
+            &mut item.put,
+            &mut item.post,
+            &mut item.delete,
+            &mut item.patch,
+        ];
+        for operation in operations.into_iter().flatten() {
+            operation.responses.responses.insert("default".to_owned(), RefOr::T(problem.clone()));
+        }
+    }
+    if let Some(components) = &mut document.components {
+        let mut schemas = Vec::new();
+        schemas.push((
+            <Problem as utoipa::ToSchema>::name().into_owned(),
+            <Problem as utoipa::PartialSchema>::schema(),
+        ));
+        <Problem as utoipa::ToSchema>::schemas(&mut schemas);
+        components.schemas.extend(schemas);
+    }
+    document
+}
+
+/// Adds what is not part of the contract: the document itself, health, metrics, and what pages need.
+pub(super) fn with_document(router: Router<Arc<Hub>>, document: OpenApi) -> Router<Arc<Hub>> {
+    let text = with_problems(document).to_json().expect("the document is JSON");
+    let text: &'static str = Box::leak(text.into_boxed_str());
+    let asset = |kind: &'static str, body: &'static str| {
+        get(move || async move {
+            ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "public, max-age=3600")], body).into_response()
+        })
+    };
+    router
+        .route("/openapi.json", asset("application/json", text))
+        .route("/pages/page.css", asset("text/css; charset=utf-8", pages::STYLE))
+        .route("/pages/sign_in.js", asset("text/javascript; charset=utf-8", pages::SCRIPT))
+        .route("/pages/icon.svg", asset("image/svg+xml", pages::ICON))
+        .route("/health", get(|| async { "ok\n" }))
+        .route("/ready", get(ready))
+        .fallback(|| async { refuse(postern_api::problem::Code::NotFound, "no such path") })
+        .method_not_allowed_fallback(|| async {
+            let mut response = refuse(postern_api::problem::Code::NotFound, "no such method here").into_response();
+            *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+            response
+        })
+}
+
+/// Whether this instance can serve: the database answers and it is not stopping.
+async fn ready(State(hub): State<Arc<Hub>>) -> Result<Response> {
+    if hub.stopping.is_cancelled() || !hub.store.answers().await {
+        return Err(refuse(postern_api::problem::Code::Unavailable, "stopping, or no database"));
+    }
+    let mut response = "ready\n".into_response();
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
+}

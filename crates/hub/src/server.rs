@@ -1,0 +1,75 @@
+//! Serving: the listener, what surrounds every request, the ready file, and the end.
+
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Instant};
+
+use axum::{
+    Router,
+    extract::{ConnectInfo, MatchedPath, Request, State},
+    http::{HeaderName, HeaderValue},
+    middleware::{self, Next},
+    response::Response,
+};
+use tokio::net::TcpListener;
+use tracing::Instrument;
+
+use crate::{
+    error::{Error, Result},
+    hub::Hub,
+    random, routes,
+};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Serves until `hub.stopping` is cancelled, then lets requests that are under way finish.
+///
+/// # Errors
+/// When the listener fails.
+pub async fn serve(hub: Arc<Hub>, listener: TcpListener) -> Result<()> {
+    let app = app(Arc::clone(&hub)).into_make_service_with_connect_info::<SocketAddr>();
+    let stopping = hub.stopping.clone();
+    axum::serve(listener, app)
+        .with_graceful_shutdown(async move { stopping.cancelled().await })
+        .await
+        .map_err(|error| Error::Internal(format!("listener: {error}")))
+}
+
+/// The whole application with what surrounds every request.
+pub fn app(hub: Arc<Hub>) -> Router {
+    routes::router(Arc::clone(&hub)).layer(middleware::from_fn_with_state(hub, around))
+}
+
+/// Gives each request an id, counts and logs it. Paths hold ids of reservations, so the log has the pattern only.
+async fn around(State(hub): State<Arc<Hub>>, mut request: Request, next: Next) -> Response {
+    let began = Instant::now();
+    let method = request.method().to_string();
+    let route = request.extensions().get::<MatchedPath>().map_or("(none)", MatchedPath::as_str).to_owned();
+    let given = request.headers().get(&REQUEST_ID).and_then(|id| id.to_str().ok());
+    let plain = |id: &&str| (8..=64).contains(&id.len()) && id.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-');
+    let id = given.filter(plain).map_or_else(random::id, str::to_owned);
+    // Tests drive the application without a listener.
+    if request.extensions().get::<ConnectInfo<SocketAddr>>().is_none() {
+        request.extensions_mut().insert(ConnectInfo(SocketAddr::from(([127, 0, 0, 1], 0))));
+    }
+    let span = tracing::info_span!("request", %id, %method, %route);
+    let mut response = next.run(request).instrument(span.clone()).await;
+    let took = began.elapsed();
+    let status = response.status().as_u16();
+    span.in_scope(|| tracing::info!(status, micros = took.as_micros() as u64, "answered"));
+    hub.metrics.count(&route, &method, status, took);
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    response.headers_mut().insert("x-content-type-options", HeaderValue::from_static("nosniff"));
+    response
+}
+
+/// Writes `text` to `path` so that a reader never sees half of it.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn write_ready_file(path: &Path, text: &str) -> Result<()> {
+    let draft = path.with_extension("draft");
+    std::fs::write(&draft, text)
+        .and_then(|()| std::fs::rename(&draft, path))
+        .map_err(|error| Error::Internal(format!("ready file: {error}")))
+}

@@ -1,0 +1,295 @@
+//! WebAuthn ceremonies. Their state stays in the database, is used up by the end, and names the request it is for.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderMap, header},
+};
+use postern_api::problem::Code;
+use serde::{Deserialize, Serialize};
+use webauthn_rs::prelude::{
+    CreationChallengeResponse, DiscoverableAuthentication, Passkey, PasskeyRegistration, PublicKeyCredential,
+    RegisterPublicKeyCredential, RequestChallengeResponse, Uuid,
+};
+use webauthn_rs_proto::ResidentKeyRequirement;
+
+use super::{AuthorizationRequest, code, request::tidy_name};
+use crate::{
+    domain::account,
+    error::{Error, Result, invalid, refuse},
+    hub::Hub,
+    random,
+    routes::Caller,
+    store::RowExt,
+    write::Write,
+};
+
+/// Seconds between start and finish.
+const LIFE: i64 = 300;
+
+#[derive(Deserialize)]
+pub(super) struct RegisterStart {
+    request: String,
+    name: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct SignInStart {
+    request: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct RecoverStart {
+    request: String,
+    code: String,
+}
+
+#[derive(Serialize)]
+pub(super) struct Started<T> {
+    ceremony: String,
+    options: T,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Finish<T> {
+    ceremony: String,
+    credential: T,
+}
+
+#[derive(Serialize)]
+pub(super) struct Finished {
+    redirect: String,
+}
+
+/// What a ceremony is for.
+#[derive(Serialize, Deserialize)]
+enum Ceremony {
+    Register { request: AuthorizationRequest, handle: Uuid, name: String, state: PasskeyRegistration },
+    SignIn { request: AuthorizationRequest, state: DiscoverableAuthentication },
+    Recover { request: AuthorizationRequest, account: String, code: String, state: PasskeyRegistration },
+}
+
+/// Only the hub's own page may start or finish a ceremony, not one elsewhere that the same browser shows.
+fn from_own_page(hub: &Hub, headers: &HeaderMap) -> Result<()> {
+    match headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok()) {
+        Some(origin) if origin == hub.public_url() => Ok(()),
+        _ => Err(refuse(Code::Forbidden, "from another origin")),
+    }
+}
+
+fn open_request(hub: &Hub, text: &str) -> Result<AuthorizationRequest> {
+    AuthorizationRequest::open(text, hub).ok_or_else(|| invalid("/request", "over, or not of this hub"))
+}
+
+pub(super) async fn register_start(
+    State(hub): State<Arc<Hub>>,
+    caller: Caller,
+    headers: HeaderMap,
+    Write { body, .. }: Write<RegisterStart>,
+) -> Result<Json<Started<CreationChallengeResponse>>> {
+    from_own_page(&hub, &headers)?;
+    hub.sign_ins.take(&caller.0)?;
+    let request = open_request(&hub, &body.request)?;
+    let name = tidy_name(&body.name).ok_or_else(|| invalid("/name", "1 to 64 characters"))?;
+    let handle = Uuid::new_v4();
+    let (options, state) = begin_registration(&hub, handle, &name)?;
+    let ceremony = keep(&hub, &Ceremony::Register { request, handle, name, state }).await?;
+    Ok(Json(Started { ceremony, options }))
+}
+
+fn begin_registration(
+    hub: &Hub,
+    handle: Uuid,
+    name: &str,
+) -> Result<(CreationChallengeResponse, PasskeyRegistration)> {
+    let (mut options, state) = hub
+        .webauthn
+        .start_passkey_registration(handle, name, name, None)
+        .map_err(|error| Error::Internal(format!("passkey registration: {error}")))?;
+    // Signing in asks for no name, so the authenticator must be able to find the passkey by itself.
+    if let Some(selection) = &mut options.public_key.authenticator_selection {
+        selection.resident_key = Some(ResidentKeyRequirement::Required);
+        selection.require_resident_key = true;
+    }
+    Ok((options, state))
+}
+
+pub(super) async fn register_finish(
+    State(hub): State<Arc<Hub>>,
+    caller: Caller,
+    headers: HeaderMap,
+    Write { body, .. }: Write<Finish<RegisterPublicKeyCredential>>,
+) -> Result<Json<Finished>> {
+    from_own_page(&hub, &headers)?;
+    hub.sign_ins.take(&caller.0)?;
+    let now = hub.clock.now();
+    let ceremony = take(&hub, &body.ceremony, now).await?;
+    let mut tx = hub.store.begin().await?;
+    let (request, account) = match ceremony {
+        Ceremony::Register { request, handle, name, state } => {
+            let passkey = finish_registration(&hub, &body.credential, &state)?;
+            let account = account::create(&mut tx, handle, &name, now).await?;
+            account::add_passkey(&mut tx, &account, &passkey, "Passkey", now).await?;
+            (request, account)
+        }
+        Ceremony::Recover { request, account, code, state } => {
+            let passkey = finish_registration(&hub, &body.credential, &state)?;
+            account::use_recovery_code(&mut tx, &code).await?;
+            account::add_passkey(&mut tx, &account, &passkey, "Passkey after recovery", now).await?;
+            (request, account)
+        }
+        Ceremony::SignIn { .. } => return Err(over()),
+    };
+    let device = device_name(&request, &headers);
+    let code = code::issue(&mut tx, &request, &account, &device, now).await?;
+    tx.commit().await?;
+    Ok(Json(Finished { redirect: request.success(&hub, &code) }))
+}
+
+fn finish_registration(
+    hub: &Hub,
+    credential: &RegisterPublicKeyCredential,
+    state: &PasskeyRegistration,
+) -> Result<Passkey> {
+    hub.webauthn.finish_passkey_registration(credential, state).map_err(|error| {
+        tracing::info!(%error, "a passkey was not accepted");
+        refuse(Code::Unauthenticated, "the passkey was not accepted")
+    })
+}
+
+pub(super) async fn sign_in_start(
+    State(hub): State<Arc<Hub>>,
+    caller: Caller,
+    headers: HeaderMap,
+    Write { body, .. }: Write<SignInStart>,
+) -> Result<Json<Started<RequestChallengeResponse>>> {
+    from_own_page(&hub, &headers)?;
+    hub.sign_ins.take(&caller.0)?;
+    let request = open_request(&hub, &body.request)?;
+    let (options, state) = hub
+        .webauthn
+        .start_discoverable_authentication()
+        .map_err(|error| Error::Internal(format!("passkey sign-in: {error}")))?;
+    let ceremony = keep(&hub, &Ceremony::SignIn { request, state }).await?;
+    Ok(Json(Started { ceremony, options }))
+}
+
+pub(super) async fn sign_in_finish(
+    State(hub): State<Arc<Hub>>,
+    caller: Caller,
+    headers: HeaderMap,
+    Write { body, .. }: Write<Finish<PublicKeyCredential>>,
+) -> Result<Json<Finished>> {
+    from_own_page(&hub, &headers)?;
+    hub.sign_ins.take(&caller.0)?;
+    let now = hub.clock.now();
+    let unknown = || refuse(Code::Unauthenticated, "the passkey was not accepted");
+    let Ceremony::SignIn { request, state } = take(&hub, &body.ceremony, now).await? else {
+        return Err(over());
+    };
+    let mut tx = hub.store.begin().await?;
+    let (handle, credential_id) =
+        hub.webauthn.identify_discoverable_authentication(&body.credential).map_err(|_| unknown())?;
+    let row = sqlx::query(
+        "SELECT p.id, p.account_id, p.credential FROM passkeys p JOIN accounts a ON a.id = p.account_id \
+         WHERE p.credential_id = $1 AND a.handle = $2",
+    )
+    .bind(random::encode(credential_id))
+    .bind(handle.to_string())
+    .fetch_optional(tx.on())
+    .await?
+    .ok_or_else(unknown)?;
+    let mut passkey: Passkey = serde_json::from_str(&row.text("credential")?)
+        .map_err(|_| Error::Internal("a stored passkey cannot be read".to_owned()))?;
+    let result = hub.webauthn.finish_discoverable_authentication_v2(&body.credential, state, &passkey);
+    let result = result.map_err(|error| {
+        tracing::info!(%error, "a passkey was not accepted");
+        unknown()
+    })?;
+    passkey.update_credential(&result);
+    let credential = serde_json::to_string(&passkey).map_err(|error| Error::Internal(error.to_string()))?;
+    sqlx::query("UPDATE passkeys SET credential = $1, last_used_at = $2 WHERE id = $3")
+        .bind(credential)
+        .bind(now)
+        .bind(row.text("id")?)
+        .execute(tx.on())
+        .await?;
+    let device = device_name(&request, &headers);
+    let code = code::issue(&mut tx, &request, &row.text("account_id")?, &device, now).await?;
+    tx.commit().await?;
+    Ok(Json(Finished { redirect: request.success(&hub, &code) }))
+}
+
+/// Someone who lost every passkey: a recovery code lets them make a new one. The code is used up only when the new
+/// passkey is there.
+pub(super) async fn recover_start(
+    State(hub): State<Arc<Hub>>,
+    caller: Caller,
+    headers: HeaderMap,
+    Write { body, .. }: Write<RecoverStart>,
+) -> Result<Json<Started<CreationChallengeResponse>>> {
+    from_own_page(&hub, &headers)?;
+    hub.sign_ins.take(&caller.0)?;
+    let request = open_request(&hub, &body.request)?;
+    let code = account::tidy_recovery_code(&body.code);
+    let row = sqlx::query(
+        "SELECT a.id, a.handle, a.display_name FROM recovery_codes r JOIN accounts a ON a.id = r.account_id \
+         WHERE r.hash = $1",
+    )
+    .bind(random::hash(&code))
+    .fetch_optional(hub.store.read())
+    .await?
+    .ok_or_else(|| refuse(Code::Unauthenticated, "no such recovery code"))?;
+    let handle = Uuid::parse_str(&row.text("handle")?)
+        .map_err(|_| Error::Internal("a stored account handle cannot be read".to_owned()))?;
+    let (options, state) = begin_registration(&hub, handle, &row.text("display_name")?)?;
+    let ceremony = Ceremony::Recover { request, account: row.text("id")?, code: random::hash(&code), state };
+    let ceremony = keep(&hub, &ceremony).await?;
+    Ok(Json(Started { ceremony, options }))
+}
+
+fn over() -> Error {
+    refuse(Code::Stale, "the sign-in took too long or was finished before; start again")
+}
+
+async fn keep(hub: &Hub, ceremony: &Ceremony) -> Result<String> {
+    let id = random::secret();
+    let state = serde_json::to_string(ceremony).map_err(|error| Error::Internal(error.to_string()))?;
+    let now = hub.clock.now();
+    let mut tx = hub.store.begin().await?;
+    sqlx::query("DELETE FROM ceremonies WHERE expires_at < $1").bind(now).execute(tx.on()).await?;
+    sqlx::query("INSERT INTO ceremonies (id, state, expires_at) VALUES ($1, $2, $3)")
+        .bind(random::hash(&id))
+        .bind(state)
+        .bind(now + LIFE)
+        .execute(tx.on())
+        .await?;
+    tx.commit().await?;
+    Ok(id)
+}
+
+/// Ends a ceremony. Whatever comes of it, it is never finished twice.
+async fn take(hub: &Hub, id: &str, now: i64) -> Result<Ceremony> {
+    let mut tx = hub.store.begin().await?;
+    let row = sqlx::query("DELETE FROM ceremonies WHERE id = $1 AND expires_at >= $2 RETURNING state")
+        .bind(random::hash(id))
+        .bind(now)
+        .fetch_optional(tx.on())
+        .await?
+        .ok_or_else(over)?;
+    tx.commit().await?;
+    serde_json::from_str(&row.text("state")?)
+        .map_err(|_| Error::Internal("a stored ceremony cannot be read".to_owned()))
+}
+
+/// What the app calls its device, or the system that the browser runs on.
+fn device_name(request: &AuthorizationRequest, headers: &HeaderMap) -> String {
+    if let Some(name) = &request.device_name {
+        return name.clone();
+    }
+    let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
+    let system = ["Android", "iPhone", "iPad", "Windows", "Mac OS", "Linux"].into_iter().find(|name| agent.contains(name));
+    system.unwrap_or("New device").to_owned()
+}

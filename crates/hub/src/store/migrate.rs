@@ -1,0 +1,44 @@
+//! Schema versions. A migration that was released is never edited; a new one follows it.
+
+use super::{Backend, Store};
+use crate::{
+    error::{Error, Result},
+    store::RowExt,
+};
+
+const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "0001_start", include_str!("migrations/0001_start.sql"))];
+
+/// Names of the migrations that were run now.
+pub(super) async fn run(store: &Store) -> Result<Vec<&'static str>> {
+    let mut tx = store.begin().await?;
+    if store.backend() == Backend::Postgres {
+        // Instances that start together: the first migrates, the others wait here.
+        sqlx::query("SELECT pg_advisory_xact_lock(7304118)").execute(tx.on()).await?;
+    }
+    sqlx::query("CREATE TABLE IF NOT EXISTS schema_versions (version BIGINT PRIMARY KEY, name TEXT NOT NULL)")
+        .execute(tx.on())
+        .await?;
+    let newest = sqlx::query("SELECT COALESCE(MAX(version), 0) AS newest FROM schema_versions")
+        .fetch_one(tx.on())
+        .await?
+        .int("newest")?;
+    if newest > MIGRATIONS.last().map_or(0, |last| last.0) {
+        return Err(Error::Internal("the database was written by a newer version of the hub".to_owned()));
+    }
+    let bytes = match store.backend() {
+        Backend::Sqlite => "BLOB",
+        Backend::Postgres => "BYTEA",
+    };
+    let mut done = Vec::new();
+    for (version, name, sql) in MIGRATIONS.iter().filter(|(version, ..)| *version > newest) {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql.replace("{{BYTES}}", bytes))).execute(tx.on()).await?;
+        sqlx::query("INSERT INTO schema_versions (version, name) VALUES ($1, $2)")
+            .bind(*version)
+            .bind(*name)
+            .execute(tx.on())
+            .await?;
+        done.push(*name);
+    }
+    tx.commit().await?;
+    Ok(done)
+}
