@@ -1,0 +1,390 @@
+//! One cabinet as a Bluetooth LE peripheral, through BlueZ (bluer).
+//!
+//! What BlueZ's GATT server API is like, and what is done about it here:
+//!
+//! - It signals a changed *value*, not a message to one central: every subscribed central gets every notification, and
+//!   passes over those with another tag (PROTOCOL.md, frames).
+//! - It says that *somebody* subscribed, once, and not who. It is taken to be the central that connected last; another
+//!   one that subscribes while the first is there reads its HELLO instead, and reads do say who.
+//! - The MTU of a central comes with its first read or write. Until then frames are of the smallest size.
+//! - AcquireWrite and AcquireNotify pass file descriptors, which a D-Bus over TCP (the radio lab) does not carry: the
+//!   method-call variants are used.
+//! - After a connection was made or lost, other adapters do not find the peripheral until its advertisement is registered
+//!   again (seen with BlueZ 5.66): it is, each time.
+//! - Handlers of method calls run as tasks of their own and may overtake each other. Writes with response cannot; a
+//!   central that sends several writes *without* response at once may see them swapped, which the frame sequence turns
+//!   into a disconnect.
+//! - The address is the adapter's: it does not rotate.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use bluer::{
+    Adapter, AdapterEvent, Address, DeviceEvent, DeviceProperty, Session,
+    adv::{Advertisement, AdvertisementHandle},
+    gatt::local::{
+        Application, ApplicationHandle, Characteristic, CharacteristicNotifier, CharacteristicNotify,
+        CharacteristicNotifyMethod, CharacteristicRead, CharacteristicWrite, CharacteristicWriteMethod,
+        ReqError, Service,
+    },
+};
+use futures::{FutureExt, StreamExt, stream::SelectAll};
+use postern_protocol::gatt::{COMPANY_ID, RX_UUID, SERVICE_UUID, TX_UUID};
+use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
+
+use crate::{
+    cabinet::Act,
+    link::TOO_LONG,
+    world::{Admitted, World},
+};
+
+/// ATT MTU that every link has.
+const LEAST_MTU: u16 = 23;
+/// Tries to register an advertisement while BlueZ is still letting go of the one before.
+const TRIES: u32 = 8;
+
+enum Event {
+    Write { from: Address, mtu: u16, frame: Vec<u8>, answer: oneshot::Sender<u8> },
+    Read { from: Address, mtu: u16, answer: oneshot::Sender<Vec<u8>> },
+    Subscribed(CharacteristicNotifier),
+    Act(u16, Act),
+    Connected(Address),
+    Disconnected(Address),
+}
+
+/// See the module. Dropping it takes the cabinet off the air.
+pub struct Peripheral {
+    world: Arc<World>,
+    cabinet: usize,
+    adapter: Adapter,
+    events_in: mpsc::Sender<Event>,
+    events: mpsc::Receiver<Event>,
+    centrals: HashMap<Address, Central>,
+    /// In the order of connecting.
+    order: Vec<Address>,
+    notifier: Option<CharacteristicNotifier>,
+    /// Somebody subscribed before we knew who is connected.
+    subscription_open: bool,
+    advertised: Option<(AdvertisementHandle, Vec<u8>)>,
+    _application: ApplicationHandle,
+    _session: Session,
+}
+
+struct Central {
+    link: u16,
+    writes: VecDeque<oneshot::Sender<u8>>,
+    reads: VecDeque<oneshot::Sender<Vec<u8>>>,
+    subscribed: bool,
+}
+
+impl Peripheral {
+    /// Registers service and advertisement on this adapter.
+    ///
+    /// # Errors
+    /// What BlueZ says.
+    pub async fn start(world: Arc<World>, cabinet: usize, adapter: &str) -> bluer::Result<Self> {
+        let session = Session::new().await?;
+        let adapter = session.adapter(adapter)?;
+        adapter.set_powered(true).await?;
+        let (events_in, events) = mpsc::channel(64);
+        let application = adapter.serve_gatt_application(application(&events_in)).await?;
+        let mut peripheral = Self {
+            world,
+            cabinet,
+            adapter,
+            events_in,
+            events,
+            centrals: HashMap::new(),
+            order: Vec::new(),
+            notifier: None,
+            subscription_open: false,
+            advertised: None,
+            _application: application,
+            _session: session,
+        };
+        peripheral.advertise(true).await?;
+        Ok(peripheral)
+    }
+
+    /// Serves until BlueZ or the world is gone.
+    ///
+    /// # Errors
+    /// What BlueZ says.
+    pub async fn serve(mut self) -> bluer::Result<()> {
+        let mut on_air = self.world.on_air();
+        let mut adapter_events = Box::pin(self.adapter.events().await?);
+        let mut connections = SelectAll::new();
+        loop {
+            tokio::select! {
+                event = self.events.recv() => match event {
+                    Some(event) => self.handle(event).await?,
+                    None => return Ok(()),
+                },
+                event = adapter_events.next() => match event {
+                    // Existing devices are reported first.
+                    Some(AdapterEvent::DeviceAdded(address)) => {
+                        let device = self.adapter.device(address)?;
+                        if let Ok(changes) = device.events().await {
+                            connections.push(changes.map(move |DeviceEvent::PropertyChanged(p)| (address, p)).boxed());
+                        }
+                        if device.is_connected().await.unwrap_or(false) {
+                            self.handle(Event::Connected(address)).await?;
+                        }
+                    }
+                    Some(AdapterEvent::DeviceRemoved(address)) => self.handle(Event::Disconnected(address)).await?,
+                    Some(AdapterEvent::PropertyChanged(_)) => {}
+                    None => return Ok(()),
+                },
+                Some((address, property)) = connections.next() => match property {
+                    DeviceProperty::Connected(true) => self.handle(Event::Connected(address)).await?,
+                    DeviceProperty::Connected(false) => self.handle(Event::Disconnected(address)).await?,
+                    _ => {}
+                },
+                changed = on_air.changed() => {
+                    if changed.is_err() {
+                        return Ok(());
+                    }
+                    self.advertise(false).await?;
+                }
+            }
+        }
+    }
+
+    async fn handle(&mut self, event: Event) -> bluer::Result<()> {
+        match event {
+            Event::Connected(address) => {
+                self.central(address);
+                // A new central, a new chance for those who look for us.
+                self.advertise(true).await?;
+            }
+            Event::Disconnected(address) => {
+                self.order.retain(|other| *other != address);
+                if let Some(central) = self.centrals.remove(&address) {
+                    self.world.disconnected(central.link);
+                    self.advertise(true).await?;
+                }
+            }
+            Event::Subscribed(notifier) => {
+                self.notifier = Some(notifier);
+                self.subscription_open = true;
+                self.assign_subscription();
+            }
+            Event::Write { from, mtu, frame, answer } => match self.central(from) {
+                Some(central) => {
+                    central.writes.push_back(answer);
+                    let link = central.link;
+                    self.world.on_link(link, |cabinet, now| {
+                        cabinet.mtu_known(link, mtu, now);
+                        cabinet.write(link, frame, now);
+                    });
+                }
+                None => drop(answer),
+            },
+            Event::Read { from, mtu, answer } => match self.central(from) {
+                Some(central) => {
+                    central.reads.push_back(answer);
+                    let link = central.link;
+                    self.world.on_link(link, |cabinet, now| {
+                        cabinet.mtu_known(link, mtu, now);
+                        cabinet.read(link, now);
+                    });
+                }
+                None => drop(answer),
+            },
+            Event::Act(link, act) => self.act(link, act).await,
+        }
+        Ok(())
+    }
+
+    async fn act(&mut self, link: u16, act: Act) {
+        let Some((address, central)) =
+            self.centrals.iter_mut().find(|(_, central)| central.link == link).map(|(a, c)| (*a, c))
+        else {
+            return;
+        };
+        match act {
+            Act::Connected { .. } | Act::Subscribed { .. } => {}
+            Act::Written { status, .. } => {
+                if let Some(answer) = central.writes.pop_front() {
+                    let _ = answer.send(status);
+                }
+            }
+            Act::Value { value, .. } => {
+                if let Some(answer) = central.reads.pop_front() {
+                    let _ = answer.send(value);
+                }
+            }
+            Act::Notify { frame, .. } => {
+                if let Some(notifier) = &mut self.notifier
+                    && let Err(error) = notifier.notify(frame).await
+                {
+                    tracing::debug!(%error, "nobody listens");
+                }
+            }
+            Act::HangUp { .. } => {
+                let device = self.adapter.device(address);
+                tokio::spawn(async move {
+                    if let Ok(device) = device {
+                        let _ = device.disconnect().await;
+                    }
+                });
+            }
+        }
+    }
+
+    /// The central at this address, made known to the cabinet if it is new. None when it is turned away.
+    fn central(&mut self, address: Address) -> Option<&mut Central> {
+        if !self.centrals.contains_key(&address) {
+            let Some(Admitted { link, mut acts }) = self.world.connect(self.cabinet, LEAST_MTU) else {
+                if let Ok(device) = self.adapter.device(address) {
+                    tokio::spawn(async move { device.disconnect().await });
+                }
+                return None;
+            };
+            let events = self.events_in.clone();
+            tokio::spawn(async move {
+                while let Some(act) = acts.recv().await {
+                    if events.send(Event::Act(link, act)).await.is_err() {
+                        return;
+                    }
+                }
+            });
+            let central =
+                Central { link, writes: VecDeque::new(), reads: VecDeque::new(), subscribed: false };
+            self.centrals.insert(address, central);
+            self.order.push(address);
+            self.assign_subscription();
+        }
+        self.centrals.get_mut(&address)
+    }
+
+    fn assign_subscription(&mut self) {
+        let newest = self.order.iter().rev().find(|address| {
+            self.centrals.get(*address).is_some_and(|central| !central.subscribed)
+        });
+        let Some(central) = newest.copied().and_then(|address| self.centrals.get_mut(&address)) else { return };
+        if std::mem::take(&mut self.subscription_open) {
+            central.subscribed = true;
+            let link = central.link;
+            self.world.on_link(link, |cabinet, now| cabinet.subscribe(link, now));
+        }
+    }
+
+    /// Advertises what the cabinet says of itself; also `again`, when nothing has changed.
+    async fn advertise(&mut self, again: bool) -> bluer::Result<()> {
+        let payload = self
+            .world
+            .on_air()
+            .borrow()
+            .iter()
+            .find(|heard| heard.cabinet == self.cabinet)
+            .map(|heard| heard.advertisement.encode().to_vec());
+        let Some(payload) = payload else {
+            self.advertised = None;
+            return Ok(());
+        };
+        if !again && self.advertised.as_ref().is_some_and(|(_, old)| *old == payload) {
+            return Ok(());
+        }
+        // Dropped first: there may be no room for two. BlueZ lets go of it in its own time, hence the tries.
+        self.advertised = None;
+        let mut tried = 0;
+        let handle = loop {
+            tried += 1;
+            match self.adapter.advertise(advertisement(&payload)).await {
+                Ok(handle) => break handle,
+                Err(error) if tried == TRIES => return Err(error),
+                Err(error) => {
+                    tracing::debug!(%error, tried, "advertisement not taken yet");
+                    tokio::time::sleep(Duration::from_millis(20 << tried)).await;
+                }
+            }
+        };
+        self.advertised = Some((handle, payload));
+        Ok(())
+    }
+}
+
+/// UUID list and manufacturer data: with the flags that BlueZ adds these are the 31 bytes of legacy advertising, all that
+/// it accepts.
+fn advertisement(payload: &[u8]) -> Advertisement {
+    Advertisement {
+        service_uuids: BTreeSet::from([Uuid::from_u128(SERVICE_UUID)]),
+        manufacturer_data: BTreeMap::from([(COMPANY_ID, payload.to_vec())]),
+        discoverable: Some(true),
+        ..Advertisement::default()
+    }
+}
+
+fn application(events: &mpsc::Sender<Event>) -> Application {
+    let (on_write, on_read, on_notify) = (events.clone(), events.clone(), events.clone());
+    let rx = Characteristic {
+        uuid: Uuid::from_u128(RX_UUID),
+        write: Some(CharacteristicWrite {
+            write: true,
+            write_without_response: true,
+            method: CharacteristicWriteMethod::Fun(Box::new(move |frame, request| {
+                let events = on_write.clone();
+                async move {
+                    if request.offset != 0 {
+                        return Err(ReqError::NotSupported);
+                    }
+                    let (answer, answered) = oneshot::channel();
+                    let (from, mtu) = (request.device_address, request.mtu);
+                    let event = Event::Write { from, mtu, frame, answer };
+                    events.send(event).await.map_err(|_| ReqError::Failed)?;
+                    match answered.await {
+                        Ok(0) => Ok(()),
+                        Ok(TOO_LONG) => Err(ReqError::InvalidValueLength),
+                        _ => Err(ReqError::Failed),
+                    }
+                }
+                .boxed()
+            })),
+            ..CharacteristicWrite::default()
+        }),
+        ..Characteristic::default()
+    };
+    let tx = Characteristic {
+        uuid: Uuid::from_u128(TX_UUID),
+        read: Some(CharacteristicRead {
+            read: true,
+            fun: Box::new(move |request| {
+                let events = on_read.clone();
+                async move {
+                    let (answer, answered) = oneshot::channel();
+                    let event = Event::Read { from: request.device_address, mtu: request.mtu, answer };
+                    events.send(event).await.map_err(|_| ReqError::Failed)?;
+                    let value = answered.await.map_err(|_| ReqError::Failed)?;
+                    // A long read comes in parts.
+                    value.get(usize::from(request.offset)..).map(<[u8]>::to_vec).ok_or(ReqError::InvalidOffset)
+                }
+                .boxed()
+            }),
+            ..CharacteristicRead::default()
+        }),
+        notify: Some(CharacteristicNotify {
+            notify: true,
+            method: CharacteristicNotifyMethod::Fun(Box::new(move |notifier| {
+                let events = on_notify.clone();
+                async move {
+                    let _ = events.send(Event::Subscribed(notifier)).await;
+                }
+                .boxed()
+            })),
+            ..CharacteristicNotify::default()
+        }),
+        ..Characteristic::default()
+    };
+    let service = Service {
+        uuid: Uuid::from_u128(SERVICE_UUID),
+        primary: true,
+        characteristics: vec![rx, tx],
+        ..Service::default()
+    };
+    Application { services: vec![service], ..Application::default() }
+}

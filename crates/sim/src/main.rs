@@ -1,0 +1,250 @@
+//! `postern-sim`: see `postern-sim --help`.
+#![forbid(unsafe_code)]
+
+use std::{
+    io::Write,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+};
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, Parser, Subcommand};
+use postern_api::operator::Provisioned;
+use postern_radio::air::AirServer;
+use postern_sim::{
+    air,
+    cabinet::Setup,
+    config::Cabinets,
+    hub::{self, Hub, HubError},
+    panel::{self, Panel},
+    store::Store,
+    world::World,
+};
+use rand_chacha::ChaCha20Rng;
+use rand_core::{Rng, SeedableRng};
+use zeroize::Zeroizing;
+
+/// Companion simulator: cabinets of real locker firmware on the air, with a live panel.
+#[derive(Parser)]
+#[command(name = "postern-sim", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Put cabinets on the air and keep them there.
+    Serve(Serve),
+}
+
+#[derive(Args)]
+struct Serve {
+    /// Folder for keys, flash and receipts.
+    #[arg(long)]
+    data: PathBuf,
+    /// Cabinets (TOML); one with sixteen doors when absent.
+    #[arg(long)]
+    config: Option<PathBuf>,
+    /// Hub that the cabinets join.
+    #[arg(long)]
+    hub: Option<String>,
+    /// The operator's API key there.
+    #[arg(long, env = "POSTERN_OPERATOR_KEY", hide_env_values = true, requires = "hub")]
+    operator_key: Option<String>,
+    /// What a hub would have answered, as JSON, for cabinets without one.
+    #[arg(long, conflicts_with = "operator_key")]
+    provision: Option<PathBuf>,
+    /// A carrier's API key at the hub, for the courier's buttons.
+    #[arg(long, env = "POSTERN_CARRIER_KEY", hide_env_values = true, requires = "hub")]
+    carrier_key: Option<String>,
+    /// On the air over TCP, at this address; port 0 takes any.
+    #[arg(long, required_unless_present = "ble", conflicts_with = "ble")]
+    air: Option<SocketAddr>,
+    /// On the air as a Bluetooth LE peripheral, on this adapter (Linux with BlueZ), such as hci1. Several cabinets take
+    /// one adapter each: hci1,hci2.
+    #[arg(long, value_delimiter = ',')]
+    ble: Vec<String>,
+    /// Address of the panel; port 0 takes any.
+    #[arg(long, default_value = "127.0.0.1:0")]
+    panel: SocketAddr,
+    /// Seed of everything that happens by chance: new identities, addresses, handshakes, fate.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Where to write, when all stands, which addresses and cabinets there are (JSON).
+    #[arg(long)]
+    ready_file: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("POSTERN_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let outcome = match Arguments::parse().command {
+        Command::Serve(serve) => tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .context("cannot start")
+            .and_then(|runtime| runtime.block_on(run(serve))),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("postern-sim: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(serve: Serve) -> Result<()> {
+    let cabinets = match &serve.config {
+        None => Cabinets::default(),
+        Some(path) => {
+            let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+            Cabinets::parse(&text).with_context(|| path.display().to_string())?
+        }
+    };
+    let mut seed = [0; 32];
+    match serve.seed {
+        Some(number) => seed[..8].copy_from_slice(&number.to_le_bytes()),
+        None => getrandom::fill(&mut seed).context("no randomness")?,
+    }
+    let mut rng = ChaCha20Rng::from_seed(seed);
+    let hub = serve.hub.as_deref().map(Hub::new).transpose()?;
+    let mut setups = Vec::new();
+    for config in cabinets.cabinet {
+        let mut store = Store::open(serve.data.join(config.folder()), &mut rng)?;
+        provision(&serve, hub.as_ref(), &config, &mut store).await?;
+        let mut seed = [0; 32];
+        rng.fill_bytes(&mut seed);
+        setups.push(Setup { config, keys: store.keys()?, folder: Some(store.folder().to_owned()), seed });
+    }
+    let ids: Vec<_> = setups.iter().map(|setup| setup.keys.locker.id.to_string()).collect();
+    rng.fill_bytes(&mut seed);
+    let world = World::new(setups, seed)?;
+
+    let mut tasks = tokio::task::JoinSet::new();
+    let air = match serve.air {
+        None => None,
+        Some(address) => {
+            let (server, dials) = AirServer::bind(address).await.with_context(|| address.to_string())?;
+            let server = Arc::new(server);
+            let serving = air::serve(world.clone(), server.clone(), dials);
+            tasks.spawn(async move {
+                serving.await;
+                Ok(())
+            });
+            Some(server)
+        }
+    };
+    on_bluetooth(&serve.ble, &world, &mut tasks).await?;
+
+    let air_address = air.as_ref().map(|air| air.local_addr().to_string());
+    let courier = hub.zip(serve.carrier_key.clone().map(Zeroizing::new));
+    let (panel, serving) = panel::bind(serve.panel, Panel { world: world.clone(), air, courier }).await?;
+    tasks.spawn(async move { serving.await.map_err(Into::into) });
+
+    let ready = serde_json::json!({
+        "air": air_address,
+        "ble": serve.ble,
+        "panel": format!("http://{panel}"),
+        "cabinets": ids,
+    });
+    println!("{ready}");
+    if let Some(path) = &serve.ready_file {
+        write_atomically(path, ready.to_string().as_bytes())?;
+    }
+    tokio::select! {
+        Some(ended) = tasks.join_next() => ended?,
+        () = asked_to_end() => Ok(()),
+    }
+}
+
+#[cfg(target_os = "linux")]
+async fn on_bluetooth(
+    adapters: &[String],
+    world: &Arc<World>,
+    tasks: &mut tokio::task::JoinSet<Result<()>>,
+) -> Result<()> {
+    if adapters.is_empty() {
+        return Ok(());
+    }
+    if adapters.len() < world.len() {
+        bail!("{} cabinets need an adapter each, {} given", world.len(), adapters.len());
+    }
+    for (cabinet, adapter) in adapters.iter().take(world.len()).enumerate() {
+        let peripheral = postern_sim::ble::Peripheral::start(world.clone(), cabinet, adapter)
+            .await
+            .with_context(|| format!("Bluetooth adapter {adapter}"))?;
+        tasks.spawn(async move { peripheral.serve().await.map_err(Into::into) });
+    }
+    Ok(())
+}
+
+#[cfg(not(target_os = "linux"))]
+async fn on_bluetooth(
+    adapters: &[String],
+    _world: &Arc<World>,
+    _tasks: &mut tokio::task::JoinSet<Result<()>>,
+) -> Result<()> {
+    if adapters.is_empty() {
+        return Ok(());
+    }
+    bail!("a Bluetooth peripheral needs Linux and BlueZ; use --air")
+}
+
+/// Gives a cabinet its trust anchors, from wherever they come. A hub that cannot be reached is no obstacle to a cabinet
+/// that was provisioned before: lockers work without a network.
+async fn provision(
+    serve: &Serve,
+    hub: Option<&Hub>,
+    config: &postern_sim::config::CabinetConfig,
+    store: &mut Store,
+) -> Result<()> {
+    if let Some(path) = &serve.provision {
+        let text = std::fs::read(path).with_context(|| path.display().to_string())?;
+        let given: Provisioned = serde_json::from_slice(&text).with_context(|| path.display().to_string())?;
+        return Ok(store.provision(&given)?);
+    }
+    let (Some(hub), Some(key)) = (hub, &serve.operator_key) else {
+        if !store.is_provisioned() {
+            tracing::warn!(cabinet = config.name, "not provisioned: it will trust no token");
+        }
+        return Ok(());
+    };
+    let descriptor = hub::descriptor(config, &store.keys()?.locker.identity());
+    match hub.provision(&Zeroizing::new(key.clone()), descriptor).await {
+        Ok(given) => Ok(store.provision(&given)?),
+        Err(error @ HubError::Unreachable(_)) if store.is_provisioned() => {
+            tracing::warn!(cabinet = config.name, %error, "going on with what it has");
+            Ok(())
+        }
+        Err(error) => Err(error).with_context(|| format!("cabinet {:?} cannot join", config.name)),
+    }
+}
+
+fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+    let new = path.with_extension("new");
+    let mut file = std::fs::File::create(&new).with_context(|| new.display().to_string())?;
+    file.write_all(bytes)?;
+    std::fs::rename(&new, path).with_context(|| path.display().to_string())
+}
+
+async fn asked_to_end() {
+    let interrupt = tokio::signal::ctrl_c();
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        match signal(SignalKind::terminate()) {
+            Ok(mut terminate) => tokio::select! {
+                _ = interrupt => {}
+                _ = terminate.recv() => {}
+            },
+            Err(_) => drop(interrupt.await),
+        }
+    }
+    #[cfg(not(unix))]
+    drop(interrupt.await);
+}
