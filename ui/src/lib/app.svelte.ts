@@ -1,0 +1,155 @@
+import { getContext, setContext } from 'svelte';
+import type { Bridge } from './bridge/bridge';
+import type { Intent } from './generated/intent';
+import type { LockerView, ReservationView, View } from './generated/view';
+import { t, useLanguage } from './i18n/i18n.svelte';
+import { loadPreferences, savePreferences, type Preferences } from './preferences';
+import { parseRoute, routeHash, type Route } from './route';
+
+/** What every screen sees: the view, the time, where the page is, and the way to say what the customer wants. */
+export class App {
+  /** Null until the first view is there. */
+  view = $state.raw<View | null>(null);
+  route = $state.raw<Route>({ screen: 'home' });
+  preferences = $state.raw<Preferences>(loadPreferences());
+  /** UNIX milliseconds by the core's clock, moved on every second where a countdown is shown. */
+  nowMs = $state(0);
+  /** A short confirmation at the foot of the page. */
+  said = $state('');
+  readonly bridge: Bridge;
+  /** The bridge's clock minus the core's. */
+  private skewMs = 0;
+  private timer: ReturnType<typeof setInterval> | undefined;
+  private saidTimer: ReturnType<typeof setTimeout> | undefined;
+  private byId = $derived(new Map((this.view?.reservations ?? []).map((one) => [one.id, one])));
+  private lockers = $derived(new Map((this.view?.lockers ?? []).map((one) => [one.id, one])));
+
+  constructor(bridge: Bridge) {
+    this.bridge = bridge;
+  }
+
+  /** Seconds. */
+  get now(): number {
+    return Math.floor(this.nowMs / 1000);
+  }
+
+  async start(): Promise<void> {
+    this.route = parseRoute(location.hash);
+    addEventListener('hashchange', () => (this.route = parseRoute(location.hash)));
+    document.addEventListener('visibilitychange', () => {
+      this.tick();
+      this.pace();
+      this.watch();
+    });
+    matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.dress());
+    this.dress();
+    await useLanguage(this.preferences.language);
+    void this.bridge.platform.setLanguage(this.preferences.language);
+    await this.bridge.subscribe((view) => {
+      this.skewMs = this.bridge.now() - view.now * 1000;
+      this.view = view;
+      this.tick();
+      this.pace();
+    });
+  }
+
+  /** Tells the core what the customer wants. */
+  send(intent: Intent): void {
+    void this.bridge.send(intent);
+  }
+
+  go(route: Route): void {
+    location.hash = routeHash(route);
+    this.route = route;
+  }
+
+  reservation(id: string | null | undefined): ReservationView | undefined {
+    return id == null ? undefined : this.byId.get(id);
+  }
+
+  locker(id: string | null | undefined): LockerView | undefined {
+    return id == null ? undefined : this.lockers.get(id);
+  }
+
+  /**
+   * After the deliberate gesture: opens, or opens again. Asks for biometrics or the device's PIN first where the
+   * customer wants that and the platform has it.
+   */
+  async open(reservations: string[], again = false): Promise<void> {
+    const [first] = reservations;
+    if (first === undefined) return;
+    if (this.view?.settings.confirmOpening) {
+      const present = await this.bridge.platform.confirmPresence(t('gesture.presence'));
+      if (present === false) {
+        this.say(t('gesture.notConfirmed'));
+        return;
+      }
+    }
+    this.send(again ? { type: 'reopen', reservation: first } : { type: 'open', reservations });
+  }
+
+  /** Looks for sites, near the given place if there is one. */
+  findSites(size: string | null, near: { latitude: number; longitude: number } | null): void {
+    this.send({ type: 'findSites', latitude: near?.latitude ?? null, longitude: near?.longitude ?? null, size });
+  }
+
+  /** Says something short, to eyes and to screen readers. */
+  say(words: string): void {
+    clearTimeout(this.saidTimer);
+    this.said = words;
+    this.saidTimer = setTimeout(() => (this.said = ''), 5000);
+  }
+
+  async copy(text: string, secret: boolean, words: string): Promise<void> {
+    if (await this.bridge.platform.copyText(text, secret)) this.say(words);
+  }
+
+  async set(change: Partial<Preferences>): Promise<void> {
+    this.preferences = { ...this.preferences, ...change };
+    savePreferences(this.preferences);
+    this.dress();
+    if (change.language) {
+      await useLanguage(change.language);
+      void this.bridge.platform.setLanguage(change.language);
+    }
+  }
+
+  private watching = false;
+  /** Listens for lockers while home is seen, and only then. */
+  watch(): void {
+    const on =
+      this.view?.session.state === 'signedIn' && this.route.screen === 'home' && document.visibilityState === 'visible';
+    if (on === this.watching) return;
+    this.watching = on;
+    this.send({ type: 'watchNearby', on });
+  }
+
+  private dress(): void {
+    const { theme, text } = this.preferences;
+    const dark = theme === 'dark' || (theme === 'system' && matchMedia('(prefers-color-scheme: dark)').matches);
+    document.documentElement.dataset['theme'] = dark ? 'dark' : 'light';
+    document.documentElement.dataset['text'] = text;
+  }
+
+  private tick(): void {
+    this.nowMs = this.bridge.now() - this.skewMs;
+  }
+
+  /** Every second where something counts down, every half minute otherwise, never in the background. */
+  private pace(): void {
+    clearInterval(this.timer);
+    if (document.visibilityState !== 'visible') return;
+    const busy = this.view?.opening || this.view?.openingCode;
+    this.timer = setInterval(() => this.tick(), busy ? 500 : 30_000);
+  }
+}
+
+const KEY = Symbol('app');
+
+export function provideApp(app: App): void {
+  setContext(KEY, app);
+}
+
+export function useApp(): App {
+  return getContext<App>(KEY);
+}

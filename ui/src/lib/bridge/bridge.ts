@@ -1,0 +1,37 @@
+import type { Intent } from '../generated/intent';
+import type { View } from '../generated/view';
+
+/**
+ * The whole way between this page and the app: views come in, intents go out, and a few things that only the platform
+ * can do. Two implementations: `tauri.ts` in the window, `recorded.ts` on recorded views in a browser.
+ */
+export interface Bridge {
+  /** Calls back with the present view at once and with each later one. */
+  subscribe(onView: (view: View) => void): Promise<void>;
+  /** Hands an intent to the core. Rejects only when the app itself is gone. */
+  send(intent: Intent): Promise<void>;
+  /** What only the platform can do. */
+  platform: Platform;
+  /** UNIX milliseconds. */
+  now(): number;
+}
+
+/** Each resolves to false where the platform cannot do it; none of them throws. */
+export interface Platform {
+  /** Leads to the place where Bluetooth is switched on or allowed. */
+  openBluetoothSettings(): Promise<boolean>;
+  /** Opens an http(s) address in the system browser. */
+  openInBrowser(url: string): Promise<boolean>;
+  /** Copies; a secret text is taken off the clipboard again after a minute. */
+  copyText(text: string, secret: boolean): Promise<boolean>;
+  /** Facts for a support desk, without secrets; null where there are none. */
+  diagnostics(): Promise<string | null>;
+  /** Tells the platform layer (tray, notifications) which language to speak. */
+  setLanguage(language: string): Promise<boolean>;
+  /** Whether the app starts in the background with the session; with an argument, changes it. Null: not here. */
+  autostart(on?: boolean): Promise<boolean | null>;
+  /** Asks for biometrics or the device's PIN. Null: this platform has none. */
+  confirmPresence(reason: string): Promise<boolean | null>;
+  /** Lets the customer keep a file. `contents` is text, or bytes for pictures. */
+  saveFile(name: string, contents: string | Uint8Array): Promise<boolean>;
+}

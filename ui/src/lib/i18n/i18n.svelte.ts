@@ -1,0 +1,81 @@
+import { IntlMessageFormat } from 'intl-messageformat';
+import { isolated } from '../untrusted';
+import en from './en.json';
+
+/** Keys of all messages. */
+export type MessageKey = keyof typeof en;
+/** Languages that the app speaks. */
+export type Language = 'en' | 'de' | 'pl' | 'uk';
+/** Values of a message. Every string is treated as untrusted and isolated. */
+export type Values = Record<string, string | number>;
+
+type Messages = Record<MessageKey, string>;
+
+const LOADERS: Record<Language, () => Promise<{ default: Messages }>> = {
+  en: async () => ({ default: en }),
+  de: () => import('./de.json'),
+  pl: () => import('./pl.json'),
+  uk: () => import('./uk.json'),
+};
+
+/** Names of the languages in themselves. */
+export const LANGUAGE_NAMES: Record<Language, string> = {
+  en: 'English',
+  de: 'Deutsch',
+  pl: 'Polski',
+  uk: 'Українська',
+};
+
+let messages = $state.raw<Messages>(en);
+let language = $state<Language>('en');
+const formats = new Map<string, IntlMessageFormat>();
+
+/** Whether this is one of ours. */
+export function isLanguage(code: string): code is Language {
+  return Object.hasOwn(LOADERS, code);
+}
+
+/** Loads and switches. */
+export async function useLanguage(code: Language): Promise<void> {
+  const loaded = await LOADERS[code]();
+  formats.clear();
+  messages = loaded.default;
+  language = code;
+  document.documentElement.lang = code;
+}
+
+/** The language in use. */
+export function currentLanguage(): Language {
+  return language;
+}
+
+/** The first of the preferred languages that is offered, else the first offered. */
+export function choose(preferred: readonly string[], offered: readonly string[]): Language {
+  const usable = offered.filter(isLanguage);
+  for (const tag of preferred) {
+    const found = usable.find((code) => code === tag.toLowerCase().split('-')[0]);
+    if (found) return found;
+  }
+  return usable[0] ?? 'en';
+}
+
+/** The words for a key. */
+export function t(key: MessageKey, values: Values = {}): string {
+  let format = formats.get(key);
+  if (!format) {
+    format = new IntlMessageFormat(messages[key], language, undefined, { ignoreTag: true });
+    formats.set(key, format);
+  }
+  const safe: Values = {};
+  for (const [name, value] of Object.entries(values)) {
+    safe[name] = typeof value === 'string' ? isolated(value) : value;
+  }
+  return format.format(safe) as string;
+}
+
+
+/** The words for a key that is put together from a code, or for `fallback` where the code is newer than this page. */
+export function tCode(prefix: string, code: string, fallback: MessageKey, values: Values = {}): string {
+  const key = `${prefix}.${code}`;
+  return t(Object.hasOwn(messages, key) ? (key as MessageKey) : fallback, values);
+}

@@ -1,0 +1,59 @@
+import type { BigDoorLook } from '../components/BigDoor.svelte';
+import type { KindView, OpeningPhase, OpeningView } from './generated/view';
+import { t, tCode } from './i18n/i18n.svelte';
+
+/** Steps on the way to an open door, in order. */
+export const STEPS = ['searching', 'connecting', 'proving', 'asked'] as const;
+
+/** On the way: neither open nor given up. */
+export function isMoving(phase: OpeningPhase): boolean {
+  return (STEPS as readonly string[]).includes(phase.step);
+}
+
+/** How the door is drawn. */
+export function bigDoorLook(phase: OpeningPhase): BigDoorLook {
+  switch (phase.step) {
+    case 'asked':
+      return 'straining';
+    case 'opened':
+      return 'open';
+    case 'mayBeOpen':
+      return 'ajar';
+    default:
+      return 'shut';
+  }
+}
+
+/** What is, in few words. */
+export function statusWords(opening: OpeningView, kind: KindView, collected: boolean): string {
+  const { phase, label } = opening;
+  switch (phase.step) {
+    case 'opened':
+      return phase.leftOpen ? t('opening.leftOpen', { label }) : t('opening.opened', { label });
+    case 'closed':
+      return collected ? t('opening.collected') : t(kind === 'return' ? 'opening.closedReturn' : 'opening.closed', { label });
+    case 'mayBeOpen':
+      return t('opening.mayBeOpen', { label });
+    case 'failed':
+      return t('opening.failed', { label });
+    default:
+      return tCode('opening', phase.step, 'opening.searching', { label });
+  }
+}
+
+/** What to do now, or what is being done. */
+export function statusHint(opening: OpeningView, kind: KindView, collected: boolean): string {
+  const { phase, label } = opening;
+  switch (phase.step) {
+    case 'opened':
+      if (phase.leftOpen) return t('opening.leftOpen.now');
+      return t(kind === 'pickup' ? 'opening.opened.take' : kind === 'return' ? 'opening.opened.put' : 'opening.opened.use');
+    case 'closed':
+      if (collected) return t('opening.collected.now');
+      return kind === 'return' ? t('opening.closedReturn.now') : t('opening.closed.now');
+    case 'mayBeOpen':
+      return t(phase.asking ? 'opening.mayBeOpen.asking' : 'opening.mayBeOpen.now', { label });
+    default:
+      return tCode('opening', `${phase.step}.now`, 'opening.searching.now', { label });
+  }
+}

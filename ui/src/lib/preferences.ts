@@ -1,0 +1,43 @@
+import { brand } from 'virtual:brand';
+import { choose, isLanguage, type Language } from './i18n/i18n.svelte';
+
+/** What belongs to this page and not to the core: how it looks and how a door is asked for. */
+export interface Preferences {
+  language: Language;
+  theme: 'system' | 'light' | 'dark';
+  text: '100' | '125' | '150' | '200';
+  gesture: 'hold' | 'confirm';
+}
+
+const KEY = 'preferences';
+
+function oneOf<T extends string>(value: unknown, allowed: readonly T[], usual: T): T {
+  return allowed.find((candidate) => candidate === value) ?? usual;
+}
+
+/** Reads what was stored; whatever is missing or odd becomes the usual. */
+export function loadPreferences(): Preferences {
+  let stored: Record<string, unknown> = {};
+  try {
+    stored = JSON.parse(localStorage.getItem(KEY) ?? '{}') as Record<string, unknown>;
+  } catch {
+    // No storage, or not ours: the usual.
+  }
+  const wanted = typeof stored['language'] === 'string' ? stored['language'] : '';
+  return {
+    language:
+      isLanguage(wanted) && brand.languages.includes(wanted) ? wanted : choose(navigator.languages, brand.languages),
+    theme: oneOf(stored['theme'], ['system', 'light', 'dark'], 'system'),
+    text: oneOf(stored['text'], ['100', '125', '150', '200'], '100'),
+    gesture: oneOf(stored['gesture'], ['hold', 'confirm'], 'hold'),
+  };
+}
+
+/** Stores them; without storage they hold until the app ends. */
+export function savePreferences(preferences: Preferences): void {
+  try {
+    localStorage.setItem(KEY, JSON.stringify(preferences));
+  } catch {
+    // Private mode or full: nothing to do.
+  }
+}

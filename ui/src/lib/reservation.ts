@@ -1,0 +1,46 @@
+import type { DoorLook } from '../components/DoorPlate.svelte';
+import { moment, timeLeft } from './format';
+import type { ReservationView, StateView } from './generated/view';
+import { t } from './i18n/i18n.svelte';
+
+const ENDED: readonly StateView[] = ['collected', 'returned', 'accepted', 'refused', 'released', 'cancelled', 'deposited'];
+
+/** Nothing more is to be done with it. */
+export function isEnded(reservation: ReservationView): boolean {
+  return ENDED.includes(reservation.state);
+}
+
+/** How its door is drawn. */
+export function doorLook(reservation: ReservationView): DoorLook {
+  switch (reservation.state) {
+    case 'announced':
+    case 'inTransit':
+      return 'coming';
+    case 'mayBeOpen':
+    case 'opened':
+      return 'ajar';
+    case 'collected':
+    case 'accepted':
+    case 'deposited':
+      return 'done';
+    case 'expired':
+    case 'returned':
+    case 'refused':
+    case 'cancelled':
+    case 'released':
+      return 'ended';
+    default:
+      return reservation.actions.includes('open') ? 'lit' : 'shut';
+  }
+}
+
+/** Its state in words. */
+export function stateWords(reservation: ReservationView): string {
+  return t(`state.${reservation.state}`);
+}
+
+/** Its deadline in words, or nothing where there is none that matters any more. */
+export function deadlineWords(reservation: ReservationView, now: number): string {
+  if (reservation.until === null || isEnded(reservation)) return '';
+  return t('detail.until', { left: timeLeft(reservation.until, now), when: moment(reservation.until, now) });
+}

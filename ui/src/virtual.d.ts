@@ -1,0 +1,7 @@
+declare module 'virtual:brand' {
+  /** What the brand's folder says. */
+  export const brand: { name: string; hub: string | null; languages: string[] };
+  /** Address of the mark. */
+  export const logo: string;
+}
+declare module 'virtual:brand.css';

@@ -1,0 +1,20 @@
+import { chromium } from 'playwright-core';
+
+export const SIZES = { phone: { width: 360, height: 640 }, desktop: { width: 1280, height: 800 } };
+
+/** Chromium of the system; another one by POSTERN_CHROMIUM. */
+export function launch() {
+  return chromium.launch({
+    executablePath: process.env.POSTERN_CHROMIUM ?? '/usr/bin/chromium',
+    args: ['--no-sandbox', '--font-render-hinting=none'],
+  });
+}
+
+/** Opens a scene of the recorded page and waits until it stands still. */
+export async function openScene(page, url, name, scene, { theme = 'light', lang = 'en', text = '100', gesture = 'hold' } = {}) {
+  const query = new URLSearchParams({ scene: name, theme, lang, text, gesture });
+  await page.goto(`${url}/recorded.html?${query}${scene.hash ?? ''}`);
+  await page.waitForSelector('#app > *');
+  for (const testid of scene.press ?? []) await page.getByTestId(testid).click();
+  await page.evaluate(() => document.fonts.ready);
+}

@@ -1,0 +1,28 @@
+import { svelte } from '@sveltejs/vite-plugin-svelte';
+import { defineConfig } from 'vite';
+import { brandPlugin } from './brands/plugin.ts';
+
+/**
+ * `vite build` makes the page that the window embeds (dist). `--mode recorded` makes the same page on recorded views,
+ * for the tests, the gallery and work on the page in a browser (dist-recorded). The brand is a folder in brands/,
+ * chosen by POSTERN_BRAND.
+ */
+export default defineConfig(({ mode }) => {
+  const recorded = mode === 'recorded';
+  return {
+    base: './',
+    plugins: [brandPlugin(process.env['POSTERN_BRAND'] ?? 'postern'), svelte()],
+    build: {
+      outDir: process.env['POSTERN_UI_OUT'] ?? (recorded ? 'dist-recorded' : 'dist'),
+      emptyOutDir: true,
+      // WebKitGTK of Debian 12 and WKWebView of iOS 16.
+      target: ['safari16', 'chrome109'],
+      // The content security policy allows no data: scripts or images.
+      assetsInlineLimit: 0,
+      modulePreload: { polyfill: false },
+      reportCompressedSize: false,
+      rollupOptions: { input: recorded ? 'recorded.html' : 'index.html' },
+    },
+    server: { port: 1420, strictPort: true },
+  };
+});
