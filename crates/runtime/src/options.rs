@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use crate::browser::{Browser, SystemBrowser};
 
 /// The hub of a build that names none: a hub on this machine, as `postern-hub serve` starts it.
-const LOCAL_HUB: &str = "http://localhost:8080";
+const LOCAL_HUB: &str = "http://localhost:8460";
 /// Longest name of a device in the customer's list.
 const DEVICE_NAME: usize = 64;
 

@@ -110,7 +110,7 @@ fn with_connection(
 ) -> Result<Option<Secret>, VaultError> {
     let store = match connection {
         Some(store) => store.clone(),
-        None => connection.insert(platform::connect().map_err(|e| platform::classify(&e))?).clone(),
+        None => connection.insert(platform::connect().map_err(|e| platform::unreachable(&e))?).clone(),
     };
     let entry = platform::entry(&store, SERVICE, &request.account).map_err(|e| platform::classify(&e))?;
     operate(&entry, &request.operation)

@@ -29,7 +29,8 @@ fn no_bus_is_no_keyring_and_nothing_is_written_in_its_place() {
     tokio::runtime::Runtime::new().unwrap().block_on(async {
         let folder = tempfile::tempdir().unwrap();
         let secrets = Arc::new(KeyringSecrets::new("absent").unwrap());
-        assert!(matches!(secrets.get("x").await, Err(VaultError::Absent(_))));
+        let first = secrets.get("x").await;
+        assert!(matches!(first, Err(VaultError::Absent(_))), "{:?}", first.err());
         let keys = Arc::new(StoredKeys::new(secrets.clone()));
         let opened = Vault::open(secrets, keys, folder.path().join("wallet.sealed")).await;
         assert!(matches!(opened.map(drop), Err(VaultError::Absent(_))));

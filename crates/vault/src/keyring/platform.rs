@@ -90,35 +90,23 @@ fn secret_service(error: &secret_service::Error) -> VaultError {
         // There is a service, but nobody has ever made a keyring in it.
         Service::NoResult => VaultError::Absent("the secret service has no default keyring".into()),
         Service::Unavailable => VaultError::Absent("no secret service on the session bus".into()),
-        Service::Zbus(zbus::Error::MethodError(name, _, _)) => {
-            if name.as_str() == "org.freedesktop.Secret.Error.IsLocked" {
-                VaultError::Locked
-            } else {
-                VaultError::Keyring(format!("the secret service answered {name}"))
+        Service::Zbus(zbus::Error::MethodError(name, ..)) => match name.as_str() {
+            "org.freedesktop.Secret.Error.IsLocked" => VaultError::Locked,
+            "org.freedesktop.DBus.Error.ServiceUnknown"
+            | "org.freedesktop.DBus.Error.NameHasNoOwner"
+            | "org.freedesktop.DBus.Error.NoReply" => {
+                VaultError::Absent("no secret service on the session bus".into())
             }
-        }
-        Service::Zbus(zbus::Error::FDO(fault)) => bus(fault),
-        Service::ZbusFdo(fault) => bus(fault),
-        Service::Zbus(zbus::Error::InputOutput(cause)) => {
-            VaultError::Absent(format!("no session bus: {}", cause.kind()))
-        }
-        Service::Zbus(zbus::Error::Address(reason)) => {
-            VaultError::Absent(format!("no session bus: {reason}"))
-        }
+            name => VaultError::Keyring(format!("the secret service answered {name}")),
+        },
         other => VaultError::Keyring(other.to_string()),
     }
 }
 
-#[cfg(target_os = "linux")]
-fn bus(error: &zbus::fdo::Error) -> VaultError {
-    use zbus::fdo::Error as Bus;
-    match error {
-        Bus::ServiceUnknown(_) | Bus::NameHasNoOwner(_) | Bus::SpawnExecFailed(_) => {
-            VaultError::Absent("no secret service on the session bus".into())
-        }
-        Bus::ZBus(zbus::Error::InputOutput(cause)) => {
-            VaultError::Absent(format!("no session bus: {}", cause.kind()))
-        }
-        other => VaultError::Keyring(other.to_string()),
+/// What it means that no connection can be had at all: no bus, no service, or one that does not come up.
+pub(super) fn unreachable(error: &Error) -> VaultError {
+    match classify(error) {
+        VaultError::Keyring(reason) => VaultError::Absent(reason),
+        other => other,
     }
 }

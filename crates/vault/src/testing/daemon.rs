@@ -9,11 +9,14 @@ use std::{
     os::unix::fs::DirBuilderExt as _,
     path::Path,
     process::{Child, Command, Stdio},
+    sync::mpsc,
+    thread,
+    time::Duration,
 };
 
 use zbus::{
     blocking::{Connection, connection::Builder, fdo::DBusProxy},
-    zvariant::OwnedObjectPath,
+    zvariant::{OwnedObjectPath, OwnedValue, Value},
 };
 
 /// Set in a process that runs inside of a test keyring.
@@ -21,6 +24,7 @@ const INSIDE: &str = "POSTERN_TEST_KEYRING";
 const NAME: &str = "org.freedesktop.secrets";
 const PATH: &str = "/org/freedesktop/secrets";
 const SERVICE: &str = "org.freedesktop.Secret.Service";
+const INTERNAL: &str = "org.gnome.keyring.InternalUnsupportedGuiltRiddenInterface";
 /// Of the login keyring; that it is known does not matter here.
 const PASSWORD: &[u8] = b"a test keyring";
 
@@ -47,7 +51,8 @@ impl TestKeyring {
             r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig><type>session</type><listen>unix:path={}</listen><auth>EXTERNAL</auth>
-<policy context="default"><allow send_destination="*"/><allow own="*"/></policy></busconfig>"#,
+<policy context="default"><allow send_destination="*"/><allow receive_sender="*"/><allow own="*"/></policy>
+</busconfig>"#,
             socket.display()
         );
         let file = home.path().join("bus.conf");
@@ -87,7 +92,7 @@ impl TestKeyring {
 
     /// Unlocks it with its password, as a login does.
     pub fn unlock(&self) {
-        unlock(&self.environment());
+        unlock(&connect(&self.address));
     }
 
     /// Ends the daemon and starts another on the same files.
@@ -144,7 +149,8 @@ impl Control {
 
     /// See [`TestKeyring::unlock`].
     pub async fn unlock(&self) {
-        tokio::task::spawn_blocking(|| unlock(&[])).await.expect("unlock");
+        let address = self.address.clone();
+        tokio::task::spawn_blocking(move || unlock(&connect(&address))).await.expect("unlock");
     }
 }
 
@@ -191,11 +197,7 @@ fn spawn_daemon(environment: &[(&'static str, OsString)]) -> Child {
     drop(stdin);
     let bus = connect(&value("DBUS_SESSION_BUS_ADDRESS").to_string_lossy());
     wait_for_owner(&bus);
-    let default: OwnedObjectPath = bus
-        .call_method(Some(NAME), PATH, Some(SERVICE), "ReadAlias", &("default",))
-        .and_then(|reply| reply.body().deserialize())
-        .expect("the secret service answers");
-    assert_ne!(default.as_str(), "/", "gnome-keyring-daemon made no login keyring");
+    assert_ne!(default(&bus).as_str(), "/", "gnome-keyring-daemon made no login keyring");
     daemon
 }
 
@@ -203,43 +205,44 @@ fn connect(address: &str) -> Connection {
     Builder::address(address).and_then(Builder::build).expect("the session bus of the test")
 }
 
-/// Waits for the change, not for time.
+/// Waits for the change, not for time; but not for ever.
 fn wait_for_owner(bus: &Connection) {
-    let proxy = DBusProxy::new(bus).expect("the bus itself");
-    let changes = proxy.receive_name_owner_changed_with_args(&[(0, NAME)]).expect("a subscription");
-    if proxy.name_has_owner(NAME.try_into().expect("a name")).unwrap_or(false) {
-        return;
-    }
-    for change in changes {
-        if change.args().is_ok_and(|args| args.new_owner().is_some()) {
-            return;
+    let bus = bus.clone();
+    let (done, owned) = mpsc::channel();
+    thread::spawn(move || {
+        let proxy = DBusProxy::new(&bus).expect("the bus itself");
+        let changes = proxy.receive_name_owner_changed_with_args(&[(0, NAME)]).expect("a subscription");
+        if !proxy.name_has_owner(NAME.try_into().expect("a name")).unwrap_or(false) {
+            let _ =
+                changes.into_iter().find(|change| change.args().is_ok_and(|args| args.new_owner().is_some()));
         }
-    }
-    panic!("the bus went away before the keyring came");
+        let _ = done.send(());
+    });
+    owned
+        .recv_timeout(Duration::from_secs(20))
+        .expect("gnome-keyring-daemon did not take its name on the bus");
 }
 
 fn lock(bus: &Connection) {
-    let default: OwnedObjectPath = bus
-        .call_method(Some(NAME), PATH, Some(SERVICE), "ReadAlias", &("default",))
-        .and_then(|reply| reply.body().deserialize())
-        .expect("a default collection");
-    bus.call_method(Some(NAME), PATH, Some(SERVICE), "Lock", &(vec![default],)).expect("lock");
+    bus.call_method(Some(NAME), PATH, Some(SERVICE), "Lock", &(vec![default(bus)],)).expect("lock");
 }
 
-/// `--unlock` towards a daemon that runs already unlocks its login keyring.
-fn unlock(environment: &[(&'static str, OsString)]) {
-    let mut client = spawn(
-        Command::new("gnome-keyring-daemon")
-            .args(["--unlock", "--components=secrets"])
-            .envs(environment.iter().cloned())
-            .stdin(Stdio::piped())
-            .stderr(Stdio::null()),
-    );
-    let mut stdin = client.stdin.take().expect("its input is piped");
-    stdin.write_all(PASSWORD).expect("it reads the password");
-    drop(stdin);
-    let status = client.wait().expect("it ends");
-    assert!(status.success(), "unlocking ended with {status}");
+/// With the password, by the interface that the daemon has for exactly this; `--unlock` starts another daemon.
+fn unlock(bus: &Connection) {
+    let (_, session): (OwnedValue, OwnedObjectPath) = bus
+        .call_method(Some(NAME), PATH, Some(SERVICE), "OpenSession", &("plain", Value::from("")))
+        .and_then(|reply| reply.body().deserialize())
+        .expect("a session");
+    let password = (session, Vec::<u8>::new(), PASSWORD.to_vec(), "text/plain");
+    bus.call_method(Some(NAME), PATH, Some(INTERNAL), "UnlockWithMasterPassword", &(default(bus), password))
+        .expect("unlock");
+}
+
+/// The default collection.
+fn default(bus: &Connection) -> OwnedObjectPath {
+    bus.call_method(Some(NAME), PATH, Some(SERVICE), "ReadAlias", &("default",))
+        .and_then(|reply| reply.body().deserialize())
+        .expect("the secret service answers")
 }
 
 fn end(child: &mut Child) {
