@@ -142,3 +142,87 @@ impl<'b> Sign1<'b> {
         crate::keys::ed25519_verify(key, &message, &self.signature)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use p256::elliptic_curve::sec1::ToSec1Point;
+
+    use super::*;
+    use crate::DeviceKey;
+
+    fn parts(message: &str) -> (Vec<u8>, Vec<u8>, [u8; 64]) {
+        let bytes = hex::decode(message).expect("hex");
+        let d = &mut Decoder::new(&bytes);
+        assert_eq!(d.tag().expect("tagged").as_u64(), 18);
+        cbor::array(d, 4).expect("COSE_Sign1");
+        let protected = d.bytes().expect("header").to_vec();
+        d.skip().expect("unprotected");
+        (protected, d.bytes().expect("payload").to_vec(), cbor::fixed(d).expect("signature"))
+    }
+
+    fn compressed(x: &str, y: &str) -> DeviceKey {
+        let point = hex::decode(["04", x, y].concat()).expect("hex");
+        let key = p256::PublicKey::from_sec1_bytes(&point).expect("on the curve");
+        DeviceKey::P256(key.to_sec1_point(true).as_bytes().try_into().expect("33 bytes"))
+    }
+
+    fn es256_structure(protected: &[u8], payload: &[u8]) -> Vec<u8> {
+        // Neither example has a purpose: their `external_aad` is empty.
+        cbor::encode(|e| {
+            e.array(4)?.str("Signature1")?.bytes(protected)?.bytes(&[])?.bytes(payload)?;
+            Ok(())
+        })
+    }
+
+    /// THREATS, vectors: RFC 9052, C.2.1 (a signature by one signer) and RFC 8392, A.3 (a signed CWT). Both are
+    /// ES256, with `kid` unprotected and a tag: the structure that is signed is the same as ours and the signatures
+    /// verify; as messages, they are not of the one shape that is taken here.
+    #[test]
+    fn agrees_with_the_examples_of_cose_and_cwt() {
+        let cose = "d28443a10126a10442313154546869732069732074686520636f6e74656e742e58408eb33e4ca31d1c465ab05aac34cc6b23\
+                    d58fef5c083106c4d25a91aef0b0117e2af9a291aa32e14ab834dc56ed2a223444547e01f11d3b0916e5a4c345cacb36";
+        let cwt = "d28443a10126a104524173796d6d657472696345434453413235365850a70175636f61703a2f2f61732e6578616d706c652e63\
+                   6f6d02656572696b77037818636f61703a2f2f6c696768742e6578616d706c652e636f6d041a5612aeb0051a5610d9f0061a56\
+                   10d9f007420b7158405427c1ff28d23fbad1f29c4c7c6a555e601d6fa29f9179bc3d7438bacaca5acd08c8d4d4f96131680c42\
+                   9a01f85951ecee743a52b9b63632c57209120e1c9e30";
+        let cose_key = compressed(
+            "bac5b11cad8f99f9c72b05cf4b9e26d244dc189f745228255a219a86d6a09eff",
+            "20138bf82dc1b6d562be0fa54ab7804a3a64b6d72ccfed6b6fb6ed28bbfc117e",
+        );
+        let cwt_key = compressed(
+            "143329cce7868e416927599cf65a34f3ce2ffda55a7eca69ed8919a394d42f0f",
+            "60f7f1a780d8a783bfb7a2dd6b2796e8128dbbcef9d3d168db9529971a36e7b9",
+        );
+        for (message, key) in [(cose, cose_key), (cwt, cwt_key)] {
+            let (protected, payload, signature) = parts(message);
+            assert!(key.verify(&es256_structure(&protected, &payload), &signature));
+            assert!(
+                !key.verify(&to_be_signed(Purpose::Token, &protected, &payload), &signature),
+                "another purpose"
+            );
+            let bytes = hex::decode(message).expect("hex");
+            assert_eq!(Sign1::parse(&bytes).err(), Some(Refused::Malformed), "tagged");
+            assert!(Sign1::parse(&bytes[1..]).is_err(), "unprotected kid");
+            let bare = assemble(&protected, &payload, &signature);
+            assert_eq!(Sign1::parse(&bare).err(), Some(Refused::Algorithm), "ES256");
+        }
+    }
+
+    /// The two structures that are signed differ in nothing but the purpose.
+    #[test]
+    fn the_signed_structure_is_that_of_rfc_9052() {
+        let ours = to_be_signed(Purpose::Receipt, &[0xa1, 1, 0x27], b"payload");
+        let expected = [
+            &[0x84, 0x6a][..],
+            b"Signature1",
+            &[0x43, 0xa1, 1, 0x27, 0x51],
+            b"postern/1 receipt",
+            &[0x47],
+            b"payload",
+        ]
+        .concat();
+        assert_eq!(ours, expected);
+    }
+}

@@ -9,4 +9,6 @@ mod grants;
 mod properties;
 mod session;
 mod strict;
+mod text;
+mod vectors;
 mod wycheproof;

@@ -1,0 +1,517 @@
+//! The frozen vectors: what this code says must be in the files, and what is in the files must be read by this code.
+//!
+//! A file is never edited once a version of the protocol is out: a test that fails here has found an incompatible
+//! change. `cargo test -p postern-protocol write_vectors -- --ignored` writes files that are missing, and only those.
+
+use std::{fs, path::PathBuf};
+
+use postern_protocol::{
+    ClockState, DeviceKey, Door, DoorEvent, DoorEventKind, Epoch, KeyId, Operation, OperationNonce,
+    Operations, Refusal, Reply, Request, StatusReport,
+    bulletin::{self, Bulletin},
+    delegation::{self, Delegation},
+    frame::{Reassembler, Tag, fragments},
+    gatt::Advertisement,
+    locker_side::Greeting,
+    phone::Greeted,
+    pin,
+    qr::{self, OpeningCode},
+    receipt::{self, Outcome, Receipt, Source},
+    token::{self, Claims},
+};
+use serde_json::{Value, json};
+
+use crate::{
+    cbor::Item,
+    common::{self, Device, NOW, bytes, claims, first, issuer, issuers, locker, request},
+    strict,
+};
+
+fn h(bytes: impl AsRef<[u8]>) -> String {
+    hex::encode(bytes)
+}
+
+fn unhex(value: &Value) -> Vec<u8> {
+    hex::decode(value.as_str().expect("a hex string")).expect("hex")
+}
+
+fn key(key: &DeviceKey) -> Value {
+    match key {
+        DeviceKey::Ed25519(bytes) => json!({ "ed25519": h(bytes) }),
+        DeviceKey::P256(bytes) => json!({ "p256": h(bytes) }),
+    }
+}
+
+fn operation_numbers(set: Operations) -> Vec<u8> {
+    set.iter().map(|operation| operation as u8).collect()
+}
+
+fn doors(doors: &[(Door, Epoch)]) -> Vec<[u32; 2]> {
+    doors.iter().map(|(door, epoch)| [u32::from(door.0), epoch.0]).collect()
+}
+
+fn says_claims(claims: &Claims) -> Value {
+    json!({
+        "key_id": claims.key_id.0, "locker": claims.locker.to_string(), "doors": doors(&claims.doors),
+        "operations": operation_numbers(claims.operations), "not_before": claims.not_before.0,
+        "expires": claims.expires.0, "issued_at": claims.issued_at.0, "id": h(claims.id.0), "key": key(&claims.key),
+        "uses": claims.uses, "delegable": claims.delegable, "hello_nonce": claims.hello_nonce.map(h),
+    })
+}
+
+fn says_delegation(part: &Delegation) -> Value {
+    json!({
+        "token": h(part.token.0), "to": key(&part.to), "doors": part.doors.iter().map(|door| door.0).collect::<Vec<_>>(),
+        "operations": operation_numbers(part.operations), "not_before": part.not_before.0, "expires": part.expires.0,
+        "uses": part.uses,
+    })
+}
+
+fn says_bulletin(news: &Bulletin) -> Value {
+    json!({
+        "key_id": news.key_id.0, "locker": news.locker.to_string(), "issued_at": news.issued_at.0,
+        "epochs": doors(&news.epochs),
+        "add_keys": news.add_keys.iter().map(|(id, key)| json!([id.0, h(key)])).collect::<Vec<_>>(),
+        "remove_keys": news.remove_keys.iter().map(|id| id.0).collect::<Vec<_>>(),
+        "hello_nonce": news.hello_nonce.map(h),
+    })
+}
+
+fn says_receipt(receipt: &Receipt) -> Value {
+    json!({
+        "locker": receipt.locker.to_string(), "sequence": receipt.sequence, "previous": h(receipt.previous),
+        "token": h(receipt.token.0), "nonce": h(receipt.nonce.0), "door": receipt.door.0,
+        "operation": receipt.operation as u8, "outcome": receipt.outcome as u8, "at": receipt.at.0,
+        "clock": receipt.clock as u8, "handshake": h(receipt.handshake), "source": receipt.source as u8,
+    })
+}
+
+fn says_code(code: &OpeningCode) -> Value {
+    json!({
+        "token": h(&code.token), "door": code.door.0, "operation": code.operation as u8, "at": code.at.0,
+        "nonce": h(code.nonce.0),
+    })
+}
+
+fn keys() -> Value {
+    let identity = locker().identity();
+    json!({
+        "rule": "a secret is SHA-256(\"postern test \" + name); shorter values are its first bytes",
+        "locker": {
+            "id": { "name": "locker id", "value": identity.id.to_string() },
+            "seed": { "name": "locker seed", "value": h(bytes("locker seed")) },
+            "static_secret": h(*locker().static_secret), "static_key": h(identity.static_key),
+            "receipt_secret": h(*locker().receipt_secret), "receipt_key": h(identity.receipt_key),
+        },
+        "issuer": { "key_id": 1, "name": "issuer", "secret": h(bytes("issuer")), "public": h(issuer().public()) },
+        "device_ed25519": { "name": "device", "secret": h(bytes("device")), "public": h(Device::ed25519("device").public_ed25519()) },
+        "device_p256": { "name": "device", "secret": h(bytes("device")), "public": key(&Device::p256("device").public())["p256"] },
+        "guest_ed25519": { "name": "guest", "secret": h(bytes("guest")), "public": h(Device::ed25519("guest").public_ed25519()) },
+        "guest_p256": { "name": "guest", "secret": h(bytes("guest")), "public": key(&Device::p256("guest").public())["p256"] },
+        "pin_secret": { "name": "pin secret", "value": h(bytes("pin secret")) },
+    })
+}
+
+fn advertisements() -> Value {
+    (0_u8..8)
+        .map(|state| {
+            let advertisement = Advertisement {
+                version: 1,
+                accepting: state & 1 != 0,
+                low_battery: state & 2 != 0,
+                clock_unset: state & 4 != 0,
+                short_id: locker().id.short(),
+            };
+            let bytes = advertisement.encode();
+            assert_eq!(Advertisement::decode(&bytes), Some(advertisement));
+            json!({
+                "accepting": advertisement.accepting, "low_battery": advertisement.low_battery,
+                "clock_unset": advertisement.clock_unset, "short_id": h(advertisement.short_id), "bytes": h(bytes),
+            })
+        })
+        .collect()
+}
+
+fn frames() -> Value {
+    let (_, hello) = common::greeting();
+    let long: Vec<u8> = (0..1024_u32).map(|n| n as u8).collect();
+    [(1_u8, 20_usize, &hello), (1, 244, &hello), (200, 182, &long), (255, 20, &long)]
+        .into_iter()
+        .map(|(tag, max_frame, message)| {
+            let frames: Vec<_> = fragments(message, Tag(tag), max_frame).map(h).collect();
+            json!({ "tag": tag, "max_frame": max_frame, "message": h(message), "frames": frames })
+        })
+        .collect()
+}
+
+fn all_claims() -> Vec<(&'static str, Claims)> {
+    let base = claims(Device::ed25519("device").public());
+    vec![
+        ("one door, Ed25519", base.clone()),
+        ("one door, P-256", claims(Device::p256("device").public())),
+        ("bound to a HELLO", Claims { hello_nonce: Some(first("hello nonce")), ..base.clone() }),
+        (
+            "three doors, every operation, 255 uses, not delegable",
+            Claims {
+                doors: vec![(Door(0), Epoch(0)), (Door(300), Epoch(70_000)), (Door(65_535), Epoch(u32::MAX))],
+                operations: Operation::ALL.into_iter().collect(),
+                uses: 255,
+                delegable: false,
+                ..base
+            },
+        ),
+    ]
+}
+
+fn tokens() -> Value {
+    all_claims()
+        .into_iter()
+        .map(|(name, claims)| {
+            let token = issuer().sign_token(&claims);
+            json!({ "name": name, "claims": says_claims(&claims), "hash": h(token::hash(&token)), "bytes": h(token) })
+        })
+        .collect()
+}
+
+fn delegations() -> Value {
+    let mut all = vec![];
+    for (owner_kind, owner) in ["ed25519", "p256"].into_iter().zip(Device::both("device")) {
+        for guest in Device::both("guest") {
+            let part = common::delegation(guest.public());
+            let input = delegation::signing_input(&part);
+            let signed = delegation::assemble(&part, owner.sign(&input));
+            all.push(json!({
+                "owner": owner_kind, "owner_key": key(&owner.public()), "delegation": says_delegation(&part),
+                "signing_input": h(input), "hash": h(delegation::hash(&signed)), "bytes": h(signed),
+            }));
+        }
+    }
+    all.into()
+}
+
+fn bulletins() -> Value {
+    let full = strict::bulletin();
+    let plain = Bulletin { add_keys: vec![], remove_keys: vec![], hello_nonce: None, ..full.clone() };
+    let time_only = Bulletin { epochs: vec![], ..plain.clone() };
+    [("everything", full), ("epochs", plain), ("time only", time_only)]
+        .into_iter()
+        .map(|(name, news)| {
+            json!({ "name": name, "bulletin": says_bulletin(&news), "bytes": h(issuer().sign_bulletin(&news)) })
+        })
+        .collect()
+}
+
+fn receipts() -> Value {
+    // A chain of three.
+    let mut previous = [0; 16];
+    let by_pin = Receipt {
+        token: postern_protocol::TokenId([0; 16]),
+        nonce: OperationNonce([0; 8]),
+        handshake: [0; 16],
+        source: Source::Pin,
+        ..strict::receipt()
+    };
+    let scanned = Receipt {
+        handshake: [0; 16],
+        source: Source::Scanner,
+        outcome: Outcome::Jammed,
+        ..strict::receipt()
+    };
+    [("over the air", strict::receipt()), ("by PIN", by_pin), ("by scanner, jammed", scanned)]
+        .into_iter()
+        .enumerate()
+        .map(|(sequence, (name, receipt))| {
+            let receipt = Receipt { sequence: sequence as u32, previous, ..receipt };
+            let signed = receipt::sign(&receipt, &locker());
+            previous = receipt::hash(&signed);
+            json!({ "name": name, "receipt": says_receipt(&receipt), "hash": h(previous), "bytes": h(signed) })
+        })
+        .collect()
+}
+
+fn opening_codes() -> Value {
+    ["ed25519", "p256"]
+        .into_iter()
+        .zip(Device::both("device"))
+        .map(|(kind, device)| {
+            let code = OpeningCode {
+                token: common::token(device.public()),
+                door: Door(7),
+                operation: Operation::Collect,
+                at: NOW.plus(60),
+                nonce: OperationNonce(first("operation nonce")),
+            };
+            let input = qr::signing_input(&code);
+            let signature = device.sign(&input);
+            json!({
+                "key": kind, "code": says_code(&code), "signing_input": h(input), "signature": h(signature),
+                "text": qr::assemble(&code, signature),
+            })
+        })
+        .collect()
+}
+
+fn pins() -> Value {
+    [(7, 41), (7, 42), (8, 41), (0, 1), (65_535, u32::MAX)]
+        .into_iter()
+        .map(|(door, epoch)| {
+            let pin = pin::derive(&bytes("pin secret"), locker().id, Door(door), Epoch(epoch));
+            json!({ "locker": locker().id.to_string(), "door": door, "epoch": epoch, "pin": pin })
+        })
+        .collect()
+}
+
+/// Everything that crosses the air in one session, and everything that goes into it.
+fn session(device: &Device, guest: Option<&Device>) -> Value {
+    let (greeting, hello) = common::greeting();
+    let greeted = common::greeted(&hello);
+    let hello_nonce = greeted.hello_nonce();
+    let mut asked = request(device.public());
+    if let Some(guest) = guest {
+        let part = common::delegation(guest.public());
+        asked.delegation = Some(delegation::assemble(&part, device.sign(&delegation::signing_input(&part))));
+    }
+    let signer = guest.unwrap_or(device);
+    let challenge = greeted.challenge(&asked);
+    let proof = signer.sign(&challenge);
+    let (open, mut phone) = greeted.open(&asked, proof, bytes("phone ephemeral")).expect("fits");
+    let (mut locker_session, received) = greeting.accept(&open).expect("good");
+    assert_eq!(
+        (received.request, received.proof, received.challenge),
+        (asked.clone(), proof, challenge.clone())
+    );
+
+    let receipt = Receipt {
+        sequence: 0,
+        previous: [0; 16],
+        handshake: locker_session.handshake_id(),
+        ..strict::receipt()
+    };
+    let signed = receipt::sign(&receipt, &locker());
+    let mut replies = vec![];
+    let mut say = |session: &mut postern_protocol::locker_side::Session, what: &str, reply: Reply| {
+        let message = session.seal(&reply).expect("fits");
+        assert_eq!(phone.receive(&message), Ok(reply));
+        replies.push(json!({ "what": what, "message": h(message) }));
+    };
+    say(&mut locker_session, "receipt", Reply::Receipt(signed.clone()));
+    for (what, kind) in [("opened", DoorEventKind::Opened), ("closed", DoorEventKind::Closed)] {
+        say(&mut locker_session, what, Reply::Event(DoorEvent { door: Door(7), kind }));
+    }
+    say(
+        &mut locker_session,
+        "refused: throttled for 30 s",
+        Reply::Refused(Refusal::Throttled { seconds: 30 }),
+    );
+    say(&mut locker_session, "refused: busy", Reply::Refused(Refusal::Busy));
+    let status = Request { operation: Operation::Status, ..asked.clone() };
+    let status_challenge = phone.challenge(&status);
+    let status_proof = signer.sign(&status_challenge);
+    let status_message = phone.request(&status, status_proof).expect("fits");
+    let received = locker_session.receive(&status_message).expect("good");
+    assert_eq!((received.request, received.challenge), (status, status_challenge.clone()));
+    let report = Reply::Status(StatusReport {
+        door: Door(7),
+        door_open: Some(false),
+        receipt: Some(signed.clone()),
+        clock: ClockState::Set,
+        at: NOW.plus(9),
+    });
+    let report_message = locker_session.seal(&report).expect("fits");
+    assert_eq!(phone.receive(&report_message), Ok(report));
+
+    json!({
+        "device": key(&device.public()), "guest": guest.map(|guest| key(&guest.public())),
+        "locker_ephemeral": h(bytes("locker ephemeral")), "phone_ephemeral": h(bytes("phone ephemeral")),
+        "hello": {
+            "boot": 3, "clock": 0, "floor": NOW.0, "capabilities": 3, "message": h(hello), "hello_nonce": h(hello_nonce),
+        },
+        "open": {
+            "operation": 0, "door": 7, "nonce": h(asked.nonce.0), "token": h(&asked.token),
+            "delegation": asked.delegation.map(h), "challenge": h(challenge), "proof": h(proof), "message": h(open),
+        },
+        "handshake_hash": h(locker_session.handshake_hash()),
+        "receipt": h(signed),
+        "replies": replies,
+        "status": {
+            "challenge": h(status_challenge), "proof": h(status_proof), "request": h(status_message),
+            "reply": h(report_message),
+        },
+    })
+}
+
+fn sessions() -> Value {
+    let [ed25519, p256] = Device::both("device");
+    let [guest, hardware_guest] = Device::both("guest");
+    json!([
+        session(&ed25519, None),
+        session(&p256, None),
+        session(&ed25519, Some(&hardware_guest)),
+        session(&p256, Some(&guest)),
+    ])
+}
+
+/// What every implementation must refuse although the signature is good.
+fn refused() -> Value {
+    let header = [0xa2, 0x01, 0x27, 0x04, 0x44, 0, 0, 0, 1];
+    let good = common::token(Device::ed25519("device").public());
+    let Item::Array(parts) = Item::parse(&good) else { panic!("COSE_Sign1") };
+    let Item::Bytes(payload) = &parts[2] else { panic!("payload") };
+    let sign = |header: &[u8], unprotected: &[u8], payload: &[u8]| {
+        common::sign1("postern/1 token", header, unprotected, payload, &bytes("issuer"))
+    };
+    let mut all = vec![];
+    let mut add = |why: String, token: Vec<u8>| {
+        assert!(token::verify(&token, &issuers()).is_err(), "{why}");
+        all.push(json!({ "why": why, "token": h(token) }));
+    };
+    for (why, alg) in [("ES256", &[0x26][..]), ("Ed25519 of RFC 9864", &[0x32]), ("HMAC", &[0x05])] {
+        add(format!("alg is {why}"), sign(&[&[0xa2, 0x01], alg, &header[3..]].concat(), &[0xa0], payload));
+    }
+    let bare = [&[0xa1][..], &header[3..]].concat();
+    add("alg is absent".into(), sign(&bare, &[0xa0], payload));
+    add("alg is unprotected".into(), sign(&bare, &[0xa1, 0x01, 0x27], payload));
+    add("tagged".into(), [&[0xd2], &good[..]].concat());
+    add(
+        "purpose is a bulletin".into(),
+        common::sign1("postern/1 bulletin", &header, &[0xa0], payload, &bytes("issuer")),
+    );
+    for (fault, payload) in Item::parse(payload).faulty() {
+        add(format!("payload: {fault}"), sign(&header, &[0xa0], &payload));
+    }
+    for (fault, token) in Item::parse(&good).faulty() {
+        add(format!("envelope: {fault}"), token);
+    }
+    all.into()
+}
+
+/// File name and content of each.
+fn all() -> [(&'static str, Value); 11] {
+    [
+        ("keys", keys()),
+        ("advertisement", advertisements()),
+        ("frames", frames()),
+        ("token", tokens()),
+        ("delegation", delegations()),
+        ("bulletin", bulletins()),
+        ("receipt", receipts()),
+        ("opening_code", opening_codes()),
+        ("pin", pins()),
+        ("session", sessions()),
+        ("refused", refused()),
+    ]
+}
+
+fn path(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("vectors").join(format!("{name}.json"))
+}
+
+pub(crate) fn load(name: &str) -> Value {
+    serde_json::from_str(&fs::read_to_string(path(name)).expect("the file is there")).expect("JSON")
+}
+
+fn cases(name: &str) -> Vec<Value> {
+    load(name).as_array().expect("a list").clone()
+}
+
+#[test]
+#[ignore = "writes files that are missing; run it once for a new version of the protocol"]
+fn write_vectors() {
+    for (name, content) in all() {
+        let path = path(name);
+        if !path.exists() {
+            fs::write(path, serde_json::to_string_pretty(&content).unwrap() + "\n").unwrap();
+        }
+    }
+}
+
+/// From here to there: what this code makes is what the files hold.
+#[test]
+fn the_code_makes_the_frozen_bytes() {
+    for (name, content) in all() {
+        assert_eq!(content, load(name), "vectors/{name}.json");
+    }
+}
+
+/// And back: what the files hold is read, and says what the files say it says.
+#[test]
+fn the_code_reads_the_frozen_bytes() {
+    for case in cases("advertisement") {
+        let advertisement = Advertisement::decode(&unhex(&case["bytes"])).unwrap();
+        assert_eq!(advertisement.clock_unset, case["clock_unset"]);
+        assert_eq!(h(advertisement.short_id), case["short_id"]);
+    }
+    for case in cases("frames") {
+        let mut reassembler = Reassembler::with_tag(Tag(case["tag"].as_u64().unwrap() as u8));
+        let mut whole = None;
+        for frame in case["frames"].as_array().unwrap() {
+            assert_eq!(whole, None);
+            whole = reassembler.push(&unhex(frame)).unwrap();
+        }
+        assert_eq!(whole, Some(unhex(&case["message"])));
+    }
+    for case in cases("token") {
+        let claims = token::verify(&unhex(&case["bytes"]), &issuers()).unwrap();
+        assert_eq!(says_claims(&claims), case["claims"]);
+    }
+    for case in cases("delegation") {
+        let owner = if case["owner"] == "p256" { Device::p256("device") } else { Device::ed25519("device") };
+        let part = delegation::verify(&unhex(&case["bytes"]), &owner.public()).unwrap();
+        assert_eq!(says_delegation(&part), case["delegation"]);
+    }
+    for case in cases("bulletin") {
+        let news = bulletin::verify(&unhex(&case["bytes"]), &issuers()).unwrap();
+        assert_eq!(says_bulletin(&news), case["bulletin"]);
+    }
+    let mut previous = [0; 16];
+    for case in cases("receipt") {
+        let receipt = receipt::verify(&unhex(&case["bytes"]), &locker().identity().receipt_key).unwrap();
+        assert_eq!(says_receipt(&receipt), case["receipt"]);
+        assert_eq!(receipt.previous, previous);
+        previous = receipt::hash(&unhex(&case["bytes"]));
+    }
+    for case in cases("opening_code") {
+        let (code, signature) = qr::parse(case["text"].as_str().unwrap()).unwrap();
+        assert_eq!(
+            (says_code(&code), h(signature)),
+            (case["code"].clone(), case["signature"].as_str().unwrap().into())
+        );
+        let claims = token::verify(&code.token, &issuers()).unwrap();
+        assert!(claims.key.verify(&qr::signing_input(&code), &signature));
+    }
+    for case in cases("refused") {
+        assert!(token::verify(&unhex(&case["token"]), &issuers()).is_err(), "{}", case["why"]);
+    }
+}
+
+/// A phone that has nothing but the frozen messages of the locker, and a locker that has nothing but the phone's.
+#[test]
+fn the_frozen_sessions_can_be_held() {
+    for case in cases("session") {
+        let ephemeral = |name: &str| -> [u8; 32] { unhex(&case[name]).try_into().unwrap() };
+        let greeted = Greeted::from_hello(&locker().identity(), &unhex(&case["hello"]["message"])).unwrap();
+        assert_eq!(h(greeted.hello_nonce()), case["hello"]["hello_nonce"]);
+        let (greeting, hello) = Greeting::start(&locker(), greeted.hello(), ephemeral("locker_ephemeral"));
+        assert_eq!(h(hello), case["hello"]["message"]);
+        let (mut locker_session, received) = greeting.accept(&unhex(&case["open"]["message"])).unwrap();
+        assert_eq!(h(&received.challenge), case["open"]["challenge"]);
+        let claims = token::verify(&received.request.token, &issuers()).unwrap();
+        let key = match &received.request.delegation {
+            Some(bytes) => delegation::verify(bytes, &claims.key).unwrap().to,
+            None => claims.key,
+        };
+        assert!(key.verify(&received.challenge, &received.proof));
+        let (open, mut phone) =
+            greeted.open(&received.request, received.proof, ephemeral("phone_ephemeral")).unwrap();
+        assert_eq!(h(open), case["open"]["message"]);
+        for reply in case["replies"].as_array().unwrap() {
+            let known = phone.receive(&unhex(&reply["message"])).unwrap();
+            assert_eq!(h(locker_session.seal(&known).unwrap()), reply["message"]);
+        }
+        let received = locker_session.receive(&unhex(&case["status"]["request"])).unwrap();
+        assert!(key.verify(&received.challenge, &received.proof));
+        assert_eq!(h(phone.request(&received.request, received.proof).unwrap()), case["status"]["request"]);
+        assert!(matches!(phone.receive(&unhex(&case["status"]["reply"])).unwrap(), Reply::Status(_)));
+        assert_eq!(KeyId(1), claims.key_id);
+    }
+}
