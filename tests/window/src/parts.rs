@@ -1,0 +1,243 @@
+//! The other ends: the hub, and the cabinet with real firmware in it.
+
+use std::{fs, path::PathBuf, process::Command, time::Duration};
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+use ureq::Agent;
+
+use crate::{app::binary, child::Program, stage::Stage};
+
+/// How long a part may take to be ready, on a machine that has other things to do.
+const READY: Duration = Duration::from_secs(30);
+
+/// The hub, with the demo's carriers in it.
+#[derive(Debug)]
+pub struct Hub {
+    /// Where apps reach it.
+    pub url: String,
+    /// The operator's key, for the cabinet to join.
+    operator_key: String,
+    /// Heron's key, for the courier.
+    carrier_key: String,
+    data: PathBuf,
+    program: Option<Program>,
+}
+
+impl Hub {
+    /// Starts one whose data lie in `hub` of the stage's folder, on any port.
+    ///
+    /// # Errors
+    /// It does not come up.
+    pub fn start(stage: &Stage) -> Result<Self> {
+        let data = stage.folder().join("hub");
+        fs::create_dir_all(&data)?;
+        let output =
+            stage.command(binary("postern-hub")?).args(["demo-data", "--data"]).arg(&data).output()?;
+        if !output.status.success() {
+            bail!("postern-hub demo-data: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        let keys: Value = serde_json::from_slice(&output.stdout).context("postern-hub demo-data")?;
+        let text = |value: &Value| value.as_str().map(str::to_owned).context("postern-hub demo-data");
+        let operator_key = text(&keys["operator_key"])?;
+        let carrier_key = text(&keys["carriers"][0]["key"])?;
+        let mut hub = Self { url: String::new(), operator_key, carrier_key, data, program: None };
+        hub.serve(stage, "127.0.0.1:0")?;
+        Ok(hub)
+    }
+
+    fn serve(&mut self, stage: &Stage, address: &str) -> Result<()> {
+        let ready = self.data.with_extension("ready");
+        let _ = fs::remove_file(&ready);
+        let mut command = stage.command(binary("postern-hub")?);
+        command.args(["serve", "--demo", "--listen", address, "--data"]).arg(&self.data);
+        command.arg("--ready-file").arg(&ready);
+        let mut program = Program::start("hub", stage.logs(), &command)?;
+        let url =
+            program.ready(&ready, READY)?["url"].as_str().context("the hub named no address")?.to_owned();
+        self.url = url;
+        self.program = Some(program);
+        Ok(())
+    }
+
+    /// Its process id; 0 while it is stopped.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.program.as_ref().map_or(0, Program::id)
+    }
+
+    /// Stops it: whoever calls it now finds nobody.
+    pub fn stop(&mut self) {
+        self.program = None;
+    }
+
+    /// Starts it again, on the same data and the same port.
+    ///
+    /// # Errors
+    /// It does not come up.
+    pub fn restart(&mut self, stage: &Stage) -> Result<()> {
+        let port = self.url.rsplit(':').next().context("the address has no port")?.to_owned();
+        self.serve(stage, &format!("127.0.0.1:{port}"))
+    }
+}
+
+/// What the cabinet is heard on.
+#[derive(Clone, Debug)]
+pub enum Air {
+    /// TCP.
+    Tcp,
+    /// Bluetooth, on this adapter; the app uses another.
+    Bluetooth {
+        /// The cabinet's adapter.
+        cabinet: String,
+        /// The app's adapter.
+        app: String,
+    },
+}
+
+/// The simulator with one cabinet.
+#[derive(Debug)]
+pub struct Cabinet {
+    /// What POSTERN_RADIO has to be for the app to hear it.
+    pub radio: String,
+    /// Its id.
+    pub id: String,
+    panel: String,
+    agent: Agent,
+    _program: Program,
+}
+
+impl Cabinet {
+    /// Starts the simulator; its cabinet joins the hub's network.
+    ///
+    /// # Errors
+    /// It does not come up.
+    pub fn start(stage: &Stage, hub: &Hub, air: &Air) -> Result<Self> {
+        let data = stage.folder().join("cabinet");
+        let ready = stage.folder().join("cabinet.ready");
+        fs::create_dir_all(&data)?;
+        let mut command: Command = stage.command(binary("postern-sim")?);
+        command.args(["serve", "--hub", &hub.url, "--panel", "127.0.0.1:0", "--data"]).arg(&data);
+        command.arg("--ready-file").arg(&ready);
+        // By the environment: arguments can be read by everybody on the machine.
+        command.env("POSTERN_OPERATOR_KEY", &hub.operator_key).env("POSTERN_CARRIER_KEY", &hub.carrier_key);
+        match air {
+            Air::Tcp => command.args(["--air", "127.0.0.1:0"]),
+            Air::Bluetooth { cabinet, .. } => command.args(["--ble", cabinet]),
+        };
+        let mut program = Program::start("cabinet", stage.logs(), &command)?;
+        let told = program.ready(&ready, READY)?;
+        let text = |value: &Value| value.as_str().map(str::to_owned).context("the simulator told too little");
+        let radio = match air {
+            Air::Tcp => format!("air:{}", text(&told["air"])?),
+            Air::Bluetooth { app, .. } => format!("ble:{app}"),
+        };
+        let agent = Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(Duration::from_secs(10)))
+            .build()
+            .into();
+        Ok(Self {
+            radio,
+            id: text(&told["cabinets"][0])?,
+            panel: text(&told["panel"])?,
+            agent,
+            _program: program,
+        })
+    }
+
+    /// Its live panel, for a browser.
+    #[must_use]
+    pub fn panel(&self) -> &str {
+        &self.panel
+    }
+
+    fn post(&self, path: &str, body: &Value) -> Result<Value> {
+        let url = format!("{}/api{path}", self.panel);
+        let mut response = self.agent.post(&url).send_json(body)?;
+        let status = response.status();
+        let text = response.body_mut().read_to_string()?;
+        if !status.is_success() {
+            bail!("{path}: {status}: {text}");
+        }
+        Ok(serde_json::from_str(&text).unwrap_or_default())
+    }
+
+    /// The whole cabinet, as it really is.
+    ///
+    /// # Errors
+    /// The panel's.
+    pub fn state(&self) -> Result<Value> {
+        let url = format!("{}/api/cabinets/{}", self.panel, self.id);
+        Ok(self.agent.get(&url).call()?.body_mut().read_json()?)
+    }
+
+    /// One door, as it really is, by its label.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn door(&self, label: &str) -> Result<Value> {
+        let state = self.state()?;
+        let doors = state["doors"].as_array().context("no doors")?;
+        doors.iter().find(|door| door["label"] == label).cloned().with_context(|| format!("no door {label}"))
+    }
+
+    /// Whether a door really stands open.
+    ///
+    /// # Errors
+    /// There is no such door.
+    pub fn is_open(&self, label: &str) -> Result<bool> {
+        Ok(self.door(label)?["open"] == true)
+    }
+
+    /// Closes a door, or takes from or puts into its compartment: `close`, `take`, `put`.
+    ///
+    /// # Errors
+    /// The door does not let that happen.
+    pub fn hand(&self, label: &str, what: &str) -> Result<()> {
+        let door = self.door(label)?["door"].as_u64().context("a door without a number")?;
+        self.post(&format!("/cabinets/{}/doors/{door}/{what}", self.id), &json!({})).map(drop)
+    }
+
+    /// A courier of Heron Express puts a parcel in and reports it.
+    ///
+    /// # Errors
+    /// The hub's or the cabinet's.
+    pub fn courier_deposits(&self, parcel: &str) -> Result<u64> {
+        let body = json!({ "parcel": parcel, "what": "a shoe box" });
+        let told = self.post(&format!("/cabinets/{}/courier/deposit", self.id), &body)?;
+        told["door"].as_u64().context("the courier names no door")
+    }
+
+    /// Changes what can go wrong (a merge patch of the faults in PANEL.md).
+    ///
+    /// # Errors
+    /// No such fault.
+    pub fn faults(&self, patch: &Value) -> Result<()> {
+        self.post(&format!("/cabinets/{}/faults", self.id), patch).map(drop)
+    }
+
+    /// What phones are told of their radio, on `air`: `on`, `off`, `absent`, `denied`.
+    ///
+    /// # Errors
+    /// The panel's.
+    pub fn phones_adapter(&self, state: &str) -> Result<()> {
+        self.post("/adapter", &json!({ "state": state })).map(drop)
+    }
+
+    /// Cuts or restores the cabinet's power.
+    ///
+    /// # Errors
+    /// The panel's.
+    pub fn power(&self, on: bool) -> Result<()> {
+        self.post(&format!("/cabinets/{}/power", self.id), &json!({ "on": on })).map(drop)
+    }
+
+    /// What happened at the cabinet lately, oldest first.
+    ///
+    /// # Errors
+    /// The panel's.
+    pub fn log(&self) -> Result<Vec<Value>> {
+        Ok(self.state()?["log"].as_array().cloned().unwrap_or_default())
+    }
+}
