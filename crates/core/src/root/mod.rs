@@ -121,6 +121,14 @@ impl Core {
         due
     }
 
+    /// The process is about to end: what would be written soon is written now. Afterwards `poll_effect` once more.
+    pub fn finish(&mut self) {
+        if self.out.is_dirty() {
+            self.save_at = None;
+            self.out.save_now();
+        }
+    }
+
     fn document(&mut self) -> Zeroizing<Vec<u8>> {
         self.kept.account = self.session.account().cloned().or(self.kept.account.take());
         self.kept.last_contact = self.network.last_contact();

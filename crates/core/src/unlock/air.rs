@@ -8,8 +8,8 @@ use postern_protocol::{
 };
 
 use super::{
-    Ask, Env, Fresh, GESTURE_MS, HELLO_MS, Link, News, Pending, Purpose, REDIAL_MS, StepState, Unlock,
-    adapter_problem, problem,
+    Ask, Env, Fresh, GESTURE_MS, HELLO_MS, Link, News, Pending, Purpose, REDIAL_MAX_MS, REDIAL_MS, StepState,
+    Unlock, adapter_problem, problem,
 };
 use crate::{
     cx::Cx,
@@ -100,7 +100,9 @@ impl Unlock {
             ProblemCode::OutOfRange => self.pendings.contains_key(&run.step().reservation),
             _ => false,
         };
-        let dial_at = now + REDIAL_MS / 2 + cx.jitter(REDIAL_MS / 2);
+        let pause = (REDIAL_MS << run.failures.min(8)).min(REDIAL_MAX_MS);
+        run.failures = run.failures.saturating_add(1);
+        let dial_at = now + cx.jitter(pause);
         if again && dial_at + REDIAL_MS < run.gesture + GESTURE_MS {
             run.link = Link::Down { dial_at };
         } else {

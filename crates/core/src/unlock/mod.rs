@@ -30,8 +30,9 @@ use crate::{
 pub(crate) const GESTURE_MS: u64 = 30_000;
 /// The longest single dial.
 const DIAL_MS: u64 = 20_000;
-/// Between two dials.
+/// Between two dials: first and longest.
 const REDIAL_MS: u64 = 400;
+const REDIAL_MAX_MS: u64 = 1_600;
 /// A HELLO is good for 5 s at the locker; what would come later is not sent.
 const HELLO_MS: u64 = 4_500;
 /// The locker drives a latch twice and answers well within this time.
@@ -207,6 +208,7 @@ impl Unlock {
             ask: Ask::Nothing,
             fresh: Fresh::None,
             last: None,
+            failures: 0,
             clock_unset: false,
         });
         self.drive(env, cx);
@@ -431,6 +433,9 @@ impl Unlock {
             .get(&id)
             .filter(|pending| resolving || (cx.now.unix() < pending.expires && !pending.locker_unsure));
         let pending = if let Some(pending) = reusable {
+            if !resolving && !pending.may_be_asked() {
+                return self.fail(problem(ProblemCode::LinkLost), cx);
+            }
             pending.clone()
         } else if let Some(grant) = grant {
             let Some(usual) =

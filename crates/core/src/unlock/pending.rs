@@ -39,8 +39,9 @@ pub(crate) struct Pending {
     pub(crate) locker_unsure: bool,
 }
 
-/// Sessions remembered for one operation. Retries end with the gesture, long before.
-const MAX_SESSIONS: usize = 64;
+/// Sessions in which one operation may be asked for. All must be remembered, since the receipt names the one in which
+/// the latch moved; who gets here has touched the button again and again for minutes.
+const MAX_SESSIONS: usize = 256;
 
 impl Pending {
     /// A new operation.
@@ -83,11 +84,13 @@ impl Pending {
         })
     }
 
+    /// It may be asked once more.
+    pub(crate) fn may_be_asked(&self) -> bool {
+        self.handshakes.len() < MAX_SESSIONS
+    }
+
     /// It is about to be asked in this session.
     pub(crate) fn asked_in(&mut self, handshake: [u8; 16]) {
-        if self.handshakes.len() == MAX_SESSIONS {
-            self.handshakes.remove(0);
-        }
         self.handshakes.push(handshake);
     }
 

@@ -131,6 +131,8 @@ pub(crate) struct Run {
     pub(crate) fresh: Fresh,
     /// What went wrong last, to say when time is up.
     pub(crate) last: Option<ProblemCode>,
+    /// Links that broke under this opening.
+    pub(crate) failures: u32,
     /// The locker said in this session that it lost the time.
     pub(crate) clock_unset: bool,
 }

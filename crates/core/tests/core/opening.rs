@@ -1,0 +1,446 @@
+//! Opening doors, on good days and bad ones.
+
+use postern_core::{
+    event::{Adapter, EndReason, Event, RadioEvent},
+    intent::Intent,
+    view::{ActionView, OpeningDoorState, OpeningPhase, ProblemCode, StateView},
+};
+use postern_protocol::{ClockState, Refusal, message::DoorEventKind, receipt::Outcome};
+
+use crate::rig::Rig;
+
+fn failed(rig: &Rig) -> ProblemCode {
+    match rig.phase() {
+        OpeningPhase::Failed { problem } => problem.code,
+        other => panic!("expected a failure, found {other:?}"),
+    }
+}
+
+#[test]
+fn one_parcel_is_collected_end_to_end() {
+    let mut rig = Rig::with_parcels(1, &[3]);
+    assert_eq!(rig.reservation("r3").actions[0], ActionView::Open);
+    rig.open(&["r3"]);
+    assert!(matches!(rig.phase(), OpeningPhase::Opened { left_open: false, reopen_seconds: Some(300) }));
+    assert_eq!(rig.locker.movements, 1);
+    assert_eq!(rig.reservation("r3").state, StateView::Opened);
+    rig.close_door(3);
+    assert!(matches!(rig.phase(), OpeningPhase::Closed { .. }));
+    // A closed door is not a collected parcel.
+    assert_eq!(rig.reservation("r3").state, StateView::Opened);
+    rig.intent(Intent::ConfirmTaken { reservation: "r3".into(), taken: true });
+    assert_eq!(rig.reservation("r3").state, StateView::Collected);
+    rig.advance(5_000);
+    let view = rig.view();
+    assert!(view.receipts[0].verified && view.receipts[0].delivered);
+    assert!(view.outbox.is_empty());
+    assert_eq!(rig.hub.calls("/v1/receipts").len(), 1);
+    assert_eq!(rig.hub.calls("/v1/reservations/r3/taken").len(), 1);
+    assert!(rig.attempt.is_none(), "the link is given back after the door was closed");
+}
+
+#[test]
+fn everything_works_with_no_network_and_goes_out_later() {
+    let mut rig = Rig::with_parcels(2, &[3]);
+    rig.hub.online = false;
+    rig.advance(60_000);
+    rig.open(&["r3"]);
+    rig.close_door(3);
+    rig.intent(Intent::ConfirmTaken { reservation: "r3".into(), taken: true });
+    rig.advance(60_000);
+    let view = rig.view();
+    assert_eq!(view.outbox.len(), 2);
+    assert!(!view.receipts[0].delivered);
+    // And over a restart of the app.
+    rig.restart();
+    assert_eq!(rig.reservation("r3").state, StateView::Collected);
+    assert_eq!(rig.view().outbox.len(), 2);
+    rig.hub.online = true;
+    rig.advance(600_000);
+    assert!(rig.view().outbox.is_empty());
+    assert!(rig.view().receipts[0].delivered);
+    let order: Vec<&str> = rig
+        .hub
+        .seen
+        .iter()
+        .map(|seen| seen.path.as_str())
+        .filter(|path| path.contains("receipts") || path.contains("taken"))
+        .collect();
+    assert_eq!(order, ["/v1/receipts", "/v1/reservations/r3/taken"]);
+}
+
+#[test]
+fn several_doors_open_one_after_the_other_on_one_link() {
+    let mut rig = Rig::with_parcels(3, &[1, 2, 3]);
+    rig.open(&["r1", "r2", "r3"]);
+    assert_eq!(rig.locker.movements, 1);
+    rig.advance(4_000);
+    rig.close_door(1);
+    assert_eq!(rig.locker.movements, 2);
+    // The third comes when the gesture is old: it needs another one.
+    rig.advance(30_000);
+    rig.close_door(2);
+    assert_eq!(rig.locker.movements, 2);
+    assert_eq!(rig.phase(), OpeningPhase::NextDoor);
+    rig.intent(Intent::ContinueOpening);
+    assert_eq!(rig.locker.movements, 3);
+    assert_eq!(rig.dials, 1);
+    let states: Vec<_> = rig.view().opening.unwrap().doors.iter().map(|door| door.state).collect();
+    assert_eq!(states, [OpeningDoorState::Closed, OpeningDoorState::Closed, OpeningDoorState::Opened]);
+}
+
+#[test]
+fn relay_needs_gesture() {
+    // The signature comes late: nothing leaves.
+    let mut rig = Rig::with_parcels(4, &[3]);
+    rig.hold_signatures = true;
+    rig.open(&["r3"]);
+    assert_eq!(rig.signing.len(), 1);
+    let (ticket, message) = rig.signing.pop_front().unwrap();
+    rig.now.monotonic_ms += 30_001;
+    let signature = Some(ed25519_dalek::Signer::sign(&rig.key, &message).to_bytes());
+    rig.event(Event::Signed { ticket, signature });
+    assert!(rig.sent.is_empty());
+    assert_eq!(failed(&rig), ProblemCode::GestureTooOld);
+
+    // A locker in range, a token at hand, time passing: nothing leaves without a gesture.
+    let mut rig = Rig::with_parcels(5, &[3]);
+    rig.intent(Intent::WatchNearby { on: true });
+    for _ in 0..20 {
+        rig.event(Event::Radio(RadioEvent::Sighted { short_id: [0xA1, 2, 3, 4], rssi: Some(-40) }));
+        rig.advance(10_000);
+    }
+    assert!(rig.sent.is_empty() && rig.dials == 0);
+
+    // The locker comes into range after the gesture is too old.
+    let mut rig = Rig::with_parcels(6, &[3]);
+    rig.locker.busy = u32::MAX;
+    rig.open(&["r3"]);
+    rig.advance(31_000);
+    rig.locker.busy = 0;
+    rig.advance(60_000);
+    assert!(rig.sent.is_empty());
+    assert_eq!(failed(&rig), ProblemCode::LockerBusy);
+
+    // A wall clock set back does not make a gesture young again.
+    let mut rig = Rig::with_parcels(7, &[3]);
+    rig.hold_signatures = true;
+    rig.open(&["r3"]);
+    let (ticket, message) = rig.signing.pop_front().unwrap();
+    rig.now.unix_ms -= 3_600_000;
+    rig.now.monotonic_ms += 30_001;
+    let signature = Some(ed25519_dalek::Signer::sign(&rig.key, &message).to_bytes());
+    rig.event(Event::Signed { ticket, signature });
+    assert!(rig.sent.is_empty());
+}
+
+#[test]
+fn delayed_hello_is_not_answered() {
+    let mut rig = Rig::with_parcels(8, &[3]);
+    rig.hold_signatures = true;
+    rig.open(&["r3"]);
+    let (ticket, message) = rig.signing.pop_front().unwrap();
+    rig.now.monotonic_ms += 4_800;
+    rig.hold_signatures = false;
+    let signature = Some(ed25519_dalek::Signer::sign(&rig.key, &message).to_bytes());
+    rig.event(Event::Signed { ticket, signature });
+    rig.advance(2_000);
+    assert_eq!(rig.dials, 2, "a fresh HELLO was fetched");
+    assert_eq!(rig.locker.movements, 1);
+}
+
+#[test]
+fn fake_locker() {
+    let mut rig = Rig::with_parcels(9, &[3]);
+    rig.locker.impostor = true;
+    rig.open(&["r3"]);
+    rig.advance(40_000);
+    assert_eq!(rig.locker.movements, 0);
+    // What reached the impostor holds neither token nor key nor name, in any of our encodings.
+    let token = [&[rig.hub.grants_made; 16][..], b"r3"].concat();
+    let public = rig.key.verifying_key().to_bytes();
+    for heard in &rig.locker.heard {
+        for secret in [&token[..], &public[..], b"Marta", b"acc_1", b"dev_1", b"access-"] {
+            assert!(!heard.windows(secret.len()).any(|window| window == secret));
+        }
+    }
+    assert!(!rig.locker.heard.is_empty());
+    // The impostor may have passed OPEN on, so the app does not say that nothing opened.
+    assert_eq!(rig.phase(), OpeningPhase::MayBeOpen { asking: false });
+    rig.locker.impostor = false;
+    rig.intent(Intent::ResolveOpening { reservation: None });
+    assert_eq!(failed(&rig), ProblemCode::LinkLost);
+    assert_eq!(rig.reservation("r3").state, StateView::Ready);
+}
+
+#[test]
+fn a_forged_receipt_is_no_receipt() {
+    let mut rig = Rig::with_parcels(10, &[3]);
+    rig.locker.forge = true;
+    rig.open(&["r3"]);
+    assert_eq!(rig.phase(), OpeningPhase::MayBeOpen { asking: false });
+    assert!(rig.view().receipts.is_empty());
+    assert_eq!(rig.reservation("r3").state, StateView::MayBeOpen);
+}
+
+#[test]
+fn hello_delivered_twice_opens_once() {
+    let mut rig = Rig::with_parcels(11, &[3]);
+    rig.locker.hello_twice = true;
+    rig.open(&["r3"]);
+    assert!(matches!(rig.phase(), OpeningPhase::Opened { .. }));
+    assert_eq!((rig.locker.movements, rig.dials), (1, 1));
+
+    // The second one late, after OPEN left.
+    let mut rig = Rig::with_parcels(12, &[3]);
+    rig.hold_signatures = true;
+    rig.locker.hello_twice = true;
+    rig.open(&["r3"]);
+    let (ticket, message) = rig.signing.pop_front().unwrap();
+    let signature = Some(ed25519_dalek::Signer::sign(&rig.key, &message).to_bytes());
+    rig.event(Event::Signed { ticket, signature });
+    assert!(matches!(rig.phase(), OpeningPhase::Opened { .. }));
+}
+
+#[test]
+fn lost_receipt() {
+    // The link breaks after OPEN arrived and before the receipt did: it is asked again, with the same nonce.
+    let mut rig = Rig::with_parcels(13, &[3]);
+    rig.locker.cut_after = Some(2);
+    rig.locker.cuts = 1;
+    rig.open(&["r3"]);
+    assert_eq!(rig.phase(), OpeningPhase::MayBeOpen { asking: true });
+    assert_eq!(rig.reservation("r3").state, StateView::MayBeOpen);
+    rig.advance(2_000);
+    assert!(matches!(rig.phase(), OpeningPhase::Opened { .. }));
+    assert_eq!(rig.locker.movements, 1);
+    assert_eq!(rig.view().receipts.len(), 1);
+}
+
+#[test]
+fn a_cut_anywhere_opens_at_most_once_and_converges() {
+    for after in 0..8 {
+        for cuts in [1, 2, 3, u32::MAX] {
+            let mut rig = Rig::with_parcels(14 + u64::from(after), &[3]);
+            rig.locker.cut_after = Some(after);
+            rig.locker.cuts = cuts;
+            rig.open(&["r3"]);
+            rig.advance(40_000);
+            assert!(rig.locker.movements <= 1, "cut after {after}, {cuts} times");
+            rig.locker.cuts = 0;
+            if rig.reservation("r3").state == StateView::MayBeOpen {
+                rig.intent(Intent::ResolveOpening { reservation: None });
+            }
+            let state = rig.reservation("r3").state;
+            let expected = if rig.locker.movements == 1 { StateView::Opened } else { StateView::Ready };
+            assert_eq!(state, expected, "cut after {after}, {cuts} times");
+        }
+    }
+}
+
+#[test]
+fn a_process_killed_at_any_moment_never_forgets_that_a_door_may_be_open() {
+    let mut effects = 0;
+    loop {
+        let mut rig = Rig::with_parcels(30, &[3]);
+        let before = rig.effects_done;
+        rig.die_at = Some(before + effects);
+        rig.open(&["r3"]);
+        let died = rig.dead;
+        rig.restart();
+        let state = rig.reservation("r3").state;
+        if rig.locker.movements == 1 {
+            assert!(
+                matches!(state, StateView::MayBeOpen | StateView::Opened),
+                "killed before effect {effects}: the door is open and the app says {state:?}"
+            );
+        }
+        if state == StateView::MayBeOpen {
+            rig.intent(Intent::ResolveOpening { reservation: None });
+        }
+        let expected = if rig.locker.movements == 1 { StateView::Opened } else { StateView::Ready };
+        assert_eq!(rig.reservation("r3").state, expected, "killed before effect {effects}");
+        assert!(rig.locker.movements <= 1);
+        if !died {
+            break;
+        }
+        effects += 1;
+    }
+    assert!(effects >= 4, "every effect of an opening was a moment to die");
+}
+
+#[test]
+fn each_bad_day_has_its_own_words() {
+    for (adapter, code) in [
+        (Adapter::Off, ProblemCode::BluetoothOff),
+        (Adapter::Absent, ProblemCode::BluetoothAbsent),
+        (Adapter::Denied, ProblemCode::BluetoothDenied),
+    ] {
+        let mut rig = Rig::with_parcels(40, &[3]);
+        rig.event(Event::Radio(RadioEvent::Adapter(adapter)));
+        rig.open(&["r3"]);
+        assert_eq!(failed(&rig), code);
+        assert_eq!(rig.dials, 0);
+    }
+    let mut rig = Rig::with_parcels(41, &[3]);
+    rig.locker.in_range = false;
+    rig.open(&["r3"]);
+    assert_eq!(failed(&rig), ProblemCode::OutOfRange);
+
+    for (refusal, code) in [
+        (Refusal::Refused, ProblemCode::Refused),
+        (Refusal::Throttled { seconds: 9 }, ProblemCode::Throttled),
+        (Refusal::OutOfOrder, ProblemCode::Jammed),
+        (Refusal::Version, ProblemCode::VersionMismatch),
+    ] {
+        let mut rig = Rig::with_parcels(42, &[3]);
+        rig.locker.refuse.push_back(refusal);
+        rig.open(&["r3"]);
+        assert_eq!(failed(&rig), code);
+        assert_eq!(rig.reservation("r3").state, StateView::Ready, "an authentic no moved nothing");
+    }
+    let mut rig = Rig::with_parcels(43, &[3]);
+    rig.locker.outcome = Outcome::Jammed;
+    rig.open(&["r3"]);
+    assert_eq!(failed(&rig), ProblemCode::Jammed);
+    assert_eq!(rig.view().receipts[0].outcome, "jammed");
+
+    let mut rig = Rig::with_parcels(44, &[3]);
+    rig.hold_signatures = true;
+    rig.open(&["r3"]);
+    let (ticket, _) = rig.signing.pop_front().unwrap();
+    rig.event(Event::Signed { ticket, signature: None });
+    assert_eq!(failed(&rig), ProblemCode::KeyRefused);
+}
+
+#[test]
+fn busy_and_lost_before_anything_was_asked_are_tried_again_by_themselves() {
+    let mut rig = Rig::with_parcels(45, &[3]);
+    rig.locker.busy = 3;
+    rig.open(&["r3"]);
+    rig.advance(5_000);
+    assert!(matches!(rig.phase(), OpeningPhase::Opened { .. }));
+    let mut rig = Rig::with_parcels(46, &[3]);
+    rig.locker.refuse.extend([Refusal::Busy, Refusal::Busy]);
+    rig.open(&["r3"]);
+    rig.advance(5_000);
+    assert!(matches!(rig.phase(), OpeningPhase::Opened { .. }));
+    assert_eq!(rig.dials, 1);
+}
+
+#[test]
+fn an_expired_token_needs_the_network_and_gets_it() {
+    let mut rig = Rig::with_parcels(47, &[3]);
+    rig.hub.online = false;
+    rig.advance(1_000);
+    rig.now.unix_ms += 90_000_000;
+    rig.event(Event::Tick);
+    rig.advance(1_000);
+    rig.open(&["r3"]);
+    assert_eq!(failed(&rig), ProblemCode::TokenExpired);
+    rig.hub.online = true;
+    rig.intent(Intent::Refresh);
+    rig.open(&["r3"]);
+    assert!(matches!(rig.phase(), OpeningPhase::Opened { .. }));
+}
+
+#[test]
+fn a_locker_without_time_gets_a_token_bound_to_its_hello() {
+    let mut rig = Rig::with_parcels(48, &[3]);
+    rig.locker.clock = ClockState::Unset;
+    rig.open(&["r3"]);
+    assert!(matches!(rig.phase(), OpeningPhase::Opened { .. }));
+    let bound = rig.hub.calls("/v1/tokens").into_iter().filter(|seen| seen.body.contains("hello_nonce"));
+    assert_eq!(bound.count(), 1);
+
+    let mut rig = Rig::with_parcels(49, &[3]);
+    rig.locker.clock = ClockState::Unset;
+    rig.hub.online = false;
+    rig.event(Event::Intent(Intent::Refresh));
+    rig.open(&["r3"]);
+    assert_eq!(failed(&rig), ProblemCode::LockerClockUnset);
+}
+
+#[test]
+fn cancelling_keeps_the_door_shut_until_open_left() {
+    let mut rig = Rig::with_parcels(50, &[3]);
+    rig.hold_signatures = true;
+    rig.open(&["r3"]);
+    assert!(rig.view().opening.unwrap().can_cancel);
+    rig.intent(Intent::CancelOpening);
+    assert_eq!(rig.phase(), OpeningPhase::Cancelled);
+    let (ticket, message) = rig.signing.pop_front().unwrap();
+    let signature = Some(ed25519_dalek::Signer::sign(&rig.key, &message).to_bytes());
+    rig.event(Event::Signed { ticket, signature });
+    assert!(rig.sent.is_empty());
+
+    // Afterwards it is too late, and the app says so.
+    let mut rig = Rig::with_parcels(51, &[3]);
+    rig.locker.cut_after = Some(1);
+    rig.open(&["r3"]);
+    assert!(!rig.view().opening.unwrap().can_cancel);
+    rig.intent(Intent::CancelOpening);
+    assert!(matches!(rig.phase(), OpeningPhase::MayBeOpen { .. }));
+}
+
+#[test]
+fn a_door_opens_again_within_the_operators_minutes_and_not_later() {
+    let mut rig = Rig::with_parcels(52, &[3]);
+    rig.open(&["r3"]);
+    rig.close_door(3);
+    rig.advance(60_000);
+    assert!(rig.reservation("r3").actions.contains(&ActionView::Reopen));
+    rig.intent(Intent::Reopen { reservation: "r3".into() });
+    assert_eq!(rig.locker.movements, 2);
+    rig.close_door(3);
+    rig.advance(301_000);
+    assert!(!rig.reservation("r3").actions.contains(&ActionView::Reopen));
+    rig.intent(Intent::Reopen { reservation: "r3".into() });
+    assert_eq!(rig.locker.movements, 2);
+}
+
+#[test]
+fn a_door_left_open_is_told_once() {
+    let mut rig = Rig::with_parcels(53, &[3]);
+    rig.open(&["r3"]);
+    rig.advance(61_000);
+    assert!(matches!(rig.phase(), OpeningPhase::Opened { left_open: true, .. }));
+    rig.door_event(3, DoorEventKind::HeldOpen);
+    assert_eq!(rig.notifications.len(), 1);
+    rig.close_door(3);
+    assert!(matches!(rig.phase(), OpeningPhase::Closed { .. }));
+}
+
+#[test]
+fn a_link_that_ends_after_the_receipt_changes_nothing() {
+    let mut rig = Rig::with_parcels(54, &[3]);
+    rig.open(&["r3"]);
+    rig.end_link(EndReason::Lost);
+    rig.settle();
+    assert!(matches!(rig.phase(), OpeningPhase::Opened { .. }));
+    rig.advance(10_000);
+    assert_eq!(rig.dials, 1);
+}
+
+#[test]
+fn a_second_touch_is_not_a_second_opening() {
+    let mut rig = Rig::with_parcels(55, &[3]);
+    rig.hold_signatures = true;
+    rig.open(&["r3"]);
+    rig.open(&["r3"]);
+    assert_eq!((rig.dials, rig.signing.len()), (1, 1));
+}
+
+#[test]
+fn power_cut_in_the_locker_is_said_as_it_is() {
+    let mut rig = Rig::with_parcels(56, &[3]);
+    rig.locker.outcome = Outcome::Unknown;
+    rig.open(&["r3"]);
+    assert_eq!(rig.phase(), OpeningPhase::MayBeOpen { asking: false });
+    let view = rig.reservation("r3");
+    assert_eq!(view.state, StateView::MayBeOpen);
+    // Never locked out: the customer may open again, with a new operation.
+    rig.locker.outcome = Outcome::Opened;
+    rig.open(&["r3"]);
+    assert!(matches!(rig.phase(), OpeningPhase::Opened { .. }));
+}

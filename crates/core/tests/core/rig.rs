@@ -1,0 +1,866 @@
+//! A small world around one core: a hub that keeps what it is told, a locker that runs the locker's side of the
+//! protocol in memory, a disk, a key, and a clock that only the test moves.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    convert::Infallible,
+};
+
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use ed25519_dalek::{Signer, SigningKey};
+use postern_api::{
+    account::{Account, Device, HubInfo, OAuthError, TokenResponse},
+    locker::{DoorInfo, LockerDescriptor, Reach, Size},
+    problem::{Code, Problem},
+    reservation::{Action, Carrier, Compartment, Kind, Reservation, Role, SiteSummary, State},
+    sync::{Changes, ReceiptResult, ReceiptResults, ReceiptUpload},
+    token::{BulletinFor, Grant, Grants, Operation, TokenBatch},
+};
+use postern_core::{
+    Config, Core, Now,
+    effect::{Auth, Body, Effect, HttpRequest, Method, Notification, RadioCommand},
+    event::{
+        Adapter, DeviceKey, DialStage, EndReason, Event, HttpFailure, HttpResponse, Opened, PushEvent,
+        RadioEvent, VaultState,
+    },
+    intent::Intent,
+    view::{OpeningPhase, ReservationView, StateView, View},
+};
+use postern_protocol::{
+    ClockState, Door, LockerId, LockerKeys, OperationNonce, Refusal, Reply, Request, Timestamp, TokenId,
+    locker_side::{Greeting, Session},
+    message::{DoorEvent, DoorEventKind, Hello, StatusReport},
+    receipt::{self, Outcome, Receipt, Source},
+};
+use rand_core::{TryCryptoRng, TryRng};
+use serde::Serialize;
+use url::Url;
+use zeroize::Zeroizing;
+
+pub(crate) const HUB: &str = "http://localhost:9000";
+pub(crate) const START_MS: i64 = 1_800_000_000_000;
+
+/// SplitMix64: for tests only, and only called a crypto RNG so that the core takes it.
+pub(crate) struct TestRng(pub(crate) u64);
+
+impl TryRng for TestRng {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        Ok(self.try_next_u64()? as u32)
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        Ok(z ^ (z >> 31))
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        for chunk in bytes.chunks_mut(8) {
+            let word = self.try_next_u64()?.to_le_bytes();
+            chunk.copy_from_slice(&word[..chunk.len()]);
+        }
+        Ok(())
+    }
+}
+
+impl TryCryptoRng for TestRng {}
+
+/// What a request to the hub was.
+#[derive(Clone, Debug)]
+pub(crate) struct Seen {
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    pub(crate) body: String,
+    pub(crate) key: Option<String>,
+}
+
+/// The hub.
+pub(crate) struct Hub {
+    pub(crate) online: bool,
+    pub(crate) answers_lost: bool,
+    pub(crate) account: String,
+    pub(crate) reservations: Vec<Reservation>,
+    pub(crate) removed: Vec<String>,
+    pub(crate) lockers: Vec<LockerDescriptor>,
+    pub(crate) version: u64,
+    pub(crate) page: usize,
+    pub(crate) token_life: i64,
+    pub(crate) bulletins: Vec<BulletinFor>,
+    pub(crate) refuse: BTreeMap<String, (u16, Code)>,
+    pub(crate) page_of: BTreeMap<String, Vec<u8>>,
+    pub(crate) oauth_error: Option<OAuthError>,
+    pub(crate) access: u32,
+    pub(crate) clock_ahead: i64,
+    pub(crate) seen: Vec<Seen>,
+    pub(crate) grants_made: u8,
+    pub(crate) info: Option<HubInfo>,
+}
+
+/// The locker.
+pub(crate) struct Locker {
+    pub(crate) keys: LockerKeys,
+    pub(crate) in_range: bool,
+    pub(crate) busy: u32,
+    pub(crate) clock: ClockState,
+    pub(crate) session: Option<Session>,
+    pub(crate) greeting: Option<Greeting>,
+    pub(crate) journal: BTreeMap<(Vec<u8>, [u8; 8]), Vec<u8>>,
+    pub(crate) sequence: u32,
+    pub(crate) movements: u32,
+    pub(crate) open: BTreeMap<u16, bool>,
+    pub(crate) outcome: Outcome,
+    pub(crate) refuse: VecDeque<Refusal>,
+    pub(crate) hello_twice: bool,
+    /// Cut the link when so many messages went either way in it, before the next arrives.
+    pub(crate) cut_after: Option<u32>,
+    /// Links left that are cut like this.
+    pub(crate) cuts: u32,
+    pub(crate) carried: u32,
+    pub(crate) impostor: bool,
+    pub(crate) heard: Vec<Vec<u8>>,
+    pub(crate) forge: bool,
+}
+
+pub(crate) struct Rig {
+    pub(crate) core: Core,
+    pub(crate) now: Now,
+    pub(crate) rng: TestRng,
+    pub(crate) hub: Hub,
+    pub(crate) locker: Locker,
+    pub(crate) key: SigningKey,
+    pub(crate) state: Option<Vec<u8>>,
+    pub(crate) session: Option<Vec<u8>>,
+    pub(crate) browser: Option<String>,
+    pub(crate) notifications: Vec<Notification>,
+    pub(crate) wiped: u32,
+    pub(crate) saves: u32,
+    pub(crate) attempt: Option<u64>,
+    pub(crate) dials: u32,
+    pub(crate) sent: Vec<Vec<u8>>,
+    pub(crate) hold_signatures: bool,
+    pub(crate) signing: VecDeque<(u64, Vec<u8>)>,
+    pub(crate) pushing: bool,
+    /// Every claim of the view that a door opened is checked against the locker after every event.
+    pub(crate) queue: VecDeque<Event>,
+    /// Stop before the effect with this number is carried out: the process dies there.
+    pub(crate) die_at: Option<u32>,
+    pub(crate) effects_done: u32,
+    pub(crate) dead: bool,
+}
+
+pub(crate) fn locker_id() -> LockerId {
+    LockerId([0xA1, 2, 3, 4, 5, 6, 7, 8])
+}
+
+pub(crate) fn reservation(id: &str, door: u16, state: State) -> Reservation {
+    Reservation {
+        id: id.to_owned(),
+        version: 1,
+        kind: Kind::Pickup,
+        state,
+        title: format!("Parcel {id}"),
+        carrier: Carrier { id: "heron".into(), name: "Heron Express".into() },
+        reference: Some(format!("HX{id}")),
+        site: Some(SiteSummary {
+            id: "lindenhof".into(),
+            name: "Lindenhof".into(),
+            address: "Lindenhof 1, Bern".into(),
+            latitude: 46.9,
+            longitude: 7.4,
+        }),
+        compartment: Some(Compartment { locker: locker_id().to_string(), door, label: format!("B{door}") }),
+        role: Role::Owner,
+        until: Some(START_MS / 1000 + 86_400),
+        since: Some(START_MS / 1000 - 3_600),
+        pin: Some("12345678".into()),
+        identification: None,
+        actions: vec![Action::Open, Action::Extend, Action::Share, Action::Report],
+        shares: vec![],
+        timeline: vec![],
+    }
+}
+
+pub(crate) fn descriptor(keys: &LockerKeys) -> LockerDescriptor {
+    let identity = keys.identity();
+    LockerDescriptor {
+        id: identity.id.to_string(),
+        name: "Lindenhof 1".into(),
+        site: "lindenhof".into(),
+        static_key: BASE64_URL_SAFE_NO_PAD.encode(identity.static_key),
+        receipt_key: BASE64_URL_SAFE_NO_PAD.encode(identity.receipt_key),
+        scanner: true,
+        keypad: true,
+        reopen_minutes: 5,
+        doors: (1..=4)
+            .map(|door| DoorInfo {
+                door,
+                label: format!("B{door}"),
+                column: 1,
+                row: door - 1,
+                height: 1,
+                size: Size::S,
+                reach: Reach::Easy,
+                chilled: false,
+            })
+            .collect(),
+    }
+}
+
+impl Rig {
+    pub(crate) fn new(seed: u64) -> Self {
+        let keys = LockerKeys::from_seed(locker_id(), &[7; 32]);
+        let lockers = vec![descriptor(&keys)];
+        let mut rig = Self {
+            core: core(),
+            now: Now { unix_ms: START_MS, monotonic_ms: 1_000 },
+            rng: TestRng(seed),
+            hub: Hub {
+                online: true,
+                answers_lost: false,
+                account: "acc_1".into(),
+                reservations: vec![],
+                removed: vec![],
+                lockers,
+                version: 1,
+                page: usize::MAX,
+                token_life: 86_400,
+                bulletins: vec![],
+                refuse: BTreeMap::new(),
+                page_of: BTreeMap::new(),
+                oauth_error: None,
+                access: 0,
+                clock_ahead: 0,
+                seen: vec![],
+                grants_made: 0,
+                info: None,
+            },
+            locker: Locker {
+                keys,
+                in_range: true,
+                busy: 0,
+                clock: ClockState::Set,
+                session: None,
+                greeting: None,
+                journal: BTreeMap::new(),
+                sequence: 0,
+                movements: 0,
+                open: BTreeMap::new(),
+                outcome: Outcome::Opened,
+                refuse: VecDeque::new(),
+                hello_twice: false,
+                cut_after: None,
+                cuts: u32::MAX,
+                carried: 0,
+                impostor: false,
+                heard: vec![],
+                forge: false,
+            },
+            key: SigningKey::from_bytes(&[9; 32]),
+            state: None,
+            session: None,
+            browser: None,
+            notifications: vec![],
+            wiped: 0,
+            saves: 0,
+            attempt: None,
+            dials: 0,
+            sent: vec![],
+            hold_signatures: false,
+            signing: VecDeque::new(),
+            pushing: false,
+            queue: VecDeque::new(),
+            die_at: None,
+            effects_done: 0,
+            dead: false,
+        };
+        rig.open_vault();
+        rig.event(Event::Radio(RadioEvent::Adapter(Adapter::On)));
+        rig
+    }
+
+    /// Signed in, with one parcel ready at each of these doors.
+    pub(crate) fn with_parcels(seed: u64, doors: &[u16]) -> Self {
+        let mut rig = Self::new(seed);
+        rig.hub.reservations =
+            doors.iter().map(|door| reservation(&format!("r{door}"), *door, State::Ready)).collect();
+        rig.sign_in();
+        rig.advance(1_000);
+        rig
+    }
+
+    pub(crate) fn opened(&self) -> Opened {
+        Opened {
+            memory_only: false,
+            device_thumbprint: "thumb".into(),
+            device_key: DeviceKey::Ed25519(self.key.verifying_key().to_bytes()),
+            state: self.state.clone().map(Zeroizing::new),
+            session: self.session.clone().map(Zeroizing::new),
+        }
+    }
+
+    pub(crate) fn open_vault(&mut self) {
+        let opened = self.opened();
+        self.event(Event::Vault(VaultState::Open(opened)));
+    }
+
+    /// The process dies and starts again; disk, hub and locker stay.
+    pub(crate) fn restart(&mut self) {
+        self.core = core();
+        self.queue.clear();
+        self.signing.clear();
+        self.attempt = None;
+        self.locker.session = None;
+        self.locker.greeting = None;
+        self.pushing = false;
+        self.dead = false;
+        self.die_at = None;
+        self.now.monotonic_ms = 1_000;
+        self.open_vault();
+        self.event(Event::Radio(RadioEvent::Adapter(Adapter::On)));
+    }
+
+    pub(crate) fn sign_in(&mut self) {
+        self.intent(Intent::SignIn { hub: None });
+        let url = self.browser.take().expect("the browser was opened");
+        let redirect = redirect_for(&url, "code-1");
+        self.event(Event::Redirected { url: redirect });
+    }
+
+    pub(crate) fn intent(&mut self, intent: Intent) {
+        self.event(Event::Intent(intent));
+    }
+
+    pub(crate) fn open(&mut self, ids: &[&str]) {
+        self.intent(Intent::Open { reservations: ids.iter().map(|id| (*id).to_owned()).collect() });
+    }
+
+    pub(crate) fn event(&mut self, event: Event) {
+        self.queue.push_back(event);
+        self.settle();
+    }
+
+    /// Carries everything out that is wanted now.
+    pub(crate) fn settle(&mut self) {
+        let mut steps = 0;
+        while let Some(event) = self.queue.pop_front() {
+            steps += 1;
+            assert!(steps < 10_000, "the core and the world never come to rest");
+            self.core.handle(event, self.now, &mut self.rng);
+            while let Some(effect) = self.core.poll_effect() {
+                if self.die_at.is_some_and(|at| self.effects_done >= at) {
+                    self.dead = true;
+                    self.queue.clear();
+                    return;
+                }
+                self.effects_done += 1;
+                self.carry_out(effect);
+            }
+            self.check_truth();
+        }
+    }
+
+    /// Time passes, stopping at every timeout on the way.
+    pub(crate) fn advance(&mut self, ms: u64) {
+        let end = self.now.monotonic_ms + ms;
+        let mut ticks_here = 0;
+        while !self.dead {
+            let due = self.core.poll_timeout().filter(|due| *due <= end);
+            let Some(due) = due else { break };
+            let step = due.saturating_sub(self.now.monotonic_ms);
+            ticks_here = if step == 0 { ticks_here + 1 } else { 0 };
+            assert!(ticks_here < 50, "a timeout is due again and again at the same moment");
+            self.pass(step);
+            self.event(Event::Tick);
+        }
+        self.pass(end.saturating_sub(self.now.monotonic_ms));
+        if !self.dead {
+            self.event(Event::Tick);
+        }
+    }
+
+    fn pass(&mut self, ms: u64) {
+        self.now.monotonic_ms += ms;
+        self.now.unix_ms += i64::try_from(ms).unwrap();
+    }
+
+    pub(crate) fn view(&self) -> View {
+        self.core.view()
+    }
+
+    pub(crate) fn reservation(&self, id: &str) -> ReservationView {
+        self.view().reservations.into_iter().find(|view| view.id == id).expect("the reservation is there")
+    }
+
+    pub(crate) fn phase(&self) -> OpeningPhase {
+        self.view().opening.expect("an opening is shown").phase
+    }
+
+    /// The view claims nothing that the locker has not done.
+    fn check_truth(&self) {
+        let view = self.view();
+        let opened = |id: &str| {
+            view.receipts.iter().any(|receipt| {
+                receipt.reservation == id && matches!(receipt.outcome.as_str(), "opened" | "already_open")
+            })
+        };
+        if let Some(opening) = &view.opening
+            && matches!(opening.phase, OpeningPhase::Opened { .. } | OpeningPhase::Closed { .. })
+        {
+            assert!(opened(&opening.reservation), "opened without a receipt");
+            assert!(self.locker.movements > 0);
+        }
+        for reservation in &view.reservations {
+            let hub = self.hub.reservations.iter().find(|known| known.id == reservation.id);
+            if matches!(reservation.state, StateView::Opened | StateView::Collected)
+                && hub.is_some_and(|hub| matches!(hub.state, State::Ready | State::Booked))
+            {
+                assert!(opened(&reservation.id), "{} moved on without a receipt", reservation.id);
+            }
+        }
+        assert!(view.receipts.len() as u32 <= self.locker.sequence);
+    }
+
+    fn carry_out(&mut self, effect: Effect) {
+        match effect {
+            Effect::Http { ticket, request } => {
+                let result = self.hub.answer(&request, self.now);
+                self.queue.push_back(Event::Http { ticket, result });
+            }
+            Effect::Push(target) => {
+                self.pushing = target.is_some();
+                if self.pushing {
+                    let event = if self.hub.online { PushEvent::Connected } else { PushEvent::Lost };
+                    self.queue.push_back(Event::Push(event));
+                }
+            }
+            Effect::ListenForRedirect => self
+                .queue
+                .push_back(Event::RedirectReady { redirect_uri: "http://127.0.0.1:5555/callback".into() }),
+            Effect::StopListening => {}
+            Effect::OpenBrowser { url } => self.browser = Some(url),
+            Effect::Sign { ticket, message } => {
+                if self.hold_signatures {
+                    self.signing.push_back((ticket, message));
+                } else {
+                    let signature = Some(self.key.sign(&message).to_bytes());
+                    self.queue.push_back(Event::Signed { ticket, signature });
+                }
+            }
+            Effect::Radio(command) => self.radio(command),
+            Effect::Save(bytes) => {
+                self.saves += 1;
+                self.state = Some(bytes.to_vec());
+            }
+            Effect::SaveSession(bytes) => self.session = Some(bytes.to_vec()),
+            Effect::Wipe => {
+                self.wiped += 1;
+                self.state = None;
+                self.session = None;
+                self.key = SigningKey::from_bytes(&[10; 32]);
+                let opened = self.opened();
+                self.queue.push_back(Event::Vault(VaultState::Open(opened)));
+            }
+            Effect::OpenVault { memory_only } => {
+                let opened = Opened { memory_only, ..self.opened() };
+                self.queue.push_back(Event::Vault(VaultState::Open(opened)));
+            }
+            Effect::Notify(notification) => self.notifications.push(notification),
+        }
+    }
+
+    pub(crate) fn radio_event(&mut self, event: RadioEvent) {
+        self.queue.push_back(Event::Radio(event));
+    }
+
+    pub(crate) fn end_link(&mut self, reason: EndReason) {
+        self.locker.session = None;
+        self.locker.greeting = None;
+        if let Some(attempt) = self.attempt.take() {
+            self.radio_event(RadioEvent::Ended { attempt, reason });
+        }
+    }
+
+    fn radio(&mut self, command: RadioCommand) {
+        match command {
+            RadioCommand::Watch(_) => {}
+            RadioCommand::Dial { attempt, locker, timeout_ms } => {
+                assert!(self.attempt.is_none(), "one attempt at a time");
+                assert!((1..=30_000).contains(&timeout_ms));
+                self.dials += 1;
+                self.attempt = Some(attempt);
+                if !self.locker.in_range || locker != locker_id().0 {
+                    return self.end_link(EndReason::NotFound);
+                }
+                if self.locker.busy > 0 {
+                    self.locker.busy -= 1;
+                    return self.end_link(EndReason::Busy);
+                }
+                for stage in [DialStage::Sighted, DialStage::Connected, DialStage::Subscribed] {
+                    self.radio_event(RadioEvent::Progress { attempt, stage });
+                }
+                self.locker.carried = 0;
+                let hello = self.locker.greet(&mut self.rng, self.now);
+                let times = if self.locker.hello_twice { 2 } else { 1 };
+                for _ in 0..times {
+                    self.deliver(hello.clone());
+                }
+            }
+            RadioCommand::Send { attempt, bytes } => {
+                assert_eq!(self.attempt, Some(attempt), "sent on a link that is gone");
+                self.sent.push(bytes.clone());
+                if self.cut() {
+                    return;
+                }
+                self.radio_event(RadioEvent::Sent { attempt });
+                let replies = self.locker.on_message(&bytes, self.now);
+                for reply in replies {
+                    self.deliver(reply);
+                }
+            }
+            RadioCommand::HangUp { attempt } => {
+                if self.attempt == Some(attempt) {
+                    self.end_link(EndReason::HungUp);
+                }
+            }
+        }
+    }
+
+    /// Whether the link is cut before one more message arrives.
+    fn cut(&mut self) -> bool {
+        let cut =
+            self.locker.cuts > 0 && self.locker.cut_after.is_some_and(|after| self.locker.carried >= after);
+        self.locker.carried += 1;
+        if cut {
+            self.locker.cuts -= 1;
+            self.end_link(EndReason::Lost);
+        }
+        cut
+    }
+
+    fn deliver(&mut self, bytes: Vec<u8>) {
+        if self.attempt.is_none() || self.cut() {
+            return;
+        }
+        if let Some(attempt) = self.attempt {
+            self.radio_event(RadioEvent::Message { attempt, bytes });
+        }
+    }
+
+    /// Somebody closes the door.
+    pub(crate) fn close_door(&mut self, door: u16) {
+        self.locker.open.insert(door, false);
+        self.door_event(door, DoorEventKind::Closed);
+    }
+
+    pub(crate) fn door_event(&mut self, door: u16, kind: DoorEventKind) {
+        let event = Reply::Event(DoorEvent { door: Door(door), kind });
+        if let Some(session) = &mut self.locker.session {
+            let bytes = session.seal(&event).unwrap();
+            self.deliver(bytes);
+            self.settle();
+        }
+    }
+
+    /// The hub's side of something that happened: a new version of a reservation.
+    pub(crate) fn change(&mut self, id: &str, change: impl FnOnce(&mut Reservation)) {
+        self.hub.version += 1;
+        let version = self.hub.version;
+        let reservation = self.hub.reservations.iter_mut().find(|reservation| reservation.id == id).unwrap();
+        change(reservation);
+        reservation.version = version;
+        self.event(Event::Push(PushEvent::Poke));
+    }
+}
+
+pub(crate) fn core() -> Core {
+    Core::new(Config { hub: HUB.into(), device_name: "Test phone".into() })
+}
+
+/// What a well-behaved hub redirects to.
+pub(crate) fn redirect_for(authorization: &str, code: &str) -> String {
+    let url = Url::parse(authorization).unwrap();
+    let value = |name: &str| {
+        url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned()).unwrap()
+    };
+    format!("{}?code={code}&state={}", value("redirect_uri"), value("state"))
+}
+
+impl Hub {
+    fn answer(&mut self, request: &HttpRequest, now: Now) -> Result<HttpResponse, HttpFailure> {
+        let body = match &request.body {
+            None => String::new(),
+            Some(Body::Json(bytes) | Body::Form(bytes)) => String::from_utf8(bytes.to_vec()).unwrap(),
+        };
+        let url = Url::parse(&request.url).unwrap();
+        let path = url.path().to_owned();
+        if !self.online {
+            return Err(HttpFailure::Unreachable);
+        }
+        self.seen.push(Seen {
+            method: request.method,
+            path: request.url.strip_prefix(HUB).unwrap_or(&request.url).to_owned(),
+            body: body.clone(),
+            key: request.idempotency_key.clone(),
+        });
+        let response = self.respond(request, &url, &path, &body, now);
+        if self.answers_lost { Err(HttpFailure::TimedOut) } else { Ok(response) }
+    }
+
+    fn respond(
+        &mut self,
+        request: &HttpRequest,
+        url: &Url,
+        path: &str,
+        body: &str,
+        now: Now,
+    ) -> HttpResponse {
+        let at = now.unix() + self.clock_ahead;
+        if let Some((status, code)) =
+            self.refuse.iter().find(|(prefix, _)| path.starts_with(prefix.as_str())).map(|(_, no)| *no)
+        {
+            return problem(status, code, at);
+        }
+        if let Some(page) = self.page_of.get(path) {
+            return HttpResponse { status: 200, date: None, etag: None, body: page.clone() };
+        }
+        if let Auth::Token(token) = &request.auth
+            && **token != format!("access-{}", self.access)
+        {
+            return problem(401, Code::Unauthenticated, at);
+        }
+        match path {
+            "/.well-known/postern" => json(
+                &self.info.clone().unwrap_or(HubInfo {
+                    hub: "hub_1".into(),
+                    name: "Test".into(),
+                    api: 1,
+                    issuer: HUB.into(),
+                    authorization_endpoint: format!("{HUB}/authorize"),
+                    token_endpoint: format!("{HUB}/oauth/token"),
+                    now: at,
+                }),
+                at,
+            ),
+            "/oauth/token" => {
+                if let Some(error) = &self.oauth_error {
+                    return HttpResponse { status: 400, ..json(error, at) };
+                }
+                self.access += 1;
+                json(
+                    &TokenResponse {
+                        access_token: format!("access-{}", self.access),
+                        token_type: "DPoP".into(),
+                        expires_in: 900,
+                        refresh_token: format!("refresh-{}", self.access),
+                    },
+                    at,
+                )
+            }
+            "/v1/me" => json(
+                &Account {
+                    id: self.account.clone(),
+                    display_name: "Marta".into(),
+                    guest: false,
+                    device_id: "dev_1".into(),
+                    devices: vec![Device {
+                        id: "dev_1".into(),
+                        name: "Test phone".into(),
+                        created_at: at,
+                        last_seen_at: at,
+                    }],
+                    prefers_low_doors: false,
+                },
+                at,
+            ),
+            "/v1/changes" => {
+                let cursor = url.query_pairs().find(|(key, _)| key == "cursor").map(|(_, value)| value);
+                let (since, skip) = match cursor {
+                    None => (0, 0),
+                    Some(cursor) => {
+                        let (since, skip) = cursor.split_once('-').unwrap();
+                        (since.parse::<u64>().unwrap(), skip.parse::<usize>().unwrap())
+                    }
+                };
+                let changed: Vec<&Reservation> =
+                    self.reservations.iter().filter(|reservation| reservation.version > since).collect();
+                let page: Vec<Reservation> =
+                    changed.iter().skip(skip).take(self.page).map(|one| (*one).clone()).collect();
+                let more = skip + page.len() < changed.len();
+                let cursor = if more {
+                    format!("{since}-{}", skip + page.len())
+                } else {
+                    format!("{}-0", self.version)
+                };
+                json(
+                    &Changes {
+                        cursor,
+                        reservations: page,
+                        removed: self.removed.clone(),
+                        lockers: self.lockers.clone(),
+                        more,
+                        now: at,
+                    },
+                    at,
+                )
+            }
+            "/v1/tokens" => {
+                let batch: TokenBatch = serde_json::from_str(body).unwrap();
+                json(&self.grants(&batch, at), at)
+            }
+            "/v1/receipts" => {
+                let upload: ReceiptUpload = serde_json::from_str(body).unwrap();
+                let results = upload.receipts.iter().map(|_| ReceiptResult::Accepted).collect();
+                json(&ReceiptResults { results }, at)
+            }
+            _ => json(&serde_json::json!({}), at),
+        }
+    }
+
+    fn grants(&mut self, batch: &TokenBatch, at: i64) -> Grants {
+        let mut grants = vec![];
+        for reservation in &self.reservations {
+            let Some(compartment) = &reservation.compartment else { continue };
+            if !batch.reservations.contains(&reservation.id) && !batch.reservations.is_empty() {
+                continue;
+            }
+            self.grants_made += 1;
+            // To the phone a token is opaque; this one is its id and where it is from.
+            let id = [self.grants_made; 16];
+            grants.push(Grant {
+                reservation: reservation.id.clone(),
+                locker: compartment.locker.clone(),
+                doors: vec![compartment.door],
+                operations: vec![
+                    Operation::Collect,
+                    Operation::Reopen,
+                    Operation::Deposit,
+                    Operation::Access,
+                    Operation::Status,
+                ],
+                not_before: at,
+                expires: at + self.token_life,
+                uses: 1,
+                delegable: true,
+                token_id: hex::encode(id),
+                token: BASE64_URL_SAFE_NO_PAD.encode(
+                    [
+                        &id[..],
+                        reservation.id.as_bytes(),
+                        batch.hello_nonce.as_deref().unwrap_or("").as_bytes(),
+                    ]
+                    .concat(),
+                ),
+            });
+        }
+        Grants { grants, bulletins: self.bulletins.clone() }
+    }
+
+    pub(crate) fn calls(&self, path: &str) -> Vec<&Seen> {
+        self.seen.iter().filter(|seen| seen.path.starts_with(path)).collect()
+    }
+}
+
+fn json(value: &impl Serialize, at: i64) -> HttpResponse {
+    HttpResponse { status: 200, date: Some(at), etag: None, body: serde_json::to_vec(value).unwrap() }
+}
+
+fn problem(status: u16, code: Code, at: i64) -> HttpResponse {
+    let problem = Problem {
+        kind: "urn:postern:problem:test".into(),
+        title: "no".into(),
+        status,
+        code,
+        detail: None,
+        pointer: None,
+        retry_after: None,
+    };
+    HttpResponse { status, ..json(&problem, at) }
+}
+
+impl Locker {
+    fn greet(&mut self, rng: &mut TestRng, now: Now) -> Vec<u8> {
+        let mut ephemeral = [0; 32];
+        rng.try_fill_bytes(&mut ephemeral).unwrap();
+        let hello = Hello {
+            version: 1,
+            boot: 1,
+            clock: self.clock,
+            floor: Timestamp(now.unix() as u64),
+            capabilities: 0,
+        };
+        let keys = if self.impostor {
+            // It has the name and the public key of the locker, and not its secrets.
+            LockerKeys::from_seed(locker_id(), &[66; 32])
+        } else {
+            self.keys.clone()
+        };
+        let (greeting, bytes) = Greeting::start(&keys, &hello, ephemeral);
+        self.greeting = Some(greeting);
+        self.session = None;
+        bytes
+    }
+
+    fn on_message(&mut self, bytes: &[u8], now: Now) -> Vec<Vec<u8>> {
+        self.heard.push(bytes.to_vec());
+        let received = if let Some(greeting) = self.greeting.take() {
+            let Ok((session, received)) = greeting.accept(bytes) else { return vec![vec![4; 40]] };
+            self.session = Some(session);
+            received
+        } else {
+            self.session.as_mut().unwrap().receive(bytes).unwrap()
+        };
+        let request = received.request;
+        let reply = if let Some(refusal) = self.refuse.pop_front() {
+            Reply::Refused(refusal)
+        } else if self.clock == ClockState::Unset && request.token.len() < 30 {
+            // Bound tokens of the rig are longer by the nonce.
+            Reply::Refused(Refusal::ClockUnset)
+        } else {
+            self.obey(&request, now)
+        };
+        vec![self.session.as_mut().unwrap().seal(&reply).unwrap()]
+    }
+
+    fn obey(&mut self, request: &Request, now: Now) -> Reply {
+        let key = (request.token.clone(), request.nonce.0);
+        if request.operation == postern_protocol::Operation::Status {
+            return Reply::Status(StatusReport {
+                door: request.door,
+                door_open: self.open.get(&request.door.0).copied().or(Some(false)),
+                receipt: self.journal.get(&key).cloned(),
+                clock: self.clock,
+                at: Timestamp(now.unix() as u64),
+            });
+        }
+        if let Some(stored) = self.journal.get(&key) {
+            return Reply::Receipt(stored.clone());
+        }
+        if self.outcome == Outcome::Opened {
+            self.movements += 1;
+            self.open.insert(request.door.0, true);
+        }
+        let cti: [u8; 16] = request.token[..16].try_into().unwrap();
+        let receipt = Receipt {
+            locker: self.keys.id,
+            sequence: self.sequence,
+            previous: [0; 16],
+            token: TokenId(cti),
+            nonce: if self.forge { OperationNonce([0; 8]) } else { request.nonce },
+            door: request.door,
+            operation: request.operation,
+            outcome: self.outcome,
+            at: Timestamp(now.unix() as u64),
+            clock: self.clock,
+            handshake: self.session.as_ref().unwrap().handshake_id(),
+            source: Source::Radio,
+        };
+        self.sequence += 1;
+        let bytes = receipt::sign(&receipt, &self.keys);
+        self.journal.insert(key, bytes.clone());
+        Reply::Receipt(bytes)
+    }
+}
