@@ -107,6 +107,15 @@ pub struct Site {
     pub distance: Option<u32>,
 }
 
+/// The answer of `GET /v1/sites?near=LAT,LON&size=SIZE`: at most 200, nearest first where a point was given. With a
+/// size only those with a free door of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Sites {
+    /// What was found.
+    pub sites: Vec<Site>,
+}
+
 /// Who may use a site.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

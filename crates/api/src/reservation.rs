@@ -341,6 +341,15 @@ pub struct ShareOffer {
     pub link: String,
 }
 
+/// `POST /v1/claims`: a signed-in customer takes up a claim link; the answer is the reservation. Without an account the
+/// app signs in with `claim` in the authorization request, and the hub makes a guest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct NewClaim {
+    /// The last segment of the claim link's path.
+    pub claim: String,
+}
+
 /// `POST /v1/returns`: book a compartment for a return.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -130,7 +130,8 @@ impl Config {
         let default = data.join("postern.toml");
         let path = file.unwrap_or(&default);
         let mut config = match std::fs::read_to_string(path) {
-            Ok(text) => toml::from_str(&text).map_err(|error| Error::Internal(format!("{}: {error}", path.display())))?,
+            Ok(text) => toml::from_str(&text)
+                .map_err(|error| Error::Internal(format!("{}: {error}", path.display())))?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && file.is_none() => Self::default(),
             Err(error) => return Err(Error::Internal(format!("{}: {error}", path.display()))),
         };

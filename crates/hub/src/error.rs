@@ -86,7 +86,9 @@ pub fn status_of(code: Code) -> (StatusCode, &'static str) {
         Code::WrongState => (StatusCode::CONFLICT, "Does not fit the state"),
         Code::NoCompartment => (StatusCode::CONFLICT, "No free compartment"),
         Code::LimitReached => (StatusCode::CONFLICT, "Limit reached"),
-        Code::IdempotencyMismatch => (StatusCode::UNPROCESSABLE_ENTITY, "Idempotency key used for another request"),
+        Code::IdempotencyMismatch => {
+            (StatusCode::UNPROCESSABLE_ENTITY, "Idempotency key used for another request")
+        }
         Code::Throttled => (StatusCode::TOO_MANY_REQUESTS, "Too many requests"),
         Code::ClaimEnded => (StatusCode::GONE, "The claim link has ended"),
         Code::BadReceipt => (StatusCode::UNPROCESSABLE_ENTITY, "Receipt does not verify"),

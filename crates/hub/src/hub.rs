@@ -78,7 +78,14 @@ impl Hub {
         let webauthn = passkeys(public_url, &config.name)?;
         let id = meta(&store, "hub", &random::id()).await?;
         let mut tx = store.begin().await?;
-        network::put_carrier(&mut tx, network::OPERATOR, &config.name, config.policy.pickup_hours, clock.now()).await?;
+        network::put_carrier(
+            &mut tx,
+            network::OPERATOR,
+            &config.name,
+            config.policy.pickup_hours,
+            clock.now(),
+        )
+        .await?;
         tx.commit().await?;
         let keyring = Keyring::open(&store, &secrets, clock.now()).await?;
         Ok(Arc::new(Self {
@@ -105,7 +112,8 @@ impl Hub {
     /// # Errors
     /// As [`Hub::open`].
     pub async fn storage(data: &Path, config: &Config) -> Result<(Store, Secrets, Push)> {
-        std::fs::create_dir_all(data).map_err(|error| Error::Internal(format!("{}: {error}", data.display())))?;
+        std::fs::create_dir_all(data)
+            .map_err(|error| Error::Internal(format!("{}: {error}", data.display())))?;
         let secrets = match std::env::var("POSTERN_HUB_MASTER_KEY") {
             Ok(text) => Secrets::from_hex(&text)?,
             Err(_) => {
@@ -117,10 +125,13 @@ impl Hub {
         let store = Store::open(&config.database_url(data), config.connections, push.clone()).await?;
         store.migrate().await?;
         // A token of the master key, so that a wrong one is noticed before anything is written with it.
-        let sealed = meta(&store, "master key check", &random::encode(secrets.seal("check", b"postern")?)).await?;
+        let sealed =
+            meta(&store, "master key check", &random::encode(secrets.seal("check", b"postern")?)).await?;
         let sealed = random::decode(&sealed).unwrap_or_default();
         if secrets.open("check", &sealed).is_err() {
-            return Err(Error::Internal("the master key is not the one that this database was made with".to_owned()));
+            return Err(Error::Internal(
+                "the master key is not the one that this database was made with".to_owned(),
+            ));
         }
         Ok((store, secrets, push))
     }
@@ -152,8 +163,11 @@ async fn meta(store: &Store, name: &str, fresh: &str) -> Result<String> {
         .bind(fresh)
         .execute(tx.on())
         .await?;
-    let value =
-        sqlx::query("SELECT value FROM meta WHERE name = $1").bind(name).fetch_one(tx.on()).await?.text("value")?;
+    let value = sqlx::query("SELECT value FROM meta WHERE name = $1")
+        .bind(name)
+        .fetch_one(tx.on())
+        .await?
+        .text("value")?;
     tx.commit().await?;
     Ok(value)
 }

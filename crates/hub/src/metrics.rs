@@ -57,7 +57,9 @@ impl Metrics {
                 );
             }
         }
-        out.push_str("# HELP postern_request_seconds Time to answer.\n# TYPE postern_request_seconds histogram\n");
+        out.push_str(
+            "# HELP postern_request_seconds Time to answer.\n# TYPE postern_request_seconds histogram\n",
+        );
         for ((route, method), entry) in &*routes {
             let labels = format!("route=\"{route}\",method=\"{method}\"");
             for (bound, count) in BOUNDS.iter().zip(entry.buckets) {

@@ -44,7 +44,9 @@ async fn around(State(hub): State<Arc<Hub>>, mut request: Request, next: Next) -
     let method = request.method().to_string();
     let route = request.extensions().get::<MatchedPath>().map_or("(none)", MatchedPath::as_str).to_owned();
     let given = request.headers().get(&REQUEST_ID).and_then(|id| id.to_str().ok());
-    let plain = |id: &&str| (8..=64).contains(&id.len()) && id.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-');
+    let plain = |id: &&str| {
+        (8..=64).contains(&id.len()) && id.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'-')
+    };
     let id = given.filter(plain).map_or_else(random::id, str::to_owned);
     // Tests drive the application without a listener.
     if request.extensions().get::<ConnectInfo<SocketAddr>>().is_none() {

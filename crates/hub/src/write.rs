@@ -139,8 +139,10 @@ impl Repeat {
         if row.text("fingerprint")? != self.fingerprint {
             return Err(Code::IdempotencyMismatch.into());
         }
-        let status = u16::try_from(row.int("status")?).ok().and_then(|status| StatusCode::from_u16(status).ok());
-        let status = status.ok_or_else(|| Error::Internal("an idempotency row without an answer".to_owned()))?;
+        let status =
+            u16::try_from(row.int("status")?).ok().and_then(|status| StatusCode::from_u16(status).ok());
+        let status =
+            status.ok_or_else(|| Error::Internal("an idempotency row without an answer".to_owned()))?;
         let sealed = random::decode(&row.text("body")?).unwrap_or_default();
         let body = String::from_utf8_lossy(&hub.secrets.open(PURPOSE, &sealed)?).into_owned();
         Ok(Begun::Before(respond(status, body)))
@@ -186,7 +188,9 @@ fn respond(status: StatusCode, body: String) -> Response {
     if body.is_empty() {
         return status.into_response();
     }
-    let etag = serde_json::from_str::<serde_json::Value>(&body).ok().and_then(|value| value.get("version")?.as_u64());
+    let etag = serde_json::from_str::<serde_json::Value>(&body)
+        .ok()
+        .and_then(|value| value.get("version")?.as_u64());
     let mut response = (status, [(header::CONTENT_TYPE, "application/json")], body).into_response();
     if let Some(etag) = etag.and_then(|version| HeaderValue::from_str(&format!("\"{version}\"")).ok()) {
         response.headers_mut().insert(header::ETAG, etag);

@@ -153,7 +153,14 @@ impl NewKey {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn keep(&self, tx: &mut Tx, carrier: Option<&str>, name: &str, scopes: &[Scope], now: i64) -> Result<()> {
+    pub async fn keep(
+        &self,
+        tx: &mut Tx,
+        carrier: Option<&str>,
+        name: &str,
+        scopes: &[Scope],
+        now: i64,
+    ) -> Result<()> {
         let scopes: Vec<_> = scopes.iter().map(|scope| scope.name()).collect();
         sqlx::query(
             "INSERT INTO api_keys (id, hash, role, carrier_id, name, scopes, created_at) \

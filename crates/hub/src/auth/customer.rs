@@ -66,7 +66,8 @@ impl FromRequestParts<Arc<Hub>> for Customer {
         let access = AccessToken::open(token, &hub.secrets, now).ok_or(Code::Unauthenticated)?;
         let uri = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |original| &original.0);
         let url = format!("{}{}", hub.public_url(), uri.path());
-        let proof = dpop::verify(proof_header(&parts.headers)?, parts.method.as_str(), &url, Some(token), now)?;
+        let proof =
+            dpop::verify(proof_header(&parts.headers)?, parts.method.as_str(), &url, Some(token), now)?;
         hub.requests.take(&access.session)?;
         if !hub.replays.fresh(&proof.id, now) {
             return Err(refuse(Code::BadProof, "proof was used before"));

@@ -83,7 +83,8 @@ pub fn verify(proof: &str, method: &str, url: &str, access_token: Option<&str>, 
     if header.typ != "dpop+jwt" {
         return Err(bad("typ is not dpop+jwt"));
     }
-    let (key, thumbprint) = read_key(&header.alg, &header.jwk).ok_or_else(|| bad("key or alg not accepted"))?;
+    let (key, thumbprint) =
+        read_key(&header.alg, &header.jwk).ok_or_else(|| bad("key or alg not accepted"))?;
     let signature: [u8; 64] = part(signature)?.try_into().map_err(|_| bad("signature length"))?;
     if !key.verify(signed.as_bytes(), &signature) {
         return Err(bad("signature does not verify"));

@@ -37,7 +37,9 @@ impl Limiter {
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         let rate = self.per_minute / 60.0;
         if buckets.len() > CROWD {
-            buckets.retain(|_, (left, at)| *left + now.duration_since(*at).as_secs_f64() * rate < self.per_minute);
+            buckets.retain(|_, (left, at)| {
+                *left + now.duration_since(*at).as_secs_f64() * rate < self.per_minute
+            });
         }
         let (left, at) = buckets.entry(caller.to_owned()).or_insert((self.per_minute, now));
         *left = (*left + now.duration_since(*at).as_secs_f64() * rate).min(self.per_minute);

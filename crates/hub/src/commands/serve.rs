@@ -38,7 +38,8 @@ pub(crate) struct Serve {
 impl Serve {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         let config = self.common.config()?;
-        let listener = TcpListener::bind(self.listen).await.with_context(|| format!("listen on {}", self.listen))?;
+        let listener =
+            TcpListener::bind(self.listen).await.with_context(|| format!("listen on {}", self.listen))?;
         let port = listener.local_addr()?.port();
         let scheme = if config.tls.is_some() { "https" } else { "http" };
         let public_url = self
@@ -47,7 +48,8 @@ impl Serve {
             .or_else(|| config.public_url.clone())
             .unwrap_or_else(|| format!("{scheme}://localhost:{port}"));
         let clock = Clock::default();
-        let opening = Opening { data: &self.common.data, config, public_url: &public_url, demo: self.demo, clock };
+        let opening =
+            Opening { data: &self.common.data, config, public_url: &public_url, demo: self.demo, clock };
         let hub = Hub::open(opening).await?;
         if self.demo {
             demo::prepare(&hub.store, &hub.secrets, hub.clock.now()).await?;

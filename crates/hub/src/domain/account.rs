@@ -29,7 +29,13 @@ pub async fn create(tx: &mut Tx, handle: Uuid, name: &str, now: i64) -> Result<S
 ///
 /// # Errors
 /// `Unauthenticated` where this credential is registered already, for whomever.
-pub async fn add_passkey(tx: &mut Tx, account: &str, passkey: &Passkey, name: &str, now: i64) -> Result<String> {
+pub async fn add_passkey(
+    tx: &mut Tx,
+    account: &str,
+    passkey: &Passkey,
+    name: &str,
+    now: i64,
+) -> Result<String> {
     let id = random::id();
     let credential = serde_json::to_string(passkey).map_err(|error| Error::Internal(error.to_string()))?;
     let added = sqlx::query(
@@ -59,8 +65,11 @@ pub fn tidy_recovery_code(typed: &str) -> String {
 /// # Errors
 /// `Unauthenticated` where it was used in the meantime.
 pub async fn use_recovery_code(tx: &mut Tx, hash: &str) -> Result<()> {
-    let used =
-        sqlx::query("DELETE FROM recovery_codes WHERE hash = $1").bind(hash).execute(tx.on()).await?.rows_affected();
+    let used = sqlx::query("DELETE FROM recovery_codes WHERE hash = $1")
+        .bind(hash)
+        .execute(tx.on())
+        .await?
+        .rows_affected();
     if used == 1 { Ok(()) } else { Err(refuse(Code::Unauthenticated, "no such recovery code")) }
 }
 

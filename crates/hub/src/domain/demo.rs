@@ -80,7 +80,8 @@ pub async fn prepare(store: &Store, secrets: &Secrets, now: i64) -> Result<DemoD
 /// # Errors
 /// When the database fails.
 pub async fn give_all(hub: &Hub, tx: &mut Tx) -> Result<()> {
-    let waiting = sqlx::query("SELECT id FROM accounts WHERE demo_given = 0 AND guest = 0").fetch_all(tx.on()).await?;
+    let waiting =
+        sqlx::query("SELECT id FROM accounts WHERE demo_given = 0 AND guest = 0").fetch_all(tx.on()).await?;
     for account in waiting {
         give(hub, tx, &account.text("id")?).await?;
     }
@@ -120,7 +121,8 @@ pub async fn give(hub: &Hub, tx: &mut Tx, account: &str) -> Result<()> {
     let under_way = parcels::dispatch(hub, tx, announced).await?;
     parcels::keep_door(tx, &under_way, &shoes.0, shoes.1).await?;
 
-    let announced = parcels::announce(hub, tx, "nordpost", &parcel("Two paperbacks", None, number("NP"))).await?;
+    let announced =
+        parcels::announce(hub, tx, "nordpost", &parcel("Two paperbacks", None, number("NP"))).await?;
     let under_way = parcels::dispatch(hub, tx, announced).await?;
     let put_in = Deposit { locker: books.0.clone(), door: Some(doors::number(books.1)?), until: None };
     parcels::deposit(hub, tx, under_way, &put_in).await?;

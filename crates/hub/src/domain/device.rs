@@ -64,11 +64,13 @@ pub async fn sign_in(
 /// # Errors
 /// When the database fails.
 pub async fn revoke(tx: &mut Tx, session: &str, now: i64) -> Result<()> {
-    let row = sqlx::query("UPDATE sessions SET revoked_at = $1 WHERE id = $2 AND revoked_at IS NULL RETURNING account_id")
-        .bind(now)
-        .bind(session)
-        .fetch_optional(tx.on())
-        .await?;
+    let row = sqlx::query(
+        "UPDATE sessions SET revoked_at = $1 WHERE id = $2 AND revoked_at IS NULL RETURNING account_id",
+    )
+    .bind(now)
+    .bind(session)
+    .fetch_optional(tx.on())
+    .await?;
     if let Some(row) = row {
         sqlx::query("DELETE FROM refresh_tokens WHERE session_id = $1 AND used_at IS NULL")
             .bind(session)

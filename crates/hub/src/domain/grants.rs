@@ -92,7 +92,11 @@ pub async fn mint(hub: &Hub, tx: &mut Tx, customer: &Customer, batch: &TokenBatc
     }
     if let Some(missing) = batch.reservations.iter().find(|id| !found.contains(*id)) {
         let known = view::one(hub, tx.on(), missing, customer.viewer()).await?.is_some();
-        return Err(if known { refuse(Code::WrongState, "cannot be opened now") } else { Code::NotFound.into() });
+        return Err(if known {
+            refuse(Code::WrongState, "cannot be opened now")
+        } else {
+            Code::NotFound.into()
+        });
     }
     let mut bulletins = Vec::new();
     for locker in lockers {
@@ -119,7 +123,9 @@ fn operations(reservation: &Reservation) -> (&'static [Operation], &'static [Nam
         ),
         (Kind::Storage, _) => (&[Operation::Access, Operation::Status], &[Named::Access, Named::Status]),
         // Taken out once; the token that took it out has no use left, and a new one gives none.
-        (Kind::Pickup, State::Opened) => (&[Operation::Reopen, Operation::Status], &[Named::Reopen, Named::Status]),
+        (Kind::Pickup, State::Opened) => {
+            (&[Operation::Reopen, Operation::Status], &[Named::Reopen, Named::Status])
+        }
         (Kind::Pickup, _) => (
             &[Operation::Collect, Operation::Reopen, Operation::Status],
             &[Named::Collect, Named::Reopen, Named::Status],
@@ -136,7 +142,8 @@ async fn mint_one(
     now: i64,
 ) -> Result<Grant> {
     let policy = &hub.config.policy;
-    let life = if terms.online { policy.online_token_minutes * 60 } else { policy.offline_token_hours * 3600 };
+    let life =
+        if terms.online { policy.online_token_minutes * 60 } else { policy.offline_token_hours * 3600 };
     let mut expires = now + life;
     if let Some(until) = reservation.until {
         expires = expires.min(until);

@@ -70,7 +70,10 @@ impl Keyring {
     #[must_use]
     pub fn trusted(&self, now: i64) -> Vec<postern_api::operator::IssuerKey> {
         let trusted = |key: &&IssuerKey| key.retired_at.is_none_or(|at| now < at);
-        let entry = |key: &IssuerKey| postern_api::operator::IssuerKey { id: key.id, key: random::encode(key.public) };
+        let entry = |key: &IssuerKey| postern_api::operator::IssuerKey {
+            id: key.id,
+            key: random::encode(key.public),
+        };
         self.all().iter().filter(trusted).map(entry).collect()
     }
 
@@ -80,8 +83,11 @@ impl Keyring {
     /// When there is none.
     pub fn with_active<T>(&self, now: i64, sign: impl FnOnce(&Issuer) -> T) -> Result<T> {
         let keys = self.all();
-        let active = keys.iter().rev().find(|key| key.active_from <= now && key.retired_at.is_none_or(|at| now < at));
-        active.map(|key| sign(&key.issuer)).ok_or_else(|| Error::Internal("no issuer key is active".to_owned()))
+        let active =
+            keys.iter().rev().find(|key| key.active_from <= now && key.retired_at.is_none_or(|at| now < at));
+        active
+            .map(|key| sign(&key.issuer))
+            .ok_or_else(|| Error::Internal("no issuer key is active".to_owned()))
     }
 }
 
@@ -118,9 +124,11 @@ async fn insert(tx: &mut Tx, secrets: &Secrets, id: u32, now: i64, active_from: 
 }
 
 async fn read(tx: &mut Tx, secrets: &Secrets) -> Result<Vec<IssuerKey>> {
-    let rows = sqlx::query("SELECT id, sealed_secret, created_at, active_from, retired_at FROM issuer_keys ORDER BY id")
-        .fetch_all(tx.on())
-        .await?;
+    let rows = sqlx::query(
+        "SELECT id, sealed_secret, created_at, active_from, retired_at FROM issuer_keys ORDER BY id",
+    )
+    .fetch_all(tx.on())
+    .await?;
     let wrong = || Error::Internal("a stored issuer key cannot be read".to_owned());
     rows.iter()
         .map(|row| {

@@ -112,7 +112,10 @@ pub async fn put_site(tx: &mut Tx, site: &Site, source: &str, now: i64) -> Resul
 pub async fn provision(hub: &Hub, tx: &mut Tx, descriptor: &LockerDescriptor) -> Result<Provisioned> {
     let now = hub.clock.now();
     check_descriptor(descriptor)?;
-    let site = sqlx::query("SELECT id FROM sites WHERE id = $1").bind(&descriptor.site).fetch_optional(tx.on()).await?;
+    let site = sqlx::query("SELECT id FROM sites WHERE id = $1")
+        .bind(&descriptor.site)
+        .fetch_optional(tx.on())
+        .await?;
     if site.is_none() {
         return Err(invalid("/descriptor/site", "no such site"));
     }
@@ -145,14 +148,16 @@ pub async fn provision(hub: &Hub, tx: &mut Tx, descriptor: &LockerDescriptor) ->
     if row.maybe_int("retired_at")?.is_some() {
         return Err(refuse(Code::WrongState, "this locker was decommissioned"));
     }
-    sqlx::query("UPDATE lockers SET site_id = $1, descriptor = $2, keypad = $3, reopen_minutes = $4 WHERE id = $5")
-        .bind(&descriptor.site)
-        .bind(&text)
-        .bind(i64::from(descriptor.keypad))
-        .bind(i64::from(descriptor.reopen_minutes))
-        .bind(&descriptor.id)
-        .execute(tx.on())
-        .await?;
+    sqlx::query(
+        "UPDATE lockers SET site_id = $1, descriptor = $2, keypad = $3, reopen_minutes = $4 WHERE id = $5",
+    )
+    .bind(&descriptor.site)
+    .bind(&text)
+    .bind(i64::from(descriptor.keypad))
+    .bind(i64::from(descriptor.reopen_minutes))
+    .bind(&descriptor.id)
+    .execute(tx.on())
+    .await?;
     for door in &descriptor.doors {
         sqlx::query(
             "INSERT INTO doors (locker_id, door, site_id, label, size, reach, chilled) \
@@ -171,11 +176,7 @@ pub async fn provision(hub: &Hub, tx: &mut Tx, descriptor: &LockerDescriptor) ->
         .await?;
     }
     let secret = hub.secrets.open(&pin_purpose(&descriptor.id), &row.bytes("sealed_pin_secret")?)?;
-    Ok(Provisioned {
-        issuer_keys: hub.keyring.trusted(now),
-        pin_secret: random::encode(&*secret),
-        now,
-    })
+    Ok(Provisioned { issuer_keys: hub.keyring.trusted(now), pin_secret: random::encode(&*secret), now })
 }
 
 fn check_descriptor(descriptor: &LockerDescriptor) -> Result<()> {
@@ -207,7 +208,8 @@ fn check_descriptor(descriptor: &LockerDescriptor) -> Result<()> {
 /// # Errors
 /// When the database fails.
 pub async fn descriptor(on: &mut AnyConnection, locker: &str) -> Result<Option<LockerDescriptor>> {
-    let row = sqlx::query("SELECT descriptor FROM lockers WHERE id = $1").bind(locker).fetch_optional(on).await?;
+    let row =
+        sqlx::query("SELECT descriptor FROM lockers WHERE id = $1").bind(locker).fetch_optional(on).await?;
     row.map(|row| read_descriptor(&row.text("descriptor")?)).transpose()
 }
 

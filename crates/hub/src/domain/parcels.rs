@@ -33,7 +33,8 @@ pub async fn announce(hub: &Hub, tx: &mut Tx, carrier: &str, new: &NewParcel) ->
     if new.reference.trim().is_empty() {
         return Err(invalid("/reference", "must not be empty"));
     }
-    let site = sqlx::query("SELECT id FROM sites WHERE id = $1").bind(&new.site).fetch_optional(tx.on()).await?;
+    let site =
+        sqlx::query("SELECT id FROM sites WHERE id = $1").bind(&new.site).fetch_optional(tx.on()).await?;
     if site.is_none() {
         return Err(invalid("/site", "no such site"));
     }
@@ -91,14 +92,23 @@ pub async fn dispatch(hub: &Hub, tx: &mut Tx, mut parcel: Reservation) -> Result
 /// `NoCompartment` where that door is not free.
 pub async fn keep_door(tx: &mut Tx, parcel: &Reservation, locker: &str, door: i64) -> Result<()> {
     // On a copy: the customer is shown the door only when the parcel lies in it.
-    if doors::take(tx, &mut parcel.clone(), locker, door).await? { Ok(()) } else { Err(Code::NoCompartment.into()) }
+    if doors::take(tx, &mut parcel.clone(), locker, door).await? {
+        Ok(())
+    } else {
+        Err(Code::NoCompartment.into())
+    }
 }
 
 /// It lies in a compartment: the door that is kept for it, the one named, or a free one of its size.
 ///
 /// # Errors
 /// `WrongState` where it is not on its way, `NotFound` where there is no such locker, `NoCompartment` where none is free.
-pub async fn deposit(hub: &Hub, tx: &mut Tx, mut parcel: Reservation, deposit: &Deposit) -> Result<Reservation> {
+pub async fn deposit(
+    hub: &Hub,
+    tx: &mut Tx,
+    mut parcel: Reservation,
+    deposit: &Deposit,
+) -> Result<Reservation> {
     if !matches!(parcel.state, State::Announced | State::InTransit) {
         return Err(Code::WrongState.into());
     }
@@ -169,7 +179,11 @@ pub async fn lies_inside(
 /// `NotFound` where it is none of theirs.
 pub async fn lock(tx: &mut Tx, carrier: &str, id: &str) -> Result<Reservation> {
     let parcel = Reservation::lock(tx, id).await?.ok_or(Code::NotFound)?;
-    if parcel.carrier == carrier && parcel.kind != Kind::Storage { Ok(parcel) } else { Err(Code::NotFound.into()) }
+    if parcel.carrier == carrier && parcel.kind != Kind::Storage {
+        Ok(parcel)
+    } else {
+        Err(Code::NotFound.into())
+    }
 }
 
 /// The carrier's parcel by its id or its reference, newest first.
@@ -205,7 +219,11 @@ pub fn shown(parcel: &Reservation) -> Result<Parcel> {
 }
 
 pub(super) async fn carrier_name(tx: &mut Tx, carrier: &str) -> Result<String> {
-    sqlx::query("SELECT name FROM carriers WHERE id = $1").bind(carrier).fetch_one(tx.on()).await?.text("name")
+    sqlx::query("SELECT name FROM carriers WHERE id = $1")
+        .bind(carrier)
+        .fetch_one(tx.on())
+        .await?
+        .text("name")
 }
 
 pub(super) async fn prefers_low_doors(tx: &mut Tx, account: Option<&str>) -> Result<bool> {
@@ -223,7 +241,8 @@ pub fn digital_link(public_url: &str) -> String {
     let mut digits = vec![3_u8];
     digits.extend(random::bytes::<16>().map(|byte| byte % 10));
     // GS1 General Specifications 7.9: check digit, weights 3 and 1 from the right.
-    let sum: u32 = digits.iter().rev().enumerate().map(|(i, d)| u32::from(*d) * if i % 2 == 0 { 3 } else { 1 }).sum();
+    let sum: u32 =
+        digits.iter().rev().enumerate().map(|(i, d)| u32::from(*d) * if i % 2 == 0 { 3 } else { 1 }).sum();
     digits.push(((10 - sum % 10) % 10) as u8);
     let sscc: String = digits.iter().map(|digit| char::from(b'0' + digit)).collect();
     format!("{public_url}/00/{sscc}")

@@ -192,12 +192,20 @@ async fn apply(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, read: &Rec
             alarms::raise(tx, alarm, now).await?;
         }
         // Nothing moved, yet the door stood open for whoever asked: for the customer that is an opening.
-        Outcome::Opened | Outcome::AlreadyOpen | Outcome::Unknown => opened(hub, tx, reservation, read, at).await?,
+        Outcome::Opened | Outcome::AlreadyOpen | Outcome::Unknown => {
+            opened(hub, tx, reservation, read, at).await?
+        }
     }
     reservation.save(tx, now).await
 }
 
-async fn opened(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, read: &Receipt, at: i64) -> Result<()> {
+async fn opened(
+    hub: &Hub,
+    tx: &mut Tx,
+    reservation: &mut Reservation,
+    read: &Receipt,
+    at: i64,
+) -> Result<()> {
     let certain = read.outcome != Outcome::Unknown;
     match (reservation.kind, reservation.state, read.operation) {
         // The courier's own opening, by the same protocol.
@@ -212,7 +220,11 @@ async fn opened(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, read: &Re
             reservation.state = State::Deposited;
             reservation.note(at, TimelineEvent::Deposited, Some("you"), certain);
         }
-        (Kind::Pickup, State::Ready | State::Expired, Operation::Collect | Operation::Access | Operation::Reopen) => {
+        (
+            Kind::Pickup,
+            State::Ready | State::Expired,
+            Operation::Collect | Operation::Access | Operation::Reopen,
+        ) => {
             reservation.state = State::Opened;
             reservation.note(at, TimelineEvent::Opened, None, certain);
         }
@@ -246,7 +258,10 @@ async fn kept_door(tx: &mut Tx, reservation: &mut Reservation, read: &Receipt) -
 /// # Errors
 /// `NotFound` where there is no such locker.
 pub async fn gaps(hub: &Hub, locker: &str) -> Result<Vec<(i64, i64)>> {
-    let known = sqlx::query("SELECT id FROM lockers WHERE id = $1").bind(locker).fetch_optional(hub.store.read()).await?;
+    let known = sqlx::query("SELECT id FROM lockers WHERE id = $1")
+        .bind(locker)
+        .fetch_optional(hub.store.read())
+        .await?;
     if known.is_none() {
         return Err(Code::NotFound.into());
     }

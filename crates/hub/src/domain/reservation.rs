@@ -62,12 +62,20 @@ pub struct Reservation {
     pub timeline: Vec<TimelineEntry>,
 }
 
-/// The columns that [`Reservation::from_row`] reads, of a table that is called `r`.
+/// The columns that [`Reservation::from_row`] reads, of a table that is called `r`, or with another prefix.
 macro_rules! columns {
     () => {
-        "r.id, r.account_id, r.version, r.kind, r.state, r.title, r.carrier_id, r.reference, r.site_id, r.size, \
-         r.locker_id, r.door, r.epoch, r.until_at, r.since_at, r.held_until, r.extensions, r.first_opened_at, \
-         r.last_opened_at, r.identification_format, r.identification_text, r.shares, r.timeline"
+        crate::domain::reservation::columns!("r.")
+    };
+    ($table:literal) => {
+        crate::domain::reservation::columns!(
+            $table id account_id version kind state title carrier_id reference site_id size locker_id door epoch until_at
+            since_at held_until extensions first_opened_at last_opened_at identification_format identification_text
+            shares timeline
+        )
+    };
+    ($table:literal $first:ident $($more:ident)*) => {
+        concat!($table, stringify!($first), $(", ", $table, stringify!($more)),*)
     };
 }
 pub(crate) use columns;
@@ -142,8 +150,8 @@ impl Reservation {
     /// When the database fails.
     pub async fn lock(tx: &mut Tx, id: &str) -> Result<Option<Self>> {
         let row = sqlx::query(concat!(
-            "UPDATE reservations AS r SET version = version + 1 WHERE r.id = $1 RETURNING ",
-            columns!()
+            "UPDATE reservations SET version = version + 1 WHERE id = $1 RETURNING ",
+            columns!("")
         ))
         .bind(id)
         .fetch_optional(tx.on())
@@ -179,7 +187,8 @@ impl Reservation {
     /// When the database fails.
     pub async fn save(&self, tx: &mut Tx, now: i64) -> Result<()> {
         let (format, text) = self.identification.clone().unzip();
-        let timeline = serde_json::to_string(&self.timeline).map_err(|error| Error::Internal(error.to_string()))?;
+        let timeline =
+            serde_json::to_string(&self.timeline).map_err(|error| Error::Internal(error.to_string()))?;
         sqlx::query(
             "UPDATE reservations SET account_id = $2, state = $3, title = $4, reference = $5, site_id = $6, size = $7, \
              locker_id = $8, door = $9, epoch = $10, until_at = $11, since_at = $12, held_until = $13, \
@@ -215,7 +224,8 @@ impl Reservation {
     /// Adds to the chain of custody.
     pub fn note(&mut self, at: i64, event: TimelineEvent, by: Option<&str>, proven: bool) {
         if self.timeline.len() >= LONGEST_TIMELINE {
-            let oldest = self.timeline.iter().position(|entry| entry.event == TimelineEvent::Opened).unwrap_or(0);
+            let oldest =
+                self.timeline.iter().position(|entry| entry.event == TimelineEvent::Opened).unwrap_or(0);
             self.timeline.remove(oldest);
         }
         // Receipts arrive late: the chain is in the order of what happened, not of what was heard.
@@ -228,7 +238,12 @@ impl Reservation {
     pub fn has_ended(&self) -> bool {
         matches!(
             self.state,
-            State::Collected | State::Returned | State::Accepted | State::Refused | State::Released | State::Cancelled
+            State::Collected
+                | State::Returned
+                | State::Accepted
+                | State::Refused
+                | State::Released
+                | State::Cancelled
         )
     }
 }

@@ -1,8 +1,6 @@
 //! Returns: an empty compartment is booked, the customer puts the parcel in, a carrier takes it out.
 
-use postern_api::{
-    reservation::{IdentificationFormat, Kind, NewReturn, State, TimelineEvent},
-};
+use postern_api::reservation::{IdentificationFormat, Kind, NewReturn, State, TimelineEvent};
 
 use super::{code, doors, network::check_text, parcels, reservation::Reservation};
 use crate::{

@@ -1,7 +1,8 @@
 //! A reservation as one viewer sees it.
 
 use postern_api::reservation::{
-    Action, Carrier, Compartment, Identification, Kind, Reservation as Shown, Role, Share, ShareState, SiteSummary, State,
+    Action, Carrier, Compartment, Identification, Kind, Reservation as Shown, Role, Share, ShareState,
+    SiteSummary, State,
 };
 use postern_protocol::{Door, Epoch, LockerId, pin};
 use sqlx::{AnyConnection, any::AnyRow};
@@ -98,7 +99,9 @@ pub async fn from_row(hub: &Hub, on: &mut AnyConnection, row: &AnyRow, viewer: V
         _ => None,
     };
     let identification = match &stored.identification {
-        Some((format, text)) if owner => Some(Identification { format: code::parse(format)?, text: text.clone() }),
+        Some((format, text)) if owner => {
+            Some(Identification { format: code::parse(format)?, text: text.clone() })
+        }
         _ => None,
     };
     let role = if owner { Role::Owner } else { Role::Guest };
@@ -133,9 +136,9 @@ pub async fn from_row(hub: &Hub, on: &mut AnyConnection, row: &AnyRow, viewer: V
 #[must_use]
 pub fn may_open(reservation: &Reservation, reopen_minutes: i64, now: i64) -> bool {
     let standing = match (reservation.kind, reservation.state) {
-        (Kind::Pickup, State::Ready) | (Kind::Return, State::Booked) | (Kind::Storage, State::Held | State::Ready) => {
-            true
-        }
+        (Kind::Pickup, State::Ready)
+        | (Kind::Return, State::Booked)
+        | (Kind::Storage, State::Held | State::Ready) => true,
         // Opened and not yet said to be taken: again within the operator's minutes.
         (Kind::Pickup, State::Opened) => {
             reservation.last_opened.is_some_and(|at| now < at + reopen_minutes * 60)
@@ -146,7 +149,9 @@ pub fn may_open(reservation: &Reservation, reopen_minutes: i64, now: i64) -> boo
 }
 
 fn pin_of(hub: &Hub, row: &AnyRow, reservation: &Reservation) -> Result<Option<String>> {
-    let (Some(locker), Some(door), Some(1)) = (&reservation.locker, reservation.door, row.maybe_int("keypad")?) else {
+    let (Some(locker), Some(door), Some(1)) =
+        (&reservation.locker, reservation.door, row.maybe_int("keypad")?)
+    else {
         return Ok(None);
     };
     if !may_open(reservation, 0, hub.clock.now()) {
@@ -168,10 +173,11 @@ pub fn pin_purpose(locker: &str) -> String {
 }
 
 async fn shares_of(on: &mut AnyConnection, reservation: &str, now: i64) -> Result<Vec<Share>> {
-    let rows = sqlx::query("SELECT id, name, until_at, state FROM shares WHERE reservation_id = $1 ORDER BY id")
-        .bind(reservation)
-        .fetch_all(on)
-        .await?;
+    let rows =
+        sqlx::query("SELECT id, name, until_at, state FROM shares WHERE reservation_id = $1 ORDER BY id")
+            .bind(reservation)
+            .fetch_all(on)
+            .await?;
     rows.iter()
         .map(|row| {
             let until = row.int("until_at")?;

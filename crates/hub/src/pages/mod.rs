@@ -18,7 +18,8 @@ pub const SCRIPT: &str = include_str!("sign_in.js");
 /// The words in the language that the browser asks for, or English.
 #[must_use]
 pub fn words(headers: &HeaderMap) -> &'static Words {
-    let wanted = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let wanted =
+        headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     words::choose(wanted)
 }
 
@@ -32,12 +33,17 @@ pub fn sign_in(network: &str, words: &Words, request: &str) -> String {
 /// The page for a request that cannot be answered by a redirect.
 #[must_use]
 pub fn broken(network: &str, words: &Words) -> String {
-    let main = format!("<h1>{}</h1>\n<p id=\"error\" role=\"alert\">{}</p>", words.broken_title, words.broken_text);
+    let main =
+        format!("<h1>{}</h1>\n<p id=\"error\" role=\"alert\">{}</p>", words.broken_title, words.broken_text);
     frame(network, words, words.broken_title, &main)
 }
 
 fn frame(network: &str, words: &Words, title: &str, main: &str) -> String {
-    fill(FRAME, words, &[("title", &escape(title)), ("network", &escape(network)), ("lang", words.lang), ("main", main)])
+    fill(
+        FRAME,
+        words,
+        &[("title", &escape(title)), ("network", &escape(network)), ("lang", words.lang), ("main", main)],
+    )
 }
 
 fn fill(template: &str, words: &Words, values: &[(&str, &str)]) -> String {
@@ -83,7 +89,10 @@ mod tests {
             let words = words::choose(lang);
             assert_eq!(words.lang, lang);
             let html = sign_in("A <b> & C", words, "sealed");
-            assert!(!html.contains("{{") && html.contains("A &lt;b&gt; &amp; C") && html.contains("sealed"), "{html}");
+            assert!(
+                !html.contains("{{") && html.contains("A &lt;b&gt; &amp; C") && html.contains("sealed"),
+                "{html}"
+            );
             for id in ["name", "create", "sign-in", "error", "recover"] {
                 assert!(html.contains(&format!("id=\"{id}\"")), "{id}");
             }

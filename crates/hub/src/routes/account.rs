@@ -2,12 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::State,
-    http::StatusCode,
-    response::Response,
-};
+use axum::{Json, extract::State, http::StatusCode, response::Response};
 use postern_api::account::{Account, Changes, Device};
 use sqlx::AnyConnection;
 
@@ -59,10 +54,11 @@ pub(super) async fn change_me(
 }
 
 async fn read(on: &mut AnyConnection, customer: &Customer) -> Result<Account> {
-    let account = sqlx::query("SELECT id, display_name, guest, prefers_low_doors FROM accounts WHERE id = $1")
-        .bind(&customer.account)
-        .fetch_one(&mut *on)
-        .await?;
+    let account =
+        sqlx::query("SELECT id, display_name, guest, prefers_low_doors FROM accounts WHERE id = $1")
+            .bind(&customer.account)
+            .fetch_one(&mut *on)
+            .await?;
     let rows = sqlx::query(
         "SELECT id, name, created_at, last_seen_at FROM sessions WHERE account_id = $1 AND revoked_at IS NULL \
          ORDER BY created_at, id",

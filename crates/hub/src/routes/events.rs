@@ -26,7 +26,8 @@ pub(super) async fn events(
     // Subscribed before the position is read: a change in between pokes twice rather than never.
     let mut changes = hub.push.subscribe(&customer.account);
     changes.mark_unchanged();
-    let ends = Instant::now() + Duration::from_secs(u64::try_from(customer.expires - hub.clock.now()).unwrap_or(0));
+    let ends =
+        Instant::now() + Duration::from_secs(u64::try_from(customer.expires - hub.clock.now()).unwrap_or(0));
     let start = Waiting { hub: Arc::clone(&hub), customer, changes, ends, first: true };
     let pokes = stream::unfold(start, |mut waiting| async move {
         let event = waiting.next().await?;

@@ -80,19 +80,10 @@ pub(super) fn document() -> OpenApi {
 fn with_problems(mut document: OpenApi) -> OpenApi {
     let problem = ResponseBuilder::new()
         .description("Refused: a problem document with a stable code (RFC 9457).")
-        .content(
-            "application/problem+json",
-            Content::new(Some(RefOr::Ref(Ref::from_schema_name("Problem")))),
-        )
+        .content("application/problem+json", Content::new(Some(RefOr::Ref(Ref::from_schema_name("Problem")))))
         .build();
     for item in document.paths.paths.values_mut() {
-        let operations = [
-            &mut item.get,
-            &mut item.put,
-            &mut item.post,
-            &mut item.delete,
-            &mut item.patch,
-        ];
+        let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
         for operation in operations.into_iter().flatten() {
             operation.responses.responses.insert("default".to_owned(), RefOr::T(problem.clone()));
         }
@@ -115,7 +106,8 @@ pub(super) fn with_document(router: Router<Arc<Hub>>, document: OpenApi) -> Rout
     let text: &'static str = Box::leak(text.into_boxed_str());
     let asset = |kind: &'static str, body: &'static str| {
         get(move || async move {
-            ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "public, max-age=3600")], body).into_response()
+            ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "public, max-age=3600")], body)
+                .into_response()
         })
     };
     router
@@ -127,7 +119,8 @@ pub(super) fn with_document(router: Router<Arc<Hub>>, document: OpenApi) -> Rout
         .route("/ready", get(ready))
         .fallback(|| async { refuse(postern_api::problem::Code::NotFound, "no such path") })
         .method_not_allowed_fallback(|| async {
-            let mut response = refuse(postern_api::problem::Code::NotFound, "no such method here").into_response();
+            let mut response =
+                refuse(postern_api::problem::Code::NotFound, "no such method here").into_response();
             *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
             response
         })

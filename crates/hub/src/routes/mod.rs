@@ -63,7 +63,8 @@ impl FromRequestParts<Arc<Hub>> for Caller {
         if hub.config.behind_proxy {
             // The last entry is the proxy's own word; those before it may be the client's.
             let forwarded = parts.headers.get_all("x-forwarded-for").iter().next_back();
-            let last = forwarded.and_then(|value| value.to_str().ok()).and_then(|value| value.rsplit(',').next());
+            let last =
+                forwarded.and_then(|value| value.to_str().ok()).and_then(|value| value.rsplit(',').next());
             if let Some(address) = last {
                 return Ok(Self(address.trim().to_owned()));
             }

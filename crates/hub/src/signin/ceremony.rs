@@ -290,6 +290,8 @@ fn device_name(request: &AuthorizationRequest, headers: &HeaderMap) -> String {
         return name.clone();
     }
     let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
-    let system = ["Android", "iPhone", "iPad", "Windows", "Mac OS", "Linux"].into_iter().find(|name| agent.contains(name));
+    let system = ["Android", "iPhone", "iPad", "Windows", "Mac OS", "Linux"]
+        .into_iter()
+        .find(|name| agent.contains(name));
     system.unwrap_or("New device").to_owned()
 }

@@ -83,11 +83,18 @@ impl Query {
         if self.client_id.as_deref() != Some(super::CLIENT) {
             return Err(Fault::Unsafe("client_id"));
         }
-        let redirect_uri = self.redirect_uri.filter(|uri| redirect_allowed(uri)).ok_or(Fault::Unsafe("redirect_uri"))?;
+        let redirect_uri =
+            self.redirect_uri.filter(|uri| redirect_allowed(uri)).ok_or(Fault::Unsafe("redirect_uri"))?;
         let state = self.state.unwrap_or_default();
-        let back = |error: &str, why: &str| Fault::Redirect(error_redirect(&redirect_uri, &state, error, why));
+        let back =
+            |error: &str, why: &str| Fault::Redirect(error_redirect(&redirect_uri, &state, error, why));
         if state.len() > 512 || state.len() < 8 {
-            return Err(Fault::Redirect(error_redirect(&redirect_uri, "", "invalid_request", "state: 8 to 512 characters")));
+            return Err(Fault::Redirect(error_redirect(
+                &redirect_uri,
+                "",
+                "invalid_request",
+                "state: 8 to 512 characters",
+            )));
         }
         if self.response_type.as_deref() != Some("code") {
             return Err(back("unsupported_response_type", "response_type must be code"));
@@ -117,7 +124,8 @@ impl Query {
 impl AuthorizationRequest {
     /// For the page to carry: nobody can make one up, and the hub keeps nothing for a page that is only looked at.
     pub(super) fn seal(&self, hub: &Hub) -> crate::error::Result<String> {
-        let text = serde_json::to_vec(self).map_err(|error| crate::error::Error::Internal(error.to_string()))?;
+        let text =
+            serde_json::to_vec(self).map_err(|error| crate::error::Error::Internal(error.to_string()))?;
         Ok(random::encode(hub.secrets.seal(PURPOSE, &text)?))
     }
 
@@ -155,7 +163,9 @@ pub fn tidy_name(name: &str) -> Option<String> {
     let name = name.split_whitespace().collect::<Vec<_>>().join(" ");
     let length = name.chars().count();
     // Direction overrides could make a name read as something else in a list.
-    let odd = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
+    let odd = |c: char| {
+        c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    };
     ((1..=64).contains(&length) && !name.contains(odd)).then_some(name)
 }
 

@@ -158,7 +158,8 @@ async fn redeem(hub: &Hub, asked: Redeem, proof: &Proof, now: i64) -> Result<Tok
         return Err(refused());
     }
     let account = row.text("account_id")?;
-    let name = asked.device_name.as_deref().and_then(tidy_name).map_or_else(|| row.text("device_name"), Ok)?;
+    let name =
+        asked.device_name.as_deref().and_then(tidy_name).map_or_else(|| row.text("device_name"), Ok)?;
     let session = device::sign_in(&mut tx, &account, &name, proof, None, now).await?;
     sqlx::query("UPDATE auth_codes SET session_id = $1 WHERE hash = $2")
         .bind(&session)
@@ -238,13 +239,15 @@ async fn lost_answer(tx: &mut Tx, session: &str, used_at: Option<i64>, now: i64)
 
 pub(crate) async fn issue(hub: &Hub, tx: &mut Tx, session: &str, now: i64) -> Result<TokenResponse, Error> {
     let refresh_token = random::secret();
-    sqlx::query("INSERT INTO refresh_tokens (hash, session_id, issued_at, expires_at) VALUES ($1, $2, $3, $4)")
-        .bind(random::hash(&refresh_token))
-        .bind(session)
-        .bind(now)
-        .bind(now + hub.config.policy.session_days * 86_400)
-        .execute(tx.on())
-        .await?;
+    sqlx::query(
+        "INSERT INTO refresh_tokens (hash, session_id, issued_at, expires_at) VALUES ($1, $2, $3, $4)",
+    )
+    .bind(random::hash(&refresh_token))
+    .bind(session)
+    .bind(now)
+    .bind(now + hub.config.policy.session_days * 86_400)
+    .execute(tx.on())
+    .await?;
     let life = hub.config.policy.access_token_seconds;
     let access = AccessToken { session: session.to_owned(), expires: now + life };
     Ok(TokenResponse {

@@ -15,9 +15,11 @@ pub(super) async fn run(store: &Store) -> Result<Vec<&'static str>> {
         // Instances that start together: the first migrates, the others wait here.
         sqlx::query("SELECT pg_advisory_xact_lock(7304118)").execute(tx.on()).await?;
     }
-    sqlx::query("CREATE TABLE IF NOT EXISTS schema_versions (version BIGINT PRIMARY KEY, name TEXT NOT NULL)")
-        .execute(tx.on())
-        .await?;
+    sqlx::query(
+        "CREATE TABLE IF NOT EXISTS schema_versions (version BIGINT PRIMARY KEY, name TEXT NOT NULL)",
+    )
+    .execute(tx.on())
+    .await?;
     let newest = sqlx::query("SELECT COALESCE(MAX(version), 0) AS newest FROM schema_versions")
         .fetch_one(tx.on())
         .await?

@@ -1,0 +1,347 @@
+//! What holds on every database: the story of a parcel, told once and run on both.
+
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use postern_hub::config::Config;
+use postern_protocol::{DeviceKey, IssuerKeys, KeyId, Operation, receipt::Outcome, token};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::{
+    client::{Device, encode},
+    postgres::Postgres,
+    world::{Locker, World},
+};
+
+macro_rules! on_both {
+    ($($name:ident),* $(,)?) => {
+        mod on_sqlite {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(super::World::start().await).await;
+            })*
+        }
+
+        #[tokio::test(flavor = "multi_thread")]
+        async fn on_postgres() {
+            let Some(postgres) = Postgres::start() else { return };
+            $(
+                eprintln!("on PostgreSQL: {}", stringify!($name));
+                let config = Config { database: Some(postgres.database()), ..Config::default() };
+                let world = World::with(config).await;
+                let hub = std::sync::Arc::clone(&world.hub);
+                $name(world).await;
+                hub.store.close().await;
+            )*
+        }
+    };
+}
+
+on_both!(
+    a_new_customer_finds_what_waits,
+    a_parcel_is_collected,
+    a_deposit_reaches_the_customer_at_once,
+    forks_are_noticed_and_gaps_are_not_forks,
+    a_repeated_write_is_done_once,
+    a_return_is_put_in,
+    the_feed_tells_each_change_once,
+);
+
+async fn a_new_customer_finds_what_waits(world: World) {
+    let locker = world.locker().await;
+    let ada = world.customer("Ada").await;
+    let changes = ada.get("/v1/changes").await.ok();
+    let seen: Vec<_> = changes["reservations"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| {
+            let label = one["compartment"]["label"].as_str().unwrap_or("-");
+            let text = |name: &str| one[name].as_str().unwrap().to_owned();
+            (text("title"), text("kind"), text("state"), label.to_owned(), one["carrier"]["name"].clone())
+        })
+        .collect();
+    let expected = [
+        ("Running shoes", "pickup", "in_transit", "-", "Heron Express"),
+        ("Two paperbacks", "pickup", "ready", "A2", "Nordpost"),
+        ("Winter jacket", "return", "booked", "C1", "Heron Express"),
+        ("Flat 12 box", "storage", "held", "D2", "Postern"),
+    ];
+    assert_eq!(seen.len(), expected.len());
+    for (title, kind, state, label, carrier) in expected {
+        let one = (title.to_owned(), kind.to_owned(), state.to_owned(), label.to_owned(), json!(carrier));
+        assert!(seen.contains(&one), "{one:?} in {seen:?}");
+    }
+    assert_eq!(changes["lockers"][0]["id"], json!(locker.id));
+    let books = ada.named("Two paperbacks").await;
+    assert_eq!(books["pin"].as_str().unwrap().len(), 8);
+    assert_eq!(books["role"], "owner");
+    let jacket = ada.named("Winter jacket").await;
+    assert_eq!(jacket["identification"]["format"], "gs1_digital_link");
+
+    // The locker may come after the customer, too.
+    let late = World::start().await;
+    let ben = late.customer("Ben").await;
+    assert!(ben.reservations().await.is_empty());
+    late.locker().await;
+    assert_eq!(ben.reservations().await.len(), 4);
+}
+
+/// The one grant for a reservation.
+async fn grant(device: &Device, reservation: &Value) -> Value {
+    let answer = device.post("/v1/tokens", json!({ "reservations": [reservation["id"]] })).await.ok();
+    assert_eq!(answer["grants"].as_array().unwrap().len(), 1);
+    answer["grants"][0].clone()
+}
+
+async fn upload(device: &Device, receipt: &Value) -> Value {
+    device.post("/v1/receipts", json!({ "receipts": [receipt] })).await.ok()["results"][0].clone()
+}
+
+async fn a_parcel_is_collected(world: World) {
+    let mut locker = world.locker().await;
+    let ada = world.customer("Ada").await;
+    let books = ada.named("Two paperbacks").await;
+    let path = format!("/v1/reservations/{}", books["id"].as_str().unwrap());
+
+    // The token is what the locker will take: signed by a key that it was given, for this device, this door.
+    let provisioned = world
+        .operator
+        .post("/v1/operator/lockers", json!({ "descriptor": locker.descriptor("lindenhof") }))
+        .await
+        .ok();
+    let mut keys = IssuerKeys::new();
+    for key in provisioned["issuer_keys"].as_array().unwrap() {
+        let bytes = postern_hub::random::decode(key["key"].as_str().unwrap()).unwrap();
+        assert!(keys.insert(KeyId(key["id"].as_u64().unwrap() as u32), bytes.try_into().unwrap()));
+    }
+    let all = ada.post("/v1/tokens", json!({})).await.ok();
+    assert_eq!(all["grants"].as_array().unwrap().len(), 3, "ready, booked and held; not what is in transit");
+    let mine = grant(&ada, &books).await;
+    let bytes = postern_hub::random::decode(mine["token"].as_str().unwrap()).unwrap();
+    let claims = token::verify(&bytes, &keys).unwrap();
+    assert_eq!(claims.locker.to_string(), locker.id);
+    assert_eq!(claims.doors[0].0.0, Locker::door("A2"));
+    assert_eq!(claims.key, ada.key.public());
+    assert!(matches!(claims.key, DeviceKey::Ed25519(_)));
+    assert!(
+        claims.operations.contains(Operation::Collect) && !claims.operations.contains(Operation::Deposit)
+    );
+    assert_eq!(claims.expires.0 - claims.issued_at.0, 24 * 3600, "an offline locker: the operator's limit");
+    assert_eq!(hex::encode(claims.id.0), mine["token_id"]);
+    assert_eq!(mine["uses"], 1);
+
+    let early = ada.post(&format!("{path}/taken"), json!({ "taken": true })).await;
+    assert_eq!(early.code(), "wrong_state", "collected comes from a receipt and the customer");
+    let receipt = locker.receipt(&mine, Operation::Collect, Outcome::Opened, world.clock.now());
+    assert_eq!(upload(&ada, &receipt).await, "accepted");
+    assert_eq!(upload(&ada, &receipt).await, "known");
+    let opened = ada.get(&path).await;
+    let etag = opened.headers["etag"].to_str().unwrap().to_owned();
+    let opened = opened.ok();
+    assert_eq!(opened["state"], "opened");
+    assert_eq!(opened["timeline"].as_array().unwrap().last().unwrap()["event"], "opened");
+    assert_eq!(opened["timeline"].as_array().unwrap().last().unwrap()["proven"], true);
+    assert_eq!(opened["actions"][0], "reopen");
+    let unchanged =
+        crate::client::Answer::of(ada.request(Method::GET, &path).header("if-none-match", &etag)).await;
+    assert_eq!(unchanged.status, 304);
+    let again = grant(&ada, &books).await;
+    assert_eq!(again["operations"], json!(["reopen", "status"]));
+
+    let stale = ada.request(Method::POST, &format!("{path}/taken")).header("if-match", "\"1\"");
+    assert_eq!(crate::client::Answer::of(stale.json(&json!({ "taken": true }))).await.code(), "stale");
+    let taken = ada.post(&format!("{path}/taken"), json!({ "taken": true })).await.ok();
+    assert_eq!(taken["state"], "collected");
+    assert!(taken.get("pin").is_none());
+    let over = ada.post("/v1/tokens", json!({ "reservations": [books["id"]] })).await;
+    assert_eq!(over.code(), "wrong_state");
+
+    // The door is free for the next.
+    let free: i64 =
+        sqlx::query_scalar("SELECT COUNT(*) FROM doors WHERE label = 'A2' AND reservation_id IS NULL")
+            .fetch_one(world.hub.store.read())
+            .await
+            .unwrap();
+    assert_eq!(free, 1);
+}
+
+async fn a_deposit_reaches_the_customer_at_once(world: World) {
+    let locker = world.locker().await;
+    let ada = world.customer("Ada").await;
+    let shoes = ada.named("Running shoes").await;
+    let response = ada.request(Method::GET, "/v1/events").send().await.unwrap();
+    assert_eq!(response.headers()["content-type"], "text/event-stream");
+    let mut stream = response.bytes_stream();
+    let first = String::from_utf8(stream.next().await.unwrap().unwrap().to_vec()).unwrap();
+    let cursor = ada.get("/v1/changes").await.ok()["cursor"].clone();
+    assert!(first.starts_with("data:") && first.contains(cursor.as_str().unwrap()), "{first}");
+
+    let other = world.customer("Ben").await;
+    let body = json!({ "locker": locker.id, "door": Locker::door("B3") });
+    let path = format!("/v1/carrier/parcels/{}/deposit", shoes["id"].as_str().unwrap());
+    let wrong = world.nordpost.post(&path, body.clone()).await;
+    assert_eq!(wrong.code(), "not_found", "another carrier's parcel");
+    let began = Instant::now();
+    world.heron.post(&path, body).await.ok();
+    let answered = began.elapsed();
+    let poke = tokio::time::timeout(Duration::from_secs(5), stream.next()).await.unwrap().unwrap().unwrap();
+    let took = began.elapsed();
+    eprintln!("deposit answered after {answered:?}, poke after {took:?}");
+    assert!(took < answered + Duration::from_millis(100), "{took:?} against {answered:?}");
+    assert!(String::from_utf8(poke.to_vec()).unwrap().contains("cursor"));
+
+    let changes = ada.get(&format!("/v1/changes?cursor={}", cursor.as_str().unwrap())).await.ok();
+    assert_eq!(changes["reservations"].as_array().unwrap().len(), 1);
+    assert_eq!(changes["reservations"][0]["state"], "ready");
+    assert_eq!(changes["reservations"][0]["compartment"]["label"], "B3");
+    let same = changes["cursor"].as_str().unwrap();
+    let nothing = ada.get(&format!("/v1/changes?cursor={same}")).await.ok();
+    assert_eq!(nothing["reservations"], json!([]));
+    // Nobody else sees it.
+    let path = format!("/v1/reservations/{}", shoes["id"].as_str().unwrap());
+    assert_eq!(other.get(&path).await.code(), "not_found");
+    assert_eq!(other.post(&format!("{path}/taken"), json!({ "taken": true })).await.code(), "not_found");
+    let tokens = other.post("/v1/tokens", json!({ "reservations": [shoes["id"]] })).await;
+    assert_eq!(tokens.code(), "not_found");
+}
+
+async fn forks_are_noticed_and_gaps_are_not_forks(world: World) {
+    let mut locker = world.locker().await;
+    let ada = world.customer("Ada").await;
+    let books = ada.named("Two paperbacks").await;
+    let mine = grant(&ada, &books).await;
+    let now = world.clock.now();
+    let first = locker.receipt(&mine, Operation::Collect, Outcome::Opened, now);
+    let second = locker.receipt(&mine, Operation::Reopen, Outcome::Opened, now);
+    let third = locker.receipt(&mine, Operation::Reopen, Outcome::Opened, now);
+    assert_eq!(upload(&ada, &third).await, "accepted", "a phone that was first with the last");
+    assert_eq!(postern_hub::domain::receipts::gaps(&world.hub, &locker.id).await.unwrap(), [(0, 1)]);
+    assert_eq!(upload(&ada, &first).await, "accepted");
+    assert_eq!(postern_hub::domain::receipts::gaps(&world.hub, &locker.id).await.unwrap(), [(1, 1)]);
+
+    // The same place in the chain, another story.
+    let kept = (locker.sequence, locker.previous);
+    (locker.sequence, locker.previous) = (2, [9; 16]);
+    let forged = locker.receipt(&mine, Operation::Reopen, Outcome::Jammed, now);
+    assert_eq!(upload(&ada, &forged).await, "fork");
+    assert_eq!(upload(&ada, &forged).await, "fork", "and again");
+    // A neighbour that names another predecessor.
+    (locker.sequence, locker.previous) = (1, [8; 16]);
+    let forged = locker.receipt(&mine, Operation::Reopen, Outcome::Jammed, now);
+    assert_eq!(upload(&ada, &forged).await, "fork");
+    (locker.sequence, locker.previous) = kept;
+    assert_eq!(upload(&ada, &second).await, "accepted", "the true one still fits");
+    assert!(postern_hub::domain::receipts::gaps(&world.hub, &locker.id).await.unwrap().is_empty());
+    let alarms: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM alarms WHERE kind = 'fork'")
+        .fetch_one(world.hub.store.read())
+        .await
+        .unwrap();
+    assert_eq!(alarms, 2);
+
+    // What is not signed by this locker proves nothing.
+    let mut impostor = Locker::new();
+    impostor.keys.id = locker.keys.id;
+    let forged = impostor.receipt(&mine, Operation::Collect, Outcome::Opened, now);
+    let forged = json!({ "locker": locker.id, "receipt": forged["receipt"] });
+    assert_eq!(upload(&ada, &forged).await, "invalid");
+    let garbage = json!({ "locker": locker.id, "receipt": encode([1, 2, 3]) });
+    assert_eq!(upload(&ada, &garbage).await, "invalid");
+    let nowhere = json!({ "locker": "0000000000000000", "receipt": second["receipt"] });
+    assert_eq!(upload(&ada, &nowhere).await, "invalid");
+}
+
+async fn a_repeated_write_is_done_once(world: World) {
+    world.locker().await;
+    let ada = world.customer("Ada").await;
+    let me = ada.get("/v1/me").await.ok();
+    let parcel = json!({ "reference": "HX1", "recipient": me["id"], "title": "Lamp", "site": "lindenhof", "size": "m" });
+    let send = |body: Value, key: &'static str| {
+        crate::client::Answer::of(
+            world
+                .heron
+                .request(Method::POST, "/v1/carrier/parcels")
+                .header("idempotency-key", key)
+                .json(&body),
+        )
+    };
+    let first = send(parcel.clone(), "key-number-1").await;
+    assert_eq!(first.status, 201);
+    let second = send(parcel.clone(), "key-number-1").await;
+    assert_eq!(second.status, 201);
+    assert_eq!(first.body, second.body);
+    let mut other = parcel.clone();
+    other["title"] = json!("Chair");
+    assert_eq!(send(other, "key-number-1").await.code(), "idempotency_mismatch");
+    assert_eq!(send(parcel.clone(), "key-number-2").await.code(), "wrong_state", "the reference is taken");
+    assert_eq!(send(parcel.clone(), "short").await.code(), "malformed");
+    // A refused one leaves nothing behind: the key can be used for the corrected request.
+    let mut wrong = parcel.clone();
+    wrong["site"] = json!("nowhere");
+    wrong["reference"] = json!("HX2");
+    assert_eq!(send(wrong.clone(), "key-number-3").await.code(), "malformed");
+    wrong["site"] = json!("lindenhof");
+    assert_eq!(send(wrong, "key-number-3").await.status, 201);
+    let lamps = ada.reservations().await.iter().filter(|one| one["title"] == "Lamp").count();
+    assert_eq!(lamps, 2);
+}
+
+async fn a_return_is_put_in(world: World) {
+    let mut locker = world.locker().await;
+    let ada = world.customer("Ada").await;
+    let jacket = ada.named("Winter jacket").await;
+    let mine = grant(&ada, &jacket).await;
+    assert_eq!(mine["operations"], json!(["deposit", "reopen", "status"]));
+    let jammed = locker.receipt(&mine, Operation::Deposit, Outcome::Jammed, world.clock.now());
+    assert_eq!(upload(&ada, &jammed).await, "accepted");
+    assert_eq!(ada.named("Winter jacket").await["state"], "booked");
+    let receipt = locker.receipt(&mine, Operation::Deposit, Outcome::Opened, world.clock.now());
+    assert_eq!(upload(&ada, &receipt).await, "accepted");
+    let jacket = ada.named("Winter jacket").await;
+    assert_eq!(jacket["state"], "deposited");
+    let events: Vec<_> =
+        jacket["timeline"].as_array().unwrap().iter().map(|one| one["event"].clone()).collect();
+    assert_eq!(events, [json!("announced"), json!("jammed"), json!("deposited")]);
+}
+
+async fn the_feed_tells_each_change_once(world: World) {
+    world.locker().await;
+    let ada = world.customer("Ada").await;
+    let me = ada.get("/v1/me").await.ok();
+    let start = ada.get("/v1/changes").await.ok()["cursor"].as_str().unwrap().to_owned();
+    for n in 0..150 {
+        let parcel = json!({ "reference": format!("N{n}"), "recipient": me["id"], "title": format!("Parcel {n}"),
+                             "site": "lindenhof", "size": "m" });
+        let made = world.heron.post("/v1/carrier/parcels", parcel).await.ok();
+        let path = format!("/v1/carrier/parcels/{}/dispatch", made["id"].as_str().unwrap());
+        world.heron.post(&path, json!({})).await.ok();
+    }
+    for from in [Some(start), None] {
+        let mut cursor = from.clone();
+        let mut seen = Vec::new();
+        loop {
+            let query = cursor.map(|cursor| format!("?cursor={cursor}")).unwrap_or_default();
+            let page = ada.get(&format!("/v1/changes{query}")).await.ok();
+            for one in page["reservations"].as_array().unwrap() {
+                seen.push(one["title"].as_str().unwrap().to_owned());
+                if one["title"].as_str().unwrap().starts_with("Parcel") {
+                    assert_eq!(one["state"], "in_transit");
+                }
+            }
+            cursor = Some(page["cursor"].as_str().unwrap().to_owned());
+            if page["more"] == false {
+                break;
+            }
+        }
+        let all = seen.len();
+        seen.sort();
+        seen.dedup();
+        assert_eq!(all, seen.len(), "nothing twice");
+        assert_eq!(seen.len(), if from.is_some() { 150 } else { 154 });
+    }
+    let foreign = ada.get("/v1/changes?cursor=another.3").await;
+    assert_eq!(foreign.code(), "cursor_too_old");
+    assert_eq!(ada.get(&format!("/v1/changes?cursor={}.99999", world.hub.id)).await.code(), "cursor_too_old");
+    assert_eq!(ada.get("/v1/changes?cursor=x").await.code(), "malformed");
+}

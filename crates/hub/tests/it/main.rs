@@ -1,0 +1,10 @@
+//! The hub as its clients see it: over HTTP, on SQLite and on a real PostgreSQL.
+
+mod browser;
+mod client;
+mod conformance;
+mod passkey;
+mod postgres;
+mod redirect_abuse;
+mod sign_in;
+mod world;

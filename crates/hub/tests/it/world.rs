@@ -1,0 +1,165 @@
+//! A hub that serves, with the demo's network and a locker in it.
+
+use std::sync::Arc;
+
+use postern_hub::{
+    clock::Clock,
+    config::Config,
+    domain::demo,
+    hub::{Hub, Opening},
+    server,
+};
+use postern_protocol::{
+    ClockState, Door, LockerId, LockerKeys, Operation, OperationNonce, Timestamp, TokenId,
+    receipt::{self, Outcome, Receipt, Source},
+};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use crate::client::{Device, Key, Partner, Pending, encode, register};
+
+/// A hub for one test.
+pub(crate) struct World {
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) base: String,
+    pub(crate) clock: Clock,
+    pub(crate) operator: Partner,
+    pub(crate) heron: Partner,
+    pub(crate) nordpost: Partner,
+    folder: Arc<tempfile::TempDir>,
+}
+
+impl World {
+    /// On SQLite.
+    pub(crate) async fn start() -> Self {
+        Self::with(Config::default()).await
+    }
+
+    /// With these settings.
+    pub(crate) async fn with(config: Config) -> Self {
+        Self::in_folder(config, Arc::new(tempfile::tempdir().unwrap())).await
+    }
+
+    /// With these settings and the master key in this folder: a second instance beside the first.
+    pub(crate) async fn in_folder(config: Config, folder: Arc<tempfile::TempDir>) -> Self {
+        let filter = tracing_subscriber::EnvFilter::try_from_default_env();
+        let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("error"));
+        let _ = tracing_subscriber::fmt().with_env_filter(filter).with_test_writer().try_init();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://localhost:{}", listener.local_addr().unwrap().port());
+        let clock = Clock::default();
+        let opening =
+            Opening { data: folder.path(), config, public_url: &base, demo: true, clock: clock.clone() };
+        let hub = Hub::open(opening).await.unwrap();
+        let data = demo::prepare(&hub.store, &hub.secrets, hub.clock.now()).await.unwrap();
+        let data = serde_json::to_value(data).unwrap();
+        tokio::spawn(server::serve(Arc::clone(&hub), listener));
+        let partner = |key: &Value| Partner { base: base.clone(), key: key.as_str().unwrap().to_owned() };
+        Self {
+            operator: partner(&data["operator_key"]),
+            heron: partner(&data["carriers"][0]["key"]),
+            nordpost: partner(&data["carriers"][1]["key"]),
+            hub,
+            base,
+            clock,
+            folder,
+        }
+    }
+
+    /// The folder with master key and database.
+    pub(crate) fn folder(&self) -> Arc<tempfile::TempDir> {
+        Arc::clone(&self.folder)
+    }
+
+    /// A customer with a new account.
+    pub(crate) async fn customer(&self, name: &str) -> Device {
+        let pending = Pending::new();
+        let (_, redirect) = register(&self.base, &pending, name).await;
+        Device::redeem(&self.base, &pending, &redirect, Key::ed25519(), &self.clock).await
+    }
+
+    /// A cabinet with columns A to D of four doors joins the network.
+    pub(crate) async fn locker(&self) -> Locker {
+        let locker = Locker::new();
+        self.operator
+            .post("/v1/operator/lockers", json!({ "descriptor": locker.descriptor("lindenhof") }))
+            .await
+            .ok();
+        locker
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.hub.stopping.cancel();
+    }
+}
+
+/// A locker's keys and chain of receipts.
+pub(crate) struct Locker {
+    pub(crate) id: String,
+    pub(crate) keys: LockerKeys,
+    pub(crate) sequence: u32,
+    pub(crate) previous: [u8; 16],
+}
+
+impl Locker {
+    pub(crate) fn new() -> Self {
+        let id = LockerId(postern_hub::random::bytes());
+        let keys = LockerKeys::from_seed(id, &postern_hub::random::bytes());
+        Self { id: id.to_string(), keys, sequence: 0, previous: [0; 16] }
+    }
+
+    /// As its installer tells the hub.
+    pub(crate) fn descriptor(&self, site: &str) -> Value {
+        let identity = self.keys.identity();
+        let doors: Vec<_> = (0..16)
+            .map(|n: u16| {
+                let (column, row) = (n / 4, n % 4);
+                let label = format!("{}{}", char::from(b'A' + column as u8), row + 1);
+                let reach = if row == 3 { "floor" } else if row == 0 { "high" } else { "easy" };
+                let size = ["s", "m", "l", "xl"][usize::from(column)];
+                json!({ "door": n + 1, "label": label, "column": column, "row": row, "height": 1, "size": size,
+                        "reach": reach, "chilled": false })
+            })
+            .collect();
+        json!({ "id": self.id, "name": "Lindenhof 1", "site": site, "static_key": encode(identity.static_key),
+                "receipt_key": encode(identity.receipt_key), "scanner": true, "keypad": true, "reopen_minutes": 10,
+                "doors": doors })
+    }
+
+    /// Number of the door that is labelled so.
+    pub(crate) fn door(label: &str) -> u16 {
+        let label = label.as_bytes();
+        u16::from(label[0] - b'A') * 4 + u16::from(label[1] - b'0')
+    }
+
+    /// The next receipt of its chain, as a phone uploads it.
+    pub(crate) fn receipt(
+        &mut self,
+        grant: &Value,
+        operation: Operation,
+        outcome: Outcome,
+        at: i64,
+    ) -> Value {
+        let token = hex::decode(grant["token_id"].as_str().unwrap()).unwrap();
+        let receipt = Receipt {
+            locker: self.keys.id,
+            sequence: self.sequence,
+            previous: self.previous,
+            token: TokenId(token.try_into().unwrap()),
+            nonce: OperationNonce(postern_hub::random::bytes()),
+            door: Door(grant["doors"][0].as_u64().unwrap() as u16),
+            operation,
+            outcome,
+            at: Timestamp(at as u64),
+            clock: ClockState::Set,
+            handshake: [7; 16],
+            source: Source::Radio,
+        };
+        let bytes = receipt::sign(&receipt, &self.keys);
+        self.sequence += 1;
+        self.previous = receipt::hash(&bytes);
+        json!({ "locker": self.id, "receipt": encode(bytes) })
+    }
+}
