@@ -5,7 +5,8 @@ use alloc::{string::String, vec::Vec};
 const ALPHABET: &[u8; 45] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ $%*+-./:";
 
 /// Two bytes become three characters, a last single one becomes two.
-pub(crate) fn encode(bytes: &[u8]) -> String {
+#[must_use]
+pub fn encode(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len().div_ceil(2) * 3);
     for chunk in bytes.chunks(2) {
         let mut value = chunk.iter().fold(0, |value, byte| value << 8 | usize::from(*byte));
@@ -19,7 +20,8 @@ pub(crate) fn encode(bytes: &[u8]) -> String {
 
 /// The reverse. None for a character outside the alphabet, a length that cannot be, or a group of too high a value:
 /// there is exactly one text for any bytes.
-pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
+#[must_use]
+pub fn decode(text: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len() / 3 * 2 + 1);
     for group in text.as_bytes().chunks(3) {
         let mut value = 0;

@@ -19,7 +19,7 @@ extern crate alloc;
 #[cfg(any(feature = "std", test))]
 extern crate std;
 
-mod base45;
+pub mod base45;
 pub mod bulletin;
 mod cbor;
 mod cose;
