@@ -1,5 +1,5 @@
 import type { DoorView, LockerView } from './generated/view';
-import { t, tCode } from './i18n/i18n.svelte';
+import { own, t, tCode, type Own } from './i18n/i18n.svelte';
 
 /** A door with its place in the drawing, in units: columns are 3 wide, a door of height 1 is 1 high. */
 export interface PlacedDoor extends DoorView {
@@ -46,8 +46,8 @@ export function plan(locker: LockerView): Plan {
   return { width: Math.max(index, 1) * COLUMN_WIDTH, height: Math.max(height, 1), columns: index, doors };
 }
 
-function ordinal(n: number): string {
-  return tCode('ordinal', String(n), 'ordinal.other', { n });
+function ordinal(n: number): Own {
+  return own(tCode('ordinal', String(n), 'ordinal.other', { n }));
 }
 
 /** Where a door is, in words: `bottom row, third from left`. Empty where the cabinet's shape is not known. */
@@ -72,6 +72,6 @@ export function whereInWords(locker: LockerView | undefined, door: number | null
   else if (fromRight === 0) col = t('where.right');
   else if (column <= fromRight) col = t('where.fromLeft', { nth: ordinal(column + 1) });
   else col = t('where.fromRight', { nth: ordinal(fromRight + 1) });
-  if (row && col) return t('where.both', { row, column: col });
+  if (row && col) return t('where.both', { row: own(row), column: own(col) });
   return row || col;
 }

@@ -1,12 +1,12 @@
-import { currentLanguage, t } from './i18n/i18n.svelte';
+import { currentLocale, own, t, type Own } from './i18n/i18n.svelte';
 
 const cache = new Map<string, Intl.DateTimeFormat>();
 
 function dateFormat(options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
-  const key = currentLanguage() + JSON.stringify(options);
+  const key = currentLocale() + JSON.stringify(options);
   let format = cache.get(key);
   if (!format) {
-    format = new Intl.DateTimeFormat(currentLanguage(), options);
+    format = new Intl.DateTimeFormat(currentLocale(), options);
     cache.set(key, format);
   }
   return format;
@@ -28,9 +28,9 @@ export function moment(at: number, now: number): string {
   const date = new Date(at * 1000);
   const time = dateFormat(TIME).format(date);
   const days = calendarDays(now, at);
-  if (days === 0) return t('time.today', { time });
-  if (days === 1) return t('time.tomorrow', { time });
-  if (days === -1) return t('time.yesterday', { time });
+  if (days === 0) return t('time.today', { time: own(time) });
+  if (days === 1) return t('time.tomorrow', { time: own(time) });
+  if (days === -1) return t('time.yesterday', { time: own(time) });
   const day =
     days > 1 && days < 7
       ? dateFormat({ weekday: 'long' }).format(date)
@@ -39,7 +39,7 @@ export function moment(at: number, now: number): string {
           month: 'long',
           ...(date.getFullYear() === new Date(now * 1000).getFullYear() ? {} : { year: 'numeric' }),
         }).format(date);
-  return t('time.on', { day, time });
+  return t('time.on', { day: own(day), time: own(time) });
 }
 
 /** Date and time in full, for receipts. UNIX seconds. */
@@ -79,9 +79,9 @@ export function groups(pin: string): string {
 }
 
 /** The weekday and hour of a habit, which the core keeps in UTC, as this device's clock has them. */
-export function habitMoment(habit: { weekday: number; hour: number }, now: number): { day: string; time: string } {
+export function habitMoment(habit: { weekday: number; hour: number }, now: number): { day: Own; time: Own } {
   // 1970-01-05 was a Monday; the week of `now` gives the present offset from UTC.
   const week = Math.floor((now - 4 * 86_400) / (7 * 86_400));
   const at = new Date((4 * 86_400 + (week * 7 + habit.weekday) * 86_400 + habit.hour * 3600) * 1000);
-  return { day: dateFormat({ weekday: 'long' }).format(at), time: dateFormat(TIME).format(at) };
+  return { day: own(dateFormat({ weekday: 'long' }).format(at)), time: own(dateFormat(TIME).format(at)) };
 }

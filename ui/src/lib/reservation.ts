@@ -1,7 +1,7 @@
 import type { DoorLook } from '../components/DoorPlate.svelte';
-import { moment, timeLeft } from './format';
+import { isUrgent, moment, timeLeft } from './format';
 import type { ReservationView, StateView } from './generated/view';
-import { t } from './i18n/i18n.svelte';
+import { own, t } from './i18n/i18n.svelte';
 
 const ENDED: readonly StateView[] = ['collected', 'returned', 'accepted', 'refused', 'released', 'cancelled', 'deposited'];
 
@@ -42,5 +42,7 @@ export function stateWords(reservation: ReservationView): string {
 /** Its deadline in words, or nothing where there is none that matters any more. */
 export function deadlineWords(reservation: ReservationView, now: number): string {
   if (reservation.until === null || isEnded(reservation)) return '';
-  return t('detail.until', { left: timeLeft(reservation.until, now), when: moment(reservation.until, now) });
+  return isUrgent(reservation.until, now)
+    ? timeLeft(reservation.until, now)
+    : t('detail.untilWhen', { when: own(moment(reservation.until, now)) });
 }

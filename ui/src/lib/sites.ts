@@ -1,5 +1,5 @@
 import type { FoundSiteView, SitesView } from './generated/view';
-import { currentLanguage } from './i18n/i18n.svelte';
+import { currentLocale } from './i18n/i18n.svelte';
 
 /** Sizes as the hub's contract names them. */
 export const SIZES = ['xs', 's', 'm', 'l', 'xl'] as const;
@@ -29,7 +29,7 @@ export function filterSites(sites: SitesView | null, filter: SiteFilter): FoundS
 /** `120 m`, `1.4 km`. */
 export function distance(metres: number): string {
   const kilometres = metres >= 1000;
-  return new Intl.NumberFormat(currentLanguage(), {
+  return new Intl.NumberFormat(currentLocale(), {
     style: 'unit',
     unit: kilometres ? 'kilometer' : 'meter',
     maximumFractionDigits: kilometres && metres < 10_000 ? 1 : 0,

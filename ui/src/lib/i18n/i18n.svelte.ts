@@ -6,8 +6,18 @@ import en from './en.json';
 export type MessageKey = keyof typeof en;
 /** Languages that the app speaks. */
 export type Language = 'en' | 'de' | 'pl' | 'uk';
-/** Values of a message. Every string is treated as untrusted and isolated. */
-export type Values = Record<string, string | number>;
+/** Words that this page put together itself. */
+export class Own {
+  constructor(readonly words: string) {}
+}
+
+/** Marks words of this page (a date, other messages) as its own, so that they are not treated as untrusted. */
+export function own(words: string): Own {
+  return new Own(words);
+}
+
+/** Values of a message. A plain string is untrusted: it is cleaned and isolated. */
+export type Values = Record<string, string | number | Own>;
 
 type Messages = Record<MessageKey, string>;
 
@@ -28,6 +38,7 @@ export const LANGUAGE_NAMES: Record<Language, string> = {
 
 let messages = $state.raw<Messages>(en);
 let language = $state<Language>('en');
+let locale = $state('en-GB');
 const formats = new Map<string, IntlMessageFormat>();
 
 /** Whether this is one of ours. */
@@ -41,12 +52,24 @@ export async function useLanguage(code: Language): Promise<void> {
   formats.clear();
   messages = loaded.default;
   language = code;
+  locale = regional(code);
   document.documentElement.lang = code;
 }
 
 /** The language in use. */
 export function currentLanguage(): Language {
   return language;
+}
+
+/** The customer's own region for this language where the system names one: `en-AU` writes other dates than `en-US`. */
+function regional(code: Language): string {
+  const named = navigator.languages.find((tag) => tag.toLowerCase().startsWith(`${code}-`));
+  return named ?? (code === 'en' ? 'en-GB' : code);
+}
+
+/** Language and region in use, for dates and numbers. */
+export function currentLocale(): string {
+  return locale;
 }
 
 /** The first of the preferred languages that is offered, else the first offered. */
@@ -63,12 +86,12 @@ export function choose(preferred: readonly string[], offered: readonly string[])
 export function t(key: MessageKey, values: Values = {}): string {
   let format = formats.get(key);
   if (!format) {
-    format = new IntlMessageFormat(messages[key], language, undefined, { ignoreTag: true });
+    format = new IntlMessageFormat(messages[key], locale, undefined, { ignoreTag: true });
     formats.set(key, format);
   }
-  const safe: Values = {};
+  const safe: Record<string, string | number> = {};
   for (const [name, value] of Object.entries(values)) {
-    safe[name] = typeof value === 'string' ? isolated(value) : value;
+    safe[name] = typeof value === 'string' ? isolated(value) : value instanceof Own ? value.words : value;
   }
   return format.format(safe) as string;
 }
