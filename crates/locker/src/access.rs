@@ -7,7 +7,6 @@
 use postern_protocol::{
     ClockState, Door, IssuerKeys, LockerId, Operation, OperationNonce, Refusal, Timestamp,
     delegation::{self, Delegation},
-    receipt::Source,
     token::{self, Claims},
 };
 
@@ -15,6 +14,7 @@ use crate::{
     Config, Reason,
     clock::Reading,
     ledger::Ledger,
+    opening::Channel,
     record::{Intent, LastOpening, Mark},
 };
 
@@ -168,14 +168,7 @@ impl Holder {
     }
 
     /// What to write before the latch moves.
-    pub(crate) fn intent(
-        &self,
-        wish: Wish,
-        source: Source,
-        handshake: [u8; 16],
-        reading: Reading,
-        was_open: bool,
-    ) -> Intent {
+    pub(crate) fn intent(&self, wish: Wish, channel: Channel, reading: Reading, was_open: bool) -> Intent {
         Intent {
             token: self.claims.id,
             expires: self.claims.expires,
@@ -184,8 +177,8 @@ impl Holder {
             epoch: self.claims.epoch_of(wish.door).unwrap_or_default(),
             operation: wish.operation,
             nonce: wish.nonce,
-            handshake,
-            source,
+            handshake: channel.handshake,
+            source: channel.source,
             at: reading.at,
             clock: reading.state,
             was_open,

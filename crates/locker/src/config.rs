@@ -45,7 +45,8 @@ impl core::fmt::Debug for Keys {
 pub struct Config {
     /// Every door, at most [`MAX_DOORS`]; order does not matter.
     pub doors: Vec<Door>,
-    /// Connections held at once, 1 to 32.
+    /// Connections held at once, 1 to 32. Best one less than the radio can hold: then there is always room to hear
+    /// of a newcomer, and whoever idles makes place for it.
     pub connections: usize,
     /// Tokens whose use is remembered until they expire: 16 to 65,535. When all places are taken by tokens that are
     /// still alive, an unknown token is refused as busy rather than an old one forgotten.

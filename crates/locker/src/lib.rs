@@ -29,6 +29,8 @@ mod ledger;
 mod links;
 mod local;
 mod locker;
+#[cfg(feature = "test-hardware")]
+pub mod machine;
 mod news;
 mod opening;
 mod output;

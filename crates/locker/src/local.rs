@@ -8,6 +8,7 @@ use crate::{
     Hardware, LocalAnswer, Locker, Notice, Output, Reason, Uptime,
     access::{self, Presented, Wish},
     links::Throttle,
+    opening::Channel,
     record::{Intent, Record},
 };
 
@@ -112,6 +113,7 @@ impl<H: Hardware> Locker<H> {
                 clock: reading.state,
                 was_open,
             },
+            None,
             now,
         )
     }
@@ -166,6 +168,6 @@ impl<H: Hardware> Locker<H> {
         {
             return Err(Reason::Repeated);
         }
-        self.open(&holder, wish, Source::Scanner, [0; 16], reading, now)
+        self.open(&holder, wish, Channel::local(Source::Scanner), reading, now)
     }
 }

@@ -132,6 +132,7 @@ impl<H: Hardware> Locker<H> {
             let oldest = self
                 .links
                 .iter()
+                .rev()
                 .filter_map(|link| Some((link.age_without_session(now)?, link.connection)))
                 .max_by_key(|(age, _)| *age);
             match oldest {
@@ -275,11 +276,16 @@ impl<H: Hardware> Locker<H> {
     pub fn advertisement(&mut self, now: Uptime) -> Advertisement {
         Advertisement {
             version: VERSION,
-            accepting: self.links.len() < self.config.connections && !self.faulted,
+            accepting: self.has_place(now) && !self.faulted,
             low_battery: self.hardware.low_battery(),
             clock_unset: self.time(now).state == ClockState::Unset,
             short_id: self.keys.locker.id.short(),
         }
+    }
+
+    fn has_place(&self, now: Uptime) -> bool {
+        self.links.len() < self.config.connections
+            || self.links.iter().any(|link| link.age_without_session(now).is_some())
     }
 
     pub(crate) fn advertise(&mut self, now: Uptime) {
@@ -306,6 +312,11 @@ impl<H: Hardware> Locker<H> {
     #[must_use]
     pub const fn table_memory(doors: usize, tokens: usize, receipts: usize) -> usize {
         Store::memory(doors, tokens, receipts) + doors * (size_of::<DoorWatch>() + size_of::<Opening>())
+    }
+
+    /// The machine, to look at.
+    pub const fn machine(&self) -> &H {
+        &self.hardware
     }
 
     /// The machine.

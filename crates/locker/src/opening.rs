@@ -16,6 +16,22 @@ use crate::{
     record::{Completion, Intent, Mark, Record},
 };
 
+/// How a wish came, and who waits for the answer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Channel {
+    pub(crate) source: Source,
+    /// What the receipt carries of the session; zeros without one.
+    pub(crate) handshake: [u8; 16],
+    pub(crate) connection: Option<Connection>,
+}
+
+impl Channel {
+    /// Keypad or scanner.
+    pub(crate) const fn local(source: Source) -> Self {
+        Self { source, handshake: [0; 16], connection: None }
+    }
+}
+
 /// Who waits for a door.
 pub(crate) struct Opening {
     pub(crate) door: Door,
@@ -43,25 +59,30 @@ impl<H: Hardware> Locker<H> {
         &mut self,
         holder: &Holder,
         wish: Wish,
-        source: Source,
-        handshake: [u8; 16],
+        channel: Channel,
         reading: Reading,
         now: Uptime,
     ) -> Result<(), Reason> {
         holder.may_move(wish, reading.at, self.store.ledger(), &self.config)?;
         let was_open = self.hardware.sense(wish.door).open == Some(true);
-        let intent = holder.intent(wish, source, handshake, reading, was_open);
-        self.begin(intent, now)
+        let intent = holder.intent(wish, channel, reading, was_open);
+        self.begin(intent, channel.connection, now)
     }
 
     /// Persists the intent, tells the customer at the cabinet, drives the latch.
-    pub(crate) fn begin(&mut self, intent: Intent, now: Uptime) -> Result<(), Reason> {
+    pub(crate) fn begin(
+        &mut self,
+        intent: Intent,
+        waiting: Option<Connection>,
+        now: Uptime,
+    ) -> Result<(), Reason> {
         let Intent { door, was_open, operation, source, .. } = intent;
         if self.store.ledger().pending_at(door).is_some() {
             return Err(Reason::Busy);
         }
         self.commit(&Record::Intent(intent))?;
-        self.openings.push(Opening { door, waiting: Vec::new() });
+        self.output.push_back(Output::Notice(Notice::Accepted { connection: waiting, door, operation }));
+        self.openings.push(Opening { door, waiting: waiting.into_iter().collect() });
         if source != Source::Radio {
             self.output.push_back(Output::Local(LocalAnswer::Opening(door)));
         }

@@ -12,6 +12,7 @@ use crate::{
     clock::Reading,
     doors::DoorWatch,
     links::{Conversation, HANDSHAKE, State},
+    opening::Channel,
     record::{CHUNK, Record},
 };
 
@@ -123,15 +124,8 @@ impl<H: Hardware> Locker<H> {
             return Ok(());
         }
         let reading = self.judge(holder, wish, Some(hello), now)?;
-        self.open(holder, wish, Source::Radio, handshake, reading, now)?;
-        self.output.push_back(Output::Notice(Notice::Accepted {
-            connection: Some(connection),
-            door: wish.door,
-            operation: wish.operation,
-        }));
-        if let Some(opening) = self.openings.iter_mut().find(|opening| opening.door == wish.door) {
-            opening.waiting.push(connection);
-        }
+        let channel = Channel { source: Source::Radio, handshake, connection: Some(connection) };
+        self.open(holder, wish, channel, reading, now)?;
         self.follow(connection, wish.door);
         Ok(())
     }

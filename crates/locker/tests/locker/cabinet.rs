@@ -1,0 +1,190 @@
+//! The keypad and the scanner.
+
+use postern_locker::{LocalAnswer, Reason};
+use postern_protocol::{
+    Door, Epoch, Operation, Timestamp, TokenId, pin,
+    qr::{self, OpeningCode},
+    receipt::{self, Outcome, Source},
+};
+
+use crate::site::{A1, A2, LOCKER, PIN_SECRET, Phone, Site, key, nonce, operations};
+
+fn digits(door: Door, epoch: u32) -> String {
+    pin::derive(&PIN_SECRET, LOCKER, door, Epoch(epoch))
+}
+
+fn enter(site: &mut Site, digits: &str) -> Vec<LocalAnswer> {
+    site.local.clear();
+    let now = site.uptime();
+    site.locker().pin_entered(digits, now);
+    site.drain();
+    site.pass(200);
+    core::mem::take(&mut site.local)
+}
+
+fn scan(site: &mut Site, text: &str) -> Vec<LocalAnswer> {
+    site.local.clear();
+    let now = site.uptime();
+    site.locker().scanned(text, now);
+    site.drain();
+    site.pass(200);
+    core::mem::take(&mut site.local)
+}
+
+fn code(phone: &Phone, at: Timestamp, number: u64) -> String {
+    let code = OpeningCode {
+        token: phone.token.clone(),
+        door: A1,
+        operation: Operation::Collect,
+        at,
+        nonce: nonce(number),
+    };
+    let signature = phone.prove(&qr::signing_input(&code));
+    qr::assemble(&code, signature)
+}
+
+/// The courier's deposit tells the locker the reservation's epoch.
+fn deposit(site: &mut Site, epoch: u32) {
+    let courier = site.phone_with(30, |claims| {
+        claims.operations = operations(&[Operation::Deposit]);
+        claims.doors = vec![(A1, Epoch(epoch))];
+    });
+    let reply = site.ask(&courier, &courier.request(Operation::Deposit, A1, 1));
+    site.expect(reply, Outcome::Opened);
+    site.machine().close(A1);
+    site.pass(100);
+}
+
+#[test]
+fn a_pin_opens_its_door_and_is_receipted() {
+    let mut site = Site::new();
+    assert_eq!(enter(&mut site, &digits(A1, 0)), [LocalAnswer::Refused], "before any reservation");
+    deposit(&mut site, 5);
+    let answers = enter(&mut site, &digits(A1, 5));
+    assert_eq!(answers, [LocalAnswer::Opening(A1), LocalAnswer::Done(A1, Outcome::Opened)]);
+    let bytes = site.locker().receipts().last().unwrap();
+    let receipt = receipt::verify(&bytes, &site.identity().receipt_key).unwrap();
+    assert_eq!((receipt.source, receipt.token, receipt.door), (Source::Pin, TokenId([0; 16]), A1));
+    // Three times, and not for the next reservation.
+    for _ in 0..2 {
+        site.machine().close(A1);
+        site.pass(100);
+        assert_eq!(enter(&mut site, &digits(A1, 5))[0], LocalAnswer::Opening(A1));
+    }
+    site.machine().close(A1);
+    site.pass(100);
+    assert_eq!(enter(&mut site, &digits(A1, 5)), [LocalAnswer::Refused]);
+    deposit(&mut site, 6);
+    assert_eq!(enter(&mut site, &digits(A1, 5)), [LocalAnswer::Refused]);
+    assert_eq!(enter(&mut site, &digits(A1, 6))[0], LocalAnswer::Opening(A1));
+}
+
+#[test]
+fn pin_guesses_are_limited_over_power_cuts() {
+    let mut site = Site::new();
+    deposit(&mut site, 5);
+    let wrong = if digits(A1, 5) == "00000000" { "00000001" } else { "00000000" };
+    for _ in 0..4 {
+        assert_eq!(enter(&mut site, wrong), [LocalAnswer::Refused]);
+    }
+    // A slip or four, and the right one still opens.
+    assert_eq!(enter(&mut site, &digits(A1, 5))[0], LocalAnswer::Opening(A1));
+    site.machine().close(A1);
+    for _ in 0..5 {
+        assert_eq!(enter(&mut site, wrong), [LocalAnswer::Refused]);
+    }
+    assert!(matches!(enter(&mut site, &digits(A1, 5))[..], [LocalAnswer::Locked { seconds: 59..=60 }]));
+    // Pulling the plug does not help: the pause begins anew.
+    site.pass(50_000);
+    site.reboot();
+    assert!(matches!(enter(&mut site, &digits(A1, 5))[..], [LocalAnswer::Locked { seconds: 59..=60 }]));
+    site.pass(60_000);
+    assert_eq!(enter(&mut site, wrong), [LocalAnswer::Refused]);
+    assert!(matches!(enter(&mut site, wrong)[..], [LocalAnswer::Locked { seconds: 119..=120 }]));
+    // A day of guessing: never more than 24 and the first few.
+    let mut guesses = 0;
+    let day = site.now + 86_400_000;
+    while site.now < day {
+        if enter(&mut site, wrong) == [LocalAnswer::Refused] {
+            guesses += 1;
+        }
+        site.pass(30_000);
+    }
+    assert!((20..=32).contains(&guesses), "{guesses} guesses in a day");
+    site.pass(3_600_000);
+    assert_eq!(enter(&mut site, &digits(A1, 5))[0], LocalAnswer::Opening(A1));
+    assert_eq!(enter(&mut site, "1234"), [LocalAnswer::Refused], "not eight digits: no guess");
+}
+
+#[test]
+fn an_opening_code_opens_once() {
+    let mut site = Site::new();
+    let phone = site.phone_with(1, |claims| claims.uses = 5);
+    let text = code(&phone, site.unix(), 1);
+    assert_eq!(scan(&mut site, &text), [LocalAnswer::Opening(A1), LocalAnswer::Done(A1, Outcome::Opened)]);
+    let bytes = site.locker().receipts().last().unwrap();
+    let receipt = receipt::verify(&bytes, &site.identity().receipt_key).unwrap();
+    assert_eq!((receipt.source, receipt.token), (Source::Scanner, phone.claims.id));
+}
+
+#[test]
+fn qr_screenshot() {
+    let mut site = Site::new();
+    let phone = site.phone_with(1, |claims| claims.uses = 5);
+    let first = code(&phone, site.unix(), 1);
+    // Renewed after fifteen seconds: the same gesture.
+    let renewed = code(&phone, site.unix().plus(15), 1);
+    assert_eq!(scan(&mut site, &first)[0], LocalAnswer::Opening(A1));
+    site.machine().close(A1);
+    site.pass(1000);
+    // The screenshot, after use.
+    for text in [&first, &renewed] {
+        assert_eq!(scan(&mut site, text), [LocalAnswer::Refused]);
+        assert_eq!(site.last_refusal(), Some(Reason::Repeated));
+    }
+    site.reboot();
+    let at = site.unix();
+    assert_eq!(scan(&mut site, &renewed), [LocalAnswer::Refused]);
+    assert_eq!(site.last_refusal(), Some(Reason::Repeated));
+    // An unused one, too old or too new by the locker's clock.
+    for (offset, opens) in [(-31_i64, false), (-30, true), (30, true), (31, false)] {
+        let number = u64::try_from(offset + 1000).unwrap();
+        let text = code(&phone, Timestamp(at.0.checked_add_signed(offset).unwrap()), number);
+        let now = site.unix();
+        assert_eq!(now, at);
+        site.local.clear();
+        let uptime = site.uptime();
+        site.locker().scanned(&text, uptime);
+        site.drain();
+        assert_eq!(matches!(site.local[..], [LocalAnswer::Opening(_)]), opens, "{offset} s");
+        site = {
+            let mut fresh = site.fork();
+            fresh.machine().close(A1);
+            fresh
+        };
+    }
+}
+
+#[test]
+fn a_forged_or_foreign_code_opens_nothing() {
+    let mut site = Site::new();
+    let phone = site.phone(1);
+    let thief = Phone { key: key(66), ..phone.clone() };
+    let text = code(&thief, site.unix(), 1);
+    assert_eq!(scan(&mut site, &text), [LocalAnswer::Refused]);
+    assert_eq!(site.last_refusal(), Some(Reason::Proof));
+    site.pass(5000);
+    assert_eq!(scan(&mut site, "https://id.gs1.org/00/340123450000000018"), [LocalAnswer::Refused]);
+    site.pass(5000);
+    let other_door = site.phone_with(1, |claims| claims.doors = vec![(A2, Epoch(1))]);
+    let text = code(&other_door, site.unix(), 1);
+    assert_eq!(scan(&mut site, &text), [LocalAnswer::Refused]);
+    assert_eq!(site.last_refusal(), Some(Reason::Door));
+    // Without the time there is no telling how old a code is.
+    site.clock_runs = false;
+    site.reboot();
+    let text = code(&phone, site.unix(), 9);
+    assert_eq!(scan(&mut site, &text), [LocalAnswer::Refused]);
+    assert_eq!(site.last_refusal(), Some(Reason::Clock));
+    assert_eq!(site.openings(), 0);
+}

@@ -1,0 +1,266 @@
+//! The ordinary day: openings, receipts, events, mechanics that fail.
+
+use postern_locker::{Output, Reason, machine::Mechanics};
+use postern_protocol::{
+    ClockState, DoorEvent, DoorEventKind, Epoch, Operation, Reply, Timestamp,
+    receipt::{self, Outcome, Source},
+};
+
+use crate::site::{A1, A2, LOCKER, Site, operations};
+
+#[test]
+fn a_door_opens_and_the_receipt_proves_it() {
+    let mut site = Site::new();
+    let phone = site.phone(1);
+    let (connection, mut session) = site.open(&phone, &phone.collect(1));
+    let reply = site.reply(connection, &mut session, 1000);
+    let receipt = site.expect(reply, Outcome::Opened);
+    assert_eq!(site.openings(), 1);
+    assert_eq!((receipt.locker, receipt.door, receipt.token), (LOCKER, A1, phone.claims.id));
+    assert_eq!(
+        (receipt.operation, receipt.source, receipt.clock),
+        (Operation::Collect, Source::Radio, ClockState::Set)
+    );
+    assert_eq!(receipt.handshake, session.handshake_id());
+    assert!(receipt.at >= phone.claims.issued_at && receipt.at <= site.unix());
+    // The customer closes the door and the session hears of it.
+    site.pass(500);
+    assert!(!site.machine().compartment(A1).energised);
+    site.machine().close(A1);
+    let event = site.reply(connection, &mut session, 1000);
+    assert_eq!(event, Some(Reply::Event(DoorEvent { door: A1, kind: DoorEventKind::Closed })));
+}
+
+#[test]
+fn one_door_after_the_other_in_one_session() {
+    let mut site = Site::new();
+    let phone = site.phone_with(1, |claims| {
+        claims.doors = vec![(A1, Epoch(1)), (A2, Epoch(1))];
+        claims.uses = 2;
+    });
+    let (connection, mut session) = site.open(&phone, &phone.collect(1));
+    let first = site.reply(connection, &mut session, 1000);
+    let first = match first {
+        Some(Reply::Receipt(bytes)) => bytes,
+        other => panic!("{other:?}"),
+    };
+    let second = phone.again(&mut session, &phone.request(Operation::Collect, A2, 2));
+    site.send(connection, &second);
+    let reply = site.reply(connection, &mut session, 1000);
+    let second = site.expect(reply, Outcome::Opened);
+    assert_eq!(second.previous, receipt::hash(&first));
+    assert_eq!(second.sequence, 1);
+    assert_eq!(site.openings(), 2);
+}
+
+#[test]
+fn a_jammed_latch_is_tried_twice_told_honestly_and_not_charged() {
+    let mut site = Site::new();
+    let phone = site.phone(1);
+    site.machine().compartment(A1).mechanics = Mechanics::Jammed;
+    let reply = site.ask(&phone, &phone.collect(1));
+    site.expect(reply, Outcome::Jammed);
+    assert_eq!(site.machine().compartment(A1).pulses, 2);
+    site.machine().compartment(A1).mechanics = Mechanics::Sticks(1);
+    let reply = site.ask(&phone, &phone.collect(2));
+    site.expect(reply, Outcome::Opened);
+    assert_eq!(site.machine().compartment(A1).pulses, 4);
+    site.machine().close(A1);
+    site.pass(100);
+    site.expect_refused(&phone, &phone.collect(3), Reason::Uses);
+}
+
+/// Whoever holds the sensor down does not open for ever.
+#[test]
+fn jams_are_free_only_a_few_times() {
+    let mut site = Site::new();
+    let phone = site.phone(1);
+    site.machine().compartment(A1).mechanics = Mechanics::SensorStuck;
+    for number in 0..4 {
+        let reply = site.ask(&phone, &phone.collect(number));
+        site.expect(reply, Outcome::Jammed);
+    }
+    site.expect_refused(&phone, &phone.collect(9), Reason::Uses);
+}
+
+#[test]
+fn a_door_that_stands_open_is_not_moved_and_not_charged() {
+    let mut site = Site::new();
+    let phone = site.phone(1);
+    site.machine().compartment(A1).sensors.open = Some(true);
+    site.pass(100);
+    let reply = site.ask(&phone, &phone.collect(1));
+    site.expect(reply, Outcome::AlreadyOpen);
+    assert_eq!(site.machine().compartment(A1).pulses, 0);
+    // A sensor that only claims so: reopening drives the latch all the same.
+    let reply = site.ask(&phone, &phone.reopen(2));
+    site.expect(reply, Outcome::AlreadyOpen);
+    assert_eq!(site.machine().compartment(A1).pulses, 1);
+    site.machine().close(A1);
+    site.pass(100);
+    let reply = site.ask(&phone, &phone.collect(3));
+    site.expect(reply, Outcome::Opened);
+}
+
+#[test]
+fn reopening_follows_ones_own_opening_for_ten_minutes_three_times() {
+    let mut site = Site::new();
+    let phone = site.phone(1);
+    site.expect_refused(&phone, &phone.reopen(1), Reason::Order);
+    let reply = site.ask(&phone, &phone.collect(2));
+    site.expect(reply, Outcome::Opened);
+    for number in 3..6 {
+        site.machine().close(A1);
+        site.pass(1000);
+        let reply = site.ask(&phone, &phone.reopen(number));
+        site.expect(reply, Outcome::Opened);
+    }
+    site.machine().close(A1);
+    site.pass(1000);
+    site.expect_refused(&phone, &phone.reopen(6), Reason::Order);
+
+    let mut site = Site::new();
+    let phone = site.phone(1);
+    let reply = site.ask(&phone, &phone.collect(1));
+    site.expect(reply, Outcome::Opened);
+    site.machine().close(A1);
+    site.pass(602_000);
+    site.expect_refused(&phone, &phone.reopen(2), Reason::Order);
+}
+
+#[test]
+fn a_deposit_ends_the_customer_before_and_is_not_the_next_ones_opening() {
+    let mut site = Site::new();
+    let before = site.phone_with(1, |claims| claims.uses = 9);
+    let reply = site.ask(&before, &before.collect(1));
+    site.expect(reply, Outcome::Opened);
+    site.machine().close(A1);
+    site.pass(1000);
+    let courier = site.phone_with(2, |claims| {
+        claims.operations = operations(&[Operation::Deposit, Operation::Reopen]);
+        claims.doors = vec![(A1, Epoch(2))];
+    });
+    let reply = site.ask(&courier, &courier.request(Operation::Deposit, A1, 2));
+    site.expect(reply, Outcome::Opened);
+    site.machine().compartment(A1).sensors.content = Some(true);
+    site.machine().close(A1);
+    site.pass(1000);
+    site.expect_refused(&before, &before.collect(3), Reason::Epoch);
+    site.expect_refused(&before, &before.reopen(4), Reason::Epoch);
+    let next = site.phone_with(3, |claims| claims.doors = vec![(A1, Epoch(2))]);
+    // The courier's opening is not the customer's own, so it is the courier who may reopen.
+    site.expect_refused(&next, &next.reopen(5), Reason::Order);
+    let reply = site.ask(&courier, &courier.reopen(6));
+    site.expect(reply, Outcome::Opened);
+    site.machine().close(A1);
+    site.pass(1000);
+    let reply = site.ask(&next, &next.collect(7));
+    site.expect(reply, Outcome::Opened);
+}
+
+#[test]
+fn a_session_hears_of_its_own_door_alone() {
+    let mut site = Site::new();
+    site.config.held_open = 5_000;
+    let machine = site.take_machine();
+    site.boot(machine).map_err(|(error, _)| error).unwrap();
+    let phone = site.phone(1);
+    let (connection, mut session) = site.open(&phone, &phone.collect(1));
+    let reply = site.reply(connection, &mut session, 1000);
+    site.expect(reply, Outcome::Opened);
+    let other = site.phone_with(2, |claims| claims.doors = vec![(A2, Epoch(1))]);
+    let (elsewhere, mut their_session) = site.open(&other, &other.request(Operation::Status, A2, 1));
+    let reply = site.reply(elsewhere, &mut their_session, 1000);
+    assert!(matches!(reply, Some(Reply::Status(_))));
+    site.machine().compartment(A1).sensors.obstructed = true;
+    let mut kinds = Vec::new();
+    for step in 0..8 {
+        if step == 6 {
+            site.machine().compartment(A1).sensors.content = Some(true);
+            site.machine().close(A1);
+        }
+        while let Some(reply) = site.reply(connection, &mut session, 10) {
+            match reply {
+                Reply::Event(event) => kinds.push(event.kind),
+                other => panic!("{other:?}"),
+            }
+        }
+        site.pass(1000);
+    }
+    assert_eq!(
+        kinds,
+        [
+            DoorEventKind::Obstructed,
+            DoorEventKind::HeldOpen,
+            DoorEventKind::Closed,
+            DoorEventKind::ContentPresent
+        ]
+    );
+    assert_eq!(site.reply(elsewhere, &mut their_session, 10), None);
+}
+
+#[test]
+fn it_advertises_whether_it_takes_anybody() {
+    let mut site = Site::new();
+    let now = site.uptime();
+    assert!(site.locker().advertisement(now).accepting);
+    let connections: Vec<_> = (0..site.config.connections).map(|_| site.connect()).collect();
+    let now = site.uptime();
+    assert!(!site.locker().advertisement(now).accepting);
+    site.machine().battery_low = true;
+    let now = site.uptime();
+    site.locker().disconnected(connections[0], now);
+    let mut last = None;
+    while let Some(output) = site.locker().poll_output() {
+        if let Output::Advertise(advertisement) = output {
+            last = Some(advertisement);
+        }
+    }
+    let last = last.unwrap();
+    assert!(last.accepting && last.low_battery && !last.clock_unset);
+    assert_eq!(last.short_id, LOCKER.short());
+}
+
+#[test]
+fn a_broken_flash_opens_nothing() {
+    let mut site = Site::new();
+    let phone = site.phone(1);
+    site.machine().flash_broken = true;
+    let reply = site.ask(&phone, &phone.collect(1));
+    assert_eq!(reply, Some(Reply::Refused(postern_protocol::Refusal::OutOfOrder)));
+    site.machine().flash_broken = false;
+    let reply = site.ask(&phone, &phone.collect(2));
+    assert_eq!(reply, Some(Reply::Refused(postern_protocol::Refusal::OutOfOrder)));
+    assert_eq!(site.openings(), 0);
+    site.reboot();
+    let reply = site.ask(&phone, &phone.collect(3));
+    site.expect(reply, Outcome::Opened);
+}
+
+#[test]
+fn the_receipt_chain_has_no_gap_over_restarts_and_compactions() {
+    let mut site = Site::new();
+    let mut chain: Vec<Vec<u8>> = Vec::new();
+    for number in 0..150 {
+        let phone = site.phone(1);
+        let reply = site.ask(&phone, &phone.collect(number));
+        let Some(Reply::Receipt(bytes)) = reply else { panic!("{reply:?}") };
+        chain.push(bytes);
+        site.machine().close(A1);
+        site.pass(2000);
+        // Expired tokens make room.
+        site.true_time += 120_000;
+        if number % 7 == 0 {
+            site.reboot();
+        }
+    }
+    let mut previous = [0; 16];
+    for (sequence, bytes) in (0..).zip(&chain) {
+        let receipt = receipt::verify(bytes, &site.identity().receipt_key).unwrap();
+        assert_eq!((receipt.sequence, receipt.previous), (sequence, previous));
+        previous = receipt::hash(bytes);
+    }
+    let kept: Vec<_> = site.locker().receipts().collect();
+    assert_eq!(kept, chain[chain.len() - 16..]);
+    assert!(site.unix() > Timestamp(1_900_000_000 + 150 * 120));
+}

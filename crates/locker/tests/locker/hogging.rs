@@ -1,0 +1,154 @@
+//! Connections that are held for nothing.
+
+use postern_locker::{Connection, Reason};
+use postern_protocol::{Operation, Reply, receipt::Outcome};
+
+use crate::site::{A1, Site};
+
+/// Two idle centrals, against customers who come every few seconds. The attackers connect again the moment they are
+/// sent away. The radio holds one connection more than the firmware keeps.
+#[test]
+fn connection_hog() {
+    for (subscribes, places) in [(false, 3), (true, 3), (false, 2), (true, 2)] {
+        let mut site = Site::new();
+        site.config.connections = places;
+        let machine = site.take_machine();
+        site.boot(machine).map_err(|(error, _)| error).unwrap();
+        let mut attackers = Vec::new();
+        let mut waits = Vec::new();
+        let mut random = 1_u64;
+        for customer in 0..120 {
+            // Some time in which the attackers have it all to themselves.
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            for _ in 0..(random >> 57) {
+                hog(&mut site, &mut attackers, subscribes);
+                site.pass(25);
+            }
+            let start = site.now;
+            let phone = site.phone(1);
+            // A phone tries again 250 ms after it was sent away.
+            loop {
+                assert!(site.now - start < 60_000, "never served");
+                let now = site.uptime();
+                if site.locker().advertisement(now).accepting {
+                    let connection = site.connect_with(244);
+                    // The attackers are as quick as they can be, at every moment of it.
+                    hog(&mut site, &mut attackers, subscribes);
+                    if site.is_connected(connection) {
+                        site.pass(100);
+                        hog(&mut site, &mut attackers, subscribes);
+                        site.subscribe(connection);
+                        let mut session = site.open_on(connection, &phone, &phone.collect(customer));
+                        let reply = site.reply(connection, &mut session, 2000);
+                        site.expect(reply, Outcome::Opened);
+                        site.disconnect(connection);
+                        break;
+                    }
+                }
+                for _ in 0..10 {
+                    hog(&mut site, &mut attackers, subscribes);
+                    site.pass(25);
+                }
+            }
+            waits.push(site.now - start);
+            site.machine().close(A1);
+            site.true_time += 120_000;
+            site.pass(1000);
+            site.airs.retain(|_, air| air.connected);
+        }
+        waits.sort_unstable();
+        let p95 = waits[waits.len() * 95 / 100];
+        assert!(p95 <= 12_000, "p95 {p95} ms with {places} places");
+    }
+}
+
+/// Two attackers are connected again, if anything lets them.
+fn hog(site: &mut Site, attackers: &mut Vec<Connection>, subscribes: bool) {
+    attackers.retain(|attacker| site.airs.get(&attacker.0).is_some_and(|air| air.connected));
+    while attackers.len() < 2 {
+        let now = site.uptime();
+        if !site.locker().advertisement(now).accepting {
+            return;
+        }
+        let attacker = site.connect_with(20);
+        if !site.is_connected(attacker) {
+            return;
+        }
+        if subscribes {
+            site.subscribe(attacker);
+        }
+        attackers.push(attacker);
+    }
+}
+
+/// Where the radio itself takes more than the locker, whoever idles makes room at once.
+#[test]
+fn an_idle_connection_makes_room() {
+    let mut site = Site::new();
+    let places = site.config.connections;
+    let idle: Vec<_> = (0..places).map(|_| site.connect()).collect();
+    // Too early: everybody has a second.
+    let early = site.connect_with(244);
+    assert!(!site.is_connected(early));
+    site.pass(1000);
+    let phone = site.phone(1);
+    let (connection, mut session) = site.open(&phone, &phone.collect(1));
+    let reply = site.reply(connection, &mut session, 1000);
+    site.expect(reply, Outcome::Opened);
+    assert!(!site.is_connected(idle[0]), "the oldest made room");
+    assert!(site.is_connected(idle[1]));
+}
+
+#[test]
+fn connections_that_do_nothing_end() {
+    let mut site = Site::new();
+    let silent = site.connect_with(244);
+    let greeted = site.connect();
+    site.pass(5_000);
+    assert!(site.is_connected(silent) && site.is_connected(greeted));
+    site.pass(1);
+    assert!(!site.is_connected(silent) && !site.is_connected(greeted));
+    // Half a message: a gap of a second ends it.
+    let phone = site.phone(1);
+    let connection = site.connect();
+    let (open, _) = phone.seal(site.greeted(connection), &phone.collect(1));
+    let frames = site.frames(connection, &open);
+    let now = site.uptime();
+    site.locker().received(connection, &frames[0], now);
+    site.pass(1000);
+    assert!(site.is_connected(connection));
+    site.pass(1);
+    assert!(!site.is_connected(connection));
+    // Without a tick in between it is noticed all the same.
+    let connection = site.connect();
+    let (open, _) = phone.seal(site.greeted(connection), &phone.collect(1));
+    for frame in site.frames(connection, &open) {
+        let now = site.uptime();
+        site.locker().received(connection, &frame, now);
+        site.now += 1_001;
+    }
+    site.drain();
+    assert!(!site.is_connected(connection));
+    assert_eq!(site.last_refusal(), Some(Reason::Message));
+}
+
+#[test]
+fn a_session_lasts_while_its_door_is_open() {
+    let mut site = Site::new();
+    let phone = site.phone(1);
+    let (connection, mut session) = site.open(&phone, &phone.collect(1));
+    let reply = site.reply(connection, &mut session, 1000);
+    site.expect(reply, Outcome::Opened);
+    site.pass(100_000);
+    assert!(site.is_connected(connection));
+    site.machine().close(A1);
+    site.pass(1000);
+    assert!(!site.is_connected(connection));
+    // With nothing open, thirty seconds.
+    let (connection, mut session) = site.open(&phone, &phone.request(Operation::Status, A1, 2));
+    assert!(matches!(site.reply(connection, &mut session, 10), Some(Reply::Status(_))));
+    site.pass(29_000);
+    assert!(site.is_connected(connection));
+    site.pass(2_000);
+    assert!(!site.is_connected(connection));
+}

@@ -1,0 +1,14 @@
+//! The firmware as a whole, against every attack and fault of THREATS.md that concerns it. Virtual time, an in-memory
+//! machine, phones made of the protocol's own phone side.
+#![allow(clippy::unwrap_used)]
+
+mod attacks;
+mod bounds;
+mod cabinet;
+mod doors;
+mod fuzz;
+mod hogging;
+mod power;
+mod sharing;
+mod site;
+mod time;
