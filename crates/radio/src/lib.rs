@@ -5,6 +5,8 @@
 #![forbid(unsafe_code)]
 
 pub mod air;
+#[cfg(feature = "ble")]
+pub mod ble;
 mod inbox;
 mod link;
 mod memory;
@@ -103,3 +105,24 @@ pub trait Link: Send {
 
 /// How long a link may be silent in the middle of a message before it counts as lost (PROTOCOL.md, frames).
 pub const FRAGMENT_GAP: Duration = Duration::from_secs(1);
+
+/// A radio by name: `ble`, `ble:hci0` (that adapter), or `air:HOST:PORT`.
+///
+/// # Errors
+/// With what the name should have been.
+pub fn open(name: &str) -> Result<std::sync::Arc<dyn Radio>, BadRadioName> {
+    let bad = || BadRadioName(name.to_owned());
+    match name.split_once(':').map_or((name, None), |(kind, rest)| (kind, Some(rest))) {
+        #[cfg(feature = "ble")]
+        ("ble", adapter) if adapter != Some("") => Ok(std::sync::Arc::new(ble::BleRadio::new(adapter))),
+        ("air", Some(endpoint)) if endpoint.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()) => {
+            Ok(std::sync::Arc::new(air::AirRadio::new(endpoint)))
+        }
+        _ => Err(bad()),
+    }
+}
+
+/// Not the name of a radio.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no radio: ble, ble:ADAPTER or air:HOST:PORT")]
+pub struct BadRadioName(String);

@@ -8,6 +8,7 @@ pub mod ble;
 pub mod cabinet;
 pub mod chain;
 pub mod config;
+pub mod customer;
 pub mod fate;
 pub mod hub;
 pub mod link;

@@ -1,0 +1,173 @@
+//! `ble`: lockers over Bluetooth LE, through btleplug.
+//!
+//! # Troubles known, and what is done about them here
+//!
+//! | trouble | seen in | what is done |
+//! |---|---|---|
+//! | a notification sent while the subscription takes effect is lost | every platform | `tx` is read when no HELLO comes ([`crate::link`]) |
+//! | a read value is delivered as a notification too | BlueZ signals the changed `Value` | the second HELLO is passed over ([`crate::inbox`]) |
+//! | `start_scan` on Linux powers the adapter on | btleplug 0.13 (bluez-async sets `Powered`) | the state is looked at first; an adapter that is off stays off |
+//! | `start_scan` twice fails with InProgress | btleplug issue 255 | one scan for all listeners, counted ([`scan`]); InProgress is answered by stopping and starting again |
+//! | `stop_scan` fails with InProgress or NotReady although the scan has ended | BlueZ; bleak issue 2021 | the failure is passed over |
+//! | controllers that cannot connect while they scan (`le-connection-abort-by-local`) | many; BlueZ issue 569 | the scan pauses while a connection is made; the attempt is repeated until its deadline |
+//! | devices that were heard long ago are reported like new ones | btleplug's `events()` on BlueZ begins with the cache | cached devices count only when they are heard again |
+//! | a link that ends is not the end of the notification stream | btleplug issue 256 | the adapter's events are watched for the disconnect |
+//! | `connect` waits 30 s for ServicesResolved when the link breaks in between | bluez-async 0.9 | it is raced against the disconnect and our own deadline |
+//! | services missing right after connecting (stale GATT cache, late discovery) | BlueZ, CoreBluetooth | discovery is repeated once, then the link is given up and made anew |
+//! | reads and writes fail with InProgress while another client uses the device | BlueZ; bleak issue 1282 | repeated within the deadline |
+//! | a dropped `connect` leaves the platform connecting | BlueZ keeps a connection without its client | the task that connects outlives the future and disconnects |
+//! | RSSI of 127 | HCI's "not available" | unknown |
+//!
+//! Writes are with response: they arrive in order, they are not lost, and they hold the sender back. What the MTU is the
+//! platform says (BlueZ from 5.62; before that, and where it says nothing, 23 is assumed).
+
+mod dial;
+mod gatt;
+mod scan;
+mod state;
+
+use std::{
+    sync::{Arc, Mutex as StdMutex},
+    time::Instant,
+};
+
+use btleplug::platform::PeripheralId;
+use futures::stream::BoxStream;
+use postern_protocol::LockerId;
+use tokio::{
+    sync::{Mutex, mpsc, watch},
+    task::JoinHandle,
+};
+use tokio_stream::wrappers::ReceiverStream;
+
+use crate::{
+    AdapterState, Link, Progress, Radio, RadioError, Sighting, link,
+    memory::Memory,
+};
+use scan::Scanner;
+
+/// Sightings that may wait for their listener.
+const QUEUE: usize = 64;
+
+/// The platform's Bluetooth LE.
+pub struct BleRadio {
+    /// Which adapter, by the beginning of its name (`hci0`); the first when empty.
+    wanted: Arc<str>,
+    state: watch::Sender<AdapterState>,
+    watching: StdMutex<Option<JoinHandle<()>>>,
+    /// Made at first use, and again after the platform's side has gone.
+    scanner: Mutex<Option<Arc<Scanner>>>,
+    memory: Arc<Memory<PeripheralId>>,
+}
+
+impl Drop for BleRadio {
+    fn drop(&mut self) {
+        if let Some(watching) = self.watching.get_mut().ok().and_then(Option::take) {
+            watching.abort();
+        }
+    }
+}
+
+impl BleRadio {
+    /// A radio on this adapter (`hci0`), or on the first there is.
+    #[must_use]
+    pub fn new(adapter: Option<&str>) -> Self {
+        Self {
+            wanted: adapter.unwrap_or_default().into(),
+            state: watch::channel(AdapterState::Unknown).0,
+            watching: StdMutex::new(None),
+            scanner: Mutex::new(None),
+            memory: Arc::default(),
+        }
+    }
+
+    fn watch_adapter(&self) {
+        let (Ok(mut watching), Ok(runtime)) = (self.watching.lock(), tokio::runtime::Handle::try_current())
+        else {
+            return;
+        };
+        watching.get_or_insert_with(|| runtime.spawn(state::watch(self.wanted.clone(), self.state.clone())));
+    }
+
+    /// The scanner of an adapter that is on.
+    async fn scanner(&self) -> Result<Arc<Scanner>, RadioError> {
+        self.watch_adapter();
+        let mut scanner = self.scanner.lock().await;
+        if let Some(scanner) = &*scanner {
+            let state = state::of(scanner.adapter()).await;
+            self.state.send_if_modified(|old| std::mem::replace(old, state) != state);
+            if state == AdapterState::On {
+                return Ok(scanner.clone());
+            }
+        }
+        // Unplugged and plugged in again, or a daemon that was restarted: look anew before giving up.
+        *scanner = None;
+        let (state, adapter) = state::find(&self.wanted).await;
+        self.state.send_if_modified(|old| std::mem::replace(old, state) != state);
+        match adapter {
+            Some(adapter) if matches!(state, AdapterState::On | AdapterState::Unknown) => {
+                Ok(scanner.insert(Arc::new(Scanner::new(adapter))).clone())
+            }
+            _ => Err(RadioError::Unavailable(state)),
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl Radio for BleRadio {
+    fn adapter(&self) -> watch::Receiver<AdapterState> {
+        self.watch_adapter();
+        self.state.subscribe()
+    }
+
+    async fn sightings(&self) -> Result<BoxStream<'static, Sighting>, RadioError> {
+        let scanner = self.scanner().await?;
+        let mut ear = scanner.listen().await?;
+        let (heard, sightings) = mpsc::channel(QUEUE);
+        let mut state = self.state.subscribe();
+        tokio::spawn(async move {
+            let forward = async {
+                while let Some((_, sighting)) = ear.next().await {
+                    if heard.send(sighting).await.is_err() {
+                        return;
+                    }
+                }
+            };
+            tokio::select! {
+                () = forward => {}
+                () = heard.closed() => {}
+                () = switched_off(&mut state) => {}
+            }
+        });
+        Ok(Box::pin(ReceiverStream::new(sightings)))
+    }
+
+    async fn connect(
+        &self,
+        locker: LockerId,
+        deadline: Instant,
+        progress: &(dyn Fn(Progress) + Send + Sync),
+    ) -> Result<Box<dyn Link>, RadioError> {
+        let scanner = self.scanner().await?;
+        progress(Progress::Searching);
+        let (handle, worker) = link::link();
+        let (steps, mut step) = mpsc::channel(4);
+        let dial = dial::Dial::new(scanner, locker.short(), deadline.into(), self.memory.clone(), steps);
+        tokio::spawn(dial.run(worker));
+        loop {
+            match step.recv().await {
+                Some(dial::Step::Progress(stage)) => progress(stage),
+                Some(dial::Step::Failed(error)) => return Err(error),
+                Some(dial::Step::Ready) => return Ok(Box::new(handle)),
+                None => return Err(RadioError::Lost("hung up".into())),
+            }
+        }
+    }
+}
+
+async fn switched_off(state: &mut watch::Receiver<AdapterState>) {
+    let off = |state: &AdapterState| !matches!(state, AdapterState::On | AdapterState::Unknown);
+    if state.wait_for(off).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}

@@ -1,0 +1,151 @@
+//! The GATT client of one link.
+
+use std::{pin::Pin, time::Duration};
+
+use btleplug::{
+    api::{CentralEvent, CentralState, Characteristic, Peripheral as _, ValueNotification, WriteType},
+    platform::{Peripheral, PeripheralId},
+};
+use futures::{Stream, StreamExt};
+use postern_protocol::gatt::{RX_UUID, SERVICE_UUID, TX_UUID};
+use tokio::sync::mpsc;
+use uuid::Uuid;
+
+use crate::{
+    RadioError,
+    link::{Gatt, Notifications, WriteError},
+};
+
+/// Notifications that may wait for the link's task.
+const QUEUE: usize = 256;
+/// Pause before a call is repeated that collided with another client's.
+const COLLISION: Duration = Duration::from_millis(20);
+/// And how often.
+const COLLISIONS: u32 = 25;
+
+pub(super) type Events = Pin<Box<dyn Stream<Item = CentralEvent> + Send>>;
+
+pub(super) struct BleGatt {
+    peripheral: Peripheral,
+    rx: Characteristic,
+    tx: Characteristic,
+    mtu: u16,
+}
+
+fn lost(error: &btleplug::Error) -> RadioError {
+    RadioError::Lost(error.to_string())
+}
+
+impl BleGatt {
+    /// Discovers and subscribes on a peripheral that is connected. `events` are the adapter's, from before connecting.
+    pub(super) async fn start(peripheral: Peripheral, events: Events) -> Result<(Self, Notifications), RadioError> {
+        let (rx, tx) = match characteristics(&peripheral).await? {
+            Some(found) => found,
+            // A stale cache, or services that are resolved a moment later: once more.
+            None => characteristics(&peripheral)
+                .await?
+                .ok_or_else(|| RadioError::Lost("the locker's service is missing".into()))?,
+        };
+        // Before the subscription: nothing must fall between the two.
+        let values = peripheral.notifications().await.map_err(|error| lost(&error))?;
+        let (notify, notifications) = mpsc::channel(QUEUE);
+        tokio::spawn(forward(peripheral.id(), values, events, notify));
+        again(|| peripheral.subscribe(&tx)).await.map_err(|error| lost(&error))?;
+        let mtu = peripheral.mtu();
+        tracing::debug!(mtu, "subscribed");
+        Ok((Self { peripheral, rx, tx, mtu }, notifications))
+    }
+}
+
+async fn characteristics(
+    peripheral: &Peripheral,
+) -> Result<Option<(Characteristic, Characteristic)>, RadioError> {
+    peripheral.discover_services().await.map_err(|error| lost(&error))?;
+    let services = peripheral.services();
+    let Some(service) = services.iter().find(|service| service.uuid == Uuid::from_u128(SERVICE_UUID)) else {
+        return Ok(None);
+    };
+    let find = |uuid| service.characteristics.iter().find(|c| c.uuid == Uuid::from_u128(uuid)).cloned();
+    Ok(find(RX_UUID).zip(find(TX_UUID)))
+}
+
+/// Repeats a call that collided with another one on the same device.
+async fn again<T, F, R>(mut call: F) -> Result<T, btleplug::Error>
+where
+    F: FnMut() -> R,
+    R: Future<Output = Result<T, btleplug::Error>>,
+{
+    let mut collisions = 0;
+    loop {
+        match call().await {
+            Err(error) if collisions < COLLISIONS && is_collision(&error) => {
+                collisions += 1;
+                tokio::time::sleep(COLLISION).await;
+            }
+            result => return result,
+        }
+    }
+}
+
+fn is_collision(error: &btleplug::Error) -> bool {
+    let text = format!("{error:?}");
+    text.contains("InProgress") || text.contains("In Progress") || text.contains("in progress")
+}
+
+/// BlueZ turns ATT error 0x0D into InvalidArguments ("Invalid Length"), and names others by their number.
+fn is_too_long(error: &btleplug::Error) -> bool {
+    let text = format!("{error:?}").to_lowercase();
+    text.contains("invalid length") || text.contains("invalidvaluelength") || text.contains("0x0d")
+}
+
+async fn forward(
+    id: PeripheralId,
+    mut values: Pin<Box<dyn Stream<Item = ValueNotification> + Send>>,
+    mut events: Events,
+    notify: mpsc::Sender<Result<Vec<u8>, RadioError>>,
+) {
+    let lost = |why: &str| Err(RadioError::Lost(why.to_owned()));
+    loop {
+        let item = tokio::select! {
+            // Values that came before the end are still messages.
+            biased;
+            value = values.next() => match value {
+                Some(value) if value.uuid == Uuid::from_u128(TX_UUID) => Ok(value.value),
+                Some(_) => continue,
+                None => lost("disconnected"),
+            },
+            event = events.next() => match event {
+                Some(CentralEvent::DeviceDisconnected(gone)) if gone == id => lost("disconnected"),
+                Some(CentralEvent::StateUpdate(CentralState::PoweredOff)) => lost("adapter switched off"),
+                Some(_) => continue,
+                None => lost("adapter gone"),
+            },
+            () = notify.closed() => return,
+        };
+        let last = item.is_err();
+        if notify.send(item).await.is_err() || last {
+            return;
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl Gatt for BleGatt {
+    fn mtu(&self) -> u16 {
+        self.mtu
+    }
+
+    async fn write(&self, frame: &[u8]) -> Result<(), WriteError> {
+        again(|| self.peripheral.write(&self.rx, frame, WriteType::WithResponse)).await.map_err(|error| {
+            if is_too_long(&error) { WriteError::TooLong } else { WriteError::Lost(error.to_string()) }
+        })
+    }
+
+    async fn read(&self) -> Result<Vec<u8>, RadioError> {
+        again(|| self.peripheral.read(&self.tx)).await.map_err(|error| lost(&error))
+    }
+
+    async fn disconnect(&self) {
+        super::dial::let_go(&self.peripheral).await;
+    }
+}
