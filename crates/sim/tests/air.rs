@@ -159,7 +159,9 @@ async fn pin_and_opening_code_open_at_the_cabinet_itself() {
     let code = rig.phone.opening_code(6, Operation::Collect, token, now);
     rig.world.with(0, |cabinet, now| cabinet.scan(&code, now));
     rig.until(|cabinet| cabinet.compartment(6).unwrap().1.open).await;
-    let pin = rig.network.pin(rig.locker.id, 8, 0);
+    rig.close(6);
+    // The code told the locker the door's epoch; its PIN is good from then on.
+    let pin = rig.network.pin(rig.locker.id, 6, 1);
     rig.world.with(0, |cabinet, now| cabinet.type_pin(&pin, now));
-    rig.until(|cabinet| cabinet.compartment(8).unwrap().1.open).await;
+    rig.until(|cabinet| cabinet.compartment(6).unwrap().1.open).await;
 }

@@ -1,1 +1,180 @@
-//! lab
+//! The real Bluetooth stack: btleplug on one virtual controller, cabinets of the firmware behind bluer on others, a real
+//! kernel and a real bluetoothd in between (`cargo xtask lab up`).
+//!
+//! A test finds the lab by `POSTERN_LAB_BUS`. Without it a test says that it is skipped, or fails where
+//! `POSTERN_LAB_REQUIRED=1` says that there must be one.
+#![cfg(target_os = "linux")]
+#![forbid(unsafe_code)]
+
+use std::{
+    env,
+    fs::File,
+    process::Command,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use postern_protocol::{LockerIdentity, Operation, Request, Timestamp};
+use postern_radio::{Link, Radio, ble::BleRadio};
+use postern_sim::{
+    ble::Peripheral,
+    cabinet::{Cabinet, Setup},
+    config::{CabinetConfig, Cabinets},
+    customer::{Grant, Network, Phone},
+    fate::Fate,
+    world::World,
+};
+
+/// Where the lab's bus is.
+const LAB: &str = "POSTERN_LAB_BUS";
+/// There must be a lab.
+const REQUIRED: &str = "POSTERN_LAB_REQUIRED";
+/// What every D-Bus client looks at.
+const BUS: &str = "DBUS_SYSTEM_BUS_ADDRESS";
+/// The phone's adapter.
+pub const PHONE: &str = "hci0";
+/// Long enough for a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Runs a test in the lab, one at a time: the controllers are there once.
+///
+/// The test runs in a process of its own (this test binary again, with only the test of this `name`), because the bus is
+/// found by an environment variable, which a process cannot safely set for itself.
+///
+/// # Panics
+/// When the test fails, or there is no lab and there must be one.
+pub fn in_lab<F: Future<Output = ()>>(name: &str, test: impl FnOnce() -> F) {
+    let Some(bus) = env::var_os(LAB).filter(|bus| !bus.is_empty()) else {
+        let required = env::var_os(REQUIRED).is_some_and(|required| required == "1");
+        assert!(!required, "{REQUIRED}=1 and {LAB} is not set: boot the lab with `cargo xtask lab up`");
+        eprintln!("skipped: {LAB} is not set (`cargo xtask test --only lab` boots the lab)");
+        return;
+    };
+    if env::var_os(BUS).as_ref() != Some(&bus) {
+        let me = env::current_exe().expect("a test has an executable");
+        let status = Command::new(me)
+            .args(["--exact", name, "--nocapture", "--test-threads=1"])
+            .env(BUS, bus)
+            .status()
+            .expect("a test can run itself");
+        assert!(status.success(), "{name} failed in the lab: see above");
+        return;
+    }
+    let one_at_a_time = File::create(env::temp_dir().join("postern-lab.lock")).expect("a temporary folder");
+    one_at_a_time.lock().expect("files can be locked");
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        tokio::time::timeout(4 * PATIENCE, test()).await.expect("the test took too long");
+    });
+    runtime.shutdown_timeout(Duration::from_secs(5));
+}
+
+/// One or more cabinets, each on its adapter, a phone, and a network that all trust.
+pub struct Rig {
+    /// The cabinets.
+    pub world: Arc<World>,
+    /// The phone's radio.
+    pub radio: BleRadio,
+    /// What the phone knows of the lockers.
+    pub lockers: Vec<LockerIdentity>,
+    /// Issues tokens.
+    pub network: Network,
+    /// The phone's key.
+    pub phone: Phone,
+    serving: tokio::task::JoinSet<()>,
+}
+
+impl Rig {
+    /// The usual cabinet on hci1.
+    pub async fn new() -> Self {
+        Self::with(&["hci1"], |_| {}).await
+    }
+
+    /// A cabinet on each of these adapters.
+    ///
+    /// # Panics
+    /// When the lab does not have them.
+    pub async fn with(adapters: &[&str], change: impl Fn(&mut CabinetConfig)) -> Self {
+        // Not the same identities in every test: what an adapter remembers of an earlier one must not help.
+        let seed = std::process::id();
+        let mut network = Network::new(u64::from(seed));
+        let mut lockers = Vec::new();
+        let mut setups = Vec::new();
+        for (number, adapter) in adapters.iter().enumerate() {
+            let keys = network.locker();
+            lockers.push(keys.locker.identity());
+            let mut config = Cabinets::default().cabinet.remove(0);
+            config.mtu = 517;
+            config.name = format!("{adapter} {number}");
+            change(&mut config);
+            setups.push(Setup { config, keys, folder: None, seed: [2 + number as u8; 32] });
+        }
+        let world = World::new(setups, [3; 32]).expect("cabinets");
+        let mut serving = tokio::task::JoinSet::new();
+        for (number, adapter) in adapters.iter().enumerate() {
+            let peripheral = Peripheral::start(world.clone(), number, adapter).await.expect("an adapter");
+            serving.spawn(async move {
+                if let Err(error) = peripheral.serve().await {
+                    eprintln!("peripheral: {error}");
+                }
+            });
+        }
+        Self { world, radio: BleRadio::new(Some(PHONE)), lockers, network, phone: Phone::new(4), serving }
+    }
+
+    /// The first locker.
+    #[must_use]
+    pub fn locker(&self) -> LockerIdentity {
+        self.lockers[0]
+    }
+
+    /// UNIX seconds.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        Timestamp(self.world.now().wall / 1000)
+    }
+
+    /// Changes the fate of the first cabinet.
+    pub fn fate(&self, change: impl FnOnce(&mut Fate)) {
+        let mut fate = Fate::default();
+        change(&mut fate);
+        self.world.with(0, |cabinet, now| cabinet.set_fate(fate, now));
+    }
+
+    /// A request to collect from a door of a cabinet.
+    pub fn collect(&mut self, cabinet: usize, door: u16) -> Request {
+        let grant = Grant::collect(self.lockers[cabinet].id, door);
+        let token = self.network.token(&grant, &self.phone.key(), self.now());
+        self.phone.request(Operation::Collect, door, token)
+    }
+
+    /// A link to a cabinet.
+    ///
+    /// # Panics
+    /// When there is none to be had.
+    pub async fn connect(&self, cabinet: usize) -> Box<dyn Link> {
+        self.radio
+            .connect(self.lockers[cabinet].id, Instant::now() + PATIENCE, &|_| {})
+            .await
+            .expect("the locker is in range")
+    }
+
+    /// Waits for a fact about a cabinet.
+    ///
+    /// # Panics
+    /// When it does not come about.
+    pub async fn until(&self, cabinet: usize, fact: impl Fn(&mut Cabinet) -> bool) {
+        let mut revision = self.world.revision();
+        let waiting = async {
+            while !self.world.look(cabinet, &fact).unwrap_or(false) {
+                let _ = tokio::time::timeout(Duration::from_millis(20), revision.changed()).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, waiting).await.expect("the fact did not come about");
+    }
+
+    /// Takes the cabinets off the air.
+    pub async fn end(mut self) {
+        self.serving.shutdown().await;
+    }
+}

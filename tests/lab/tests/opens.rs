@@ -1,0 +1,85 @@
+//! Doors open over real Bluetooth.
+#![cfg(target_os = "linux")]
+
+use std::{
+    sync::Mutex,
+    time::{Duration, Instant},
+};
+
+use postern_lab_tests::{PATIENCE, Rig, in_lab};
+use postern_protocol::{DoorEventKind, Reply, receipt};
+use postern_radio::{AdapterState, Progress, Radio, RadioError};
+use postern_sim::customer;
+
+#[test]
+fn a_door_opens_over_bluetooth() {
+    in_lab("a_door_opens_over_bluetooth", || async {
+        let mut rig = Rig::new().await;
+        let request = rig.collect(0, 7);
+        let locker = rig.locker();
+        let stages = Mutex::new(Vec::new());
+        let started = Instant::now();
+        let record = |stage: Progress| stages.lock().unwrap().push((stage, started.elapsed()));
+        let mut link = rig.radio.connect(locker.id, Instant::now() + PATIENCE, &record).await.unwrap();
+        let (reply, mut session) = customer::ask(&mut *link, &mut rig.phone, &locker, &request).await.unwrap();
+        eprintln!("{:?}, receipt after {:?}", stages.lock().unwrap(), started.elapsed());
+        let Reply::Receipt(receipt) = reply else { panic!("{reply:?}") };
+        let receipt = receipt::verify(&receipt, &locker.receipt_key).unwrap();
+        assert_eq!((receipt.door.0, receipt.outcome), (7, receipt::Outcome::Opened));
+        rig.world.with(0, |cabinet, now| {
+            cabinet.hand(7, "close", now, |compartment, now| {
+                compartment.open = false;
+                compartment.moved = Some(now.up);
+            })
+        });
+        loop {
+            let Reply::Event(event) = session.receive(&link.receive().await.unwrap()).unwrap() else { continue };
+            if event.kind == DoorEventKind::Closed {
+                break;
+            }
+        }
+        link.close().await;
+        rig.until(0, |cabinet| cabinet.links().count() == 0).await;
+        rig.end().await;
+    });
+}
+
+#[test]
+fn a_lost_hello_is_read_over_bluetooth() {
+    in_lab("a_lost_hello_is_read_over_bluetooth", || async {
+        let mut rig = Rig::new().await;
+        rig.fate(|fate| fate.air.lose_hellos = 1);
+        let request = rig.collect(0, 3);
+        let locker = rig.locker();
+        let mut link = rig.connect(0).await;
+        let (reply, _) = customer::ask(&mut *link, &mut rig.phone, &locker, &request).await.unwrap();
+        assert!(matches!(reply, Reply::Receipt(_)), "{reply:?}");
+        link.close().await;
+        rig.end().await;
+    });
+}
+
+#[test]
+fn an_mtu_that_lies_still_opens_over_bluetooth() {
+    in_lab("an_mtu_that_lies_still_opens_over_bluetooth", || async {
+        let mut rig = Rig::new().await;
+        rig.fate(|fate| fate.air.true_mtu = Some(23));
+        let request = rig.collect(0, 3);
+        let locker = rig.locker();
+        let mut link = rig.connect(0).await;
+        let (reply, _) = customer::ask(&mut *link, &mut rig.phone, &locker, &request).await.unwrap();
+        assert!(matches!(reply, Reply::Receipt(_)), "{reply:?}");
+        link.close().await;
+        rig.end().await;
+    });
+}
+
+#[test]
+fn an_adapter_that_is_not_there_is_absent() {
+    in_lab("an_adapter_that_is_not_there_is_absent", || async {
+        let radio = postern_radio::ble::BleRadio::new(Some("hci99"));
+        let deadline = Instant::now() + Duration::from_secs(5);
+        let result = radio.connect(postern_protocol::LockerId([1; 8]), deadline, &|_| {}).await;
+        assert_eq!(result.err(), Some(RadioError::Unavailable(AdapterState::Absent)));
+    });
+}
