@@ -67,8 +67,8 @@ impl Transcript {
             window.screenshot().and_then(|picture| Ok(fs::write(self.folder.join(&file), picture)?));
         let held = outcome.is_ok();
         let seen = match &outcome {
-            Ok(seen) => seen.clone(),
-            Err(error) => format!("{error:#}"),
+            Ok(seen) => one_line(seen),
+            Err(error) => one_line(&format!("{error:#}")),
         };
         println!(
             "{} {number:2}. {name} ({} ms): {seen}",
@@ -102,7 +102,7 @@ impl Transcript {
         for (number, step) in (1..).zip(&self.steps) {
             let mark = if step.held { "✓" } else { "✗" };
             let picture = step.picture.as_ref().map_or_else(String::new, |file| format!("[{file}]({file})"));
-            let seen = step.seen.replace('|', "\\|").replace('\n', " ");
+            let seen = step.seen.replace('|', "\\|");
             writeln!(
                 text,
                 "| {mark} {number} | {} | {seen} | {} ms | {picture} |",
@@ -118,6 +118,17 @@ impl Transcript {
         }
         writeln!(text, "\n{} steps in {:.1} s.", self.steps.len(), self.began.elapsed().as_secs_f32())?;
         Ok(fs::write(self.folder.join("transcript.md"), text)?)
+    }
+}
+
+/// As one would say it: without line ends and direction marks, and not all of a long text.
+fn one_line(text: &str) -> String {
+    const LONGEST: usize = 300;
+    let plain: String = text.chars().filter(|c| !matches!(c, '\u{2066}'..='\u{2069}')).collect();
+    let line = plain.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
     }
 }
 

@@ -95,7 +95,8 @@ impl World {
     /// There is none.
     pub fn press(&self, id: &str) -> Result<()> {
         let window = &self.app()?.window;
-        let css = format!("[data-testid='{id}']");
+        // What lies under the opening screen is there and cannot be reached.
+        let css = format!("[data-testid='{id}']:not([inert] *)");
         window.until(&format!("{id} to be pressed"), PATIENCE, || {
             let Some(element) = window.find(&css)? else { return Ok(None) };
             window.click(&element).map(Some)
