@@ -42,6 +42,16 @@ pub enum TokenRequest {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         device_name: Option<String>,
     },
+    /// A courier's device takes up the enrolment code that its carrier made.
+    Enrolment {
+        /// The code.
+        code: String,
+        /// Always `postern-app`.
+        client_id: String,
+        /// As for customers.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        device_name: Option<String>,
+    },
     /// RFC 6749 §6; the refresh token is used up by this.
     RefreshToken {
         /// The newest refresh token.
@@ -121,10 +131,83 @@ pub struct Changes {
     pub prefers_low_doors: Option<bool>,
 }
 
+/// `GET /v1/passkeys`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Passkeys {
+    /// All ways into the account.
+    pub passkeys: Vec<Passkey>,
+    /// Recovery codes that were not used yet.
+    pub recovery_codes_left: u32,
+}
+
+/// One passkey. Another is added by signing in at the browser page with `add_passkey` (see the document).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Passkey {
+    /// Passkey id.
+    pub id: String,
+    /// Given by the customer or the hub.
+    pub name: String,
+    /// When it was made.
+    pub created_at: i64,
+    /// When it was last used.
+    pub last_used_at: i64,
+}
+
+/// `POST /v1/recovery-codes`: new codes; the old ones end.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RecoveryCodes {
+    /// Each is good for one new passkey. Secret; shown once.
+    pub codes: Vec<String>,
+}
+
+/// `GET /v1/me/export`: everything that the hub keeps of the account, for its owner.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Export {
+    /// The account and its devices.
+    pub account: Account,
+    /// Passkeys, without their keys.
+    pub passkeys: Vec<Passkey>,
+    /// Reservations, ended ones included.
+    pub reservations: Vec<crate::reservation::Reservation>,
+    /// Receipts of these reservations.
+    pub receipts: Vec<crate::sync::UploadedReceipt>,
+    /// Problems that were reported, with the number of photos.
+    pub problems: Vec<ExportedProblem>,
+    /// When this was put together.
+    pub at: i64,
+}
+
+/// A problem as the hub keeps it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ExportedProblem {
+    /// Reservation id.
+    pub reservation: String,
+    /// What kind.
+    pub kind: crate::reservation::ProblemKind,
+    /// In the customer's words.
+    pub note: String,
+    /// How many photos.
+    pub photos: u32,
+    /// When.
+    pub at: i64,
+}
+
+impl core::fmt::Debug for RecoveryCodes {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("RecoveryCodes").finish_non_exhaustive()
+    }
+}
+
 impl core::fmt::Debug for TokenRequest {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str(match self {
             Self::AuthorizationCode { .. } => "AuthorizationCode(..)",
+            Self::Enrolment { .. } => "Enrolment(..)",
             Self::RefreshToken { .. } => "RefreshToken(..)",
         })
     }

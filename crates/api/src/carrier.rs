@@ -55,3 +55,139 @@ pub struct Parcel {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub door: Option<u16>,
 }
+
+/// `POST /v1/carrier/webhooks`: the hub posts changes of the carrier's parcels there, signed as Standard Webhooks
+/// (`webhook-id`, `webhook-timestamp`, `webhook-signature`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct NewWebhook {
+    /// Https only; no address of a private network.
+    pub url: String,
+}
+
+/// A webhook endpoint.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Webhook {
+    /// Webhook id.
+    pub id: String,
+    /// Where to.
+    pub url: String,
+    /// `whsec_` and the key in base64; only in the answer that made it. Secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<String>,
+}
+
+/// `GET /v1/carrier/webhooks`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Webhooks {
+    /// All endpoints.
+    pub webhooks: Vec<Webhook>,
+}
+
+/// The body of a webhook message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct WebhookMessage {
+    /// `parcel.` and the state.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// UNIX seconds of the change.
+    pub timestamp: i64,
+    /// The parcel as it was then.
+    pub data: Parcel,
+}
+
+/// `GET /v1/carrier/dead-letters`: messages that could not be delivered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct DeadLetters {
+    /// At most 100, oldest first; each is tried again by `POST /v1/carrier/dead-letters/{id}/retry`.
+    pub letters: Vec<DeadLetter>,
+}
+
+/// A message that could not be delivered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct DeadLetter {
+    /// Message id, the `webhook-id`.
+    pub id: String,
+    /// The webhook that it was for.
+    pub webhook: String,
+    /// What was to be said.
+    pub message: WebhookMessage,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// What went wrong last.
+    pub error: String,
+}
+
+/// `POST /v1/carrier/couriers`: a courier, a person or a machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct NewCourier {
+    /// For the carrier's eyes, 1 to 64 characters.
+    pub name: String,
+}
+
+/// The answer to [`NewCourier`].
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Courier {
+    /// Courier id.
+    pub id: String,
+    /// As given.
+    pub name: String,
+    /// The courier's device takes this to the token endpoint (`grant_type=enrolment`) within an hour, once. Secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enrolment_code: Option<String>,
+}
+
+/// `GET /v1/courier/tasks`: what lies before a courier, without any data of recipients.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Tasks {
+    /// Parcels to put in, and expired parcels and returns to take out; at most 500.
+    pub tasks: Vec<Task>,
+    /// Lockers of these tasks.
+    pub lockers: Vec<crate::locker::LockerDescriptor>,
+}
+
+/// One errand.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Task {
+    /// The parcel.
+    pub parcel: Parcel,
+    /// Site id.
+    pub site: String,
+    /// Size class.
+    pub size: Size,
+    /// `deposit` or `collect`.
+    pub operation: crate::token::Operation,
+}
+
+/// `POST /v1/courier/tokens`: a token for one errand; for a deposit the hub picks and keeps a free door of the locker.
+/// The locker's receipt then makes the parcel ready, or takes it out of the locker.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct CourierTokenRequest {
+    /// Reservation id.
+    pub parcel: String,
+    /// Locker id, for a deposit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locker: Option<String>,
+}
+
+impl core::fmt::Debug for Webhook {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Webhook").field("id", &self.id).field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
+impl core::fmt::Debug for Courier {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Courier").field("id", &self.id).finish_non_exhaustive()
+    }
+}

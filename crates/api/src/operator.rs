@@ -40,3 +40,167 @@ impl core::fmt::Debug for Provisioned {
         f.debug_struct("Provisioned").field("issuer_keys", &self.issuer_keys).finish_non_exhaustive()
     }
 }
+
+/// `PUT /v1/operator/carriers/{id}`: a carrier joins the network, or is renamed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct CarrierSettings {
+    /// Name for display.
+    pub name: String,
+    /// Pickup window in hours where a deposit names none; the operator's default when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pickup_hours: Option<u32>,
+}
+
+/// `POST /v1/operator/keys`: an API key for a carrier, or for the operator's own programs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct NewKey {
+    /// Carrier id; absent for the operator's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub carrier: Option<String>,
+    /// What it is for.
+    pub name: String,
+    /// `parcels`, `webhooks` for carriers; `network`, `watch`, `keys` for operators.
+    pub scopes: Vec<String>,
+}
+
+/// An API key.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ApiKey {
+    /// Key id.
+    pub id: String,
+    /// The key itself, shown once. Secret.
+    pub key: String,
+}
+
+/// `PUT /v1/operator/lockers/{id}/doors/{door}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct DoorService {
+    /// Not to be booked.
+    pub out_of_order: bool,
+}
+
+/// `PUT /v1/operator/sites/{site}/members/{account}`: who lives or works at a site.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Member {
+    /// Flat or department, 1 to 64 characters.
+    pub unit: String,
+}
+
+/// `POST /v1/operator/holdings`: a compartment for a resident to hold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct NewHolding {
+    /// Account id.
+    pub account: String,
+    /// What the resident calls it.
+    pub title: String,
+    /// Locker id.
+    pub locker: String,
+    /// Door number.
+    pub door: u16,
+    /// Until when; without end when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<i64>,
+}
+
+/// `GET /v1/operator/alarms`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Alarms {
+    /// Those not resolved, oldest first, at most 500.
+    pub alarms: Vec<Alarm>,
+}
+
+/// Something that an operator must look at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Alarm {
+    /// Alarm id.
+    pub id: String,
+    /// `fork`, `gap`, `jammed`, `disputed`, `problem`, `overstay`, `stray`, ...
+    pub kind: String,
+    /// Locker id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locker: Option<String>,
+    /// Door number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub door: Option<u16>,
+    /// Reservation id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reservation: Option<String>,
+    /// What is known, in English.
+    pub reason: String,
+    /// The hub set right what it could by itself.
+    pub repaired: bool,
+    /// When.
+    pub at: i64,
+}
+
+/// `GET /v1/operator/lockers/{id}`: the state of one locker.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct LockerReport {
+    /// As it was provisioned.
+    pub descriptor: LockerDescriptor,
+    /// It was decommissioned.
+    pub retired: bool,
+    /// Known to be online until then; 0 where it is not.
+    pub online_until: i64,
+    /// Its doors.
+    pub doors: Vec<DoorReport>,
+    /// Newest receipt, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newest_receipt: Option<u32>,
+    /// Receipts that are missing in its chain: first and last of each gap.
+    pub gaps: Vec<(u32, u32)>,
+    /// Receipts that contradict the chain.
+    pub forks: u32,
+}
+
+/// The state of one door.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct DoorReport {
+    /// Door number.
+    pub door: u16,
+    /// Not to be booked.
+    pub out_of_order: bool,
+    /// Reservation id of who has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reservation: Option<String>,
+    /// Its epoch.
+    pub epoch: u32,
+}
+
+/// `GET /v1/operator/insight`: aggregates that cannot single anyone out; a group of fewer than ten is left out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Insight {
+    /// Deposits by hour of the day (UTC).
+    pub deposits_by_hour: Vec<Bucket>,
+    /// Parcels collected, by hours from deposit to collection: up to 1, 4, 12, 24, 48, more.
+    pub hours_to_collect: Vec<Bucket>,
+    /// Doors taken, by size.
+    pub taken_by_size: Vec<Bucket>,
+}
+
+/// One group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Bucket {
+    /// Which.
+    pub group: String,
+    /// How many; at least ten.
+    pub count: u32,
+}
+
+impl core::fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("ApiKey").field("id", &self.id).finish_non_exhaustive()
+    }
+}

@@ -362,6 +362,57 @@ pub struct NewReturn {
     pub size: crate::locker::Size,
 }
 
+/// `POST /v1/storage`: book a compartment to keep something in, at a site that is open to the customer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct NewStorage {
+    /// What the customer calls it, 1 to 120 characters.
+    pub title: String,
+    /// Where.
+    pub site: String,
+    /// How large.
+    pub size: crate::locker::Size,
+    /// Until when; at most the operator's limit.
+    pub until: i64,
+}
+
+/// `POST /v1/reservations/{id}/handover`: what lies in a held compartment goes to a neighbour of the same site.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Handover {
+    /// The neighbour's flat or department.
+    pub unit: String,
+}
+
+/// `GET /v1/assets`: things that the customer's sites lend, and `PUT /v1/operator/assets/{id}`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Asset {
+    /// Asset id.
+    pub id: String,
+    /// What it is.
+    pub title: String,
+    /// Where it lies.
+    pub site: String,
+    /// Locker id.
+    pub locker: String,
+    /// Door number; kept for it.
+    pub door: u16,
+    /// For how long it is lent, hours.
+    pub loan_hours: u32,
+    /// It lies there now. Borrow it by `POST /v1/assets/{id}/borrow`; give it back by `release`.
+    #[serde(default)]
+    pub available: bool,
+}
+
+/// The answer of `GET /v1/assets`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Assets {
+    /// All that may be borrowed.
+    pub assets: Vec<Asset>,
+}
+
 /// `POST /v1/reservations/{id}/hold`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
