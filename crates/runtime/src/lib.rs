@@ -13,9 +13,9 @@
 //! the error of a library that cannot contain either.
 #![forbid(unsafe_code)]
 
-mod absent;
 mod browser;
 mod clock;
+pub mod diagnosis;
 mod dpop;
 mod hands;
 mod http;
@@ -27,7 +27,7 @@ mod runtime;
 mod task;
 
 pub use browser::{Browser, SystemBrowser};
-pub use options::{Options, OptionsError, SecretsChoice, radio};
+pub use options::{Options, OptionsError, SecretsChoice};
 pub use postern_core::{effect, intent, view};
 pub use postern_radio::Radio;
 pub use postern_vault as vault;

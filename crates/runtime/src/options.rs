@@ -2,7 +2,7 @@
 
 use std::{env, path::PathBuf, sync::Arc};
 
-use postern_radio::{Radio, air::AirRadio};
+use postern_radio::{BadRadioName, Radio};
 use postern_vault::{DeviceKeys, Secrets};
 use sha2::{Digest as _, Sha256};
 
@@ -47,8 +47,8 @@ pub struct Options {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OptionsError {
     /// `POSTERN_RADIO`.
-    #[error("POSTERN_RADIO is `{0}`; it may be `ble`, `ble:ADAPTER` or `air:HOST:PORT`")]
-    Radio(String),
+    #[error("POSTERN_RADIO: {0}")]
+    Radio(#[from] BadRadioName),
     /// `POSTERN_PROFILE`.
     #[error("POSTERN_PROFILE is `{0}`; it may have 1 to 32 letters, digits, `-` and `_`")]
     Profile(String),
@@ -93,39 +93,12 @@ impl Options {
             device_name: device_name(),
             folder,
             account,
-            radio: radio(&variable("POSTERN_RADIO").unwrap_or_else(|| "ble".into()))?,
+            radio: postern_radio::open(variable("POSTERN_RADIO").as_deref().unwrap_or("ble"))?,
             browser: Arc::new(SystemBrowser),
             secrets: SecretsChoice::Keyring,
             device_keys: None,
         })
     }
-}
-
-/// The radio that this text names: `ble`, `ble:ADAPTER` or `air:HOST:PORT`.
-///
-/// # Errors
-/// [`OptionsError::Radio`] where it names none.
-pub fn radio(text: &str) -> Result<Arc<dyn Radio>, OptionsError> {
-    let wrong = || OptionsError::Radio(text.to_owned());
-    match text.split_once(':') {
-        None if text == "ble" => Ok(ble(None)),
-        Some(("ble", adapter)) if !adapter.is_empty() => Ok(ble(Some(adapter))),
-        Some(("air", endpoint)) => {
-            let (host, port) = endpoint.rsplit_once(':').ok_or_else(wrong)?;
-            let port: u16 = port.parse().map_err(|_| wrong())?;
-            if host.is_empty() || port == 0 {
-                return Err(wrong());
-            }
-            Ok(Arc::new(AirRadio::new(endpoint)))
-        }
-        _ => Err(wrong()),
-    }
-}
-
-/// Bluetooth of this machine.
-fn ble(adapter: Option<&str>) -> Arc<dyn Radio> {
-    let _ = adapter;
-    Arc::new(crate::absent::AbsentRadio::new())
 }
 
 /// Host name, as people know their device by.
@@ -160,11 +133,7 @@ mod tests {
             let error = with(&[("POSTERN_DATA_DIR", "/tmp/x"), ("POSTERN_PROFILE", profile)]).err();
             assert_eq!(error, Some(OptionsError::Profile(profile.into())));
         }
-        for text in
-            ["", "wifi", "air", "air:", "air:localhost", "air:localhost:0", "air::80", "ble:", "air:h:x"]
-        {
-            assert_eq!(radio(text).err(), Some(OptionsError::Radio(text.into())), "{text}");
-        }
-        assert!(radio("air:127.0.0.1:4000").is_ok());
+        let error = with(&[("POSTERN_DATA_DIR", "/tmp/x"), ("POSTERN_RADIO", "wifi")]).err();
+        assert!(matches!(error, Some(OptionsError::Radio(_))));
     }
 }

@@ -209,6 +209,8 @@ impl Mind {
             }
             self.draw();
         }
+        self.core.finish();
+        self.give_orders();
         let Self { orders, picture, .. } = self;
         // The hands end when no more effects can come. Their last facts have nobody to tell them to.
         drop(orders);
@@ -220,6 +222,10 @@ impl Mind {
     fn handle(&mut self, event: Event) {
         // Without random numbers there are no keys; nothing sensible can be done but to stop.
         self.core.handle(event, self.clock.now(), &mut UnwrapErr(SysRng));
+        self.give_orders();
+    }
+
+    fn give_orders(&mut self) {
         while let Some(effect) = self.core.poll_effect() {
             let _ = self.orders.send(effect);
         }

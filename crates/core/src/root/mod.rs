@@ -5,26 +5,35 @@ mod answers;
 mod intents;
 mod picture;
 
+use std::collections::BTreeMap;
+
+use postern_api::reservation::State;
 use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
 use crate::{
     cx::{Cx, Item, Outlet, earlier},
     effect::{Effect, Notification, NotificationKind},
-    event::{Adapter, Event, Opened, RadioEvent, VaultState},
+    event::{Adapter, DeviceKey, Event, Opened, RadioEvent, VaultState},
+    finder::Finder,
     line::Line,
     nearby::Nearby,
     network::Network,
     notices::Notices,
+    opening_code::OpeningCode,
     outbox::What,
     session::Session,
+    sharing::Sharing,
     sign_in::SignIn,
     store::Kept,
     sync::Sync,
     time::Now,
     unlock::{Env, News, Unlock},
-    view::NoticeCode,
+    view::{NoticeCode, QrView},
 };
+
+/// Identification codes kept drawn: those of what is not over.
+const MAX_CODES: usize = 200;
 
 /// Changes that nothing depends on at once are written after this time, several in one.
 const SAVE_MS: u64 = 800;
@@ -41,7 +50,7 @@ pub struct Config {
 /// What is known of secrets on this device.
 enum Vault {
     Opening,
-    Open { memory_only: bool, thumbprint: String },
+    Open { memory_only: bool, thumbprint: String, key: DeviceKey },
     Absent,
     Locked,
 }
@@ -60,9 +69,16 @@ pub struct Core {
     line: Line,
     sync: Sync,
     unlock: Unlock,
+    opening_code: OpeningCode,
+    sharing: Sharing,
+    finder: Finder,
     nearby: Nearby,
     notices: Notices,
     kept: Kept,
+    /// Identification codes, drawn, by reservation.
+    codes: BTreeMap<String, QrView>,
+    /// A claim link that waits for the sign-in to end.
+    claim: Option<String>,
     /// The state on disk is not the one here; it is written then.
     save_at: Option<u64>,
 }
@@ -83,9 +99,14 @@ impl Core {
             line: Line::default(),
             sync: Sync::default(),
             unlock: Unlock::default(),
+            opening_code: OpeningCode::default(),
+            sharing: Sharing::default(),
+            finder: Finder::default(),
             nearby: Nearby::default(),
             notices: Notices::default(),
             kept: Kept::default(),
+            codes: BTreeMap::new(),
+            claim: None,
             save_at: None,
         }
     }
@@ -113,6 +134,8 @@ impl Core {
         let mut due = earlier(self.sign_in.poll_timeout(), self.unlock.poll_timeout());
         due = earlier(due, self.save_at);
         due = earlier(due, self.nearby.poll_timeout());
+        due = earlier(due, self.opening_code.poll_timeout());
+        due = earlier(due, self.reminder_due());
         if self.session.is_usable() {
             due = earlier(due, self.sync.poll_timeout());
             due = earlier(due, self.kept.wallet.poll_timeout(self.now));
@@ -154,6 +177,11 @@ impl Core {
                 if self.unlock.owns(ticket) {
                     let env = env(&self.kept, &self.session, self.adapter, &self.network);
                     self.unlock.on_signed(signature, &env, cx);
+                } else if self.opening_code.owns(ticket) {
+                    self.opening_code.on_signed(signature, cx);
+                } else if self.sharing.owns(ticket) {
+                    let kept = &mut self.kept;
+                    self.sharing.on_signed(signature, &kept.wallet, &mut kept.given, cx);
                 }
             }
             Event::Radio(event) => self.on_radio(event, cx),
@@ -162,7 +190,7 @@ impl Core {
                 self.sync.set_foreground(foreground, cx);
                 self.kept.wallet.set_foreground(foreground);
             }
-            Event::DeepLink { .. } => {}
+            Event::DeepLink { url } => self.on_deep_link(&url, cx),
         }
     }
 
@@ -199,13 +227,25 @@ impl Core {
         self.network.restore(self.kept.last_contact);
         self.unlock.restore(std::mem::take(&mut self.kept.pendings));
         self.sync.restore(self.kept.cursor.take());
-        self.vault = Vault::Open { memory_only: opened.memory_only, thumbprint: opened.device_thumbprint };
+        self.vault = Vault::Open {
+            memory_only: opened.memory_only,
+            thumbprint: opened.device_thumbprint,
+            key: opened.device_key,
+        };
+        self.kept.given.forget_over(cx.now.unix());
+        if self.kept.wallet.drop_ended(cx.now) {
+            cx.out.save_soon();
+        }
+        self.draw_codes();
         if damaged {
             self.notices.tell(NoticeCode::StoreHealed, None);
             cx.out.save_soon();
         }
         if self.session.exists() {
             self.sync.start(cx);
+        } else if let Some(claim) = self.claim.take() {
+            let hub = self.config.hub.clone();
+            self.sign_in.start(&hub, Some(claim), cx);
         }
     }
 
@@ -218,6 +258,11 @@ impl Core {
         self.line.clear();
         self.session.clear();
         self.notices.clear();
+        self.opening_code = OpeningCode::default();
+        self.sharing = Sharing::default();
+        self.finder = Finder::default();
+        self.codes.clear();
+        self.claim = None;
         self.kept = Kept::default();
         self.save_at = None;
         cx.out.push(Effect::Wipe);
@@ -251,6 +296,8 @@ impl Core {
         let env = env(&self.kept, &self.session, self.adapter, &self.network);
         self.unlock.drive(&env, cx);
         self.carry_on(cx);
+        self.opening_code.drive(&self.kept.wallet, self.network.hub_now(cx.now), cx);
+        self.remind(cx);
         self.line.pump(&mut self.session, cx);
         let now = cx.now.monotonic_ms;
         if !cx.out.is_dirty() {
@@ -293,6 +340,50 @@ impl Core {
         }
     }
 
+    /// When the next reminder is due, on the monotonic clock.
+    fn reminder_due(&self) -> Option<u64> {
+        let habits = self.kept.settings.habits.then_some(&self.kept.habits);
+        let now = self.now.unix();
+        let at = self.kept.reminders.next(&self.kept.wallet, habits, now)?;
+        let wait = at.saturating_sub(now).max(0).unsigned_abs().saturating_mul(1000);
+        Some(self.now.monotonic_ms.saturating_add(wait))
+    }
+
+    fn remind(&mut self, cx: &mut Cx<'_>) {
+        if self.reminder_due().is_none_or(|due| due > cx.now.monotonic_ms) {
+            return;
+        }
+        let habits = self.kept.settings.habits.then_some(&self.kept.habits);
+        let spoken = self.kept.settings.reminders;
+        let due = self.kept.reminders.due(&self.kept.wallet, habits, cx.now.unix(), spoken);
+        for due in due {
+            let notification = self.notification(due.kind, &due.reservation);
+            cx.out.notify(notification);
+        }
+        cx.out.save_soon();
+    }
+
+    /// Draws the identification codes of what is not over, once.
+    fn draw_codes(&mut self) {
+        let wallet = &self.kept.wallet;
+        self.codes.retain(|id, code| {
+            let kept = wallet.reservation(id).and_then(|reservation| reservation.identification.as_ref());
+            kept.is_some_and(|kept| kept.text == code.text)
+        });
+        for reservation in wallet.reservations() {
+            let Some(identification) = &reservation.identification else { continue };
+            if self.codes.len() >= MAX_CODES {
+                break;
+            }
+            if !is_over(reservation.state)
+                && !self.codes.contains_key(&reservation.id)
+                && let Some(code) = crate::qr::draw(&identification.text)
+            {
+                self.codes.insert(reservation.id.clone(), code);
+            }
+        }
+    }
+
     fn notification(&self, kind: NotificationKind, id: &str) -> Notification {
         let reservation = self.kept.wallet.reservation(id);
         Notification {
@@ -302,6 +393,18 @@ impl Core {
             door: reservation.and_then(|reservation| Some(reservation.compartment.as_ref()?.label.clone())),
         }
     }
+}
+
+fn is_over(state: State) -> bool {
+    matches!(
+        state,
+        State::Collected
+            | State::Returned
+            | State::Accepted
+            | State::Refused
+            | State::Released
+            | State::Cancelled
+    )
 }
 
 /// What an opening needs of the rest. A function of parts, so that the unlock machine can be borrowed beside it.

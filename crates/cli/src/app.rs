@@ -1,0 +1,209 @@
+//! The running app, as a command uses it.
+
+use std::{sync::Arc, time::Duration};
+
+use postern_runtime::{
+    Handle, Options, Runtime,
+    intent::Intent,
+    view::{NetworkView, ReservationView, SessionView, VaultView, View},
+};
+use tokio::{sync::watch, time::Instant};
+
+use crate::{
+    fault::{Exit, Fault},
+    text, words,
+};
+
+/// The keyring may ask for its password first.
+const KEYRING: Duration = Duration::from_secs(150);
+/// The longest wait for the hub before what is stored is shown.
+const HUB: Duration = Duration::from_secs(6);
+/// Without a change for so long, a view counts as complete.
+const QUIET: Duration = Duration::from_millis(350);
+/// What was done is given this long to reach the hub before the command ends.
+const DELIVERY: Duration = Duration::from_secs(5);
+
+/// A running app with its vault open.
+pub(crate) struct App {
+    handle: Handle,
+    views: watch::Receiver<Arc<View>>,
+}
+
+impl App {
+    /// Starts and waits for the vault.
+    pub(crate) async fn start(options: Options) -> Result<Self, Fault> {
+        let handle = Runtime::start(options).await?;
+        let views = handle.views();
+        let mut app = Self { handle, views };
+        let vault = app
+            .until(KEYRING, |view| (view.vault != VaultView::Opening).then_some(view.vault))
+            .await?
+            .unwrap_or(VaultView::Locked);
+        match vault {
+            VaultView::Absent => Err(Fault::new(
+                Exit::Keyring,
+                "keyringAbsent",
+                "There is no keyring on this machine, and Postern keeps no secret anywhere else. Start one (gnome-keyring, KWallet), or see `postern doctor`.",
+            )),
+            VaultView::Locked => Err(Fault::new(
+                Exit::Keyring,
+                "keyringLocked",
+                "The keyring is locked. Unlock it and try again.",
+            )),
+            VaultView::Opening | VaultView::Keyring | VaultView::MemoryOnly => {
+                for notice in &app.view().notices {
+                    eprintln!("postern: {}", words::notice(notice.code));
+                }
+                Ok(app)
+            }
+        }
+    }
+
+    /// Starts and insists on a session.
+    pub(crate) async fn signed_in(options: Options) -> Result<Self, Fault> {
+        let app = Self::start(options).await?;
+        match app.view().session {
+            SessionView::SignedIn { .. } | SessionView::Finishing | SessionView::InBrowser { .. } => Ok(app),
+            SessionView::SignedOut { .. } | SessionView::Revoked => Err(Fault::new(
+                Exit::NotSignedIn,
+                "notSignedIn",
+                "You are not signed in. Run `postern sign-in`.",
+            )),
+        }
+    }
+
+    pub(crate) fn view(&self) -> Arc<View> {
+        self.views.borrow().clone()
+    }
+
+    pub(crate) fn send(&self, intent: Intent) -> Result<(), Fault> {
+        Ok(self.handle.send(intent)?)
+    }
+
+    /// Waits for a view of which `pick` makes something; none where that does not come in time.
+    pub(crate) async fn until<T>(
+        &mut self,
+        patience: Duration,
+        mut pick: impl FnMut(&View) -> Option<T>,
+    ) -> Result<Option<T>, Fault> {
+        let deadline = Instant::now() + patience;
+        loop {
+            let view = self.views.borrow_and_update().clone();
+            if let Some(picked) = pick(&view) {
+                return Ok(Some(picked));
+            }
+            match tokio::time::timeout_at(deadline, self.views.changed()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => return Err(postern_runtime::Ended.into()),
+                Err(_) => return Ok(None),
+            }
+        }
+    }
+
+    /// The next view.
+    pub(crate) async fn next(&mut self) -> Result<Arc<View>, Fault> {
+        self.views.changed().await.map_err(|_| postern_runtime::Ended)?;
+        Ok(self.views.borrow_and_update().clone())
+    }
+
+    /// Waits until the hub has told what it has to tell, or until it is clear that it does not. The session may prove
+    /// to be over.
+    pub(crate) async fn refreshed(&mut self) -> Result<(), Fault> {
+        let deadline = Instant::now() + HUB;
+        self.until(HUB, |view| (view.network != NetworkView::Unknown).then_some(())).await?;
+        while self.view().network == NetworkView::Online {
+            let quiet = tokio::time::timeout(QUIET, self.views.changed()).await.is_err();
+            if (quiet && self.view().loaded) || Instant::now() >= deadline {
+                break;
+            }
+        }
+        if matches!(self.view().session, SessionView::Revoked) {
+            return Err(Fault::new(
+                Exit::NotSignedIn,
+                "revoked",
+                "This device was removed from your account. Everything on it was wiped. Run `postern sign-in` to add it again.",
+            ));
+        }
+        match self.view().network {
+            NetworkView::SignInAgain => {
+                eprintln!(
+                    "postern: The hub ended this session. What is stored still works; `postern sign-in` brings the rest back."
+                );
+            }
+            NetworkView::Offline { .. } | NetworkView::Unknown => {
+                eprintln!("postern: The hub cannot be reached; this is what was stored.");
+            }
+            NetworkView::WrongHub => {
+                eprintln!(
+                    "postern: {} This is what was stored.",
+                    words::problem(postern_runtime::view::ProblemCode::WrongHub)
+                );
+            }
+            NetworkView::ClockSkew { seconds } => {
+                eprintln!(
+                    "postern: The clock of this machine is {} s {}. Set it.",
+                    seconds.abs(),
+                    if seconds > 0 { "ahead" } else { "behind" }
+                );
+            }
+            NetworkView::Online => {}
+        }
+        Ok(())
+    }
+
+    /// The one reservation that this text means: an ID or the beginning of one, a door label, or a part of a title.
+    pub(crate) fn find(&self, wanted: &str) -> Result<ReservationView, Fault> {
+        let view = self.view();
+        let all = &view.reservations;
+        let lower = wanted.to_lowercase();
+        let ways: [&dyn Fn(&&ReservationView) -> bool; 4] = [
+            &|r| r.id == wanted,
+            &|r| r.id.starts_with(wanted),
+            &|r| r.label.as_deref().is_some_and(|label| label.eq_ignore_ascii_case(wanted)),
+            &|r| r.title.to_lowercase().contains(&lower),
+        ];
+        for way in ways {
+            let found: Vec<_> = all.iter().filter(way).collect();
+            match found.as_slice() {
+                [] => {}
+                [one] => return Ok((*one).clone()),
+                several => {
+                    let names: Vec<_> = several
+                        .iter()
+                        .take(5)
+                        .map(|r| format!("{} ({})", text::safe(&r.id), text::safe(&r.title)))
+                        .collect();
+                    return Err(Fault::usage(format!("`{wanted}` fits several: {}.", names.join(", "))));
+                }
+            }
+        }
+        Err(Fault::usage(format!(
+            "`{wanted}` fits nothing that you have. `postern list --all` shows everything."
+        )))
+    }
+
+    /// Gives what waits for the hub a moment to get there. Says what must wait on.
+    pub(crate) async fn delivered(&mut self) -> Result<(), Fault> {
+        let waits = |view: &View| view.outbox.iter().any(|entry| entry.problem.is_none());
+        let done = self
+            .until(DELIVERY, |view| {
+                let stuck = !matches!(
+                    view.network,
+                    NetworkView::Online | NetworkView::Unknown | NetworkView::ClockSkew { .. }
+                );
+                (!waits(view) || stuck).then_some(())
+            })
+            .await?;
+        if done.is_none() || waits(&self.view()) {
+            eprintln!(
+                "postern: The hub does not know yet; it will be told by itself when there is a network."
+            );
+        }
+        Ok(())
+    }
+
+    /// Writes what must not be lost and lets go of everything.
+    pub(crate) async fn finish(self) {
+        self.handle.shutdown().await;
+    }
+}

@@ -1,0 +1,138 @@
+//! `doctor`.
+
+use postern_runtime::{
+    Options,
+    diagnosis::{Clock, Diagnosis, Hub, Keyring, Profile, Radio, diagnose},
+};
+
+use super::Output;
+use crate::{
+    fault::{Exit, Fault},
+    text::{columns, safe},
+    words,
+};
+
+pub(super) async fn doctor(options: &Options, output: Output) -> Result<(), Fault> {
+    let diagnosis = diagnose(options).await;
+    let findings = findings(&diagnosis, &options.hub);
+    output.print(&diagnosis, || {
+        let rows: Vec<Vec<String>> = findings
+            .iter()
+            .map(|finding| {
+                let mark = if finding.fault.is_none() { "OK" } else { "!!" };
+                vec![mark.to_owned(), finding.what.to_owned(), finding.words.clone()]
+            })
+            .collect();
+        columns(&rows)
+    })?;
+    match findings.into_iter().find_map(|finding| finding.fault) {
+        None => Ok(()),
+        Some((exit, code)) => Err(Fault::new(exit, code, "Not everything is as it should be; see above.")),
+    }
+}
+
+struct Finding {
+    what: &'static str,
+    words: String,
+    fault: Option<(Exit, &'static str)>,
+}
+
+fn findings(diagnosis: &Diagnosis, hub: &str) -> Vec<Finding> {
+    let ok = |what, words: String| Finding { what, words, fault: None };
+    let bad = |what, exit, code, words: String| Finding { what, words, fault: Some((exit, code)) };
+    vec![
+        match &diagnosis.keyring {
+            Keyring::Ok { took_ms } => ok("keyring", format!("writes, reads and forgets, in {took_ms} ms")),
+            Keyring::Absent { reason } => bad(
+                "keyring",
+                Exit::Keyring,
+                "keyringAbsent",
+                format!(
+                    "there is none ({}). Start gnome-keyring or KWallet, or log in to a desktop session.",
+                    safe(reason)
+                ),
+            ),
+            Keyring::Locked => {
+                bad("keyring", Exit::Keyring, "keyringLocked", "it is locked. Unlock it.".into())
+            }
+            Keyring::Failed { reason } => {
+                bad("keyring", Exit::Keyring, "keyring", format!("it fails: {}", safe(reason)))
+            }
+        },
+        match &diagnosis.profile {
+            Profile::Ok => ok("profile", "its folder can be written".into()),
+            Profile::InUse => ok("profile", "in use by a running Postern".into()),
+            Profile::Failed { reason } => bad(
+                "profile",
+                Exit::Fault,
+                "profile",
+                format!("its folder cannot be written: {}. POSTERN_DATA_DIR can name another.", safe(reason)),
+            ),
+        },
+        match &diagnosis.hub {
+            Hub::Ok { name, took_ms } => {
+                ok("hub", format!("{} at {hub} answers in {took_ms} ms", safe(name)))
+            }
+            Hub::Unreachable => bad(
+                "hub",
+                Exit::Offline,
+                "hubUnreachable",
+                format!(
+                    "nobody answers at {hub}. Check the network, or name another with --hub or POSTERN_HUB."
+                ),
+            ),
+            Hub::Untrusted => bad(
+                "hub",
+                Exit::Refused,
+                "untrusted",
+                format!("who answers at {hub} cannot prove to be it. Do not sign in from this network."),
+            ),
+            Hub::NotPostern => bad(
+                "hub",
+                Exit::Refused,
+                "wrongHub",
+                format!("what answers at {hub} is no Postern hub. Check the address."),
+            ),
+            Hub::OtherVersion { api } => bad(
+                "hub",
+                Exit::Refused,
+                "versionMismatch",
+                format!(
+                    "it speaks version {api} of the contract, which this app does not. Update the older of the two."
+                ),
+            ),
+        },
+        match &diagnosis.radio {
+            Radio::On { lockers: 0 } => ok("radio", "on; no locker in range".into()),
+            Radio::On { lockers: 1 } => ok("radio", "on; one locker in range".into()),
+            Radio::On { lockers } => ok("radio", format!("on; {lockers} lockers in range")),
+            Radio::Unknown => bad(
+                "radio",
+                Exit::Bluetooth,
+                "bluetoothUnknown",
+                "it does not say in what state it is.".into(),
+            ),
+            Radio::Off => problem("bluetoothOff", postern_runtime::view::ProblemCode::BluetoothOff),
+            Radio::Absent => problem("bluetoothAbsent", postern_runtime::view::ProblemCode::BluetoothAbsent),
+            Radio::Denied => problem("bluetoothDenied", postern_runtime::view::ProblemCode::BluetoothDenied),
+        },
+        match &diagnosis.clock {
+            Clock::Ok => ok("clock", "agrees with the hub's".into()),
+            Clock::Skewed { seconds } => bad(
+                "clock",
+                Exit::Refused,
+                "clockSkew",
+                format!(
+                    "it is {} s {}. Set it; access that is valid for minutes only fails otherwise.",
+                    seconds.abs(),
+                    if *seconds > 0 { "ahead" } else { "behind" }
+                ),
+            ),
+            Clock::Unknown => ok("clock", "cannot be compared without a hub".into()),
+        },
+    ]
+}
+
+fn problem(code: &'static str, problem: postern_runtime::view::ProblemCode) -> Finding {
+    Finding { what: "radio", words: words::problem(problem).into(), fault: Some((Exit::Bluetooth, code)) }
+}

@@ -1,0 +1,197 @@
+//! `list`, `show` and `receipts`.
+
+use postern_runtime::{
+    Options,
+    view::{AccessView, KindView, ReservationView, StateView, View},
+};
+
+use super::Output;
+use crate::{
+    app::App,
+    fault::Fault,
+    text::{columns, safe},
+    time, words,
+};
+
+pub(super) async fn list(options: Options, cached: bool, all: bool, output: Output) -> Result<(), Fault> {
+    let mut app = App::signed_in(options).await?;
+    if !cached {
+        app.refreshed().await?;
+    }
+    let view = app.view();
+    let shown: Vec<&ReservationView> = view.reservations.iter().filter(|r| all || !is_over(r)).collect();
+    let printed = output.print(&shown, || listing(&view, &shown));
+    app.finish().await;
+    printed
+}
+
+fn listing(view: &View, shown: &[&ReservationView]) -> String {
+    if shown.is_empty() {
+        return "Nothing to collect, to return or to keep.\n".into();
+    }
+    let mut text = String::new();
+    for kind in [KindView::Pickup, KindView::Return, KindView::Storage] {
+        let rows: Vec<Vec<String>> = shown.iter().filter(|r| r.kind == kind).map(|r| row(view, r)).collect();
+        if rows.is_empty() {
+            continue;
+        }
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        text.push_str(words::kind(kind));
+        text.push('\n');
+        for line in columns(&rows).lines() {
+            text.push_str("  ");
+            text.push_str(line);
+            text.push('\n');
+        }
+    }
+    text
+}
+
+fn row(view: &View, r: &ReservationView) -> Vec<String> {
+    let place = match (&r.label, &r.site) {
+        (Some(label), Some(site)) => format!("{} · {}", safe(label), safe(&site.name)),
+        (None, Some(site)) => safe(&site.name),
+        (Some(label), None) => safe(label),
+        (None, None) => "–".into(),
+    };
+    let mut state = words::state(r.state).to_owned();
+    if r.waiting {
+        state.push_str(", waiting for the network");
+    }
+    let until = r
+        .until
+        .filter(|_| !is_over(r))
+        .map(|until| format!("until {} ({})", time::day_and_time(until), time::relative(until, view.now)));
+    vec![short(&r.id), safe(&r.title), place, state, until.unwrap_or_default()]
+}
+
+/// Enough of an ID to be unique among a customer's.
+fn short(id: &str) -> String {
+    safe(id).chars().take(8).collect()
+}
+
+fn is_over(r: &ReservationView) -> bool {
+    matches!(
+        r.state,
+        StateView::Collected
+            | StateView::Returned
+            | StateView::Deposited
+            | StateView::Accepted
+            | StateView::Refused
+            | StateView::Released
+            | StateView::Cancelled
+    )
+}
+
+pub(super) async fn show(options: Options, id: &str, output: Output) -> Result<(), Fault> {
+    let mut app = App::signed_in(options).await?;
+    app.refreshed().await?;
+    let found = app.find(id)?;
+    let view = app.view();
+    let printed = output.print(&found, || detail(&view, &found));
+    app.finish().await;
+    printed
+}
+
+fn detail(view: &View, r: &ReservationView) -> String {
+    let mut rows: Vec<Vec<String>> = Vec::new();
+    let mut row = |name: &str, value: String| rows.push(vec![name.to_owned(), value]);
+    row("State", words::state(r.state).into());
+    row("Carrier", safe(&r.carrier));
+    if let Some(reference) = &r.reference {
+        row("Reference", safe(reference));
+    }
+    if let Some(site) = &r.site {
+        row("Where", format!("{}, {}", safe(&site.name), safe(&site.address)));
+    }
+    if let Some(label) = &r.label {
+        let locker = view.lockers.iter().find(|l| Some(&l.id) == r.locker.as_ref());
+        let name = locker.map(|l| format!(" of {}", safe(&l.name))).unwrap_or_default();
+        row("Door", format!("{}{name}", safe(label)));
+    }
+    if let Some(until) = r.until {
+        row("Until", format!("{} ({})", time::day_and_time(until), time::relative(until, view.now)));
+    }
+    if let Some(pin) = &r.pin {
+        row("PIN", safe(pin));
+    }
+    let access = match r.access {
+        AccessView::None => None,
+        AccessView::Ready { until } => Some(format!("on this device until {}", time::day_and_time(until))),
+        AccessView::Fetching => Some("being fetched".into()),
+        AccessView::NeedsNetwork => Some("needs a network first".into()),
+    };
+    if let Some(access) = access {
+        row("Access", access);
+    }
+    for share in &r.shares {
+        row(
+            "Shared",
+            format!(
+                "with {}, {}, until {}",
+                safe(&share.name),
+                safe(&share.state),
+                time::day_and_time(share.until)
+            ),
+        );
+    }
+    row("ID", safe(&r.id));
+    let mut text = format!("{}\n{}", safe(&r.title), columns(&rows));
+    if !r.timeline.is_empty() {
+        let rows: Vec<Vec<String>> = r
+            .timeline
+            .iter()
+            .map(|entry| {
+                let by = entry.by.as_deref().map(|by| format!("by {}", safe(by))).unwrap_or_default();
+                let proven = if entry.proven { "signed by the locker" } else { "" };
+                vec![
+                    format!("  {}", time::day_and_time(entry.at)),
+                    words::event(&entry.event),
+                    by,
+                    proven.to_owned(),
+                ]
+            })
+            .collect();
+        text.push('\n');
+        text.push_str(&columns(&rows));
+    }
+    text
+}
+
+pub(super) async fn receipts(options: Options, output: Output) -> Result<(), Fault> {
+    let mut app = App::signed_in(options).await?;
+    app.refreshed().await?;
+    app.delivered().await?;
+    let view = app.view();
+    let printed = output.print(&view.receipts, || {
+        if view.receipts.is_empty() {
+            return "No receipts yet.\n".into();
+        }
+        let rows: Vec<Vec<String>> = view
+            .receipts
+            .iter()
+            .map(|receipt| {
+                let mut time = time::day_and_time(receipt.at);
+                if !receipt.time_certain {
+                    time.push_str(" (the locker's clock is not certain)");
+                }
+                let verified = if receipt.verified { "signature verified" } else { "signature NOT verified" };
+                let delivered = if receipt.delivered { "the hub has it" } else { "waits for the network" };
+                vec![
+                    time,
+                    safe(&receipt.title),
+                    format!("{} · {}", safe(&receipt.label), safe(&receipt.locker)),
+                    words::event(&receipt.outcome),
+                    format!("no. {}", receipt.sequence),
+                    verified.to_owned(),
+                    delivered.to_owned(),
+                ]
+            })
+            .collect();
+        columns(&rows)
+    });
+    app.finish().await;
+    printed
+}

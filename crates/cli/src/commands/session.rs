@@ -1,0 +1,143 @@
+//! `sign-in` and `sign-out`.
+
+use std::{io, sync::Arc, time::Duration};
+
+use postern_runtime::{
+    Browser, Options,
+    intent::Intent,
+    view::{SessionView, VaultView},
+};
+use serde_json::json;
+
+use super::{Output, confirmed};
+use crate::{
+    app::App,
+    fault::{Exit, Fault},
+    text,
+};
+
+/// Longest wait for the first picture of what there is after a sign-in.
+const FIRST: Duration = Duration::from_secs(10);
+/// Longest wait for everything to be wiped.
+const WIPE: Duration = Duration::from_secs(20);
+
+/// Prints the address and leaves the rest to the customer.
+struct ByHand;
+
+#[async_trait::async_trait]
+impl Browser for ByHand {
+    async fn open(&self, _: &str) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+pub(super) async fn sign_in(
+    mut options: Options,
+    hub: Option<String>,
+    no_browser: bool,
+    output: Output,
+) -> Result<(), Fault> {
+    if no_browser {
+        options.browser = Arc::new(ByHand);
+    }
+    let mut app = App::start(options).await?;
+    if let SessionView::SignedIn { name, hub, .. } = &app.view().session {
+        let message = format!("You are signed in already, as {} at {}.", text::safe(name), text::safe(hub));
+        return Err(Fault::usage(message));
+    }
+    app.send(Intent::SignIn { hub })?;
+    let outcome = follow(&mut app).await;
+    if outcome.is_ok() {
+        // What there is now works at the locker with no network.
+        app.until(FIRST, |view| view.loaded.then_some(())).await?;
+        let view = app.view();
+        if let SessionView::SignedIn { name, hub, .. } = &view.session {
+            let count = view.reservations.len();
+            output.print(&json!({ "name": name, "hub": hub, "reservations": count }), || {
+                let plural = if count == 1 { "" } else { "s" };
+                format!(
+                    "Signed in as {} at {}. {count} reservation{plural}.\n",
+                    text::safe(name),
+                    text::safe(hub)
+                )
+            })?;
+        }
+    }
+    app.finish().await;
+    outcome
+}
+
+/// Until signed in, refused, or stopped.
+async fn follow(app: &mut App) -> Result<(), Fault> {
+    let mut told = false;
+    let mut begun = false;
+    let mut complained = None;
+    loop {
+        let view = app.view();
+        match &view.session {
+            SessionView::SignedIn { .. } => return Ok(()),
+            SessionView::SignedOut { problem: Some(problem) } => return Err(Fault::problem(problem)),
+            SessionView::SignedOut { problem: None } if begun => {
+                return Err(Fault::new(Exit::Stopped, "stopped", "Sign-in was stopped."));
+            }
+            SessionView::SignedOut { .. } | SessionView::Revoked => {}
+            SessionView::InBrowser { url, problem } => {
+                begun = true;
+                if !told {
+                    eprintln!(
+                        "Sign in with your passkey in the browser. If none came up, open this address:\n  {url}"
+                    );
+                    told = true;
+                }
+                if let Some(problem) = problem
+                    && complained != Some(problem.code)
+                {
+                    complained = Some(problem.code);
+                    eprintln!("postern: {}", crate::words::problem(problem.code));
+                }
+            }
+            SessionView::Finishing => begun = true,
+        }
+        tokio::select! {
+            next = app.next() => drop(next?),
+            _ = tokio::signal::ctrl_c() => {
+                app.send(Intent::CancelSignIn)?;
+                return Err(Fault::new(Exit::Stopped, "stopped", "Sign-in was stopped."));
+            }
+        }
+    }
+}
+
+pub(super) async fn sign_out(options: Options, yes: bool, output: Output) -> Result<(), Fault> {
+    let mut app = App::start(options).await?;
+    let view = app.view();
+    let waiting = view.outbox.iter().filter(|entry| entry.problem.is_none()).count();
+    if !yes {
+        let lost = match waiting {
+            0 => String::new(),
+            1 => " One thing has not reached the hub yet and would be lost.".into(),
+            n => format!(" {n} things have not reached the hub yet and would be lost."),
+        };
+        if !confirmed(format!("Forget everything on this device?{lost}")).await? {
+            return Err(Fault::new(Exit::Stopped, "stopped", "Nothing was changed."));
+        }
+    }
+    app.send(Intent::SignOut)?;
+    let wiped = app
+        .until(WIPE, |view| {
+            (matches!(view.session, SessionView::SignedOut { .. }) && view.vault == VaultView::Keyring)
+                .then_some(())
+        })
+        .await?;
+    app.finish().await;
+    if wiped.is_none() {
+        return Err(Fault::new(
+            Exit::Keyring,
+            "wipe",
+            "Not everything could be removed: the keyring does not answer.",
+        ));
+    }
+    output.print(&json!({ "signedOut": true }), || {
+        "Signed out. Everything on this device is forgotten.\n".into()
+    })
+}

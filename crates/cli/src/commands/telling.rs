@@ -1,0 +1,111 @@
+//! `taken` and `share`.
+
+use std::time::Duration;
+
+use postern_runtime::{
+    Options,
+    intent::Intent,
+    view::{ActionView, StateView},
+};
+use serde_json::json;
+
+use super::Output;
+use crate::{
+    app::App,
+    fault::{Exit, Fault},
+    qr::Code,
+    text::safe,
+    time,
+};
+
+/// Longest wait for the hub to make a link.
+const OFFER: Duration = Duration::from_secs(15);
+
+pub(super) async fn taken(options: Options, id: &str, taken: bool, output: Output) -> Result<(), Fault> {
+    let mut app = App::signed_in(options).await?;
+    app.refreshed().await?;
+    let found = app.find(id)?;
+    let sensible = found.actions.contains(&ActionView::ConfirmTaken)
+        || matches!(found.state, StateView::Opened | StateView::MayBeOpen);
+    if !sensible {
+        return Err(Fault::usage(format!(
+            "{} was not opened, so there is nothing to say. `postern show` says where it stands.",
+            safe(&found.title)
+        )));
+    }
+    app.send(Intent::ConfirmTaken { reservation: found.id.clone(), taken })?;
+    app.next().await?;
+    app.delivered().await?;
+    app.finish().await;
+    output.print(&json!({ "reservation": found.id, "taken": taken }), || {
+        if taken {
+            format!("{}: taken.\n", safe(&found.title))
+        } else {
+            format!("{}: said that it was not there. The operator will look into it.\n", safe(&found.title))
+        }
+    })
+}
+
+pub(super) async fn share(
+    options: Options,
+    id: &str,
+    name: String,
+    until: Option<&str>,
+    output: Output,
+) -> Result<(), Fault> {
+    let mut app = App::signed_in(options).await?;
+    app.refreshed().await?;
+    let found = app.find(id)?;
+    let now = app.view().now;
+    let until = match until {
+        Some(text) => time::parse_end(text, now).ok_or_else(|| {
+            Fault::usage(format!("`{text}` is no end in the future: `2h`, `3d` or `2026-12-24T18:00`."))
+        })?,
+        None => {
+            found.until.ok_or_else(|| Fault::usage("It has no end of its own; name one with --until."))?
+        }
+    };
+    if !found.actions.contains(&ActionView::Share) {
+        return Err(Fault::new(
+            Exit::Refused,
+            "cannotShare",
+            format!("{} cannot be shared now.", safe(&found.title)),
+        ));
+    }
+    app.send(Intent::Share { reservation: found.id.clone(), name, until })?;
+    let offer = app
+        .until(OFFER, |view| {
+            if let Some(offer) = view.share_offer.as_ref().filter(|offer| offer.reservation == found.id) {
+                return Some(Ok(offer.clone()));
+            }
+            view.outbox
+                .iter()
+                .filter(|entry| {
+                    entry.what == "share" && entry.reservation.as_deref() == Some(found.id.as_str())
+                })
+                .find_map(|entry| entry.problem.as_ref())
+                .map(|problem| Err(Fault::problem(problem)))
+        })
+        .await?;
+    app.finish().await;
+    let Some(offer) = offer else {
+        return Err(Fault::new(
+            Exit::Offline,
+            "offline",
+            "The hub cannot be reached. The link is made when there is a network again; look with `postern show`.",
+        ));
+    };
+    let offer = offer?;
+    let document =
+        json!({ "reservation": offer.reservation, "name": offer.name, "link": offer.link, "until": until });
+    output.print(&document, || {
+        let code = Code::new(&offer.link).filter(|_| std::io::IsTerminal::is_terminal(&std::io::stdout()));
+        let drawn = code.map(|code| code.terminal()).unwrap_or_default();
+        format!(
+            "{drawn}{}\nFor {}, until {}. Whoever has this link first can open the door.\n",
+            safe(&offer.link),
+            safe(&offer.name),
+            time::day_and_time(until)
+        )
+    })
+}

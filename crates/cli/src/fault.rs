@@ -1,0 +1,144 @@
+//! Why a command did not do what it was asked, for people and for scripts.
+
+use std::process::ExitCode;
+
+use postern_runtime::{
+    OptionsError, StartError,
+    view::{ProblemCode, ProblemView},
+};
+use serde_json::json;
+
+use crate::words;
+
+/// What the process ends with. Documented in `postern --help`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Exit {
+    Fault = 1,
+    Usage = 2,
+    NotSignedIn = 3,
+    Offline = 4,
+    OutOfRange = 5,
+    Refused = 6,
+    MayBeOpen = 7,
+    Keyring = 8,
+    Bluetooth = 9,
+    InUse = 10,
+    Stopped = 11,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Why, and what now.
+#[derive(Debug)]
+pub(crate) struct Fault {
+    pub(crate) exit: Exit,
+    /// A stable word for scripts.
+    code: String,
+    /// For people: what happened and what to do.
+    message: String,
+    may_have_opened: bool,
+    retry: bool,
+}
+
+impl Fault {
+    pub(crate) fn new(exit: Exit, code: &str, message: impl Into<String>) -> Self {
+        Self {
+            exit,
+            code: code.to_owned(),
+            message: message.into(),
+            may_have_opened: exit == Exit::MayBeOpen,
+            retry: false,
+        }
+    }
+
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, "usage", message)
+    }
+
+    /// What a customer met.
+    pub(crate) fn problem(problem: &ProblemView) -> Self {
+        let exit = if problem.may_have_opened { Exit::MayBeOpen } else { exit_of(problem.code) };
+        let code = serde_json::to_value(problem.code).ok().and_then(|v| v.as_str().map(str::to_owned));
+        let mut message = words::problem(problem.code).to_owned();
+        if let Some(seconds) = problem.wait_seconds {
+            message.push_str(&format!(" Wait {seconds} s before the next try."));
+        }
+        if problem.may_have_opened {
+            message.push_str(" The door may be open: look at it.");
+        }
+        Self {
+            exit,
+            code: code.unwrap_or_default(),
+            message,
+            may_have_opened: problem.may_have_opened,
+            retry: problem.retry,
+        }
+    }
+
+    /// Words to stderr; with `--json` also an object to stdout.
+    pub(crate) fn report(&self, json: bool) {
+        eprintln!("postern: {}", self.message);
+        if json {
+            let object = json!({ "error": {
+                "code": self.code,
+                "message": self.message,
+                "mayHaveOpened": self.may_have_opened,
+                "retry": self.retry,
+            }});
+            println!("{object}");
+        }
+    }
+}
+
+fn exit_of(code: ProblemCode) -> Exit {
+    match code {
+        ProblemCode::BluetoothOff | ProblemCode::BluetoothAbsent | ProblemCode::BluetoothDenied => {
+            Exit::Bluetooth
+        }
+        ProblemCode::OutOfRange | ProblemCode::LockerBusy | ProblemCode::LinkLost => Exit::OutOfRange,
+        ProblemCode::HubUnreachable | ProblemCode::TokenExpired | ProblemCode::LockerClockUnset => {
+            Exit::Offline
+        }
+        ProblemCode::SignInAbandoned => Exit::Stopped,
+        _ => Exit::Refused,
+    }
+}
+
+impl From<OptionsError> for Fault {
+    fn from(error: OptionsError) -> Self {
+        Self::usage(format!("{error}."))
+    }
+}
+
+impl From<StartError> for Fault {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::InUse => Self::new(
+                Exit::InUse,
+                "inUse",
+                "Postern is running already with this profile. Use its window or close it, or name another profile in POSTERN_PROFILE.",
+            ),
+            StartError::Keyring(error) => {
+                Self::new(Exit::Keyring, "keyring", format!("The keyring cannot be used: {error}."))
+            }
+            other => Self::new(Exit::Fault, "start", format!("Postern cannot start: {other}.")),
+        }
+    }
+}
+
+impl From<std::io::Error> for Fault {
+    fn from(error: std::io::Error) -> Self {
+        Self::new(Exit::Fault, "io", error.to_string())
+    }
+}
+
+impl From<postern_runtime::Ended> for Fault {
+    fn from(_: postern_runtime::Ended) -> Self {
+        Self::new(Exit::Fault, "ended", "Postern ended unexpectedly. POSTERN_LOG=info says more.")
+    }
+}

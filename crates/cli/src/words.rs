@@ -1,0 +1,132 @@
+//! English for every code that the core has. The window has its own words, in more languages.
+
+use postern_runtime::view::{KindView, NoticeCode, OpeningPhase, ProblemCode, StateView};
+
+/// What happened, and what to do now.
+pub(crate) fn problem(code: ProblemCode) -> &'static str {
+    match code {
+        ProblemCode::BluetoothOff => "Bluetooth is off. Switch it on and try again.",
+        ProblemCode::BluetoothAbsent => {
+            "This machine has no Bluetooth. Use the PIN or the QR code at the locker, or your phone."
+        }
+        ProblemCode::BluetoothDenied => {
+            "Postern may not use Bluetooth. Allow it in the settings of your system and try again."
+        }
+        ProblemCode::OutOfRange => "The locker is not in range. Stand right in front of it and try again.",
+        ProblemCode::LockerBusy => "The locker is busy with somebody else. Wait a moment and try again.",
+        ProblemCode::LinkLost => "The connection to the locker broke before anything was asked. Try again.",
+        ProblemCode::NotTheLocker => {
+            "Something here calls itself this locker and is not. Nothing was told to it. Report it to the operator."
+        }
+        ProblemCode::Refused => "The locker refused. Use the PIN, or ask the operator.",
+        ProblemCode::Jammed => {
+            "The latch did not move, tried twice. Push the door gently and try again, or report it."
+        }
+        ProblemCode::Throttled => "Too many tries.",
+        ProblemCode::TokenExpired => {
+            "The access on this device has ended, and without a network there is no new one. Go online for a moment, or use the PIN."
+        }
+        ProblemCode::LockerClockUnset => {
+            "The locker has lost its clock and wants fresh access, for which this device must be online for a moment."
+        }
+        ProblemCode::GestureTooOld => {
+            "It took too long since you asked. Ask again when you stand in front of the door."
+        }
+        ProblemCode::KeyRefused => "The key of this device did not sign. Unlock the device and try again.",
+        ProblemCode::HubUnreachable => "The hub cannot be reached. Check the network and try again.",
+        ProblemCode::WrongHub => "What answers there is not a Postern hub. Check the address.",
+        ProblemCode::ClockSkew => "The clock of this machine is wrong. Set it and try again.",
+        ProblemCode::SignInAbandoned => {
+            "Nothing came back from the browser. Sign in again when you are ready."
+        }
+        ProblemCode::SignInMismatch => "Something came back that was not this sign-in, and was refused.",
+        ProblemCode::SignInRefused => "The hub did not let you in. Sign in again.",
+        ProblemCode::BrowserFailed => "No browser could be opened. Open the address by hand.",
+        ProblemCode::HubRefused => "The hub said no.",
+        ProblemCode::HubFault => {
+            "The hub has a fault. Try again later; everything at the lockers works without it."
+        }
+        ProblemCode::VersionMismatch => "This version of Postern does not fit. Update it.",
+        ProblemCode::ChangedMeanwhile => "It changed in the meantime, so this can no longer be done.",
+        ProblemCode::LimitReached => "The operator allows no more of these.",
+        ProblemCode::NoCompartment => "No compartment of that size is free there.",
+        ProblemCode::ClaimEnded => "The link was used, taken back, or has ended. Ask for a new one.",
+        ProblemCode::InvitationInvalid => {
+            "That is no invitation of this network, or it is not for this device."
+        }
+        ProblemCode::NotDelegable => {
+            "The operator does not let this be passed on in person. Share it by a link."
+        }
+    }
+}
+
+/// Where a reservation stands.
+pub(crate) fn state(state: StateView) -> &'static str {
+    match state {
+        StateView::Announced => "announced",
+        StateView::InTransit => "on its way",
+        StateView::Ready => "ready",
+        StateView::MayBeOpen => "the door may be open",
+        StateView::Opened => "opened",
+        StateView::Collected => "collected",
+        StateView::Expired => "time is up",
+        StateView::Returned => "went back",
+        StateView::Booked => "booked",
+        StateView::Deposited => "put in",
+        StateView::Accepted => "accepted",
+        StateView::Refused => "refused",
+        StateView::Held => "yours",
+        StateView::Released => "given back",
+        StateView::Cancelled => "cancelled",
+    }
+}
+
+/// A heading of the list.
+pub(crate) fn kind(kind: KindView) -> &'static str {
+    match kind {
+        KindView::Pickup => "To collect",
+        KindView::Return => "To return",
+        KindView::Storage => "My lockers",
+    }
+}
+
+/// A step of an opening, while it is under way.
+pub(crate) fn phase(phase: &OpeningPhase) -> Option<&'static str> {
+    Some(match phase {
+        OpeningPhase::Searching => "Looking for the locker…",
+        OpeningPhase::Connecting => "Connecting…",
+        OpeningPhase::Proving => "Checking that it is the right locker…",
+        OpeningPhase::Asked => "Asked to open…",
+        OpeningPhase::MayBeOpen { asking: true } => {
+            "The connection broke: the door may be open. Asking the locker…"
+        }
+        _ => return None,
+    })
+}
+
+/// Something to tell once.
+pub(crate) fn notice(code: NoticeCode) -> &'static str {
+    match code {
+        NoticeCode::StoreHealed => {
+            "What was stored on this device was damaged. It was put aside and is fetched again from the hub."
+        }
+        NoticeCode::Conflict => "Something that you did offline was not accepted by the hub.",
+        NoticeCode::NewReady => "Something new is ready.",
+        NoticeCode::Delivered => "All receipts have reached the hub.",
+        NoticeCode::AccessTaken => "You were given access.",
+        NoticeCode::InvitationInvalid => "What was scanned or followed could not be used.",
+    }
+}
+
+/// An entry of the chain of custody: the hub's event code.
+pub(crate) fn event(code: &str) -> String {
+    match code {
+        "in_transit" => "on its way".into(),
+        "deposited" => "put in".into(),
+        "moved" => "moved to another locker".into(),
+        "shared" => "access given".into(),
+        "revoked" => "access taken back".into(),
+        "returned" => "went back".into(),
+        other => crate::text::safe(&other.replace('_', " ")),
+    }
+}

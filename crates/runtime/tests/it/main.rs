@@ -1,0 +1,9 @@
+//! The runtime as a whole: against a hub of a few lines (`bad_days`), and against the real hub, the real firmware, a
+//! real browser and a real keyring (`story`).
+
+mod bad_days;
+mod chromium;
+mod fake_hub;
+mod parts;
+mod stage;
+mod story;

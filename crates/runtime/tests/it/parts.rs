@@ -1,0 +1,175 @@
+//! The real other ends: the hub and the simulator with the locker's firmware, as programs of their own.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+
+/// How long a part may take to be ready, on a machine that has other things to do.
+const READY: Duration = Duration::from_secs(60);
+
+/// A program of this workspace, in `POSTERN_BIN_DIR` or where cargo puts it.
+///
+/// # Panics
+/// If it was not built: a story without it would be told to nobody.
+fn binary(name: &str) -> PathBuf {
+    let beside = || {
+        // target/debug/deps/it-… → target/debug
+        let test = env::current_exe().expect("this test");
+        test.parent().and_then(Path::parent).expect("target folder").to_owned()
+    };
+    let folder = env::var_os("POSTERN_BIN_DIR").map_or_else(beside, PathBuf::from);
+    let path = folder.join(name);
+    assert!(path.exists(), "{} is not built: cargo build -p {name} (or set POSTERN_BIN_DIR)", path.display());
+    path
+}
+
+/// A program, killed with its value.
+struct Program(Child);
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Program {
+    /// Starts it and gives what it wrote when it was ready.
+    fn start(command: &mut Command, ready: &Path) -> (Self, Value) {
+        let _ = fs::remove_file(ready);
+        let child = command
+            .arg("--ready-file")
+            .arg(ready)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(if env::var_os("POSTERN_TEST_LOGS").is_some() { Stdio::inherit() } else { Stdio::null() })
+            .spawn()
+            .expect("a program of this workspace starts");
+        let mut program = Self(child);
+        let deadline = Instant::now() + READY;
+        loop {
+            // Written atomically: what is there is whole.
+            if let Ok(text) = fs::read(ready) {
+                return (program, serde_json::from_slice(&text).expect("JSON"));
+            }
+            if let Some(status) = program.0.try_wait().expect("its state") {
+                panic!("{:?} ended with {status}; POSTERN_TEST_LOGS=1 shows why", command.get_program());
+            }
+            assert!(Instant::now() < deadline, "{:?} is not ready", command.get_program());
+            std::thread::yield_now();
+        }
+    }
+}
+
+/// The hub with the demo's content.
+pub(crate) struct Hub {
+    pub(crate) url: String,
+    operator_key: String,
+    carrier_key: String,
+    folder: PathBuf,
+    program: Option<Program>,
+}
+
+impl Hub {
+    pub(crate) fn start(folder: &Path) -> Self {
+        let folder = folder.join("hub");
+        fs::create_dir_all(&folder).unwrap();
+        let output =
+            Command::new(binary("postern-hub")).args(["demo-data", "--data"]).arg(&folder).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let data: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let text = |value: &Value| value.as_str().expect("a key").to_owned();
+        let mut hub = Self {
+            url: String::new(),
+            operator_key: text(&data["operator_key"]),
+            carrier_key: text(&data["carriers"][0]["key"]),
+            folder,
+            program: None,
+        };
+        hub.serve("127.0.0.1:0");
+        hub
+    }
+
+    fn serve(&mut self, listen: &str) {
+        let mut command = Command::new(binary("postern-hub"));
+        command.args(["serve", "--demo", "--listen", listen, "--data"]).arg(&self.folder);
+        let (program, ready) = Program::start(&mut command, &self.folder.with_extension("ready"));
+        self.url = ready["url"].as_str().expect("a URL").to_owned();
+        self.program = Some(program);
+    }
+
+    /// SIGKILL: nobody is told.
+    pub(crate) fn kill(&mut self) {
+        self.program = None;
+    }
+
+    /// Again on the same port and data.
+    pub(crate) fn restart(&mut self) {
+        let port = self.url.rsplit(':').next().expect("a port").to_owned();
+        self.serve(&format!("127.0.0.1:{port}"));
+    }
+}
+
+/// The simulator with its one cabinet.
+pub(crate) struct Cabinet {
+    /// `HOST:PORT` of the air.
+    pub(crate) air: String,
+    panel: String,
+    id: String,
+    _program: Program,
+}
+
+impl Cabinet {
+    pub(crate) fn start(folder: &Path, hub: &Hub) -> Self {
+        let mut command = Command::new(binary("postern-sim"));
+        command
+            .args(["serve", "--hub", &hub.url, "--air", "127.0.0.1:0", "--panel", "127.0.0.1:0", "--data"])
+            .arg(folder.join("sim"))
+            .env("POSTERN_OPERATOR_KEY", &hub.operator_key)
+            .env("POSTERN_CARRIER_KEY", &hub.carrier_key);
+        let (program, ready) = Program::start(&mut command, &folder.join("sim.ready"));
+        let text = |value: &Value| value.as_str().expect("text").to_owned();
+        Self {
+            air: text(&ready["air"]),
+            panel: text(&ready["panel"]),
+            id: text(&ready["cabinets"][0]),
+            _program: program,
+        }
+    }
+
+    async fn post(&self, path: &str, body: Value) {
+        let url = format!("{}/api/cabinets/{}{path}", self.panel, self.id);
+        let response = reqwest::Client::new().post(&url).json(&body).send().await.unwrap();
+        let status = response.status();
+        assert!(status.is_success(), "{path}: {status}: {}", response.text().await.unwrap());
+    }
+
+    /// One door as it really is.
+    pub(crate) async fn door(&self, label: &str) -> Value {
+        let url = format!("{}/api/cabinets/{}", self.panel, self.id);
+        let state: Value = reqwest::get(&url).await.unwrap().json().await.unwrap();
+        let doors = state["doors"].as_array().expect("doors");
+        doors.iter().find(|door| door["label"] == label).expect("a door of this label").clone()
+    }
+
+    /// `close`, `take` or `put`.
+    pub(crate) async fn hand(&self, label: &str, what: &str) {
+        let door = self.door(label).await["door"].as_u64().expect("a number");
+        self.post(&format!("/doors/{door}/{what}"), json!({})).await;
+    }
+
+    /// A courier of Heron Express puts the parcel in.
+    pub(crate) async fn courier_deposits(&self, parcel: &str) {
+        self.post("/courier/deposit", json!({ "parcel": parcel, "what": "a shoe box" })).await;
+    }
+
+    /// Something goes wrong from now on (PANEL.md, faults).
+    pub(crate) async fn faults(&self, patch: Value) {
+        self.post("/faults", patch).await;
+    }
+}
