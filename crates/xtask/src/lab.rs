@@ -319,7 +319,8 @@ fn wait(folder: &Path, pid: u32) -> Result<()> {
         if console.contains("LAB READY") {
             return Ok(());
         }
-        let ended = !is_ours(pid, folder);
+        // Reaped when it ends. Its command line is not to be asked yet: it may not be there right after the start.
+        let ended = !Path::new(&format!("/proc/{pid}")).exists();
         if ended || console.contains("LAB FAILED") || Instant::now() > deadline {
             let log = fs::read_to_string(folder.join("qemu.log")).unwrap_or_default();
             let why = if ended { "QEMU ended" } else { "the guest did not come up" };
