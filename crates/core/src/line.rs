@@ -28,8 +28,8 @@ pub(crate) enum Purpose {
     FreshGrant,
     /// The head of the outbox.
     Outbox,
-    /// The finder.
-    Sites,
+    /// The finder's question with this number.
+    Sites(u64),
     /// A claim link.
     Claim,
 }

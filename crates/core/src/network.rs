@@ -55,6 +55,11 @@ impl Network {
         matches!(self.state, State::Offline | State::WrongHub)
     }
 
+    /// The hub's time as well as it is known, UNIX seconds.
+    pub(crate) fn hub_now(&self, now: Now) -> i64 {
+        now.unix().saturating_sub(self.skew)
+    }
+
     /// When the hub was last heard, UNIX seconds.
     pub(crate) fn last_contact(&self) -> Option<i64> {
         self.last_contact

@@ -6,7 +6,10 @@ use postern_api::account::Account;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::{outbox::Outbox, receipts::Receipts, unlock::Pending, view::SettingsView, wallet::Wallet};
+use crate::{
+    habits::Habits, outbox::Outbox, receipts::Receipts, reminders::Reminders, sharing::GivenInPerson,
+    unlock::Pending, view::SettingsView, wallet::Wallet,
+};
 
 /// The layout of this document. It rises where an older app could misread a newer document.
 const VERSION: u32 = 1;
@@ -37,6 +40,12 @@ pub(crate) struct Kept {
     #[serde(default)]
     pub(crate) receipts: Receipts,
     pub(crate) settings: SettingsView,
+    #[serde(default)]
+    pub(crate) given: GivenInPerson,
+    #[serde(default)]
+    pub(crate) habits: Habits,
+    #[serde(default)]
+    pub(crate) reminders: Reminders,
 }
 
 impl Default for Kept {
@@ -52,6 +61,9 @@ impl Default for Kept {
             outbox: Outbox::default(),
             receipts: Receipts::default(),
             settings: SettingsView::default(),
+            given: GivenInPerson::default(),
+            habits: Habits::default(),
+            reminders: Reminders::default(),
         }
     }
 }

@@ -1,6 +1,8 @@
 //! The one picture of everything that a window or a terminal draws. Facts and codes, never words: languages live
 //! outside. TypeScript types are generated from these.
 
+use core::fmt;
+
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
@@ -33,6 +35,8 @@ pub struct View {
     pub opening_code: Option<OpeningCodeView>,
     /// A share that was just made, to hand over.
     pub share_offer: Option<ShareOfferView>,
+    /// Why access could not be passed on in person.
+    pub share_problem: Option<ProblemView>,
     /// This device's invitation, while it is shown.
     pub invitation: Option<QrView>,
     /// Sites that were looked for.
@@ -51,6 +55,15 @@ pub struct View {
     pub now: i64,
 }
 
+/// The name that the hub's contract gives to a value of an enum.
+pub(crate) struct Name<'a, T>(pub(crate) &'a T);
+
+impl<T: Serialize> fmt::Display for Name<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.serialize(f)
+    }
+}
+
 impl View {
     /// What is to be seen before anything is known.
     pub fn empty(now: i64) -> Self {
@@ -67,6 +80,7 @@ impl View {
             opening: None,
             opening_code: None,
             share_offer: None,
+            share_problem: None,
             invitation: None,
             sites: None,
             habits: Vec::new(),

@@ -169,7 +169,11 @@ impl Wallet {
         let (Some(reservation), Some(locker)) = (bounded(reservation), bounded_locker(locker)) else {
             return false;
         };
-        self.lockers.entry(locker.id.clone()).or_insert(locker);
+        // A code in a stranger's hand must not make another key of a locker that the hub told of.
+        let known = self.lockers.entry(locker.id.clone()).or_insert_with(|| locker.clone());
+        if (&known.static_key, &known.receipt_key) != (&locker.static_key, &locker.receipt_key) {
+            return false;
+        }
         self.reservations.insert(id.clone(), reservation);
         self.grants.insert(id.clone(), grant);
         self.delegated.insert(id, Delegated { delegation });
@@ -275,6 +279,12 @@ impl Wallet {
     /// The app came to the foreground or left it.
     pub(crate) fn set_foreground(&mut self, foreground: bool) {
         self.fetching.background = !foreground;
+    }
+
+    /// It is no longer good; another is fetched.
+    pub(crate) fn drop_grant(&mut self, id: &str) {
+        self.grants.remove(id);
+        self.fetching.passed_over.remove(id);
     }
 
     /// The network came back, or the customer asked: try at once.
@@ -432,6 +442,11 @@ pub(crate) fn operation(reservation: &Reservation, grant: &Grant) -> Option<Oper
 /// Base64url without padding.
 pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
     BASE64_URL_SAFE_NO_PAD.decode(text).ok()
+}
+
+/// The reverse of [`decode`].
+pub(crate) fn encode(bytes: &[u8]) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(bytes)
 }
 
 /// What a phone must know to trust a locker.

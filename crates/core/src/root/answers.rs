@@ -2,8 +2,9 @@
 
 use postern_api::{
     account::Account,
+    locker::Sites,
     problem::Code,
-    reservation::State,
+    reservation::{ShareOffer, State},
     sync::{Changes, ReceiptResult, ReceiptResults},
     token::Grants,
 };
@@ -14,8 +15,9 @@ use crate::{
     effect::NotificationKind,
     event::{HttpFailure, HttpResponse, Ticket},
     line::{Call, Miss, Purpose, outcome, parse},
-    outbox::{Settled, What},
+    outbox::{Entry, Settled, What},
     session::News,
+    sharing::IN_PERSON,
     store::Kept,
     sync::Page,
     view::{NoticeCode, ProblemCode, ProblemView},
@@ -34,6 +36,8 @@ impl Core {
                 self.network.heard(date, cx.now);
                 self.revoked = false;
                 self.session.begin(live, cx);
+                // The hub took the claim with the sign-in.
+                self.claim = None;
                 self.sync.start(cx);
             }
         } else if self.session.owns(ticket) {
@@ -108,7 +112,24 @@ impl Core {
                 self.unlock.on_grant(grants, &env, cx);
             }
             Purpose::Outbox => self.on_told(answer, cx),
-            Purpose::Sites | Purpose::Claim => {}
+            Purpose::Sites(asked) => {
+                let sites = self.checked(parse::<Sites>(answer));
+                self.finder.on_sites(asked, sites);
+            }
+            Purpose::Claim => match answer {
+                Ok(_) => {
+                    self.claim = None;
+                    self.notices.tell(NoticeCode::AccessTaken, None);
+                    self.sync.wake(cx);
+                }
+                Err(miss) if miss.passes() => {
+                    // It goes again with the next good answer.
+                }
+                Err(_) => {
+                    self.claim = None;
+                    self.notices.tell(NoticeCode::InvitationInvalid, None);
+                }
+            },
         }
     }
 
@@ -164,6 +185,9 @@ impl Core {
         for id in settled {
             self.unlock.settle(&id);
         }
+        self.draw_codes();
+        self.kept.reminders.forget_gone(&self.kept.wallet);
+        self.send_claim(cx);
         if !first {
             for id in arrivals.ready {
                 let notification = self.notification(NotificationKind::Ready, &id);
@@ -191,6 +215,7 @@ impl Core {
                 let mut results = results.into_iter().flat_map(|results| results.results);
                 let mut receipts = false;
                 for entry in entries {
+                    self.on_done(&entry, &body);
                     if let What::Receipt { receipt } = &entry.what {
                         receipts = true;
                         let accepted = results.next().unwrap_or(ReceiptResult::Accepted);
@@ -203,6 +228,26 @@ impl Core {
                 }
                 self.sync.wake(cx);
             }
+        }
+    }
+
+    /// What the hub's answer to one entry says beyond yes.
+    fn on_done(&mut self, entry: &Entry, body: &[u8]) {
+        let Some(reservation) = &entry.reservation else { return };
+        match &entry.what {
+            What::Share { name, .. } => {
+                if let Ok(offer) = serde_json::from_slice::<ShareOffer>(body)
+                    && crate::sign_in::base_url(&offer.link).is_some()
+                {
+                    self.sharing.offer(reservation.clone(), name.clone(), offer.link);
+                }
+            }
+            What::RevokeShare { share } if share == IN_PERSON => {
+                self.kept.given.ended(reservation);
+                // The door's new epoch ended our own token too.
+                self.kept.wallet.drop_grant(reservation);
+            }
+            _ => {}
         }
     }
 

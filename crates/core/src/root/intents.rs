@@ -2,18 +2,20 @@
 
 use postern_api::{
     locker::Size,
-    reservation::{Kind, ProblemKind},
+    reservation::{Kind, NewClaim, ProblemKind},
 };
 use serde::de::{DeserializeOwned, value::StrDeserializer};
+use url::Url;
 
 use super::{Core, Vault, env};
 use crate::{
     cx::Cx,
     effect::{Effect, RadioCommand},
     intent::{Intent, Setting},
+    line::{Call, Purpose},
     outbox::What,
     text,
-    view::ProblemCode,
+    view::{NoticeCode, ProblemCode},
 };
 
 /// Longest note of a problem report, in characters (the contract).
@@ -69,6 +71,22 @@ impl Core {
                 }
                 cx.out.save_now();
             }
+            Intent::ShowOpeningCode { reservation } => self.opening_code.show(reservation, cx),
+            Intent::HideOpeningCode => self.opening_code.hide(),
+            Intent::DismissShareOffer
+            | Intent::ShowMyInvitation
+            | Intent::HideMyInvitation
+            | Intent::AcceptInvitation { .. }
+            | Intent::TakeDelegation { .. } => self.on_sharing_intent(intent, cx),
+            Intent::FindSites { latitude, longitude, size } => {
+                let size = size.as_deref().and_then(named::<Size>);
+                self.finder.find(latitude.zip(longitude), size, cx);
+            }
+            Intent::CloseSites => self.finder.close(),
+            Intent::ForgetHabits => {
+                self.kept.habits.erase();
+                cx.out.save_now();
+            }
             Intent::DismissOutbox { id } => self.kept.outbox.dismiss(id, cx),
             Intent::DismissNotice { id } => self.notices.dismiss(id),
             told => self.on_telling_intent(told, cx),
@@ -86,6 +104,56 @@ impl Core {
             self.sign_in.start(&hub, None, cx);
         } else {
             self.sign_in.explain(Some(Self::hub_problem(ProblemCode::WrongHub)));
+        }
+    }
+
+    fn on_sharing_intent(&mut self, intent: Intent, cx: &mut Cx<'_>) {
+        let Vault::Open { key, .. } = &self.vault else { return };
+        match intent {
+            Intent::DismissShareOffer => self.sharing.dismiss_offer(),
+            Intent::ShowMyInvitation => self.sharing.show_invitation(key),
+            Intent::HideMyInvitation => self.sharing.hide_invitation(),
+            Intent::AcceptInvitation { reservation, invitation, name, until } => {
+                let wallet = &self.kept.wallet;
+                self.sharing.accept(&reservation, &invitation, name, until, wallet, cx);
+            }
+            Intent::TakeDelegation { text } => {
+                match self.sharing.take(&text, key, &mut self.kept.wallet, cx) {
+                    Some(id) => self.notices.tell(NoticeCode::AccessTaken, Some(id)),
+                    None => self.notices.tell(NoticeCode::InvitationInvalid, None),
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A link that reached the app from outside. Only claim links of the hub in use are followed: a link must not be
+    /// able to send the customer to sign in somewhere else.
+    pub(super) fn on_deep_link(&mut self, url: &str, cx: &mut Cx<'_>) {
+        let hub = self.session.hub().map_or(self.config.hub.as_str(), |hub| hub.base.as_str());
+        let Some(claim) = claim_of(url, hub) else {
+            self.notices.tell(NoticeCode::InvitationInvalid, None);
+            return;
+        };
+        if self.session.is_usable() {
+            self.claim = Some(claim);
+            self.send_claim(cx);
+        } else if matches!(self.vault, Vault::Open { .. }) {
+            let hub = hub.to_owned();
+            self.sign_in.start(&hub, Some(claim), cx);
+        } else {
+            self.claim = Some(claim);
+        }
+    }
+
+    /// Takes up a claim link that waits.
+    pub(super) fn send_claim(&mut self, cx: &mut Cx<'_>) {
+        if let Some(claim) = &self.claim
+            && self.session.is_usable()
+        {
+            let key = hex::encode(cx.random::<16>());
+            let call = Call::post(Purpose::Claim, "/v1/claims".into(), &NewClaim { claim: claim.clone() });
+            cx.out.call(Call { key: Some(key), ..call });
         }
     }
 
@@ -167,6 +235,10 @@ impl Core {
         if !(known || hub_says) || kind == Kind::Storage {
             return;
         }
+        if taken && kind == Kind::Pickup && self.kept.settings.habits {
+            let opened_at = self.kept.wallet.trace(&id).opened_at;
+            self.kept.habits.learn(opened_at.unwrap_or_else(|| cx.now.unix()));
+        }
         self.kept.wallet.confirmed(&id, taken);
         self.unlock.settle(&id);
         if self.kept.wallet.is_delegated(&id) {
@@ -174,6 +246,23 @@ impl Core {
         } else {
             self.kept.outbox.put(Some(id), What::Taken { taken }, cx);
         }
+    }
+}
+
+/// The code of a claim link: `postern://claim/CODE`, or `/claim/CODE` at the hub.
+fn claim_of(link: &str, hub: &str) -> Option<String> {
+    let link = Url::parse(link).ok().filter(|_| link.len() <= 2048)?;
+    let path: Vec<&str> = if link.scheme() == "postern" {
+        (link.host_str() == Some("claim")).then_some(())?;
+        link.path().trim_matches('/').split('/').collect()
+    } else {
+        let hub = Url::parse(hub).ok()?;
+        (link.origin() == hub.origin()).then_some(())?;
+        link.path().strip_prefix("/claim/")?.trim_end_matches('/').split('/').collect()
+    };
+    match path[..] {
+        [code] if text::is_id(code) => Some(code.to_owned()),
+        _ => None,
     }
 }
 

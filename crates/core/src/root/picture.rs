@@ -1,40 +1,33 @@
 //! The view: what all machines know, as one picture. Nothing is decided here that a machine has not decided.
 
-use std::{cmp::Reverse, collections::BTreeSet, fmt};
+use std::{cmp::Reverse, collections::BTreeSet};
 
 use postern_api::{
     locker::LockerDescriptor,
     reservation::{Action, Kind, Reservation, Role, State},
 };
 use postern_protocol::LockerId;
-use serde::Serialize;
 
 use super::{Core, Vault};
 use crate::{
     event::Adapter,
     outbox::{Entry, What},
+    sharing::IN_PERSON,
     sign_in::Picture,
     view::{
-        AccessView, ActionView, BluetoothView, DeviceView, DoorView, KindView, LockerView, NearbyView,
+        AccessView, ActionView, BluetoothView, DeviceView, DoorView, KindView, LockerView, Name, NearbyView,
         NetworkView, ReservationView, SessionView, ShareView, SiteView, StateView, TimelineView, VaultView,
         View,
     },
 };
-
-/// The name that the hub's contract gives to a value of an enum.
-pub(crate) struct Name<'a, T>(pub(crate) &'a T);
-
-impl<T: Serialize> fmt::Display for Name<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.serialize(f)
-    }
-}
 
 /// What waits in the outbox, looked up once for all reservations.
 struct Waiting<'a> {
     reservations: BTreeSet<&'a str>,
     shares: BTreeSet<&'a str>,
     devices: BTreeSet<&'a str>,
+    /// Reservations of which everything given in person is being taken back.
+    in_person: BTreeSet<&'a str>,
 }
 
 impl Core {
@@ -42,6 +35,7 @@ impl Core {
     pub fn view(&self) -> View {
         let waiting = self.waiting();
         let reservations = self.reservations(&waiting);
+        let (share_offer, share_problem, invitation) = self.sharing.view();
         View {
             session: self.session_view(&waiting),
             hub: self.session.hub().map_or_else(|| self.config.hub.clone(), |hub| hub.base.clone()),
@@ -69,7 +63,13 @@ impl Core {
             outbox: self.kept.outbox.view(),
             settings: self.kept.settings.clone(),
             notices: self.notices.view(),
-            ..View::empty(self.now.unix())
+            opening_code: self.opening_code.view(),
+            share_offer,
+            share_problem,
+            invitation,
+            sites: self.finder.view(),
+            habits: self.kept.habits.learnt(self.now.unix()),
+            now: self.now.unix(),
         }
     }
 
@@ -87,6 +87,10 @@ impl Core {
                     What::RevokeShare { share } => Some(share.as_str()),
                     _ => None,
                 })
+                .collect(),
+            in_person: entries()
+                .filter(|entry| matches!(&entry.what, What::RevokeShare { share } if share == IN_PERSON))
+                .filter_map(|entry| entry.reservation.as_deref())
                 .collect(),
             devices: entries()
                 .filter_map(|entry| match &entry.what {
@@ -178,7 +182,7 @@ impl Core {
             since: reservation.since,
             guest: reservation.role == Role::Guest,
             pin: reservation.pin.clone().filter(|_| is_openable(state)),
-            identification: None,
+            identification: self.codes.get(id).cloned(),
             reopen_until,
             actions: self.actions(reservation, state, reopen_until),
             access: self.access(reservation, state),
@@ -192,6 +196,12 @@ impl Core {
                     state: Name(&share.state).to_string(),
                     revoking: waiting.shares.contains(share.id.as_str()),
                 })
+                .chain(
+                    self.kept
+                        .given
+                        .shares(id)
+                        .map(|share| ShareView { revoking: waiting.in_person.contains(id), ..share }),
+                )
                 .collect(),
             timeline: reservation
                 .timeline

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use postern_api::token::{Grants, TokenBatch};
 use postern_protocol::receipt::Receipt;
 
-pub(crate) use self::pending::Pending;
+pub(crate) use self::pending::{Pending, on_air};
 use self::run::{Ask, Fresh, Link, Purpose, Run, Step, StepState};
 use crate::{
     cx::{Cx, earlier},

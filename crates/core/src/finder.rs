@@ -1,0 +1,99 @@
+//! Looking for sites with a free compartment.
+
+use postern_api::locker::{Site, Sites, Size};
+use url::form_urlencoded;
+
+use crate::{
+    cx::Cx,
+    line::{Call, Miss, Purpose},
+    text,
+    view::{FillView, FoundSiteView, Name, SiteView, SitesView},
+};
+
+/// More sites than a list or plan shows at once.
+const MAX: usize = 500;
+
+/// The machine.
+#[derive(Default)]
+pub(crate) struct Finder {
+    found: Option<SitesView>,
+    /// Which question the answer must be to.
+    asked: u64,
+}
+
+impl Finder {
+    /// Asks the hub.
+    pub(crate) fn find(&mut self, near: Option<(f64, f64)>, size: Option<Size>, cx: &mut Cx<'_>) {
+        self.asked += 1;
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        if let Some((latitude, longitude)) =
+            near.filter(|(lat, lon)| (-90.0..=90.0).contains(lat) && (-180.0..=180.0).contains(lon))
+        {
+            // Three decimals are about a hundred metres: enough to find a locker, and no more than the hub need know.
+            query.append_pair("near", &format!("{latitude:.3},{longitude:.3}"));
+        }
+        if let Some(size) = size {
+            query.append_pair("size", &Name(&size).to_string());
+        }
+        let query = query.finish();
+        let path = if query.is_empty() { "/v1/sites".to_owned() } else { format!("/v1/sites?{query}") };
+        cx.out.call(Call::get(Purpose::Sites(self.asked), path));
+        let sites = self.found.take().map(|found| found.sites).unwrap_or_default();
+        self.found = Some(SitesView { loading: true, problem: None, sites });
+    }
+
+    /// The customer looked enough.
+    pub(crate) fn close(&mut self) {
+        self.found = None;
+        self.asked += 1;
+    }
+
+    /// The hub answered, or did not.
+    pub(crate) fn on_sites(&mut self, asked: u64, answer: Result<Sites, Miss>) {
+        if asked != self.asked {
+            return;
+        }
+        let Some(found) = &mut self.found else { return };
+        found.loading = false;
+        match answer {
+            Ok(answer) => {
+                found.sites = answer
+                    .sites
+                    .into_iter()
+                    .filter(|site| text::is_id(&site.id))
+                    .take(MAX)
+                    .map(view)
+                    .collect();
+            }
+            Err(miss) => found.problem = Some(miss.problem()),
+        }
+    }
+
+    /// For the window.
+    pub(crate) fn view(&self) -> Option<SitesView> {
+        self.found.clone()
+    }
+}
+
+fn view(site: Site) -> FoundSiteView {
+    FoundSiteView {
+        site: SiteView {
+            name: text::clipped(site.name, text::NAME),
+            address: text::clipped(site.address, text::ADDRESS),
+            latitude: site.latitude,
+            longitude: site.longitude,
+        },
+        hours: text::clipped(site.hours, text::ADDRESS),
+        always_open: site.always_open,
+        access: Name(&site.access).to_string(),
+        step_free: site.step_free,
+        fill: site
+            .fill
+            .iter()
+            .take(8)
+            .map(|fill| FillView { size: Name(&fill.size).to_string(), free: fill.free, total: fill.total })
+            .collect(),
+        distance: site.distance,
+        id: site.id,
+    }
+}
