@@ -225,6 +225,14 @@ impl Cabinet {
         self.post("/adapter", &json!({ "state": state })).map(drop)
     }
 
+    /// Holds a code to the cabinet's scanner.
+    ///
+    /// # Errors
+    /// The panel's; not that the locker refuses it.
+    pub fn scan(&self, text: &str) -> Result<()> {
+        self.post(&format!("/cabinets/{}/scanner", self.id), &json!({ "text": text })).map(drop)
+    }
+
     /// Cuts or restores the cabinet's power.
     ///
     /// # Errors

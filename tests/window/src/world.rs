@@ -12,6 +12,7 @@ use crate::{
     app::{App, Settings},
     browser::Browser,
     parts::{Air, Cabinet, Hub},
+    qr,
     stage::{Bluetooth, Keyring, Screen, Stage},
 };
 
@@ -252,16 +253,40 @@ impl World {
     /// The app does not take it.
     pub fn confirm(&self, reservation: &str) -> Result<()> {
         self.press("confirm-taken")?;
+        self.leave_opening()?;
+        self.see(&format!("card-{reservation}"), "[data-state='collected']").map(drop)
+    }
+
+    /// Leaves the opening screen, once it can be left.
+    ///
+    /// # Errors
+    /// It stays.
+    pub fn leave_opening(&self) -> Result<()> {
         let window = &self.app()?.window;
-        window.until("the opening screen to say that it is done", PATIENCE, || {
+        window.until("the opening screen to be left", PATIENCE, || {
             for way in ["opening-done", "dismiss-opening"] {
                 if let Some(button) = window.find(&format!("[data-testid='{way}']"))? {
                     let _ = window.click(&button);
                 }
             }
             Ok(window.find("[data-testid='opening']")?.is_none().then_some(()))
-        })?;
-        self.see(&format!("card-{reservation}"), "[data-state='collected']").map(drop)
+        })
+    }
+
+    /// The QR code of this test id, read by an independent decoder from a picture of the window.
+    ///
+    /// # Errors
+    /// It is not there, or cannot be read.
+    pub fn code(&self, id: &str) -> Result<String> {
+        self.see(id, "")?;
+        let window = &self.app()?.window;
+        window.run(
+            "document.querySelector(arguments[0]).scrollIntoView({ block: 'center' })",
+            &json!([format!("[data-testid='{id}']")]),
+        )?;
+        let picture = self.stage.folder().join("code.png");
+        std::fs::write(&picture, window.screenshot()?)?;
+        qr::read(&picture)?.into_iter().next().context("no code")
     }
 
     /// Chooses a theme in the settings: `light`, `dark`, `system`.

@@ -1,0 +1,33 @@
+//! What the window's tests share.
+
+use std::{env, path::PathBuf};
+
+use anyhow::Result;
+use postern_window_tests::{
+    parts::Air,
+    stage::{Bluetooth, Keyring},
+    world::World,
+};
+
+/// The welcome of somebody who is not signed in.
+pub(crate) const SIGNED_OUT: &str = "[data-testid='welcome'][data-session='signedOut']";
+
+/// Where a test keeps its data, logs and pictures.
+pub(crate) fn folder(name: &str) -> PathBuf {
+    env::var_os("POSTERN_OUT")
+        .map_or_else(|| PathBuf::from(env!("CARGO_TARGET_TMPDIR")), PathBuf::from)
+        .join(name)
+}
+
+/// Hub and cabinet over TCP; the app not started.
+pub(crate) fn world(name: &str, keyring: Keyring) -> Result<World> {
+    World::build(&folder(name), keyring, Bluetooth::None, &Air::Tcp)
+}
+
+/// As [`world`], and somebody is signed in.
+pub(crate) fn signed_in(name: &str) -> Result<World> {
+    let mut world = world(name, Keyring::Unlocked)?;
+    world.start_app(SIGNED_OUT)?;
+    world.sign_in("Robin")?;
+    Ok(world)
+}

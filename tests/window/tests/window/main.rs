@@ -1,0 +1,6 @@
+//! The real window under WebDriver, with a real hub, real firmware and a real keyring around it.
+
+mod bad_days;
+mod codes;
+mod common;
+mod story;
