@@ -13,8 +13,11 @@ const LAG: u64 = 300;
 /// The lower bound, and whether it has been told since power-on.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {
+    /// It was this time at this uptime, at the earliest.
     base: Timestamp,
     since: Uptime,
+    /// The latest time that was ever read or signed.
+    floor: Timestamp,
     told: bool,
 }
 
@@ -28,21 +31,22 @@ pub(crate) struct Reading {
 impl Clock {
     /// At power-on: it is not earlier than the floor.
     pub(crate) const fn new(floor: Timestamp, now: Uptime) -> Self {
-        Self { base: floor, since: now, told: false }
+        Self { base: floor, since: now, floor, told: false }
     }
 
     /// The time, given what the wall clock says.
     pub(crate) fn read(&mut self, wall: Option<Timestamp>, now: Uptime) -> Reading {
-        let bound = self.bound(now);
-        match wall {
-            Some(wall) if wall.plus(LAG) >= bound => {
-                let at = wall.max(bound);
-                // Should the wall clock fail while the power stays, the uptime carries on from here.
-                (self.base, self.since, self.told) = (at, now, true);
-                Reading { at, state: ClockState::Set }
+        let state = match wall {
+            // While the wall clock is believed the uptime is not counted on: the two drift apart over months.
+            Some(wall) if wall.plus(LAG) >= self.floor => {
+                (self.base, self.since, self.told) = (wall.max(self.floor), now, true);
+                ClockState::Set
             }
-            _ => Reading { at: bound, state: if self.told { ClockState::Floor } else { ClockState::Unset } },
-        }
+            _ if self.told => ClockState::Floor,
+            _ => ClockState::Unset,
+        };
+        self.floor = self.floor.max(self.bound(now));
+        Reading { at: self.floor, state }
     }
 
     /// The hub signed something at `at`: it is not earlier.
@@ -50,6 +54,7 @@ impl Clock {
         if at > self.bound(now) {
             (self.base, self.since) = (at, now);
         }
+        self.floor = self.floor.max(at);
     }
 
     /// The hub signed something at `at` for a HELLO of this session: that is the time, give or take the session.
@@ -102,6 +107,18 @@ mod tests {
         clock.raise(Timestamp(50), Uptime(0));
         clock.tell(Timestamp(60), Uptime(1000));
         assert_eq!(clock.read(None, Uptime(1000)).at, Timestamp(501));
-        assert_eq!(clock.read(Some(Timestamp(480)), Uptime(2000)).at, Timestamp(502));
+        assert_eq!(clock.read(Some(Timestamp(480)), Uptime(2000)).at, Timestamp(501));
+        assert_eq!(clock.read(Some(Timestamp(150)), Uptime(3000)).state, ClockState::Floor);
+    }
+
+    #[test]
+    fn a_year_of_drift_does_not_discredit_the_wall_clock() {
+        let mut clock = Clock::new(Timestamp(1_900_000_000), Uptime(0));
+        for day in 0..400_u64 {
+            // The processor's crystal runs fast by 100 ppm.
+            let uptime = Uptime(day * 86_400_000 + day * 8_640);
+            let wall = Timestamp(1_900_000_000 + day * 86_400);
+            assert_eq!(clock.read(Some(wall), uptime), Reading { at: wall, state: ClockState::Set });
+        }
     }
 }

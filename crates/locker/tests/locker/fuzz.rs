@@ -91,6 +91,8 @@ fn perform(site: &mut Site, phone: &Phone, act: &Act) {
         Act::Jump(time) => {
             // A host that slept.
             site.now += u64::from(*time);
+            site.true_time += u64::from(*time);
+            site.set_wall();
             let now = site.uptime();
             site.locker().tick(now);
         }

@@ -1,0 +1,226 @@
+//! What one opening costs the locker's processor, against the sum of its cryptographic primitives, in one run:
+//!
+//! ```text
+//! cargo run --release -p postern-locker --example opening_cost
+//! ```
+//!
+//! Counted are HELLO, OPEN, both journal writes, the door and the receipt, for an Ed25519 and for a P-256 device.
+#![allow(clippy::unwrap_used, reason = "a bench may end where it stands")]
+
+use std::{
+    hint::black_box,
+    time::{Duration, Instant},
+};
+
+use ed25519_dalek::{Signer, SigningKey};
+use p256::ecdsa::{Signature, SigningKey as EcKey};
+use postern_locker::{Config, Connection, Geometry, Keys, Locker, Output, Uptime, machine::Machine};
+use postern_protocol::{
+    DeviceKey, Door, Epoch, Hello, IssuerKeys, KeyId, LockerId, LockerKeys, Operation, OperationNonce,
+    Request, Timestamp, TokenId,
+    frame::{self, Reassembler},
+    issue::Issuer,
+    locker_side::Greeting,
+    phone::Greeted,
+    receipt::{self, Outcome, Receipt, Source},
+    token::{self, Claims},
+};
+
+const DOOR: Door = Door(1);
+const NOW: Timestamp = Timestamp(1_900_000_000);
+const ROUNDS: u32 = 300;
+
+enum Device {
+    Ed25519(SigningKey),
+    P256(EcKey),
+}
+
+impl Device {
+    fn public(&self) -> DeviceKey {
+        match self {
+            Self::Ed25519(key) => DeviceKey::Ed25519(key.verifying_key().to_bytes()),
+            Self::P256(key) => {
+                let point = key.verifying_key().to_sec1_point(true);
+                DeviceKey::P256(point.as_bytes().try_into().unwrap())
+            }
+        }
+    }
+
+    fn sign(&self, message: &[u8]) -> [u8; 64] {
+        match self {
+            Self::Ed25519(key) => key.sign(message).to_bytes(),
+            Self::P256(key) => {
+                let signature: Signature = key.sign(message);
+                signature.to_bytes().as_slice().try_into().unwrap()
+            }
+        }
+    }
+}
+
+fn main() {
+    for (name, device) in [
+        ("Ed25519", Device::Ed25519(SigningKey::from_bytes(&[1; 32]))),
+        ("P-256", Device::P256(EcKey::from_slice(&[1; 32]).unwrap())),
+    ] {
+        // Interleaved and the best of several, since the machine has other work.
+        let (mut whole, mut parts) = (Duration::MAX, Duration::MAX);
+        for _ in 0..7 {
+            whole = whole.min(openings(&device));
+            parts = parts.min(primitives(&device));
+        }
+        println!(
+            "{name}: opening {:.1} us, primitives {:.1} us, ratio {:.3}",
+            whole.as_secs_f64() * 1e6 / f64::from(ROUNDS),
+            parts.as_secs_f64() * 1e6 / f64::from(ROUNDS),
+            whole.as_secs_f64() / parts.as_secs_f64(),
+        );
+    }
+}
+
+fn keys() -> (Keys, Issuer) {
+    let issuer = Issuer::new(KeyId(1), [7; 32]);
+    let mut issuers = IssuerKeys::new();
+    assert!(issuers.insert(KeyId(1), issuer.public()));
+    let locker = LockerKeys::from_seed(LockerId(*b"lindenho"), &[9; 32]);
+    (Keys { locker, issuers, pin_secret: None }, issuer)
+}
+
+fn claims(device: &Device, number: u32) -> Claims {
+    let mut id = [0x5a; 16];
+    id[..4].copy_from_slice(&number.to_be_bytes());
+    Claims {
+        key_id: KeyId(1),
+        locker: LockerId(*b"lindenho"),
+        doors: vec![(DOOR, Epoch(1))],
+        operations: [Operation::Collect].into_iter().collect(),
+        not_before: NOW,
+        expires: NOW.plus(900),
+        issued_at: NOW,
+        id: TokenId(id),
+        key: device.public(),
+        uses: 1,
+        delegable: false,
+        hello_nonce: None,
+    }
+}
+
+/// All of the firmware's work, the phone's left out.
+fn openings(device: &Device) -> Duration {
+    let (keys, issuer) = keys();
+    let identity = keys.locker.identity();
+    let geometry = Geometry { page_size: 4096, pages: 256, write_size: 8 };
+    let mut machine = Machine::new((1..=100).map(Door), geometry);
+    machine.wall = Some(NOW);
+    let config = Config::new((1..=100).map(Door).collect());
+    let Ok(mut locker) = Locker::boot(config, keys, machine, Uptime(0)) else { panic!("no start") };
+    let connection = Connection(1);
+    let mut spent = Duration::ZERO;
+    for number in 0..ROUNDS {
+        let now = Uptime(u64::from(number) * 1000);
+        let token = issuer.sign_token(&claims(device, number));
+        let start = Instant::now();
+        locker.connected(connection, 244, now);
+        locker.subscribed(connection, now);
+        let frames = sent(&mut locker);
+        spent += start.elapsed();
+
+        let mut reassembler = Reassembler::new();
+        let hello = frames.iter().find_map(|frame| reassembler.push(frame).unwrap()).unwrap();
+        let request = Request {
+            operation: Operation::Collect,
+            door: DOOR,
+            nonce: OperationNonce(u64::from(number).to_be_bytes()),
+            token,
+            delegation: None,
+            bulletin: None,
+        };
+        let greeted = Greeted::from_hello(&identity, &hello).unwrap();
+        let proof = device.sign(&greeted.challenge(&request));
+        let (open, _) = greeted.open(&request, proof, token::hash(&hello)).unwrap();
+        let frames: Vec<_> = frame::fragments(&open, reassembler.tag().unwrap(), 244).collect();
+
+        let start = Instant::now();
+        for frame in &frames {
+            locker.received(connection, frame, now);
+        }
+        // The door springs open; twice, for the sensor to settle.
+        locker.tick(now.plus(10));
+        locker.tick(now.plus(40));
+        let answer = sent(&mut locker);
+        spent += start.elapsed();
+        assert!(!answer.is_empty(), "no receipt");
+
+        locker.disconnected(connection, now);
+        locker.hardware().close(DOOR);
+        locker.tick(now.plus(500));
+        locker.tick(now.plus(600));
+        drop(sent(&mut locker));
+    }
+    assert_eq!(locker.hardware().openings(), ROUNDS);
+    spent
+}
+
+fn sent(locker: &mut Locker<Machine>) -> Vec<Vec<u8>> {
+    let mut frames = Vec::new();
+    while let Some(output) = locker.poll_output() {
+        if let Output::Send { frame, .. } = output {
+            frames.push(frame);
+        }
+    }
+    frames
+}
+
+/// The same cryptography without a firmware around it: handshake, token, proof, receipt, encryption of the answer.
+fn primitives(device: &Device) -> Duration {
+    let (keys, issuer) = keys();
+    let identity = keys.locker.identity();
+    let mut spent = Duration::ZERO;
+    for number in 0..ROUNDS {
+        let token = issuer.sign_token(&claims(device, number));
+        let hello = Hello {
+            version: 1,
+            boot: 1,
+            clock: postern_protocol::ClockState::Set,
+            floor: NOW,
+            capabilities: 0,
+        };
+        let start = Instant::now();
+        let (greeting, message) = Greeting::start(&keys.locker, &hello, token::hash(&number.to_be_bytes()));
+        spent += start.elapsed();
+        let request = Request {
+            operation: Operation::Collect,
+            door: DOOR,
+            nonce: OperationNonce(u64::from(number).to_be_bytes()),
+            token,
+            delegation: None,
+            bulletin: None,
+        };
+        let greeted = Greeted::from_hello(&identity, &message).unwrap();
+        let proof = device.sign(&greeted.challenge(&request));
+        let (open, _) = greeted.open(&request, proof, token::hash(&message)).unwrap();
+        let start = Instant::now();
+        let (mut session, received) = greeting.accept(&open).unwrap();
+        let claims = token::verify(&received.request.token, &keys.issuers).unwrap();
+        assert!(claims.key.verify(&received.challenge, &received.proof));
+        let signed = receipt::sign(
+            &Receipt {
+                locker: keys.locker.id,
+                sequence: number,
+                previous: [0; 16],
+                token: claims.id,
+                nonce: received.request.nonce,
+                door: DOOR,
+                operation: Operation::Collect,
+                outcome: Outcome::Opened,
+                at: NOW,
+                clock: postern_protocol::ClockState::Set,
+                handshake: session.handshake_id(),
+                source: Source::Radio,
+            },
+            &keys.locker,
+        );
+        black_box(session.seal(&postern_protocol::Reply::Receipt(signed)).unwrap());
+        spent += start.elapsed();
+    }
+    spent
+}
