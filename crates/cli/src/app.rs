@@ -59,11 +59,10 @@ impl App {
         }
     }
 
-    /// Starts and insists on a session.
-    pub(crate) async fn signed_in(options: Options) -> Result<Self, Fault> {
-        let app = Self::start(options).await?;
-        match app.view().session {
-            SessionView::SignedIn { .. } | SessionView::Finishing | SessionView::InBrowser { .. } => Ok(app),
+    /// Without a session most commands have nothing to do.
+    pub(crate) fn insist_on_session(&self) -> Result<(), Fault> {
+        match self.view().session {
+            SessionView::SignedIn { .. } | SessionView::Finishing | SessionView::InBrowser { .. } => Ok(()),
             SessionView::SignedOut { .. } | SessionView::Revoked => Err(Fault::new(
                 Exit::NotSignedIn,
                 "notSignedIn",

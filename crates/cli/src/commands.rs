@@ -7,12 +7,17 @@ mod opening;
 mod session;
 mod telling;
 
-use std::io::{IsTerminal as _, Write as _};
+use std::{
+    io::{IsTerminal as _, Write as _},
+    sync::Arc,
+};
 
 use postern_runtime::Options;
 use serde::Serialize;
 
+use self::opening::How;
 use crate::{
+    app::App,
     arguments::{Arguments, Command},
     fault::Fault,
 };
@@ -41,22 +46,40 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Fault> {
     let output = Output { json: arguments.json };
     let mut options = Options::from_env()?;
     match arguments.command {
-        Command::SignIn { hub, no_browser } => session::sign_in(options, hub, no_browser, output).await,
-        Command::SignOut { yes } => session::sign_out(options, yes, output).await,
-        Command::List { cached, all } => listing::list(options, cached, all, output).await,
-        Command::Show { id } => listing::show(options, &id, output).await,
-        Command::Receipts => listing::receipts(options, output).await,
-        Command::Qr { id, opening, png } => codes::qr(options, &id, opening, png.as_deref(), output).await,
+        Command::SignIn { hub, no_browser } => {
+            if no_browser {
+                options.browser = Arc::new(session::ByHand);
+            }
+            with_app(options, async |app| session::sign_in(app, hub, output).await).await
+        }
+        Command::SignOut { yes } => {
+            with_app(options, async |app| session::sign_out(app, yes, output).await).await
+        }
+        Command::List { cached, all } => {
+            signed_in(options, async |app| listing::list(app, cached, all, output).await).await
+        }
+        Command::Show { id } => signed_in(options, async |app| listing::show(app, &id, output).await).await,
+        Command::Receipts => signed_in(options, async |app| listing::receipts(app, output).await).await,
+        Command::Qr { id, opening, png } => {
+            signed_in(options, async |app| codes::qr(app, &id, opening, png.as_deref(), output).await).await
+        }
         Command::Open { ids, yes, until_closed } => {
-            opening::open(options, &ids, yes, until_closed, output).await
+            let how = How { yes, until_closed, output };
+            signed_in(options, async |app| opening::open(app, &ids, how).await).await
         }
         Command::Reopen { id, yes, until_closed } => {
-            opening::reopen(options, &id, yes, until_closed, output).await
+            let how = How { yes, until_closed, output };
+            signed_in(options, async |app| opening::reopen(app, &id, how).await).await
         }
-        Command::Resolve { id } => opening::resolve(options, &id, output).await,
-        Command::Taken { id, not_there } => telling::taken(options, &id, !not_there, output).await,
+        Command::Resolve { id } => {
+            signed_in(options, async |app| opening::resolve(app, &id, output).await).await
+        }
+        Command::Taken { id, not_there } => {
+            signed_in(options, async |app| telling::taken(app, &id, !not_there, output).await).await
+        }
         Command::Share { id, name, until } => {
-            telling::share(options, &id, name, until.as_deref(), output).await
+            signed_in(options, async |app| telling::share(app, &id, name, until.as_deref(), output).await)
+                .await
         }
         Command::Doctor { hub } => {
             if let Some(hub) = hub {
@@ -65,6 +88,29 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Fault> {
             doctor::doctor(&options, output).await
         }
     }
+}
+
+/// Lets a command work with a running app. However it ends, what must not be lost is written first.
+async fn with_app(
+    options: Options,
+    command: impl AsyncFnOnce(&mut App) -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    let mut app = App::start(options).await?;
+    let outcome = command(&mut app).await;
+    app.finish().await;
+    outcome
+}
+
+/// The same for commands that need a session.
+async fn signed_in(
+    options: Options,
+    command: impl AsyncFnOnce(&mut App) -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    with_app(options, async |app| {
+        app.insist_on_session()?;
+        command(app).await
+    })
+    .await
 }
 
 /// Asks on the terminal; anything but a yes is a no. Without a terminal nobody can be asked.

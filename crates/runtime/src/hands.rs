@@ -1,6 +1,6 @@
 //! Carries out effects, in order; what takes long goes on beside and answers with an event.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use postern_core::{
     effect::{Effect, Notification},
@@ -23,6 +23,9 @@ use crate::{
 
 /// The name of the sealed store in the profile's folder.
 const STORE: &str = "wallet.sealed";
+
+/// Longest wait for the keyring where something else waits behind it.
+const KEYRING: Duration = Duration::from_secs(5);
 
 /// What the hands work with.
 pub(crate) struct Tools {
@@ -74,19 +77,16 @@ impl Hands {
         self.push = None;
         self.redirect = None;
         self.tools.radio.close().await;
+        if let Some(vault) = &self.vault {
+            let _ = tokio::time::timeout(KEYRING, vault.settle()).await;
+        }
     }
 
     /// While the app is closing, only what must not be lost is still done.
     async fn carry_out(&mut self, effect: Effect, closing: bool) {
         match effect {
             Effect::Save(state) => self.save(&state).await,
-            Effect::SaveSession(session) => {
-                if let Some(vault) = &mut self.vault
-                    && let Err(error) = vault.save_session(&session).await
-                {
-                    tracing::error!(code = "session_not_saved", %error, "the session will not outlive the process");
-                }
-            }
+            Effect::SaveSession(session) => self.save_session(&session).await,
             Effect::Wipe => self.wipe(closing).await,
             _ if closing => {}
             Effect::Http { ticket, request } => {
@@ -114,6 +114,19 @@ impl Hands {
                 // Nobody listens where the host has no notifications.
                 let _ = self.tools.notifications.send(notification);
             }
+        }
+    }
+
+    /// Not for ever: a keyring that was locked meanwhile asks for its password, and what waits behind this may be a
+    /// door. The keyring still writes it once it can.
+    async fn save_session(&mut self, session: &[u8]) {
+        let Some(vault) = &mut self.vault else { return };
+        match tokio::time::timeout(KEYRING, vault.save_session(session)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::error!(code = "session_not_saved", %error, "the session will not outlive the process");
+            }
+            Err(_) => tracing::warn!(code = "keyring_slow", "the keyring takes its time with the session"),
         }
     }
 

@@ -18,6 +18,7 @@ use reqwest::{
     RequestBuilder, Response, StatusCode,
     header::{self, HeaderMap, HeaderValue},
 };
+use tokio::sync::OnceCell;
 use url::{Host, Url};
 
 use crate::{clock, dpop::Prover};
@@ -32,7 +33,8 @@ const SKEW_SECONDS: i64 = 5;
 
 /// The connection to whichever hub the core names.
 pub(crate) struct Http {
-    client: reqwest::Client,
+    /// Made at the first use: reading the platform's certificates takes longer than drawing the first list.
+    client: OnceCell<reqwest::Client>,
     /// Newest `DPoP-Nonce` of each origin (RFC 9449 §8).
     nonces: Mutex<HashMap<String, String>>,
     /// The hub's clock minus ours, seconds. A proof is dated by the hub's clock, so that a phone with a wrong clock
@@ -40,32 +42,23 @@ pub(crate) struct Http {
     skew: AtomicI64,
 }
 
-/// Why a request was not even sent.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum HttpError {
-    /// The TLS library cannot be set up.
-    #[error("http client: {0}")]
-    Client(#[from] reqwest::Error),
-}
-
 impl Http {
-    pub(crate) fn new() -> Result<Self, HttpError> {
-        // Whoever came first chose; ring is the only provider that this workspace builds.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder()
-            .user_agent(concat!("postern/", env!("CARGO_PKG_VERSION")))
-            // A redirect would carry credentials to where the customer did not sign in.
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
-            .connect_timeout(CONNECT_TIMEOUT)
-            // The kernel finds a dead push connection without waking us.
-            .tcp_keepalive(Duration::from_secs(60))
-            .tcp_keepalive_interval(Duration::from_secs(20))
-            .tcp_keepalive_retries(3)
-            .pool_idle_timeout(Duration::from_secs(30))
-            .pool_max_idle_per_host(2)
-            .build()?;
-        Ok(Self { client, nonces: Mutex::default(), skew: AtomicI64::new(0) })
+    pub(crate) fn new() -> Self {
+        Self { client: OnceCell::new(), nonces: Mutex::default(), skew: AtomicI64::new(0) }
+    }
+
+    async fn client(&self) -> Result<&reqwest::Client, HttpFailure> {
+        let make = || async {
+            match tokio::task::spawn_blocking(client).await {
+                Ok(Ok(client)) => Ok(client),
+                Ok(Err(error)) => {
+                    tracing::error!(code = "no_http", %error, "HTTP cannot be set up");
+                    Err(HttpFailure::Unreachable)
+                }
+                Err(_) => Err(HttpFailure::Unreachable),
+            }
+        };
+        self.client.get_or_try_init(make).await
     }
 
     /// One exchange. A request that needs a proof and has no key to make it with fails as unreachable.
@@ -114,7 +107,7 @@ impl Http {
         accept: Option<&'static str>,
     ) -> Result<RequestBuilder, HttpFailure> {
         let method = method(request.method);
-        let mut builder = self.client.request(method.clone(), url.clone());
+        let mut builder = self.client().await?.request(method.clone(), url.clone());
         builder = builder.header(header::ACCEPT, accept.unwrap_or("application/json"));
         if let Some(key) = &request.idempotency_key {
             builder = builder.header("idempotency-key", key);
@@ -177,6 +170,24 @@ impl Http {
         nonces.insert(origin.to_owned(), nonce.to_owned());
         true
     }
+}
+
+fn client() -> reqwest::Result<reqwest::Client> {
+    // Whoever came first chose; ring is the only provider that this workspace builds.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder()
+        .user_agent(concat!("postern/", env!("CARGO_PKG_VERSION")))
+        // A redirect would carry credentials to where the customer did not sign in.
+        .redirect(reqwest::redirect::Policy::none())
+        .referer(false)
+        .connect_timeout(CONNECT_TIMEOUT)
+        // The kernel finds a dead push connection without waking us.
+        .tcp_keepalive(Duration::from_secs(60))
+        .tcp_keepalive_interval(Duration::from_secs(20))
+        .tcp_keepalive_retries(3)
+        .pool_idle_timeout(Duration::from_secs(30))
+        .pool_max_idle_per_host(2)
+        .build()
 }
 
 /// What of [`Auth`] the transport must know.

@@ -43,9 +43,6 @@ pub enum StartError {
     /// The keyring's thread cannot be started.
     #[error("the keyring: {0}")]
     Keyring(#[source] postern_vault::VaultError),
-    /// HTTP cannot be set up.
-    #[error("http: {0}")]
-    Http(String),
 }
 
 /// The app has ended.
@@ -88,7 +85,7 @@ impl Runtime {
             }
             SecretsChoice::Given(secrets) => secrets,
         };
-        let http = Arc::new(Http::new().map_err(|e| StartError::Http(e.to_string()))?);
+        let http = Arc::new(Http::new());
 
         let (events, facts) = mpsc::channel(EVENTS);
         let (words, said) = mpsc::unbounded_channel();
@@ -110,8 +107,10 @@ impl Runtime {
         let (picture, views) = watch::channel(Arc::new(core.view()));
         let mind = Mind { core, clock: Clock::start(), orders, picture };
         tokio::spawn(async move {
-            mind.think(said, facts, hands).await;
+            let picture = mind.think(said, facts, hands).await;
+            // Whoever waits for the end waits for the last picture to go; the profile is free by then.
             drop(lock);
+            drop(picture);
         });
         Ok(Handle { words, views, notifications })
     }
@@ -180,7 +179,7 @@ impl Mind {
         mut said: mpsc::UnboundedReceiver<Word>,
         mut facts: mpsc::Receiver<Event>,
         hands: JoinHandle<()>,
-    ) {
+    ) -> watch::Sender<Arc<View>> {
         loop {
             let due = self.core.poll_timeout().map(|at| self.clock.instant(at));
             let tick = async {
@@ -216,7 +215,7 @@ impl Mind {
         drop(orders);
         drop(facts);
         let _ = hands.await;
-        drop(picture);
+        picture
     }
 
     fn handle(&mut self, event: Event) {

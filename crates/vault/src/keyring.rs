@@ -87,8 +87,9 @@ impl Secrets for KeyringSecrets {
 fn serve(queue: &mpsc::Receiver<Request>) {
     let mut connection: Option<Arc<CredentialStore>> = None;
     while let Ok(request) = queue.recv() {
-        // Nobody waits any more: a customer who turned away from a locked keyring is not asked for its password again.
-        if request.answer.is_closed() {
+        // Nobody waits for it any more: a customer who turned away from a locked keyring is not asked for its password
+        // again. What was to be written is written all the same.
+        if request.answer.is_closed() && matches!(request.operation, Operation::Get) {
             continue;
         }
         let fresh = connection.is_none();

@@ -7,7 +7,8 @@
 //!
 //! The generation rises with every save. The file is replaced first and the keyring's counter raised afterwards, so
 //! a file may be newer than the counter (the process died in between) but never older, unless somebody put an older
-//! copy in its place.
+//! copy in its place. Nobody waits for the counter: a keyring that was locked meanwhile must not keep a customer from
+//! a door.
 
 use std::{
     fs, io,
@@ -16,6 +17,7 @@ use std::{
 };
 
 use chacha20poly1305::{AeadInOut as _, KeyInit as _, XChaCha20Poly1305, XNonce};
+use tokio::sync::watch;
 use zeroize::Zeroizing;
 
 use crate::{Secret, Secrets, VaultError, file, keys::random};
@@ -40,6 +42,7 @@ pub struct SealedStore {
     secrets: Arc<dyn Secrets>,
     key: Zeroizing<[u8; 32]>,
     generation: u64,
+    counter: Counter,
 }
 
 /// What was found when a store was opened.
@@ -95,7 +98,8 @@ impl SealedStore {
                 (newest, Loaded { state: None, damage: Some(VaultError::Damaged(reason.into())) })
             }
         };
-        Ok((Self { path, secrets, key, generation }, loaded))
+        let counter = Counter::start(secrets.clone(), newest);
+        Ok((Self { path, secrets, key, generation, counter }, loaded))
     }
 
     /// Replaces the content. When this returns it survives a crash of process or machine.
@@ -112,13 +116,20 @@ impl SealedStore {
         let path = self.path.clone();
         blocking(move || file::replace(&path, &[&header, &nonce, &sealed])).await?;
         self.generation = generation;
-        self.secrets.set(GENERATION_NAME, &generation.to_be_bytes()).await
+        self.counter.raise(generation);
+        Ok(())
+    }
+
+    /// Waits until the keyring knows the newest generation, or has failed to take it.
+    pub async fn settle(&self) {
+        self.counter.settled().await;
     }
 
     /// Removes the content, every damaged copy, and the key: whatever copy exists elsewhere is unreadable from now.
     pub async fn wipe(self) -> Result<(), VaultError> {
         // The key first: it alone makes every copy worthless.
         self.secrets.delete(KEY_NAME).await?;
+        self.counter.settled().await;
         self.secrets.delete(GENERATION_NAME).await?;
         let path = self.path.clone();
         blocking(move || {
@@ -133,6 +144,41 @@ impl SealedStore {
             }
         })
         .await
+    }
+}
+
+/// Raises the counter in the keyring behind the saves; of several in a row, only to the newest.
+struct Counter {
+    wanted: watch::Sender<u64>,
+    /// The generation that was last written or failed to be.
+    tried: watch::Receiver<u64>,
+}
+
+impl Counter {
+    fn start(secrets: Arc<dyn Secrets>, newest: u64) -> Self {
+        let (wanted, mut orders) = watch::channel(newest);
+        let (done, tried) = watch::channel(newest);
+        tokio::spawn(async move {
+            // A change that came before the sender was dropped is still seen.
+            while orders.changed().await.is_ok() {
+                let generation = *orders.borrow_and_update();
+                if let Err(error) = secrets.set(GENERATION_NAME, &generation.to_be_bytes()).await {
+                    tracing::warn!(code = "generation_not_kept", %error, "an older copy of the store may pass unnoticed");
+                }
+                done.send_replace(generation);
+            }
+        });
+        Self { wanted, tried }
+    }
+
+    fn raise(&self, generation: u64) {
+        self.wanted.send_replace(generation);
+    }
+
+    async fn settled(&self) {
+        let wanted = *self.wanted.borrow();
+        let mut tried = self.tried.clone();
+        let _ = tried.wait_for(|tried| *tried >= wanted).await;
     }
 }
 

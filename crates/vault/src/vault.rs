@@ -74,6 +74,13 @@ impl Vault {
         }
     }
 
+    /// Waits until everything that was saved is known to the keyring too.
+    pub async fn settle(&self) {
+        if let Some(store) = &self.store {
+            store.settle().await;
+        }
+    }
+
     /// Replaces the session secret; an empty one is forgotten.
     pub async fn save_session(&mut self, session: &[u8]) -> Result<(), VaultError> {
         if session.is_empty() {

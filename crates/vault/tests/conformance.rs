@@ -74,6 +74,34 @@ mod secret_service {
     }
 
     #[test]
+    fn a_keyring_that_was_restarted_is_found_again() {
+        in_keyring("secret_service::a_keyring_that_was_restarted_is_found_again", |keyring| async move {
+            let secrets = KeyringSecrets::new("restarted").unwrap();
+            secrets.set("session", b"kept").await.unwrap();
+            let _daemon = keyring.restart().await;
+            assert_eq!(secrets.get("session").await.unwrap().unwrap().as_slice(), b"kept");
+        });
+    }
+
+    #[test]
+    fn a_save_does_not_wait_for_a_locked_keyring() {
+        in_keyring("secret_service::a_save_does_not_wait_for_a_locked_keyring", |keyring| async move {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("wallet.sealed");
+            let secrets = Arc::new(KeyringSecrets::new("profile").unwrap());
+            let (mut store, _) =
+                postern_vault::SealedStore::open(path.clone(), secrets.clone()).await.unwrap();
+            keyring.lock().await;
+            store.save(b"a door may be open").await.unwrap();
+            store.settle().await;
+            keyring.unlock().await;
+            let (_, loaded) = postern_vault::SealedStore::open(path, secrets).await.unwrap();
+            assert_eq!(loaded.state.unwrap().as_slice(), b"a door may be open");
+            assert!(loaded.damage.is_none());
+        });
+    }
+
+    #[test]
     fn what_a_vault_held_is_there_for_the_next_process() {
         in_keyring("secret_service::what_a_vault_held_is_there_for_the_next_process", |_| async {
             let folder = tempfile::tempdir().unwrap();
@@ -87,6 +115,7 @@ mod secret_service {
             assert!(first.state.is_none() && first.session.is_none() && first.damage.is_none());
             first.vault.save(b"the wallet").await.unwrap();
             first.vault.save_session(b"the session").await.unwrap();
+            first.vault.settle().await;
             let public = first.vault.device_key().public();
             drop(first);
 

@@ -32,6 +32,7 @@ impl Place {
     async fn saved(&self, content: &[u8]) {
         let (mut store, ..) = self.open().await;
         store.save(content).await.unwrap();
+        store.settle().await;
     }
 
     fn aside(&self) -> Vec<String> {
@@ -59,6 +60,7 @@ impl Place {
             assert!(names.iter().any(|name| fs::read(self.folder.path().join(name)).unwrap() == bad));
         }
         store.save(b"healed").await.unwrap();
+        store.settle().await;
         let (_, state, error) = self.open().await;
         assert_eq!(state.as_deref(), Some(b"healed".as_slice()));
         assert!(error.is_none());

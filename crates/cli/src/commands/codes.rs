@@ -7,7 +7,6 @@ use std::{
 };
 
 use postern_runtime::{
-    Options,
     intent::Intent,
     view::{OpeningCodeView, ReservationView},
 };
@@ -25,17 +24,16 @@ use crate::{
 const SIGNING: Duration = Duration::from_secs(20);
 
 pub(super) async fn qr(
-    options: Options,
+    app: &mut App,
     id: &str,
     opening: bool,
     png: Option<&Path>,
     output: Output,
 ) -> Result<(), Fault> {
-    let mut app = App::signed_in(options).await?;
     app.refreshed().await?;
     let found = app.find(id)?;
     let shown = if opening {
-        opening_code(&mut app, &found, png, output).await
+        opening_code(app, &found, png, output).await
     } else {
         match &found.identification {
             Some(code) => show("identification", &code.text, None, png, output),
@@ -45,7 +43,6 @@ pub(super) async fn qr(
             ))),
         }
     };
-    app.finish().await;
     shown
 }
 

@@ -1,9 +1,6 @@
 //! `list`, `show` and `receipts`.
 
-use postern_runtime::{
-    Options,
-    view::{AccessView, KindView, ReservationView, StateView, View},
-};
+use postern_runtime::view::{AccessView, KindView, ReservationView, StateView, View};
 
 use super::Output;
 use crate::{
@@ -13,16 +10,13 @@ use crate::{
     time, words,
 };
 
-pub(super) async fn list(options: Options, cached: bool, all: bool, output: Output) -> Result<(), Fault> {
-    let mut app = App::signed_in(options).await?;
+pub(super) async fn list(app: &mut App, cached: bool, all: bool, output: Output) -> Result<(), Fault> {
     if !cached {
         app.refreshed().await?;
     }
     let view = app.view();
     let shown: Vec<&ReservationView> = view.reservations.iter().filter(|r| all || !is_over(r)).collect();
-    let printed = output.print(&shown, || listing(&view, &shown));
-    app.finish().await;
-    printed
+    output.print(&shown, || listing(&view, &shown))
 }
 
 fn listing(view: &View, shown: &[&ReservationView]) -> String {
@@ -85,14 +79,11 @@ fn is_over(r: &ReservationView) -> bool {
     )
 }
 
-pub(super) async fn show(options: Options, id: &str, output: Output) -> Result<(), Fault> {
-    let mut app = App::signed_in(options).await?;
+pub(super) async fn show(app: &mut App, id: &str, output: Output) -> Result<(), Fault> {
     app.refreshed().await?;
     let found = app.find(id)?;
     let view = app.view();
-    let printed = output.print(&found, || detail(&view, &found));
-    app.finish().await;
-    printed
+    output.print(&found, || detail(&view, &found))
 }
 
 fn detail(view: &View, r: &ReservationView) -> String {
@@ -160,12 +151,11 @@ fn detail(view: &View, r: &ReservationView) -> String {
     text
 }
 
-pub(super) async fn receipts(options: Options, output: Output) -> Result<(), Fault> {
-    let mut app = App::signed_in(options).await?;
+pub(super) async fn receipts(app: &mut App, output: Output) -> Result<(), Fault> {
     app.refreshed().await?;
     app.delivered().await?;
     let view = app.view();
-    let printed = output.print(&view.receipts, || {
+    output.print(&view.receipts, || {
         if view.receipts.is_empty() {
             return "No receipts yet.\n".into();
         }
@@ -191,7 +181,5 @@ pub(super) async fn receipts(options: Options, output: Output) -> Result<(), Fau
             })
             .collect();
         columns(&rows)
-    });
-    app.finish().await;
-    printed
+    })
 }

@@ -3,7 +3,6 @@
 use std::{pin::pin, time::Duration};
 
 use postern_runtime::{
-    Options,
     intent::Intent,
     view::{AccessView, OpeningPhase, OpeningView, ReservationView},
 };
@@ -38,51 +37,46 @@ struct Done {
     opened_after_ms: Option<u32>,
 }
 
-pub(super) async fn open(
-    options: Options,
-    ids: &[String],
-    yes: bool,
-    until_closed: bool,
-    output: Output,
-) -> Result<(), Fault> {
-    let mut app = App::signed_in(options).await?;
+/// How an opening is to be done.
+#[derive(Clone, Copy)]
+pub(super) struct How {
+    /// The command was the gesture.
+    pub(super) yes: bool,
+    /// Stay until the last door is closed.
+    pub(super) until_closed: bool,
+    pub(super) output: Output,
+}
+
+pub(super) async fn open(app: &mut App, ids: &[String], how: How) -> Result<(), Fault> {
     let mut wanted = Vec::new();
     for id in ids {
-        wanted.push(with_access(&mut app, id).await?);
+        wanted.push(with_access(app, id).await?);
     }
     let lockers: Vec<_> = wanted.iter().map(|r| r.locker.as_deref()).collect();
     if lockers.windows(2).any(|pair| pair[0] != pair[1]) {
         return Err(Fault::usage("These are at different lockers. Open them one locker at a time."));
     }
-    if !yes && !confirmed(format!("You stand in front of it. Open {} now?", doors(&wanted))).await? {
+    if !how.yes && !confirmed(format!("You stand in front of it. Open {} now?", doors(&wanted))).await? {
         return Err(stopped());
     }
     app.send(Intent::Open { reservations: wanted.iter().map(|r| r.id.clone()).collect() })?;
-    finish(app, yes, until_closed, output).await
+    carry_through(app, how).await
 }
 
-pub(super) async fn reopen(
-    options: Options,
-    id: &str,
-    yes: bool,
-    until_closed: bool,
-    output: Output,
-) -> Result<(), Fault> {
-    let mut app = App::signed_in(options).await?;
-    let found = with_access(&mut app, id).await?;
+pub(super) async fn reopen(app: &mut App, id: &str, how: How) -> Result<(), Fault> {
+    let found = with_access(app, id).await?;
     let doors = doors(std::slice::from_ref(&found));
-    if !yes && !confirmed(format!("You stand in front of it. Open {doors} again?")).await? {
+    if !how.yes && !confirmed(format!("You stand in front of it. Open {doors} again?")).await? {
         return Err(stopped());
     }
     app.send(Intent::Reopen { reservation: found.id })?;
-    finish(app, yes, until_closed, output).await
+    carry_through(app, how).await
 }
 
-pub(super) async fn resolve(options: Options, id: &str, output: Output) -> Result<(), Fault> {
-    let app = App::signed_in(options).await?;
+pub(super) async fn resolve(app: &mut App, id: &str, output: Output) -> Result<(), Fault> {
     let found = app.find(id)?;
     app.send(Intent::ResolveOpening { reservation: Some(found.id) })?;
-    finish(app, true, false, output).await
+    carry_through(app, How { yes: true, until_closed: false, output }).await
 }
 
 /// The reservation, with the access that is being fetched for it if that comes soon. Without a network what is stored
@@ -119,13 +113,12 @@ fn stopped() -> Fault {
     Fault::new(Exit::Stopped, "stopped", "Stopped; nothing moved.")
 }
 
-async fn finish(mut app: App, yes: bool, until_closed: bool, output: Output) -> Result<(), Fault> {
-    let outcome = follow(&mut app, yes, until_closed).await;
+async fn carry_through(app: &mut App, how: How) -> Result<(), Fault> {
+    let outcome = follow(app, how.yes, how.until_closed).await;
     let delivered = app.delivered().await;
-    app.finish().await;
     let done = outcome?;
     delivered?;
-    output.print(&done, || {
+    how.output.print(&done, || {
         done.iter()
             .map(|door| {
                 let took =

@@ -1,11 +1,11 @@
 //! `sign-in` and `sign-out`.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, time::Duration};
 
 use postern_runtime::{
-    Browser, Options,
+    Browser,
     intent::Intent,
-    view::{SessionView, VaultView},
+    view::{NetworkView, ProblemCode, SessionView, VaultView},
 };
 use serde_json::json;
 
@@ -13,7 +13,7 @@ use super::{Output, confirmed};
 use crate::{
     app::App,
     fault::{Exit, Fault},
-    text,
+    text, words,
 };
 
 /// Longest wait for the first picture of what there is after a sign-in.
@@ -22,7 +22,7 @@ const FIRST: Duration = Duration::from_secs(10);
 const WIPE: Duration = Duration::from_secs(20);
 
 /// Prints the address and leaves the rest to the customer.
-struct ByHand;
+pub(super) struct ByHand;
 
 #[async_trait::async_trait]
 impl Browser for ByHand {
@@ -31,40 +31,30 @@ impl Browser for ByHand {
     }
 }
 
-pub(super) async fn sign_in(
-    mut options: Options,
-    hub: Option<String>,
-    no_browser: bool,
-    output: Output,
-) -> Result<(), Fault> {
-    if no_browser {
-        options.browser = Arc::new(ByHand);
-    }
-    let mut app = App::start(options).await?;
-    if let SessionView::SignedIn { name, hub, .. } = &app.view().session {
-        let message = format!("You are signed in already, as {} at {}.", text::safe(name), text::safe(hub));
-        return Err(Fault::usage(message));
-    }
-    app.send(Intent::SignIn { hub })?;
-    let outcome = follow(&mut app).await;
-    if outcome.is_ok() {
-        // What there is now works at the locker with no network.
-        app.until(FIRST, |view| view.loaded.then_some(())).await?;
+pub(super) async fn sign_in(app: &mut App, hub: Option<String>, output: Output) -> Result<(), Fault> {
+    if !matches!(app.view().session, SessionView::SignedOut { .. } | SessionView::Revoked) {
+        // There is a session; the hub may have ended it.
+        app.refreshed().await?;
         let view = app.view();
-        if let SessionView::SignedIn { name, hub, .. } = &view.session {
-            let count = view.reservations.len();
-            output.print(&json!({ "name": name, "hub": hub, "reservations": count }), || {
-                let plural = if count == 1 { "" } else { "s" };
-                format!(
-                    "Signed in as {} at {}. {count} reservation{plural}.\n",
-                    text::safe(name),
-                    text::safe(hub)
-                )
-            })?;
+        if let SessionView::SignedIn { name, hub, .. } = &view.session
+            && view.network != NetworkView::SignInAgain
+        {
+            let message =
+                format!("You are signed in already, as {} at {}.", text::safe(name), text::safe(hub));
+            return Err(Fault::usage(message));
         }
     }
-    app.finish().await;
-    outcome
+    app.send(Intent::SignIn { hub })?;
+    follow(app).await?;
+    // What is there now works at the locker with no network.
+    app.until(FIRST, |view| view.loaded.then_some(())).await?;
+    let view = app.view();
+    let SessionView::SignedIn { name, hub, .. } = &view.session else { return Ok(()) };
+    let count = view.reservations.len();
+    output.print(&json!({ "name": name, "hub": hub, "reservations": count }), || {
+        let plural = if count == 1 { "" } else { "s" };
+        format!("Signed in as {} at {}. {count} reservation{plural}.\n", text::safe(name), text::safe(hub))
+    })
 }
 
 /// Until signed in, refused, or stopped.
@@ -75,12 +65,19 @@ async fn follow(app: &mut App) -> Result<(), Fault> {
     loop {
         let view = app.view();
         match &view.session {
-            SessionView::SignedIn { .. } => return Ok(()),
+            SessionView::SignedIn { .. } if view.network != NetworkView::SignInAgain => return Ok(()),
             SessionView::SignedOut { problem: Some(problem) } => return Err(Fault::problem(problem)),
             SessionView::SignedOut { problem: None } if begun => {
                 return Err(Fault::new(Exit::Stopped, "stopped", "Sign-in was stopped."));
             }
-            SessionView::SignedOut { .. } | SessionView::Revoked => {}
+            SessionView::SignedIn { .. } if begun => {
+                return Err(Fault::new(
+                    Exit::Refused,
+                    "signInRefused",
+                    words::problem(ProblemCode::SignInRefused),
+                ));
+            }
+            SessionView::SignedIn { .. } | SessionView::SignedOut { .. } | SessionView::Revoked => {}
             SessionView::InBrowser { url, problem } => {
                 begun = true;
                 if !told {
@@ -93,7 +90,7 @@ async fn follow(app: &mut App) -> Result<(), Fault> {
                     && complained != Some(problem.code)
                 {
                     complained = Some(problem.code);
-                    eprintln!("postern: {}", crate::words::problem(problem.code));
+                    eprintln!("postern: {}", words::problem(problem.code));
                 }
             }
             SessionView::Finishing => begun = true,
@@ -108,8 +105,7 @@ async fn follow(app: &mut App) -> Result<(), Fault> {
     }
 }
 
-pub(super) async fn sign_out(options: Options, yes: bool, output: Output) -> Result<(), Fault> {
-    let mut app = App::start(options).await?;
+pub(super) async fn sign_out(app: &mut App, yes: bool, output: Output) -> Result<(), Fault> {
     let view = app.view();
     let waiting = view.outbox.iter().filter(|entry| entry.problem.is_none()).count();
     if !yes {
@@ -129,7 +125,6 @@ pub(super) async fn sign_out(options: Options, yes: bool, output: Output) -> Res
                 .then_some(())
         })
         .await?;
-    app.finish().await;
     if wiped.is_none() {
         return Err(Fault::new(
             Exit::Keyring,

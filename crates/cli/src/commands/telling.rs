@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use postern_runtime::{
-    Options,
     intent::Intent,
     view::{ActionView, StateView},
 };
@@ -21,8 +20,7 @@ use crate::{
 /// Longest wait for the hub to make a link.
 const OFFER: Duration = Duration::from_secs(15);
 
-pub(super) async fn taken(options: Options, id: &str, taken: bool, output: Output) -> Result<(), Fault> {
-    let mut app = App::signed_in(options).await?;
+pub(super) async fn taken(app: &mut App, id: &str, taken: bool, output: Output) -> Result<(), Fault> {
     app.refreshed().await?;
     let found = app.find(id)?;
     let sensible = found.actions.contains(&ActionView::ConfirmTaken)
@@ -36,7 +34,6 @@ pub(super) async fn taken(options: Options, id: &str, taken: bool, output: Outpu
     app.send(Intent::ConfirmTaken { reservation: found.id.clone(), taken })?;
     app.next().await?;
     app.delivered().await?;
-    app.finish().await;
     output.print(&json!({ "reservation": found.id, "taken": taken }), || {
         if taken {
             format!("{}: taken.\n", safe(&found.title))
@@ -47,13 +44,12 @@ pub(super) async fn taken(options: Options, id: &str, taken: bool, output: Outpu
 }
 
 pub(super) async fn share(
-    options: Options,
+    app: &mut App,
     id: &str,
     name: String,
     until: Option<&str>,
     output: Output,
 ) -> Result<(), Fault> {
-    let mut app = App::signed_in(options).await?;
     app.refreshed().await?;
     let found = app.find(id)?;
     let now = app.view().now;
@@ -87,7 +83,6 @@ pub(super) async fn share(
                 .map(|problem| Err(Fault::problem(problem)))
         })
         .await?;
-    app.finish().await;
     let Some(offer) = offer else {
         return Err(Fault::new(
             Exit::Offline,

@@ -61,7 +61,8 @@ impl Program {
                 panic!("{:?} ended with {status}; POSTERN_TEST_LOGS=1 shows why", command.get_program());
             }
             assert!(Instant::now() < deadline, "{:?} is not ready", command.get_program());
-            std::thread::yield_now();
+            // Not spinning: what is waited for needs the processor.
+            std::thread::park_timeout(Duration::from_millis(20));
         }
     }
 }

@@ -135,6 +135,15 @@ pub fn in_keyring<F: Future<Output = ()>>(test: &str, body: impl FnOnce(Control)
     assert!(status.success(), "{test} failed inside of its keyring");
 }
 
+/// A daemon, ended with the value.
+pub struct Daemon(Child);
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        end(&mut self.0);
+    }
+}
+
 /// What a test inside of a keyring may do to it.
 pub struct Control {
     address: String,
@@ -145,6 +154,22 @@ impl Control {
     pub async fn lock(&self) {
         let address = self.address.clone();
         tokio::task::spawn_blocking(move || lock(&connect(&address))).await.expect("lock");
+    }
+
+    /// Ends the daemon and starts another on the same files, which lives as long as what is returned.
+    pub async fn restart(&self) -> Daemon {
+        let address = self.address.clone();
+        let work = move || {
+            let bus = connect(&address);
+            let proxy = DBusProxy::new(&bus).expect("the bus itself");
+            let name = NAME.try_into().expect("a name");
+            let process = proxy.get_connection_unix_process_id(name).expect("the daemon's process");
+            let killed = Command::new("kill").arg(process.to_string()).status().expect("kill");
+            assert!(killed.success());
+            wait_for_owner(&bus, false);
+            Daemon(spawn_daemon(&environment(Path::new(&env::var_os("HOME").expect("a home")), &address)))
+        };
+        tokio::task::spawn_blocking(work).await.expect("restart")
     }
 
     /// See [`TestKeyring::unlock`].
@@ -196,7 +221,7 @@ fn spawn_daemon(environment: &[(&'static str, OsString)]) -> Child {
     stdin.write_all(PASSWORD).expect("the daemon reads its password");
     drop(stdin);
     let bus = connect(&value("DBUS_SESSION_BUS_ADDRESS").to_string_lossy());
-    wait_for_owner(&bus);
+    wait_for_owner(&bus, true);
     assert_ne!(default(&bus).as_str(), "/", "gnome-keyring-daemon made no login keyring");
     daemon
 }
@@ -206,9 +231,9 @@ fn connect(address: &str) -> Connection {
 }
 
 /// Waits for the change, not for time; but not for ever.
-fn wait_for_owner(bus: &Connection) {
+fn wait_for_owner(bus: &Connection, owned: bool) {
     let bus = bus.clone();
-    let (done, owned) = mpsc::channel();
+    let (done, changed) = mpsc::channel();
     thread::spawn(move || {
         let proxy = DBusProxy::new(&bus).expect("the bus itself");
         let changes = proxy.receive_name_owner_changed_with_args(&[(0, NAME)]).expect("a subscription");

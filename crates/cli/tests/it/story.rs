@@ -1,0 +1,105 @@
+//! A parcel collected from a terminal: real hub, real firmware, real browser, real keyring.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    os::unix::fs::PermissionsExt as _,
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+use postern_runtime::{Browser as _, vault::testing::TestKeyring};
+use serde_json::Value;
+
+use crate::{
+    Shell,
+    chromium::Chromium,
+    parts::{Cabinet, Hub},
+};
+
+#[test]
+fn a_parcel_is_collected_from_a_terminal() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let keyring = TestKeyring::start();
+    let folder = tempfile::tempdir().unwrap();
+    let mut hub = Hub::start(folder.path());
+    let cabinet = Cabinet::start(folder.path(), &hub);
+    let browser = runtime.block_on(Chromium::start());
+
+    // The browser of this customer's shell: a program that takes the page down for the real one.
+    let opener = folder.path().join("browser");
+    let page = folder.path().join("page");
+    let script = format!("#!/bin/sh\nprintf %s \"$1\" > '{0}.new' && mv '{0}.new' '{0}'\n", page.display());
+    std::fs::write(&opener, script).unwrap();
+    std::fs::set_permissions(&opener, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let shell = Shell::new(keyring.environment(), folder.path(), &hub.url, &format!("air:{}", cabinet.air))
+        .with("BROWSER", opener.as_os_str())
+        .with("TZ", "UTC");
+
+    let doctor = shell.run(&["doctor"]).good();
+    assert!(doctor.out.contains("one locker in range"), "{}", doctor.out);
+
+    let mut signing_in =
+        shell.command(&["sign-in", "--json"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut told = BufReader::new(signing_in.stderr.take().unwrap()).lines();
+    let url = told
+        .find_map(|line| line.unwrap().trim().strip_prefix("http").map(|rest| format!("http{rest}")))
+        .unwrap();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !page.exists() {
+        assert!(Instant::now() < deadline, "no browser was opened");
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+    assert_eq!(std::fs::read_to_string(&page).unwrap(), url);
+    runtime.block_on(browser.open(&url)).unwrap();
+    let output = signing_in.wait_with_output().unwrap();
+    assert!(output.status.success());
+    let signed_in: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(signed_in["name"], "Ada Lovelace");
+    assert_eq!(signed_in["reservations"], 4);
+
+    let list = shell.run(&["list"]).good().out;
+    for words in ["To collect", "To return", "My lockers", "Two paperbacks", "A2 · Lindenhof", "on its way"]
+    {
+        assert!(list.contains(words), "{words}: {list}");
+    }
+    let parcels = shell.run(&["list", "--json"]).good().json();
+    let books = parcels.as_array().unwrap().iter().find(|r| r["title"] == "Two paperbacks").unwrap();
+    let id = books["id"].as_str().unwrap();
+    assert!(shell.run(&["show", &id[..10]]).good().out.contains("Nordpost"));
+    assert_eq!(shell.run(&["show", "no such thing"]).code, 2);
+    assert_eq!(shell.run(&["open", "A2"]).code, 2, "nobody can be asked, and --yes was not said");
+
+    let png = folder.path().join("return.png");
+    shell.run(&["qr", "Winter", "--png", png.to_str().unwrap()]).good();
+    let text = shell.run(&["qr", "Winter", "--json"]).good().json()["text"].as_str().unwrap().to_owned();
+    let read =
+        std::process::Command::new("zbarimg").args(["-q", "--raw"]).arg(&png).output().expect("zbar-tools");
+    assert_eq!(String::from_utf8(read.stdout).unwrap().trim(), text);
+
+    let opened = shell.run(&["open", "A2", "--yes", "--json"]).good();
+    let doors = opened.json();
+    assert_eq!(doors[0]["label"], "A2");
+    assert_eq!(doors[0]["state"], "opened");
+    eprintln!("gesture to receipt: {} ms", doors[0]["openedAfterMs"]);
+    let door = runtime.block_on(cabinet.door("A2"));
+    assert_eq!(door["open"], true);
+    runtime.block_on(async {
+        cabinet.hand("A2", "take").await;
+        cabinet.hand("A2", "close").await;
+    });
+    assert_eq!(shell.run(&["taken", "A2"]).good().out, "Two paperbacks: taken.\n");
+    let receipts = shell.run(&["receipts", "--json"]).good().json();
+    assert_eq!(receipts[0]["verified"], true);
+    assert_eq!(receipts[0]["delivered"], true);
+
+    // With no hub the list is there, and says how old it may be.
+    hub.kill();
+    let offline = shell.run(&["list", "--all"]).good();
+    assert!(offline.out.contains("Two paperbacks"), "{}", offline.out);
+    assert!(offline.err.contains("cannot be reached"), "{}", offline.err);
+
+    let signed_out = shell.run(&["sign-out", "--yes"]).good();
+    assert!(signed_out.out.contains("forgotten"));
+    assert_eq!(shell.run(&["list"]).code, 3);
+    runtime.block_on(browser.end());
+}
