@@ -392,7 +392,7 @@ fn parse_slot(slot: &[u8]) -> Option<u32> {
 }
 
 /// CRC-32 (IEEE 802.3, reflected), four bits a step: small, and flash is slower.
-fn crc32(parts: &[&[u8]]) -> u32 {
+pub(crate) fn crc32(parts: &[&[u8]]) -> u32 {
     const TABLE: [u32; 16] = {
         let mut table = [0; 16];
         let mut index = 0;

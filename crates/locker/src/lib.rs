@@ -36,6 +36,7 @@ mod opening;
 mod output;
 mod record;
 mod requests;
+pub mod serial;
 mod store;
 
 pub use crate::{

@@ -71,7 +71,7 @@ impl<H: Hardware> Locker<H> {
     /// failure interrupted.
     ///
     /// An opening that was cut off between its intent and its outcome is settled by the sensor: a door that stands
-    /// open has [`Outcome::Opened`], anything else is [`Outcome::Unknown`]. Either counts as a use, since the latch
+    /// open has [`Opened`](postern_protocol::receipt::Outcome::Opened), anything else is [`Unknown`](postern_protocol::receipt::Outcome::Unknown). Either counts as a use, since the latch
     /// may have moved; after either the customer may reopen, and the reopening time counts from this start.
     ///
     /// # Errors
