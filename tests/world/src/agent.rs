@@ -1,0 +1,169 @@
+//! Everybody on the air who is not a customer's app: couriers, carriers of bulletins, and those who mean harm. They
+//! speak the protocol by hand, so that they can do what the app never would.
+
+use ed25519_dalek::{Signer, SigningKey};
+use postern_protocol::{
+    ClockState, DeviceKey, Door, LockerIdentity, OperationNonce,
+    message::{Operation, Reply, Request},
+    phone::{Greeted, Session},
+};
+
+use crate::dice::Dice;
+
+/// What somebody came for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Errand {
+    /// To put the parcel of this booking in.
+    Deposit(usize),
+    /// To hand a bulletin over.
+    Bulletin,
+    /// To open what is not theirs. Must never come to anything.
+    Harm,
+    /// To use up what is theirs: may come to no more than it allows.
+    Greed,
+    /// To hold the connection.
+    Hog,
+    /// To send these messages, whatever is said.
+    Play(Vec<Vec<u8>>),
+}
+
+/// One request to make.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    /// What for.
+    pub operation: Operation,
+    /// Which door.
+    pub door: Door,
+    /// The token's bytes.
+    pub token: Vec<u8>,
+    /// A bulletin to hand over.
+    pub bulletin: Option<Vec<u8>>,
+    /// The operation nonce.
+    pub nonce: OperationNonce,
+}
+
+/// What comes of a message.
+pub enum Move {
+    /// Send this.
+    Send(Vec<u8>),
+    /// A signed receipt came.
+    Receipt(Vec<u8>),
+    /// Nothing.
+    Wait,
+    /// The locker has lost the time and takes only a token that is bound to this HELLO: fetch one, then
+    /// [`Agent::with_fresh_token`].
+    NeedsFreshToken([u8; 16]),
+    /// Hang up.
+    Leave,
+}
+
+/// Somebody on the air.
+pub struct Agent {
+    /// What for.
+    pub errand: Errand,
+    /// With which key.
+    pub key: SigningKey,
+    locker: LockerIdentity,
+    wishes: Vec<Wish>,
+    session: Option<Session>,
+    waiting: Option<Greeted>,
+    greeted: bool,
+    dice: Dice,
+}
+
+/// The public half as tokens name it.
+pub fn public(key: &SigningKey) -> DeviceKey {
+    DeviceKey::Ed25519(key.verifying_key().to_bytes())
+}
+
+impl Agent {
+    /// Somebody who goes to this locker with these wishes, the last first.
+    pub fn new(
+        errand: Errand,
+        key: SigningKey,
+        locker: LockerIdentity,
+        wishes: Vec<Wish>,
+        seed: u64,
+    ) -> Self {
+        Self {
+            errand,
+            key,
+            locker,
+            wishes,
+            session: None,
+            waiting: None,
+            greeted: false,
+            dice: Dice::new(seed),
+        }
+    }
+
+    fn next(&mut self) -> Option<Request> {
+        let wish = self.wishes.pop()?;
+        Some(Request {
+            operation: wish.operation,
+            door: wish.door,
+            nonce: wish.nonce,
+            token: wish.token,
+            delegation: None,
+            bulletin: wish.bulletin,
+        })
+    }
+
+    /// A whole message came from the locker.
+    pub fn hear(&mut self, message: &[u8]) -> Move {
+        if let Errand::Play(messages) = &mut self.errand {
+            return messages.pop().map_or(Move::Leave, Move::Send);
+        }
+        if self.errand == Errand::Hog {
+            return Move::Wait;
+        }
+        if let Some(session) = &mut self.session {
+            return match session.receive(message) {
+                Ok(Reply::Receipt(receipt)) => Move::Receipt(receipt),
+                Ok(Reply::Event(_)) => Move::Wait,
+                Ok(_) => self.go_on(),
+                Err(_) => Move::Leave,
+            };
+        }
+        if self.greeted {
+            return Move::Wait;
+        }
+        self.greeted = true;
+        let Ok(greeted) = Greeted::from_hello(&self.locker, message) else { return Move::Leave };
+        if greeted.hello().clock == ClockState::Unset && matches!(self.errand, Errand::Deposit(_)) {
+            let nonce = greeted.hello_nonce();
+            self.waiting = Some(greeted);
+            return Move::NeedsFreshToken(nonce);
+        }
+        self.open(greeted)
+    }
+
+    /// The hub gave a token that is bound to the HELLO.
+    pub fn with_fresh_token(&mut self, token: &[u8], bulletin: &[u8]) -> Move {
+        for wish in &mut self.wishes {
+            wish.token = token.to_vec();
+            wish.bulletin = Some(bulletin.to_vec());
+        }
+        self.waiting.take().map_or(Move::Leave, |greeted| self.open(greeted))
+    }
+
+    fn open(&mut self, greeted: Greeted) -> Move {
+        let Some(request) = self.next() else { return Move::Leave };
+        let proof = self.key.sign(&greeted.challenge(&request)).to_bytes();
+        match greeted.open(&request, proof, self.dice.bytes()) {
+            Ok((open, session)) => {
+                self.session = Some(session);
+                Move::Send(open)
+            }
+            Err(_) => Move::Leave,
+        }
+    }
+
+    /// The next wish, or away.
+    pub fn go_on(&mut self) -> Move {
+        let Some(request) = self.next() else { return Move::Leave };
+        let Some(session) = &mut self.session else { return Move::Leave };
+        let proof = self.key.sign(&session.challenge(&request)).to_bytes();
+        session.request(&request, proof).map_or(Move::Leave, Move::Send)
+    }
+}

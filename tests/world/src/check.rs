@@ -1,0 +1,104 @@
+//! What must hold of what customers see, of what phones keep, and of hub and lockers in the end.
+
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use postern_api::reservation::State;
+use postern_core::view::{OpeningPhase, StateView, View};
+
+use crate::world::{PATIENCE, World};
+
+impl World {
+    /// Invariant 5: the view claims nothing that is not proven. Looked at after every event that a phone takes in.
+    pub(crate) fn check_view(&mut self, customer: usize) {
+        let view = self.phones[customer].core.view();
+        for booking in 0..self.hub.bookings.len() {
+            if self.hub.bookings[booking].customer != customer {
+                continue;
+            }
+            let claims =
+                matches!(Self::shown(&view, booking), Some(StateView::Opened | StateView::Collected));
+            if claims && !self.reference.proven.contains(&booking) {
+                self.reference.object(5, format!("customer {customer} is shown booking {booking} as opened"));
+            }
+        }
+        self.check_opening(customer, &view);
+        if self.log.is_some() {
+            self.check_secrets(customer, &view);
+        }
+    }
+
+    fn check_opening(&mut self, customer: usize, view: &View) {
+        let Some(opening) = &view.opening else { return };
+        let Some(booking) = opening.reservation.strip_prefix("rsv-").and_then(|n| n.parse::<usize>().ok())
+        else {
+            return;
+        };
+        let proven = self.reference.proven.contains(&booking);
+        let skew = self.phones[customer].skew * 1000;
+        let began = i64::try_from(crate::world::BEGINNING).expect("in range") * 1000 + skew;
+        let gesture = u64::try_from(opening.started_at_ms - began).unwrap_or(0);
+        match &opening.phase {
+            OpeningPhase::Opened { .. } | OpeningPhase::Closed { .. } if !proven => {
+                self.reference.object(5, format!("customer {customer} is told that {booking} opened"));
+            }
+            OpeningPhase::Failed { problem } if !problem.may_have_opened => {
+                self.deny(customer, booking, gesture, "that it did not open");
+            }
+            OpeningPhase::Cancelled => self.deny(customer, booking, gesture, "that it was cancelled"),
+            _ => {}
+        }
+    }
+
+    fn deny(&mut self, customer: usize, booking: usize, gesture: u64, what: &str) {
+        let opened = self.reference.opened.get(&booking);
+        let since = opened.is_some_and(|all| all.iter().any(|at| *at > gesture));
+        if since && self.phones[customer].honest {
+            self.reference.object(5, format!("customer {customer} is told of {booking} {what}, and it did"));
+        }
+    }
+
+    /// Invariant 8: what is drawn or logged holds no token.
+    fn check_secrets(&mut self, customer: usize, view: &View) {
+        let shown = format!("{view:?}");
+        let leak = self
+            .hub
+            .ledger
+            .values()
+            .any(|issued| shown.contains(&BASE64_URL_SAFE_NO_PAD.encode(&issued.bytes)));
+        if leak {
+            self.reference.object(8, format!("the view of customer {customer} holds a token"));
+        }
+    }
+
+    /// At the end: invariants 3, 4 and 7.
+    pub(crate) fn settle(&mut self) {
+        self.reference.settle();
+        for booking in 0..self.hub.bookings.len() {
+            let it = self.hub.bookings[booking].clone();
+            let honest = self.phones[it.customer].honest;
+            if honest && it.state != State::Collected {
+                self.reference.object(
+                    4,
+                    format!(
+                        "booking {booking} of customer {} is {:?} after {PATIENCE} ms of calm",
+                        it.customer, it.state
+                    ),
+                );
+            }
+            let opened = self.reference.proven.contains(&booking);
+            if matches!(it.state, State::Opened | State::Collected) && !opened {
+                self.reference.object(7, format!("the hub believes that booking {booking} was opened"));
+            }
+        }
+        for ((locker, sequence), bytes) in &self.hub.receipts.clone() {
+            if !self.reference.is_in_chain(*locker, bytes) {
+                self.reference.object(
+                    3,
+                    format!("receipt {sequence} of locker {locker} at the hub is not in its chain"),
+                );
+            }
+        }
+        if self.hub.forks > 0 {
+            self.reference.object(3, "a locker's chain forked");
+        }
+    }
+}

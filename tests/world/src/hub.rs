@@ -1,0 +1,537 @@
+//! The hub as the phones see it: the paths of the contract that the core calls, in memory. It answers like the real
+//! one where the world looks, and keeps the ledger of every token that it ever signed for the reference to judge by.
+
+use std::collections::BTreeMap;
+
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use postern_api::{
+    account::{Account, Device, HubInfo, TokenResponse},
+    locker::{DoorInfo, LockerDescriptor, Reach, Size},
+    problem::{Code, Problem},
+    reservation::{Action, Carrier, Compartment, Kind, Reservation, Role, State},
+    sync::{Changes, ReceiptResult, ReceiptResults, ReceiptUpload},
+    token::{BulletinFor, Grant, Grants, Operation, TokenBatch},
+};
+use postern_core::effect::{Auth, Body, HttpRequest, Method};
+use postern_protocol::{
+    DeviceKey, Door, Epoch, IssuerKeys, KeyId, LockerId, LockerIdentity, Timestamp, TokenId,
+    bulletin::Bulletin,
+    issue::Issuer,
+    message::{Operation as Op, Operations},
+    receipt::{self, Outcome, Receipt},
+    token::Claims,
+};
+use serde::Serialize;
+
+use crate::dice::Dice;
+
+/// Base URL in this world.
+pub const BASE: &str = "https://hub.example";
+/// Seconds that a token lives here.
+pub const TOKEN_LIFE: u64 = 900;
+/// Openings that a token allows.
+pub const USES: u8 = 2;
+
+/// A token that the hub signed.
+#[derive(Clone, Debug)]
+pub struct Issued {
+    /// What it says.
+    pub claims: Claims,
+    /// The signed bytes.
+    pub bytes: Vec<u8>,
+    /// The reservation it was signed for; none for a courier's service key.
+    pub reservation: Option<usize>,
+}
+
+/// One reservation.
+#[derive(Clone, Debug)]
+pub struct Booking {
+    /// Whose.
+    pub customer: usize,
+    /// Where.
+    pub locker: usize,
+    /// Which door.
+    pub door: u16,
+    /// Where it stands.
+    pub state: State,
+    /// The customer said that it was taken.
+    pub taken: Option<bool>,
+    version: u64,
+    position: u64,
+}
+
+/// The hub.
+pub struct Hub {
+    dice: Dice,
+    issuers: Vec<Issuer>,
+    lockers: Vec<(LockerIdentity, u16)>,
+    epochs: BTreeMap<(usize, u16), u32>,
+    /// All bookings ever made.
+    pub bookings: Vec<Booking>,
+    /// All tokens ever signed.
+    pub ledger: BTreeMap<TokenId, Issued>,
+    /// Receipts that reached the hub, by locker and sequence.
+    pub receipts: BTreeMap<(usize, u32), Vec<u8>>,
+    position: u64,
+    keys: Vec<DeviceKey>,
+    idempotent: BTreeMap<String, (u16, Vec<u8>)>,
+    touched: Vec<usize>,
+    /// A receipt contradicted one that the hub had.
+    pub forks: u32,
+}
+
+fn encode(bytes: &[u8]) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode(bytes)
+}
+
+fn json(body: &impl Serialize) -> (u16, Vec<u8>) {
+    (200, serde_json::to_vec(body).expect("the contract serialises"))
+}
+
+fn problem(status: u16, code: Code) -> (u16, Vec<u8>) {
+    let body = Problem {
+        kind: "urn:postern:problem".into(),
+        title: String::new(),
+        status,
+        code,
+        detail: None,
+        pointer: None,
+        retry_after: None,
+    };
+    (status, json(&body).1)
+}
+
+impl Hub {
+    /// A hub with these lockers (and how many doors each has) and the device keys of all customers.
+    pub fn new(seed: u64, lockers: Vec<(LockerIdentity, u16)>, keys: Vec<DeviceKey>) -> Self {
+        let mut dice = Dice::new(seed ^ 0x6875_6221);
+        let issuer = Issuer::new(KeyId(1), dice.bytes());
+        Self {
+            dice,
+            issuers: vec![issuer],
+            lockers,
+            epochs: BTreeMap::new(),
+            bookings: Vec::new(),
+            ledger: BTreeMap::new(),
+            receipts: BTreeMap::new(),
+            position: 0,
+            keys,
+            idempotent: BTreeMap::new(),
+            touched: Vec::new(),
+            forks: 0,
+        }
+    }
+
+    fn issuer(&self) -> &Issuer {
+        self.issuers.last().expect("there is always one")
+    }
+
+    /// What a new locker is provisioned with.
+    pub fn issuer_keys(&self) -> IssuerKeys {
+        let mut keys = IssuerKeys::new();
+        for issuer in &self.issuers {
+            let _ = keys.insert(issuer.key_id, issuer.public());
+        }
+        keys
+    }
+
+    /// Signs with a new key from now on. Lockers learn it by the next bulletin; the old key is still trusted.
+    pub fn rotate_key(&mut self) {
+        let id = KeyId(self.issuer().key_id.0 + 1);
+        let secret = self.dice.bytes();
+        self.issuers.push(Issuer::new(id, secret));
+    }
+
+    /// The epoch of a door as the hub has it.
+    pub fn epoch(&self, locker: usize, door: u16) -> u32 {
+        self.epochs.get(&(locker, door)).copied().unwrap_or(0)
+    }
+
+    fn raise_epoch(&mut self, locker: usize, door: u16) {
+        *self.epochs.entry((locker, door)).or_insert(0) += 1;
+    }
+
+    fn touch(&mut self, booking: usize) {
+        self.position += 1;
+        self.bookings[booking].version += 1;
+        self.bookings[booking].position = self.position;
+        self.touched.push(self.bookings[booking].customer);
+    }
+
+    /// Customers for whom something changed since the last time.
+    pub fn take_touched(&mut self) -> Vec<usize> {
+        std::mem::take(&mut self.touched)
+    }
+
+    /// Books a door, unless somebody has it.
+    pub fn book(&mut self, customer: usize, locker: usize, door: u16) -> Option<usize> {
+        let held = |booking: &Booking| {
+            booking.locker == locker
+                && booking.door == door
+                && !(booking.state == State::Collected || booking.state == State::Returned)
+        };
+        if self.bookings.iter().any(held) {
+            return None;
+        }
+        self.raise_epoch(locker, door);
+        let state = State::InTransit;
+        self.bookings.push(Booking { customer, locker, door, state, taken: None, version: 0, position: 0 });
+        self.touch(self.bookings.len() - 1);
+        Some(self.bookings.len() - 1)
+    }
+
+    /// The courier's receipt is here.
+    pub fn deposited(&mut self, booking: usize) {
+        self.bookings[booking].state = State::Ready;
+        self.touch(booking);
+    }
+
+    /// Takes all tokens of a booking back: the door's epoch rises, and new tokens carry the new one.
+    pub fn revoke(&mut self, booking: usize) {
+        let Booking { locker, door, .. } = self.bookings[booking];
+        self.raise_epoch(locker, door);
+        self.touch(booking);
+    }
+
+    /// The newest bulletin for a locker.
+    pub fn bulletin(&mut self, locker: usize, now: u64, hello_nonce: Option<[u8; 16]>) -> Vec<u8> {
+        let doors = self.lockers[locker].1;
+        let epochs = (1..=doors)
+            .map(|door| (Door(door), Epoch(self.epoch(locker, door))))
+            .filter(|(_, epoch)| epoch.0 > 0)
+            .collect();
+        let oldest = &self.issuers[0];
+        let bulletin = Bulletin {
+            key_id: oldest.key_id,
+            locker: self.lockers[locker].0.id,
+            issued_at: Timestamp(now),
+            epochs,
+            add_keys: self.issuers.iter().skip(1).map(|issuer| (issuer.key_id, issuer.public())).collect(),
+            remove_keys: Vec::new(),
+            hello_nonce,
+        };
+        oldest.sign_bulletin(&bulletin)
+    }
+
+    /// Signs a token and writes it into the ledger.
+    pub fn mint(
+        &mut self,
+        booking: usize,
+        key: DeviceKey,
+        operations: Operations,
+        now: u64,
+        hello_nonce: Option<[u8; 16]>,
+    ) -> Issued {
+        let Booking { locker, door, .. } = self.bookings[booking];
+        let claims = Claims {
+            key_id: self.issuer().key_id,
+            locker: self.lockers[locker].0.id,
+            doors: vec![(Door(door), Epoch(self.epoch(locker, door)))],
+            operations,
+            not_before: Timestamp(now - 60),
+            expires: Timestamp(now + TOKEN_LIFE),
+            issued_at: Timestamp(now),
+            id: TokenId(self.dice.bytes()),
+            key,
+            uses: USES,
+            delegable: false,
+            hello_nonce,
+        };
+        let bytes = self.issuer().sign_token(&claims);
+        let issued = Issued { claims, bytes, reservation: Some(booking) };
+        self.ledger.insert(issued.claims.id, issued.clone());
+        issued
+    }
+
+    fn booking_of(id: &str) -> Option<usize> {
+        id.strip_prefix("rsv-")?.parse().ok()
+    }
+
+    /// The name of a booking on the wire.
+    pub fn id_of(booking: usize) -> String {
+        format!("rsv-{booking}")
+    }
+
+    fn locker_index(&self, id: &str) -> Option<usize> {
+        let id: LockerId = id.parse().ok()?;
+        self.lockers.iter().position(|(identity, _)| identity.id == id)
+    }
+
+    /// Answers one request of a customer's app at this UNIX second.
+    pub fn answer(&mut self, request: &HttpRequest, now: u64) -> (u16, Vec<u8>) {
+        let path = request.url.strip_prefix(BASE).unwrap_or("/");
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        if let Some(known) = request.idempotency_key.as_ref().and_then(|key| self.idempotent.get(key)) {
+            return known.clone();
+        }
+        let body: &[u8] = match &request.body {
+            Some(Body::Json(body) | Body::Form(body)) => body,
+            None => &[],
+        };
+        let answer = match (request.method, path) {
+            (Method::Get, "/.well-known/postern") => json(&HubInfo {
+                hub: "world".into(),
+                name: "World".into(),
+                api: 1,
+                issuer: BASE.into(),
+                authorization_endpoint: format!("{BASE}/authorize"),
+                token_endpoint: format!("{BASE}/oauth/token"),
+                now: i64::try_from(now).expect("in range"),
+            }),
+            (Method::Post, "/oauth/token") => Self::tokens_for(body),
+            _ => {
+                let Auth::Token(token) = &request.auth else { return problem(401, Code::Unauthenticated) };
+                let Some(customer) = token.strip_prefix("access-").and_then(|n| n.parse().ok()) else {
+                    return problem(401, Code::Unauthenticated);
+                };
+                self.authorised(customer, request.method, path, query, body, now)
+            }
+        };
+        if let Some(key) = &request.idempotency_key {
+            self.idempotent.insert(key.clone(), answer.clone());
+        }
+        answer
+    }
+
+    /// In this world the authorization code and the refresh token are the customer's number.
+    fn tokens_for(form: &[u8]) -> (u16, Vec<u8>) {
+        let field = |name: &str| {
+            url::form_urlencoded::parse(form)
+                .find(|(key, _)| key == name)
+                .map(|(_, value)| value.into_owned())
+        };
+        let customer = field("code").or_else(|| field("refresh_token")).unwrap_or_default();
+        json(&TokenResponse {
+            access_token: format!("access-{customer}"),
+            token_type: "DPoP".into(),
+            expires_in: 600,
+            refresh_token: customer,
+        })
+    }
+
+    fn authorised(
+        &mut self,
+        customer: usize,
+        method: Method,
+        path: &str,
+        query: &str,
+        body: &[u8],
+        now: u64,
+    ) -> (u16, Vec<u8>) {
+        match (method, path) {
+            (Method::Get, "/v1/me") => json(&Account {
+                id: format!("acc-{customer}"),
+                display_name: format!("Customer {customer}"),
+                guest: false,
+                device_id: format!("dev-{customer}"),
+                devices: vec![Device {
+                    id: format!("dev-{customer}"),
+                    name: "Phone".into(),
+                    created_at: 0,
+                    last_seen_at: 0,
+                }],
+                prefers_low_doors: false,
+            }),
+            (Method::Get, "/v1/changes") => self.changes(customer, query, now),
+            (Method::Post, "/v1/tokens") => self.grants(customer, body, now),
+            (Method::Post, "/v1/receipts") => self.ingest(body),
+            (Method::Post, _) => self.taken(customer, path, body),
+            _ => problem(404, Code::NotFound),
+        }
+    }
+
+    fn changes(&self, customer: usize, query: &str, now: u64) -> (u16, Vec<u8>) {
+        let cursor = query.strip_prefix("cursor=").and_then(|at| at.parse::<u64>().ok()).unwrap_or(0);
+        let changed: Vec<usize> = (0..self.bookings.len())
+            .filter(|at| self.bookings[*at].customer == customer && self.bookings[*at].position > cursor)
+            .collect();
+        let mut lockers: Vec<usize> = changed.iter().map(|at| self.bookings[*at].locker).collect();
+        lockers.sort_unstable();
+        lockers.dedup();
+        json(&Changes {
+            cursor: self.position.to_string(),
+            reservations: changed.into_iter().map(|at| self.reservation(at)).collect(),
+            removed: Vec::new(),
+            lockers: lockers.into_iter().map(|at| self.descriptor(at)).collect(),
+            more: false,
+            now: i64::try_from(now).expect("in range"),
+        })
+    }
+
+    fn reservation(&self, at: usize) -> Reservation {
+        let booking = &self.bookings[at];
+        let actions = match booking.state {
+            State::Ready => vec![Action::Open],
+            State::Opened => vec![Action::ConfirmTaken, Action::Reopen],
+            _ => Vec::new(),
+        };
+        Reservation {
+            id: Self::id_of(at),
+            version: booking.version,
+            kind: Kind::Pickup,
+            state: booking.state,
+            title: "Parcel".into(),
+            carrier: Carrier { id: "c".into(), name: "Carrier".into() },
+            reference: None,
+            site: None,
+            compartment: Some(Compartment {
+                locker: self.lockers[booking.locker].0.id.to_string(),
+                door: booking.door,
+                label: format!("A{}", booking.door),
+            }),
+            role: Role::Owner,
+            until: Some(i64::MAX / 4),
+            since: None,
+            pin: None,
+            identification: None,
+            actions,
+            shares: Vec::new(),
+            timeline: Vec::new(),
+        }
+    }
+
+    fn descriptor(&self, at: usize) -> LockerDescriptor {
+        let (identity, doors) = &self.lockers[at];
+        LockerDescriptor {
+            id: identity.id.to_string(),
+            name: format!("Locker {at}"),
+            site: "site".into(),
+            static_key: encode(&identity.static_key),
+            receipt_key: encode(&identity.receipt_key),
+            scanner: true,
+            keypad: true,
+            reopen_minutes: 10,
+            doors: (1..=*doors)
+                .map(|door| DoorInfo {
+                    door,
+                    label: format!("A{door}"),
+                    column: 0,
+                    row: door - 1,
+                    height: 1,
+                    size: Size::M,
+                    reach: Reach::Easy,
+                    chilled: false,
+                })
+                .collect(),
+        }
+    }
+
+    fn grants(&mut self, customer: usize, body: &[u8], now: u64) -> (u16, Vec<u8>) {
+        let Ok(batch) = serde_json::from_slice::<TokenBatch>(body) else {
+            return problem(400, Code::Malformed);
+        };
+        let nonce = batch.hello_nonce.as_ref().and_then(|text| {
+            BASE64_URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| <[u8; 16]>::try_from(bytes).ok())
+        });
+        let wanted: Vec<usize> = (0..self.bookings.len())
+            .filter(|at| {
+                let booking = &self.bookings[*at];
+                booking.customer == customer
+                    && matches!(booking.state, State::Ready | State::Opened)
+                    && (batch.reservations.is_empty() || batch.reservations.contains(&Self::id_of(*at)))
+            })
+            .collect();
+        let mut grants = Vec::new();
+        let mut lockers = Vec::new();
+        for at in wanted {
+            let operations =
+                [Op::Collect, Op::Reopen, Op::Status].into_iter().fold(Operations::NONE, Operations::with);
+            let key = self.keys[customer];
+            let issued = self.mint(at, key, operations, now, nonce);
+            let booking = &self.bookings[at];
+            lockers.push(booking.locker);
+            grants.push(Grant {
+                reservation: Self::id_of(at),
+                locker: self.lockers[booking.locker].0.id.to_string(),
+                doors: vec![booking.door],
+                operations: vec![Operation::Collect, Operation::Reopen, Operation::Status],
+                not_before: i64::try_from(issued.claims.not_before.0).expect("in range"),
+                expires: i64::try_from(issued.claims.expires.0).expect("in range"),
+                uses: USES,
+                delegable: false,
+                token_id: issued.claims.id.0.iter().map(|byte| format!("{byte:02x}")).collect(),
+                token: encode(&issued.bytes),
+            });
+        }
+        lockers.sort_unstable();
+        lockers.dedup();
+        let bulletins = lockers
+            .into_iter()
+            .map(|at| BulletinFor {
+                locker: self.lockers[at].0.id.to_string(),
+                bulletin: encode(&self.bulletin(at, now, nonce)),
+            })
+            .collect();
+        json(&Grants { grants, bulletins })
+    }
+
+    fn ingest(&mut self, body: &[u8]) -> (u16, Vec<u8>) {
+        let Ok(upload) = serde_json::from_slice::<ReceiptUpload>(body) else {
+            return problem(400, Code::Malformed);
+        };
+        let results = upload
+            .receipts
+            .iter()
+            .map(|uploaded| {
+                let bytes = BASE64_URL_SAFE_NO_PAD.decode(&uploaded.receipt).unwrap_or_default();
+                match self.locker_index(&uploaded.locker) {
+                    Some(locker) => self.evidence(locker, &bytes),
+                    None => ReceiptResult::Invalid,
+                }
+            })
+            .collect();
+        json(&ReceiptResults { results })
+    }
+
+    /// Takes a receipt in, whoever brings it.
+    pub fn evidence(&mut self, locker: usize, bytes: &[u8]) -> ReceiptResult {
+        let Ok(receipt) = receipt::verify(bytes, &self.lockers[locker].0.receipt_key) else {
+            return ReceiptResult::Invalid;
+        };
+        match self.receipts.get(&(locker, receipt.sequence)) {
+            Some(known) if known == bytes => return ReceiptResult::Known,
+            Some(_) => {
+                self.forks += 1;
+                return ReceiptResult::Fork;
+            }
+            None => self.receipts.insert((locker, receipt.sequence), bytes.to_vec()),
+        };
+        self.follow(&receipt);
+        ReceiptResult::Accepted
+    }
+
+    fn follow(&mut self, receipt: &Receipt) {
+        let Some(booking) = self.ledger.get(&receipt.token).and_then(|issued| issued.reservation) else {
+            return;
+        };
+        let opened = matches!(receipt.outcome, Outcome::Opened | Outcome::AlreadyOpen);
+        if opened && receipt.operation == Op::Collect && self.bookings[booking].state == State::Ready {
+            self.bookings[booking].state = State::Opened;
+            self.touch(booking);
+            self.settle(booking);
+        }
+    }
+
+    fn taken(&mut self, customer: usize, path: &str, body: &[u8]) -> (u16, Vec<u8>) {
+        let booking = path
+            .strip_prefix("/v1/reservations/")
+            .and_then(|rest| rest.strip_suffix("/taken"))
+            .and_then(Self::booking_of);
+        let said = serde_json::from_slice::<postern_api::reservation::Taken>(body);
+        let (Some(booking), Ok(said)) = (booking, said) else { return problem(404, Code::NotFound) };
+        if self.bookings.get(booking).is_none_or(|booking| booking.customer != customer) {
+            return problem(404, Code::NotFound);
+        }
+        self.bookings[booking].taken = Some(said.taken);
+        self.settle(booking);
+        json(&self.reservation(booking))
+    }
+
+    fn settle(&mut self, booking: usize) {
+        let it = &self.bookings[booking];
+        if it.state == State::Opened && it.taken == Some(true) {
+            self.bookings[booking].state = State::Collected;
+            self.touch(booking);
+        }
+    }
+}

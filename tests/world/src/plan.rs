@@ -1,0 +1,250 @@
+//! What befalls a world, as data: made from a seed, shrunk when something is found, written down and played again.
+
+use serde::{Deserialize, Serialize};
+
+use crate::dice::Dice;
+
+/// One run from beginning to end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// For everything that is not a step: latencies, keys, nonces.
+    pub seed: u64,
+    /// Lockers.
+    pub lockers: usize,
+    /// Doors of each.
+    pub doors: u16,
+    /// Customers, one phone each.
+    pub customers: usize,
+    /// What befalls them: at so many milliseconds, ascending.
+    pub steps: Vec<(u64, Step)>,
+}
+
+/// One thing that befalls.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Step {
+    /// A parcel for a customer: the hub books a door, a courier brings it.
+    Parcel {
+        /// For whom.
+        customer: usize,
+        /// Where.
+        locker: usize,
+        /// Which door, if it is free.
+        door: u16,
+    },
+    /// A customer walks to a locker, or away from all.
+    Walk {
+        /// Who.
+        customer: usize,
+        /// Where to.
+        locker: Option<usize>,
+    },
+    /// A customer makes the gesture for what lies at the locker where they stand.
+    Gesture {
+        /// Who.
+        customer: usize,
+    },
+    /// The customer stops it again.
+    Cancel {
+        /// Who.
+        customer: usize,
+    },
+    /// A phone gains or loses its network.
+    Network {
+        /// Whose.
+        customer: usize,
+        /// On or off.
+        on: bool,
+    },
+    /// The phone's operating system kills the app; it is started again a second later.
+    KillApp {
+        /// Whose.
+        customer: usize,
+    },
+    /// The phone's clock is set wrong by so many seconds.
+    PhoneClock {
+        /// Whose.
+        customer: usize,
+        /// Ahead, or behind.
+        skew: i64,
+    },
+    /// The customer's next link breaks after so many frames, counted in both directions.
+    CutLink {
+        /// Whose.
+        customer: usize,
+        /// Frames.
+        frames: u32,
+    },
+    /// The customer's frames take so long from now on.
+    Latency {
+        /// Whose.
+        customer: usize,
+        /// Milliseconds each way.
+        ms: u64,
+    },
+    /// The ATT MTU of the customer's links from now on.
+    Mtu {
+        /// Whose.
+        customer: usize,
+        /// 23 to 517.
+        mtu: usize,
+    },
+    /// The power fails within the n-th flash operation from now, of which so many bytes still happen.
+    PowerCut {
+        /// Which locker.
+        locker: usize,
+        /// Operations from now.
+        operations: u32,
+        /// Bytes.
+        torn: u32,
+    },
+    /// The power fails now.
+    Reboot {
+        /// Which locker.
+        locker: usize,
+    },
+    /// The battery of the clock is dead: the time is unset until a technician comes.
+    LoseClock {
+        /// Which locker.
+        locker: usize,
+    },
+    /// The locker's clock is set, wrong by so many seconds.
+    SetClock {
+        /// Which locker.
+        locker: usize,
+        /// Ahead, or behind.
+        skew: i64,
+    },
+    /// A latch does not move for so many pulses.
+    Jam {
+        /// Which locker.
+        locker: usize,
+        /// Which door.
+        door: u16,
+        /// Pulses.
+        pulses: u32,
+    },
+    /// The operator takes a customer's access to one of their parcels back and gives it anew: the door's epoch rises.
+    Revoke {
+        /// Whose.
+        customer: usize,
+    },
+    /// Somebody carries the newest bulletin to a locker.
+    CarryBulletin {
+        /// Which locker.
+        locker: usize,
+    },
+    /// The hub signs with a new key from now on.
+    RotateKey,
+    /// Somebody means harm.
+    Attack {
+        /// What they do.
+        attack: Attack,
+        /// At which locker.
+        locker: usize,
+        /// To whom.
+        victim: usize,
+    },
+}
+
+/// What somebody who means harm does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Attack {
+    /// Sends every message again that a phone sent to this locker.
+    Replay,
+    /// Uses a token of the victim, without the key.
+    StolenToken,
+    /// A customer of their own: uses their own token for another door, another operation, too often, too late.
+    PatchedClient,
+    /// The victim's next dial reaches a device that has the locker's name and not its key.
+    Impostor,
+    /// Takes connections and says nothing.
+    Hog,
+    /// Uses a token of the victim that ended or was taken back, with the victim's own key (a stolen backup).
+    OldToken,
+    /// Noise instead of messages.
+    Garbage,
+}
+
+impl Plan {
+    /// The plan of a seed: a quarter of an hour at one to three lockers.
+    pub fn of(seed: u64) -> Self {
+        let mut dice = Dice::new(seed ^ 0x706f_7374_6572_6e21);
+        let (lockers, customers) = (dice.between(1, 3), dice.between(2, 8));
+        let mut plan = Self {
+            seed,
+            lockers: usize::try_from(lockers).expect("few"),
+            doors: u16::try_from(dice.between(2, 6)).expect("few"),
+            customers: usize::try_from(customers).expect("few"),
+            steps: Vec::new(),
+        };
+        for customer in 0..plan.customers {
+            let locker = dice.index(plan.lockers);
+            let door = plan.door(&mut dice);
+            plan.add(dice.below(30_000), Step::Parcel { customer, locker, door });
+            plan.add(30_000 + dice.below(60_000), Step::Walk { customer, locker: Some(locker) });
+            plan.add(60_000 + dice.below(120_000), Step::Gesture { customer });
+        }
+        for _ in 0..dice.between(4, 40) {
+            let at = 10_000 + dice.below(600_000);
+            let step = plan.step(&mut dice);
+            plan.add(at, step);
+        }
+        plan.steps.sort_by_key(|(at, _)| *at);
+        plan
+    }
+
+    fn add(&mut self, at: u64, step: Step) {
+        self.steps.push((at, step));
+    }
+
+    fn door(&self, dice: &mut Dice) -> u16 {
+        u16::try_from(dice.between(1, u64::from(self.doors))).expect("few")
+    }
+
+    fn step(&self, dice: &mut Dice) -> Step {
+        let customer = dice.index(self.customers);
+        let locker = dice.index(self.lockers);
+        let skew = i64::try_from(dice.below(120)).expect("small") - 60;
+        match dice.below(26) {
+            0..4 => Step::Gesture { customer },
+            4 => Step::Cancel { customer },
+            5 => Step::Parcel { customer, locker, door: self.door(dice) },
+            6 | 7 => Step::Walk { customer, locker: dice.chance(70).then_some(locker) },
+            8 | 9 => Step::Network { customer, on: dice.chance(40) },
+            10 => Step::KillApp { customer },
+            11 => Step::PhoneClock { customer, skew: skew * 200 },
+            12 | 13 => Step::CutLink { customer, frames: u32::try_from(dice.between(1, 14)).expect("small") },
+            14 => Step::Latency { customer, ms: dice.between(5, 400) },
+            15 => Step::Mtu { customer, mtu: [23, 48, 100, 185, 247, 517][dice.index(6)] },
+            16 | 17 => Step::PowerCut {
+                locker,
+                operations: u32::try_from(dice.between(1, 9)).expect("small"),
+                torn: u32::try_from(dice.below(80)).expect("small"),
+            },
+            18 => Step::Reboot { locker },
+            19 => Step::LoseClock { locker },
+            20 => Step::SetClock { locker, skew: skew / 3 },
+            21 => Step::Jam {
+                locker,
+                door: self.door(dice),
+                pulses: u32::try_from(dice.between(1, 3)).expect("small"),
+            },
+            22 => Step::Revoke { customer },
+            23 if dice.chance(30) => Step::RotateKey,
+            23 => Step::CarryBulletin { locker },
+            _ => Step::Attack {
+                attack: [
+                    Attack::Replay,
+                    Attack::StolenToken,
+                    Attack::PatchedClient,
+                    Attack::Impostor,
+                    Attack::Hog,
+                    Attack::OldToken,
+                    Attack::Garbage,
+                ][dice.index(7)],
+                locker,
+                victim: customer,
+            },
+        }
+    }
+}
