@@ -314,6 +314,12 @@ impl<H: Hardware> Locker<H> {
         Store::memory(doors, tokens, receipts) + doors * (size_of::<DoorWatch>() + size_of::<Opening>())
     }
 
+    /// How often this locker has started, this time included.
+    #[must_use]
+    pub const fn boot_number(&self) -> u32 {
+        self.store.ledger().boot
+    }
+
     /// The machine, to look at.
     pub const fn machine(&self) -> &H {
         &self.hardware
