@@ -103,9 +103,11 @@ impl Outlet {
         self.items.pop_front()
     }
 
-    /// Nothing that was asked of the hub matters any more.
-    pub(crate) fn drop_calls(&mut self) {
+    /// Nothing that was to be asked or written matters any more.
+    pub(crate) fn forget(&mut self) {
         self.calls.clear();
+        self.items.retain(|item| !matches!(item, Item::Save));
+        self.dirty = false;
     }
 }
 

@@ -422,6 +422,8 @@ pub(crate) fn wants_grant(reservation: &Reservation) -> bool {
 /// What the hub says of a token can be true.
 pub(crate) fn is_plausible(grant: &Grant) -> bool {
     grant.not_before < grant.expires
+        && TIMES.contains(&grant.not_before)
+        && TIMES.contains(&grant.expires)
         && grant.doors.len() <= 64
         && grant.operations.len() <= 16
         && grant.token_id.len() == 32
@@ -459,10 +461,21 @@ pub(crate) fn identity(locker: &LockerDescriptor) -> Option<LockerIdentity> {
     })
 }
 
+/// Times of the hub stay where arithmetic with them is safe and a calendar can show them: up to the year 9999.
+const TIMES: std::ops::RangeInclusive<i64> = 0..=253_402_300_799;
+
+fn bound_time(time: &mut i64) {
+    *time = (*time).clamp(*TIMES.start(), *TIMES.end());
+}
+
 fn bounded(mut reservation: Reservation) -> Option<Reservation> {
     if !text::is_id(&reservation.id) {
         return None;
     }
+    reservation.until.as_mut().map(bound_time);
+    reservation.since.as_mut().map(bound_time);
+    reservation.shares.iter_mut().for_each(|share| bound_time(&mut share.until));
+    reservation.timeline.iter_mut().for_each(|entry| bound_time(&mut entry.at));
     text::clip(&mut reservation.title, text::NAME);
     text::clip(&mut reservation.carrier.name, text::NAME);
     text::clip(&mut reservation.carrier.id, text::ID);

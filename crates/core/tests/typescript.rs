@@ -1,4 +1,5 @@
 //! The ui's TypeScript types are generated from the core's, and may not drift.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::{collections::BTreeMap, fs, path::Path};
 

@@ -254,7 +254,7 @@ impl Core {
         self.sign_in.cancel(cx);
         self.unlock.clear(cx);
         self.sync.stop(cx);
-        cx.out.drop_calls();
+        cx.out.forget();
         self.line.clear();
         self.session.clear();
         self.notices.clear();

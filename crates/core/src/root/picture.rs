@@ -221,7 +221,7 @@ impl Core {
     /// Where a reservation stands: the hub's word, moved on by the receipts that this device verified and by what the
     /// customer said to them, never by hope.
     fn state(&self, reservation: &Reservation) -> StateView {
-        if self.unlock.is_pending(&reservation.id) {
+        if self.unlock.is_pending(&reservation.id) && !self.unlock.is_being_asked(&reservation.id) {
             return StateView::MayBeOpen;
         }
         let hub = match reservation.state {

@@ -8,8 +8,8 @@ use postern_protocol::{
 };
 
 use super::{
-    Ask, Env, Fresh, GESTURE_MS, HELLO_MS, Link, News, Pending, Purpose, REDIAL_MAX_MS, REDIAL_MS, StepState,
-    Unlock, adapter_problem, problem,
+    AT_WORK_S, Ask, Env, Fresh, GESTURE_MS, HELLO_MS, Link, News, Pending, Purpose, REDIAL_MAX_MS, REDIAL_MS,
+    StepState, Unlock, adapter_problem, problem,
 };
 use crate::{
     cx::Cx,
@@ -51,24 +51,24 @@ impl Unlock {
                 self.on_message(of, bytes, env, cx);
             }
             RadioEvent::Ended { attempt: of, reason } if attempt == Some(of) => {
-                self.on_ended(&reason, env, cx);
+                self.on_ended(&reason, cx);
             }
             RadioEvent::Adapter(Adapter::Unknown) => {}
-            RadioEvent::Adapter(adapter) => self.on_adapter(adapter, env, cx),
+            RadioEvent::Adapter(adapter) => self.on_adapter(adapter, cx),
             _ => {}
         }
     }
 
-    fn on_adapter(&mut self, adapter: Adapter, env: &Env<'_>, cx: &mut Cx<'_>) {
+    fn on_adapter(&mut self, adapter: Adapter, cx: &mut Cx<'_>) {
         if let Some(code) = adapter_problem(adapter)
             && self.run.as_ref().is_some_and(|run| run.link.attempt().is_some())
         {
             self.hang_up(cx);
-            self.link_ended(code, env, cx);
+            self.link_ended(code, cx);
         }
     }
 
-    fn on_ended(&mut self, reason: &EndReason, env: &Env<'_>, cx: &mut Cx<'_>) {
+    fn on_ended(&mut self, reason: &EndReason, cx: &mut Cx<'_>) {
         let Some(run) = &mut self.run else { return };
         run.link = Link::Down { dial_at: cx.now.monotonic_ms };
         let code = match reason {
@@ -77,12 +77,12 @@ impl Unlock {
             EndReason::Lost | EndReason::Frame | EndReason::HungUp => ProblemCode::LinkLost,
             EndReason::Adapter(adapter) => adapter_problem(*adapter).unwrap_or(ProblemCode::LinkLost),
         };
-        self.link_ended(code, env, cx);
+        self.link_ended(code, cx);
     }
 
     /// The link is gone. An operation that was asked for is asked for again with the same token and nonce, and one
     /// that was not may be tried again, as long as the gesture is fresh.
-    pub(super) fn link_ended(&mut self, code: ProblemCode, env: &Env<'_>, cx: &mut Cx<'_>) {
+    pub(super) fn link_ended(&mut self, code: ProblemCode, cx: &mut Cx<'_>) {
         let now = cx.now.monotonic_ms;
         let Some(run) = &mut self.run else { return };
         run.ask = Ask::Nothing;
@@ -108,7 +108,6 @@ impl Unlock {
         } else {
             self.fail(problem(code), cx);
         }
-        let _ = env;
     }
 
     fn on_message(&mut self, attempt: u64, bytes: Vec<u8>, env: &Env<'_>, cx: &mut Cx<'_>) {
@@ -123,7 +122,7 @@ impl Unlock {
                 Err(_) => {
                     // Not by the locker in this session, so it proves nothing. What was asked may have arrived.
                     self.hang_up(cx);
-                    self.link_ended(ProblemCode::LinkLost, env, cx);
+                    self.link_ended(ProblemCode::LinkLost, cx);
                 }
             },
             Link::Down { .. } => {}
@@ -185,7 +184,7 @@ impl Unlock {
         };
         let status = run.purpose == Purpose::Resolve;
         if !status {
-            pending.asked_in(session.handshake_id());
+            pending.asked_in(session.handshake_id(), cx.now.unix());
             self.pendings.insert(pending.reservation.clone(), (*pending).clone());
             // Must be on disk before it leaves: after a crash the app still knows that the door may be open.
             cx.out.save_now();
@@ -290,9 +289,18 @@ impl Unlock {
         }
         self.delivered();
         let Some(run) = &mut self.run else { return };
-        run.ask = Ask::Nothing;
-        if mine && report.door_open != Some(true) {
-            // The locker keeps a receipt for each movement. There is none for this operation: it never took place.
+        let Ask::Sent { pending, .. } = std::mem::replace(&mut run.ask, Ask::Nothing) else { return };
+        let since = cx.now.unix() - pending.asked_at;
+        if (0..AT_WORK_S).contains(&since) {
+            // The latch may be moving this very moment.
+            run.ask = Ask::Pause { until: cx.now.monotonic_ms + REDIAL_MAX_MS };
+            return;
+        }
+        let remembers = report.door_open == Some(false)
+            || (report.door_open.is_none() && cx.now.unix() < pending.expires);
+        if mine && remembers {
+            // A locker keeps the receipt of each movement at least as long as the token lives, and the door is not
+            // open: it never took place.
             self.pendings.remove(&reservation);
             run.step_mut().state = StepState::Failed(problem(ProblemCode::LinkLost));
             cx.out.save_now();
@@ -331,7 +339,7 @@ impl Unlock {
         }
     }
 
-    fn on_door(&mut self, event: DoorEvent, cx: &mut Cx<'_>) {
+    fn on_door(&mut self, event: DoorEvent, cx: &Cx<'_>) {
         let now = cx.now.monotonic_ms;
         let Some(run) = &mut self.run else { return };
         let Some(index) = run.steps.iter().position(|step| step.door == event.door.0) else { return };
@@ -344,7 +352,7 @@ impl Unlock {
                 // Not closed after all; a receipt said before that it opened.
                 step.state = StepState::Opened { at: now, left_open: false };
             }
-            DoorEventKind::HeldOpen | DoorEventKind::Obstructed if opened && current => self.left_open(cx),
+            DoorEventKind::HeldOpen | DoorEventKind::Obstructed if opened && current => self.left_open(),
             _ => {}
         }
     }

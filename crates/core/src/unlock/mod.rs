@@ -37,6 +37,8 @@ const REDIAL_MAX_MS: u64 = 1_600;
 const HELLO_MS: u64 = 4_500;
 /// The locker drives a latch twice and answers well within this time.
 const ANSWER_MS: u64 = 10_000;
+/// So long after it was asked a locker without a receipt may still be at work, seconds.
+const AT_WORK_S: i64 = 8;
 /// A door that stands open for longer is worth a warning.
 const LEFT_OPEN_MS: u64 = 60_000;
 /// The link is kept for the door's events, and for a next door, at most so long.
@@ -110,6 +112,14 @@ impl Unlock {
     /// An operation of unknown outcome on this reservation.
     pub(crate) fn is_pending(&self, reservation: &str) -> bool {
         self.pendings.contains_key(reservation)
+    }
+
+    /// The first answer to its only request is still on its way: nothing went wrong so far.
+    pub(crate) fn is_being_asked(&self, reservation: &str) -> bool {
+        self.run.as_ref().is_some_and(|run| {
+            matches!(&run.ask, Ask::Sent { status: false, pending, .. }
+                if pending.reservation == reservation && pending.handshakes.len() == 1)
+        })
     }
 
     /// The hub or the customer knows better by now.
@@ -309,7 +319,7 @@ impl Unlock {
             StepState::Active => self.drive_active(env, cx),
             StepState::Opened { at, left_open } => {
                 if !left_open && now >= at + LEFT_OPEN_MS {
-                    self.left_open(cx);
+                    self.left_open();
                 }
                 if now >= at + KEEP_OPEN_MS {
                     self.hang_up(cx);
@@ -324,7 +334,7 @@ impl Unlock {
                 }
             }
             StepState::Waiting | StepState::MayBeOpen | StepState::Failed(_) | StepState::Cancelled => {
-                self.hang_up(cx)
+                self.hang_up(cx);
             }
         }
     }
@@ -336,7 +346,7 @@ impl Unlock {
             Ask::Sent { since, .. } => {
                 if now >= since + ANSWER_MS {
                     self.hang_up(cx);
-                    self.link_ended(ProblemCode::LinkLost, env, cx);
+                    self.link_ended(ProblemCode::LinkLost, cx);
                 }
                 return;
             }
@@ -404,8 +414,12 @@ impl Unlock {
     fn compose(&mut self, env: &Env<'_>, cx: &mut Cx<'_>) {
         let Some(run) = &mut self.run else { return };
         let id = run.step().reservation.clone();
+        // A locker answers for what it did whatever has become of token and clock since.
+        let asked_before = self.pendings.contains_key(&id);
         let bound = match &run.link {
-            Link::Greeted { greeted, .. } if air::lost_the_time(greeted) => Some(greeted.hello_nonce()),
+            Link::Greeted { greeted, .. } if !asked_before && air::lost_the_time(greeted) => {
+                Some(greeted.hello_nonce())
+            }
             Link::Up { hello_nonce, .. } if run.clock_unset => Some(*hello_nonce),
             _ => None,
         };
@@ -513,7 +527,7 @@ impl Unlock {
         run.step_mut().state = if unknown { StepState::MayBeOpen } else { StepState::Failed(problem) };
     }
 
-    fn left_open(&mut self, _cx: &mut Cx<'_>) {
+    fn left_open(&mut self) {
         let Some(run) = &mut self.run else { return };
         if let StepState::Opened { left_open, .. } = &mut run.step_mut().state
             && !*left_open

@@ -31,7 +31,7 @@ pub(crate) struct Pending {
     pub(crate) delegation: Option<String>,
     /// First halves of the handshake hashes of all sessions in which it was asked.
     pub(crate) handshakes: Vec<[u8; 16]>,
-    /// When it was asked first, UNIX seconds.
+    /// When it was asked last, UNIX seconds.
     pub(crate) asked_at: i64,
     /// When the token ends, UNIX seconds.
     pub(crate) expires: i64,
@@ -90,7 +90,8 @@ impl Pending {
     }
 
     /// It is about to be asked in this session.
-    pub(crate) fn asked_in(&mut self, handshake: [u8; 16]) {
+    pub(crate) fn asked_in(&mut self, handshake: [u8; 16], now: i64) {
+        self.asked_at = now;
         self.handshakes.push(handshake);
     }
 

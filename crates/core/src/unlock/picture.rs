@@ -1,6 +1,6 @@
 //! What the window shows of an opening.
 
-use super::{Ask, GESTURE_MS, Link, Purpose, Run, StepState, Unlock};
+use super::{GESTURE_MS, Link, Purpose, Run, StepState, Unlock};
 use crate::{
     event::DialStage,
     time::Now,
@@ -41,7 +41,9 @@ impl Unlock {
     fn door_state(&self, state: &StepState, reservation: &str) -> OpeningDoorState {
         match state {
             StepState::Waiting | StepState::Cancelled => OpeningDoorState::Waiting,
-            StepState::Active if self.pendings.contains_key(reservation) => OpeningDoorState::MayBeOpen,
+            StepState::Active if self.is_pending(reservation) && !self.is_being_asked(reservation) => {
+                OpeningDoorState::MayBeOpen
+            }
             StepState::Active => OpeningDoorState::Current,
             StepState::Opened { .. } => OpeningDoorState::Opened,
             StepState::Closed { .. } => OpeningDoorState::Closed,
@@ -75,9 +77,7 @@ impl Unlock {
     }
 
     fn active_phase(&self, run: &Run) -> OpeningPhase {
-        let asked_first_time = matches!(&run.ask, Ask::Sent { status: false, pending, .. }
-            if pending.handshakes.len() == 1);
-        if asked_first_time {
+        if self.is_being_asked(&run.step().reservation) {
             return OpeningPhase::Asked;
         }
         if run.purpose == Purpose::Resolve || self.pendings.contains_key(&run.step().reservation) {

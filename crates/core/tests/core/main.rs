@@ -1,5 +1,9 @@
 //! The core in a small world: every test drives it by events alone and looks at effects and views alone.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod hostile;
 mod opening;
 mod rig;
 mod session;
+mod snapshots;
+mod wallet;

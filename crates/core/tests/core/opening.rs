@@ -257,6 +257,7 @@ fn a_process_killed_at_any_moment_never_forgets_that_a_door_may_be_open() {
         }
         if state == StateView::MayBeOpen {
             rig.intent(Intent::ResolveOpening { reservation: None });
+            rig.advance(15_000);
         }
         let expected = if rig.locker.movements == 1 { StateView::Opened } else { StateView::Ready };
         assert_eq!(rig.reservation("r3").state, expected, "killed before effect {effects}");
@@ -359,6 +360,40 @@ fn a_locker_without_time_gets_a_token_bound_to_its_hello() {
     rig.event(Event::Intent(Intent::Refresh));
     rig.open(&["r3"]);
     assert_eq!(failed(&rig), ProblemCode::LockerClockUnset);
+}
+
+#[test]
+fn a_locker_that_lost_power_in_the_middle_is_asked_with_the_old_token() {
+    let mut rig = Rig::with_parcels(60, &[3]);
+    rig.locker.cut_after = Some(2);
+    rig.locker.cuts = 1;
+    rig.open(&["r3"]);
+    assert_eq!(rig.phase(), OpeningPhase::MayBeOpen { asking: true });
+    // It starts again without the time, and the phone has no network: the receipt is there all the same.
+    rig.locker.clock = ClockState::Unset;
+    rig.hub.online = false;
+    rig.intent(Intent::Refresh);
+    rig.advance(3_000);
+    assert!(matches!(rig.phase(), OpeningPhase::Opened { .. }));
+    assert_eq!(rig.locker.movements, 1);
+}
+
+#[test]
+fn a_latch_that_may_be_moving_is_waited_for() {
+    let mut rig = Rig::with_parcels(61, &[3]);
+    rig.locker_answers = false;
+    rig.open(&["r3"]);
+    assert_eq!(rig.phase(), OpeningPhase::Asked);
+    rig.restart();
+    rig.locker_answers = true;
+    rig.intent(Intent::ResolveOpening { reservation: Some("r3".into()) });
+    assert_eq!(
+        rig.phase(),
+        OpeningPhase::MayBeOpen { asking: true },
+        "no receipt yet proves nothing so early"
+    );
+    rig.advance(12_000);
+    assert_eq!(failed(&rig), ProblemCode::LinkLost);
 }
 
 #[test]

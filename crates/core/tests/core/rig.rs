@@ -1,6 +1,9 @@
 //! A small world around one core: a hub that keeps what it is told, a locker that runs the locker's side of the
 //! protocol in memory, a disk, a key, and a clock that only the test moves.
 
+mod hub;
+mod locker;
+
 use std::{
     collections::{BTreeMap, VecDeque},
     convert::Infallible,
@@ -9,33 +12,26 @@ use std::{
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use ed25519_dalek::{Signer, SigningKey};
 use postern_api::{
-    account::{Account, Device, HubInfo, OAuthError, TokenResponse},
     locker::{DoorInfo, LockerDescriptor, Reach, Size},
-    problem::{Code, Problem},
     reservation::{Action, Carrier, Compartment, Kind, Reservation, Role, SiteSummary, State},
-    sync::{Changes, ReceiptResult, ReceiptResults, ReceiptUpload},
-    token::{BulletinFor, Grant, Grants, Operation, TokenBatch},
 };
 use postern_core::{
     Config, Core, Now,
-    effect::{Auth, Body, Effect, HttpRequest, Method, Notification, RadioCommand},
-    event::{
-        Adapter, DeviceKey, DialStage, EndReason, Event, HttpFailure, HttpResponse, Opened, PushEvent,
-        RadioEvent, VaultState,
-    },
+    effect::{Effect, Notification, RadioCommand},
+    event::{Adapter, DeviceKey, DialStage, EndReason, Event, Opened, PushEvent, RadioEvent, VaultState},
     intent::Intent,
     view::{OpeningPhase, ReservationView, StateView, View},
 };
 use postern_protocol::{
-    ClockState, Door, LockerId, LockerKeys, OperationNonce, Refusal, Reply, Request, Timestamp, TokenId,
-    locker_side::{Greeting, Session},
-    message::{DoorEvent, DoorEventKind, Hello, StatusReport},
-    receipt::{self, Outcome, Receipt, Source},
+    ClockState, Door, LockerId, LockerKeys, Reply,
+    message::{DoorEvent, DoorEventKind},
+    receipt::Outcome,
 };
 use rand_core::{TryCryptoRng, TryRng};
-use serde::Serialize;
 use url::Url;
 use zeroize::Zeroizing;
+
+use self::{hub::Hub, locker::Locker};
 
 pub(crate) const HUB: &str = "http://localhost:9000";
 pub(crate) const START_MS: i64 = 1_800_000_000_000;
@@ -69,62 +65,6 @@ impl TryRng for TestRng {
 
 impl TryCryptoRng for TestRng {}
 
-/// What a request to the hub was.
-#[derive(Clone, Debug)]
-pub(crate) struct Seen {
-    pub(crate) method: Method,
-    pub(crate) path: String,
-    pub(crate) body: String,
-    pub(crate) key: Option<String>,
-}
-
-/// The hub.
-pub(crate) struct Hub {
-    pub(crate) online: bool,
-    pub(crate) answers_lost: bool,
-    pub(crate) account: String,
-    pub(crate) reservations: Vec<Reservation>,
-    pub(crate) removed: Vec<String>,
-    pub(crate) lockers: Vec<LockerDescriptor>,
-    pub(crate) version: u64,
-    pub(crate) page: usize,
-    pub(crate) token_life: i64,
-    pub(crate) bulletins: Vec<BulletinFor>,
-    pub(crate) refuse: BTreeMap<String, (u16, Code)>,
-    pub(crate) page_of: BTreeMap<String, Vec<u8>>,
-    pub(crate) oauth_error: Option<OAuthError>,
-    pub(crate) access: u32,
-    pub(crate) clock_ahead: i64,
-    pub(crate) seen: Vec<Seen>,
-    pub(crate) grants_made: u8,
-    pub(crate) info: Option<HubInfo>,
-}
-
-/// The locker.
-pub(crate) struct Locker {
-    pub(crate) keys: LockerKeys,
-    pub(crate) in_range: bool,
-    pub(crate) busy: u32,
-    pub(crate) clock: ClockState,
-    pub(crate) session: Option<Session>,
-    pub(crate) greeting: Option<Greeting>,
-    pub(crate) journal: BTreeMap<(Vec<u8>, [u8; 8]), Vec<u8>>,
-    pub(crate) sequence: u32,
-    pub(crate) movements: u32,
-    pub(crate) open: BTreeMap<u16, bool>,
-    pub(crate) outcome: Outcome,
-    pub(crate) refuse: VecDeque<Refusal>,
-    pub(crate) hello_twice: bool,
-    /// Cut the link when so many messages went either way in it, before the next arrives.
-    pub(crate) cut_after: Option<u32>,
-    /// Links left that are cut like this.
-    pub(crate) cuts: u32,
-    pub(crate) carried: u32,
-    pub(crate) impostor: bool,
-    pub(crate) heard: Vec<Vec<u8>>,
-    pub(crate) forge: bool,
-}
-
 pub(crate) struct Rig {
     pub(crate) core: Core,
     pub(crate) now: Now,
@@ -142,6 +82,10 @@ pub(crate) struct Rig {
     pub(crate) dials: u32,
     pub(crate) sent: Vec<Vec<u8>>,
     pub(crate) hold_signatures: bool,
+    /// Dials are not answered; the test does that.
+    pub(crate) hold_radio: bool,
+    /// False: messages to the locker are swallowed.
+    pub(crate) locker_answers: bool,
     pub(crate) signing: VecDeque<(u64, Vec<u8>)>,
     pub(crate) pushing: bool,
     /// Every claim of the view that a door opened is checked against the locker after every event.
@@ -174,7 +118,7 @@ pub(crate) fn reservation(id: &str, door: u16, state: State) -> Reservation {
         }),
         compartment: Some(Compartment { locker: locker_id().to_string(), door, label: format!("B{door}") }),
         role: Role::Owner,
-        until: Some(START_MS / 1000 + 86_400),
+        until: Some(START_MS / 1000 + 3 * 86_400),
         since: Some(START_MS / 1000 - 3_600),
         pin: Some("12345678".into()),
         identification: None,
@@ -270,6 +214,8 @@ impl Rig {
             dials: 0,
             sent: vec![],
             hold_signatures: false,
+            hold_radio: false,
+            locker_answers: true,
             signing: VecDeque::new(),
             pushing: false,
             queue: VecDeque::new(),
@@ -499,15 +445,13 @@ impl Rig {
                     self.locker.busy -= 1;
                     return self.end_link(EndReason::Busy);
                 }
+                if self.hold_radio {
+                    return;
+                }
                 for stage in [DialStage::Sighted, DialStage::Connected, DialStage::Subscribed] {
                     self.radio_event(RadioEvent::Progress { attempt, stage });
                 }
-                self.locker.carried = 0;
-                let hello = self.locker.greet(&mut self.rng, self.now);
-                let times = if self.locker.hello_twice { 2 } else { 1 };
-                for _ in 0..times {
-                    self.deliver(hello.clone());
-                }
+                self.queue_hello();
             }
             RadioCommand::Send { attempt, bytes } => {
                 assert_eq!(self.attempt, Some(attempt), "sent on a link that is gone");
@@ -516,6 +460,9 @@ impl Rig {
                     return;
                 }
                 self.radio_event(RadioEvent::Sent { attempt });
+                if !self.locker_answers {
+                    return;
+                }
                 let replies = self.locker.on_message(&bytes, self.now);
                 for reply in replies {
                     self.deliver(reply);
@@ -527,6 +474,21 @@ impl Rig {
                 }
             }
         }
+    }
+
+    fn queue_hello(&mut self) {
+        self.locker.carried = 0;
+        let hello = self.locker.greet(&mut self.rng, self.now);
+        let times = if self.locker.hello_twice { 2 } else { 1 };
+        for _ in 0..times {
+            self.deliver(hello.clone());
+        }
+    }
+
+    /// The locker says its HELLO on a link that was held.
+    pub(crate) fn greet(&mut self) {
+        self.queue_hello();
+        self.settle();
     }
 
     /// Whether the link is cut before one more message arrives.
@@ -587,280 +549,4 @@ pub(crate) fn redirect_for(authorization: &str, code: &str) -> String {
         url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned()).unwrap()
     };
     format!("{}?code={code}&state={}", value("redirect_uri"), value("state"))
-}
-
-impl Hub {
-    fn answer(&mut self, request: &HttpRequest, now: Now) -> Result<HttpResponse, HttpFailure> {
-        let body = match &request.body {
-            None => String::new(),
-            Some(Body::Json(bytes) | Body::Form(bytes)) => String::from_utf8(bytes.to_vec()).unwrap(),
-        };
-        let url = Url::parse(&request.url).unwrap();
-        let path = url.path().to_owned();
-        if !self.online {
-            return Err(HttpFailure::Unreachable);
-        }
-        self.seen.push(Seen {
-            method: request.method,
-            path: request.url.strip_prefix(HUB).unwrap_or(&request.url).to_owned(),
-            body: body.clone(),
-            key: request.idempotency_key.clone(),
-        });
-        let response = self.respond(request, &url, &path, &body, now);
-        if self.answers_lost { Err(HttpFailure::TimedOut) } else { Ok(response) }
-    }
-
-    fn respond(
-        &mut self,
-        request: &HttpRequest,
-        url: &Url,
-        path: &str,
-        body: &str,
-        now: Now,
-    ) -> HttpResponse {
-        let at = now.unix() + self.clock_ahead;
-        if let Some((status, code)) =
-            self.refuse.iter().find(|(prefix, _)| path.starts_with(prefix.as_str())).map(|(_, no)| *no)
-        {
-            return problem(status, code, at);
-        }
-        if let Some(page) = self.page_of.get(path) {
-            return HttpResponse { status: 200, date: None, etag: None, body: page.clone() };
-        }
-        if let Auth::Token(token) = &request.auth
-            && **token != format!("access-{}", self.access)
-        {
-            return problem(401, Code::Unauthenticated, at);
-        }
-        match path {
-            "/.well-known/postern" => json(
-                &self.info.clone().unwrap_or(HubInfo {
-                    hub: "hub_1".into(),
-                    name: "Test".into(),
-                    api: 1,
-                    issuer: HUB.into(),
-                    authorization_endpoint: format!("{HUB}/authorize"),
-                    token_endpoint: format!("{HUB}/oauth/token"),
-                    now: at,
-                }),
-                at,
-            ),
-            "/oauth/token" => {
-                if let Some(error) = &self.oauth_error {
-                    return HttpResponse { status: 400, ..json(error, at) };
-                }
-                self.access += 1;
-                json(
-                    &TokenResponse {
-                        access_token: format!("access-{}", self.access),
-                        token_type: "DPoP".into(),
-                        expires_in: 900,
-                        refresh_token: format!("refresh-{}", self.access),
-                    },
-                    at,
-                )
-            }
-            "/v1/me" => json(
-                &Account {
-                    id: self.account.clone(),
-                    display_name: "Marta".into(),
-                    guest: false,
-                    device_id: "dev_1".into(),
-                    devices: vec![Device {
-                        id: "dev_1".into(),
-                        name: "Test phone".into(),
-                        created_at: at,
-                        last_seen_at: at,
-                    }],
-                    prefers_low_doors: false,
-                },
-                at,
-            ),
-            "/v1/changes" => {
-                let cursor = url.query_pairs().find(|(key, _)| key == "cursor").map(|(_, value)| value);
-                let (since, skip) = match cursor {
-                    None => (0, 0),
-                    Some(cursor) => {
-                        let (since, skip) = cursor.split_once('-').unwrap();
-                        (since.parse::<u64>().unwrap(), skip.parse::<usize>().unwrap())
-                    }
-                };
-                let changed: Vec<&Reservation> =
-                    self.reservations.iter().filter(|reservation| reservation.version > since).collect();
-                let page: Vec<Reservation> =
-                    changed.iter().skip(skip).take(self.page).map(|one| (*one).clone()).collect();
-                let more = skip + page.len() < changed.len();
-                let cursor = if more {
-                    format!("{since}-{}", skip + page.len())
-                } else {
-                    format!("{}-0", self.version)
-                };
-                json(
-                    &Changes {
-                        cursor,
-                        reservations: page,
-                        removed: self.removed.clone(),
-                        lockers: self.lockers.clone(),
-                        more,
-                        now: at,
-                    },
-                    at,
-                )
-            }
-            "/v1/tokens" => {
-                let batch: TokenBatch = serde_json::from_str(body).unwrap();
-                json(&self.grants(&batch, at), at)
-            }
-            "/v1/receipts" => {
-                let upload: ReceiptUpload = serde_json::from_str(body).unwrap();
-                let results = upload.receipts.iter().map(|_| ReceiptResult::Accepted).collect();
-                json(&ReceiptResults { results }, at)
-            }
-            _ => json(&serde_json::json!({}), at),
-        }
-    }
-
-    fn grants(&mut self, batch: &TokenBatch, at: i64) -> Grants {
-        let mut grants = vec![];
-        for reservation in &self.reservations {
-            let Some(compartment) = &reservation.compartment else { continue };
-            if !batch.reservations.contains(&reservation.id) && !batch.reservations.is_empty() {
-                continue;
-            }
-            self.grants_made += 1;
-            // To the phone a token is opaque; this one is its id and where it is from.
-            let id = [self.grants_made; 16];
-            grants.push(Grant {
-                reservation: reservation.id.clone(),
-                locker: compartment.locker.clone(),
-                doors: vec![compartment.door],
-                operations: vec![
-                    Operation::Collect,
-                    Operation::Reopen,
-                    Operation::Deposit,
-                    Operation::Access,
-                    Operation::Status,
-                ],
-                not_before: at,
-                expires: at + self.token_life,
-                uses: 1,
-                delegable: true,
-                token_id: hex::encode(id),
-                token: BASE64_URL_SAFE_NO_PAD.encode(
-                    [
-                        &id[..],
-                        reservation.id.as_bytes(),
-                        batch.hello_nonce.as_deref().unwrap_or("").as_bytes(),
-                    ]
-                    .concat(),
-                ),
-            });
-        }
-        Grants { grants, bulletins: self.bulletins.clone() }
-    }
-
-    pub(crate) fn calls(&self, path: &str) -> Vec<&Seen> {
-        self.seen.iter().filter(|seen| seen.path.starts_with(path)).collect()
-    }
-}
-
-fn json(value: &impl Serialize, at: i64) -> HttpResponse {
-    HttpResponse { status: 200, date: Some(at), etag: None, body: serde_json::to_vec(value).unwrap() }
-}
-
-fn problem(status: u16, code: Code, at: i64) -> HttpResponse {
-    let problem = Problem {
-        kind: "urn:postern:problem:test".into(),
-        title: "no".into(),
-        status,
-        code,
-        detail: None,
-        pointer: None,
-        retry_after: None,
-    };
-    HttpResponse { status, ..json(&problem, at) }
-}
-
-impl Locker {
-    fn greet(&mut self, rng: &mut TestRng, now: Now) -> Vec<u8> {
-        let mut ephemeral = [0; 32];
-        rng.try_fill_bytes(&mut ephemeral).unwrap();
-        let hello = Hello {
-            version: 1,
-            boot: 1,
-            clock: self.clock,
-            floor: Timestamp(now.unix() as u64),
-            capabilities: 0,
-        };
-        let keys = if self.impostor {
-            // It has the name and the public key of the locker, and not its secrets.
-            LockerKeys::from_seed(locker_id(), &[66; 32])
-        } else {
-            self.keys.clone()
-        };
-        let (greeting, bytes) = Greeting::start(&keys, &hello, ephemeral);
-        self.greeting = Some(greeting);
-        self.session = None;
-        bytes
-    }
-
-    fn on_message(&mut self, bytes: &[u8], now: Now) -> Vec<Vec<u8>> {
-        self.heard.push(bytes.to_vec());
-        let received = if let Some(greeting) = self.greeting.take() {
-            let Ok((session, received)) = greeting.accept(bytes) else { return vec![vec![4; 40]] };
-            self.session = Some(session);
-            received
-        } else {
-            self.session.as_mut().unwrap().receive(bytes).unwrap()
-        };
-        let request = received.request;
-        let reply = if let Some(refusal) = self.refuse.pop_front() {
-            Reply::Refused(refusal)
-        } else if self.clock == ClockState::Unset && request.token.len() < 30 {
-            // Bound tokens of the rig are longer by the nonce.
-            Reply::Refused(Refusal::ClockUnset)
-        } else {
-            self.obey(&request, now)
-        };
-        vec![self.session.as_mut().unwrap().seal(&reply).unwrap()]
-    }
-
-    fn obey(&mut self, request: &Request, now: Now) -> Reply {
-        let key = (request.token.clone(), request.nonce.0);
-        if request.operation == postern_protocol::Operation::Status {
-            return Reply::Status(StatusReport {
-                door: request.door,
-                door_open: self.open.get(&request.door.0).copied().or(Some(false)),
-                receipt: self.journal.get(&key).cloned(),
-                clock: self.clock,
-                at: Timestamp(now.unix() as u64),
-            });
-        }
-        if let Some(stored) = self.journal.get(&key) {
-            return Reply::Receipt(stored.clone());
-        }
-        if self.outcome == Outcome::Opened {
-            self.movements += 1;
-            self.open.insert(request.door.0, true);
-        }
-        let cti: [u8; 16] = request.token[..16].try_into().unwrap();
-        let receipt = Receipt {
-            locker: self.keys.id,
-            sequence: self.sequence,
-            previous: [0; 16],
-            token: TokenId(cti),
-            nonce: if self.forge { OperationNonce([0; 8]) } else { request.nonce },
-            door: request.door,
-            operation: request.operation,
-            outcome: self.outcome,
-            at: Timestamp(now.unix() as u64),
-            clock: self.clock,
-            handshake: self.session.as_ref().unwrap().handshake_id(),
-            source: Source::Radio,
-        };
-        self.sequence += 1;
-        let bytes = receipt::sign(&receipt, &self.keys);
-        self.journal.insert(key, bytes.clone());
-        Reply::Receipt(bytes)
-    }
 }

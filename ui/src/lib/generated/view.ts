@@ -784,6 +784,10 @@ openingCode: OpeningCodeView | null,
  */
 shareOffer: ShareOfferView | null, 
 /**
+ * Why access could not be passed on in person.
+ */
+shareProblem: ProblemView | null, 
+/**
  * This device's invitation, while it is shown.
  */
 invitation: QrView | null, 

@@ -1,0 +1,127 @@
+//! The locker's side of the protocol, in memory, with a journal and faults.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use postern_core::Now;
+use postern_protocol::{
+    ClockState, LockerKeys, OperationNonce, Refusal, Reply, Request, Timestamp, TokenId,
+    locker_side::{Greeting, Session},
+    message::{Hello, StatusReport},
+    receipt::{self, Outcome, Receipt, Source},
+};
+use rand_core::TryRng;
+
+use super::{TestRng, locker_id};
+
+/// The locker.
+pub(crate) struct Locker {
+    pub(crate) keys: LockerKeys,
+    pub(crate) in_range: bool,
+    pub(crate) busy: u32,
+    pub(crate) clock: ClockState,
+    pub(crate) session: Option<Session>,
+    pub(crate) greeting: Option<Greeting>,
+    pub(crate) journal: BTreeMap<(Vec<u8>, [u8; 8]), Vec<u8>>,
+    pub(crate) sequence: u32,
+    pub(crate) movements: u32,
+    pub(crate) open: BTreeMap<u16, bool>,
+    pub(crate) outcome: Outcome,
+    pub(crate) refuse: VecDeque<Refusal>,
+    pub(crate) hello_twice: bool,
+    /// Cut the link when so many messages went either way in it, before the next arrives.
+    pub(crate) cut_after: Option<u32>,
+    /// Links left that are cut like this.
+    pub(crate) cuts: u32,
+    pub(crate) carried: u32,
+    pub(crate) impostor: bool,
+    pub(crate) heard: Vec<Vec<u8>>,
+    pub(crate) forge: bool,
+}
+
+impl Locker {
+    pub(super) fn greet(&mut self, rng: &mut TestRng, now: Now) -> Vec<u8> {
+        let mut ephemeral = [0; 32];
+        rng.try_fill_bytes(&mut ephemeral).unwrap();
+        let hello = Hello {
+            version: 1,
+            boot: 1,
+            clock: self.clock,
+            floor: Timestamp(now.unix() as u64),
+            capabilities: 0,
+        };
+        let keys = if self.impostor {
+            // It has the name and the public key of the locker, and not its secrets.
+            LockerKeys::from_seed(locker_id(), &[66; 32])
+        } else {
+            self.keys.clone()
+        };
+        let (greeting, bytes) = Greeting::start(&keys, &hello, ephemeral);
+        self.greeting = Some(greeting);
+        self.session = None;
+        bytes
+    }
+
+    pub(super) fn on_message(&mut self, bytes: &[u8], now: Now) -> Vec<Vec<u8>> {
+        self.heard.push(bytes.to_vec());
+        let received = if let Some(greeting) = self.greeting.take() {
+            let Ok((session, received)) = greeting.accept(bytes) else { return vec![vec![4; 40]] };
+            self.session = Some(session);
+            received
+        } else {
+            self.session.as_mut().unwrap().receive(bytes).unwrap()
+        };
+        let request = received.request;
+        let reply = if let Some(refusal) = self.refuse.pop_front() {
+            Reply::Refused(refusal)
+        } else if self.clock == ClockState::Unset
+            && request.token.len() < 30
+            && request.operation != postern_protocol::Operation::Status
+            && !self.journal.contains_key(&(request.token.clone(), request.nonce.0))
+        {
+            // Bound tokens of the rig are longer by the nonce.
+            Reply::Refused(Refusal::ClockUnset)
+        } else {
+            self.obey(&request, now)
+        };
+        vec![self.session.as_mut().unwrap().seal(&reply).unwrap()]
+    }
+
+    fn obey(&mut self, request: &Request, now: Now) -> Reply {
+        let key = (request.token.clone(), request.nonce.0);
+        if request.operation == postern_protocol::Operation::Status {
+            return Reply::Status(StatusReport {
+                door: request.door,
+                door_open: self.open.get(&request.door.0).copied().or(Some(false)),
+                receipt: self.journal.get(&key).cloned(),
+                clock: self.clock,
+                at: Timestamp(now.unix() as u64),
+            });
+        }
+        if let Some(stored) = self.journal.get(&key) {
+            return Reply::Receipt(stored.clone());
+        }
+        if self.outcome == Outcome::Opened {
+            self.movements += 1;
+            self.open.insert(request.door.0, true);
+        }
+        let cti: [u8; 16] = request.token[..16].try_into().unwrap();
+        let receipt = Receipt {
+            locker: self.keys.id,
+            sequence: self.sequence,
+            previous: [0; 16],
+            token: TokenId(cti),
+            nonce: if self.forge { OperationNonce([0; 8]) } else { request.nonce },
+            door: request.door,
+            operation: request.operation,
+            outcome: self.outcome,
+            at: Timestamp(now.unix() as u64),
+            clock: self.clock,
+            handshake: self.session.as_ref().unwrap().handshake_id(),
+            source: Source::Radio,
+        };
+        self.sequence += 1;
+        let bytes = receipt::sign(&receipt, &self.keys);
+        self.journal.insert(key, bytes.clone());
+        Reply::Receipt(bytes)
+    }
+}

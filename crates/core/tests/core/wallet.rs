@@ -1,0 +1,410 @@
+//! What the customer has, keeping up with the hub, and what waits for it.
+
+use postern_api::{
+    problem::Code,
+    reservation::{Action, Share, ShareState, State},
+};
+use postern_core::{
+    effect::{Method, NotificationKind},
+    event::{Event, PushEvent, VaultState},
+    intent::{Intent, Setting},
+    view::{AccessView, ActionView, NoticeCode, ProblemCode, StateView},
+};
+
+use crate::rig::{Rig, START_MS, reservation};
+
+#[test]
+fn a_deposit_appears_by_itself_and_is_announced() {
+    let mut rig = Rig::with_parcels(200, &[3]);
+    rig.change("r3", |reservation| reservation.title = "Boots".into());
+    assert_eq!(rig.reservation("r3").title, "Boots");
+    assert!(rig.notifications.is_empty(), "it was ready before");
+    rig.hub.reservations.push(reservation("r4", 4, State::InTransit));
+    rig.change("r4", |_| {});
+    rig.change("r4", |reservation| reservation.state = State::Ready);
+    assert_eq!(rig.notifications.last().unwrap().kind, NotificationKind::Ready);
+    assert_eq!(rig.view().notices[0].code, NoticeCode::NewReady);
+    assert!(matches!(rig.reservation("r4").access, AccessView::Ready { .. }));
+    let removed = rig.hub.reservations.pop().unwrap().id;
+    rig.hub.removed.push(removed);
+    rig.hub.version += 1;
+    rig.event(Event::Push(PushEvent::Poke));
+    assert_eq!(rig.view().reservations.len(), 1);
+}
+
+#[test]
+fn tokens_are_fetched_ahead_in_one_batch_and_renewed_before_they_end() {
+    let mut rig = Rig::with_parcels(201, &[1, 2, 3]);
+    assert_eq!(rig.hub.calls("/v1/tokens").len(), 1);
+    let AccessView::Ready { until } = rig.reservation("r1").access else { panic!("no token") };
+    rig.advance(60_000_000);
+    assert!(rig.hub.calls("/v1/tokens").len() <= 4);
+    let AccessView::Ready { until: later } = rig.reservation("r1").access else { panic!("no token") };
+    assert!(later > until);
+}
+
+#[test]
+fn short_tokens_are_not_renewed_in_the_background_and_at_once_in_front() {
+    let mut rig = Rig::new(202);
+    rig.hub.token_life = 900;
+    rig.hub.reservations = vec![reservation("r3", 3, State::Ready)];
+    rig.sign_in();
+    rig.advance(1_000);
+    rig.event(Event::Foreground(false));
+    let before = rig.hub.calls("/v1/tokens").len();
+    rig.advance(3_600_000);
+    assert_eq!(rig.hub.calls("/v1/tokens").len(), before);
+    rig.event(Event::Foreground(true));
+    assert!(matches!(rig.reservation("r3").access, AccessView::Ready { .. }));
+}
+
+#[test]
+fn an_idle_app_with_a_push_connection_asks_nothing() {
+    let mut rig = Rig::with_parcels(203, &[3]);
+    rig.advance(5_000);
+    let before = rig.hub.seen.len();
+    rig.advance(3_600_000);
+    assert_eq!(rig.hub.seen.len(), before);
+}
+
+#[test]
+fn without_push_it_polls_and_backs_off_where_nothing_answers() {
+    let mut rig = Rig::with_parcels(204, &[3]);
+    rig.hub.online = false;
+    rig.event(Event::Push(PushEvent::Lost));
+    let before = rig.saves;
+    rig.advance(3_600_000);
+    // The hub saw nothing; the fetches that failed are bounded by the backoff, which the rig's step limit also checks.
+    assert!(rig.saves - before < 100);
+    rig.hub.online = true;
+    rig.advance(301_000);
+    assert!(rig.pushing);
+    rig.change("r3", |reservation| reservation.title = "Later".into());
+    assert_eq!(rig.reservation("r3").title, "Later");
+}
+
+#[test]
+fn paging_follows_to_the_end_and_a_full_round_drops_what_is_gone() {
+    let mut rig = Rig::new(205);
+    rig.hub.page = 7;
+    rig.hub.reservations = (0..50).map(|n| reservation(&format!("p{n:02}"), 1, State::InTransit)).collect();
+    rig.sign_in();
+    rig.advance(1_000);
+    assert_eq!(rig.view().reservations.len(), 50);
+    rig.hub.reservations.truncate(30);
+    rig.hub.refuse.insert("/v1/changes".into(), (410, Code::CursorTooOld));
+    rig.intent(Intent::Refresh);
+    rig.hub.refuse.clear();
+    rig.advance(5_000);
+    assert_eq!(rig.view().reservations.len(), 30);
+}
+
+#[test]
+fn a_damaged_store_is_told_and_healed_from_the_hub() {
+    let mut rig = Rig::with_parcels(206, &[3]);
+    rig.advance(5_000);
+    for bytes in [Some(b"{\"version\":99}".to_vec()), Some(vec![0xFF; 40]), Some(vec![]), None] {
+        let damaged_by_vault = bytes.is_none();
+        rig.state = bytes;
+        rig.core = crate::rig::core();
+        rig.attempt = None;
+        let opened = rig.opened();
+        let event = if damaged_by_vault { VaultState::Damaged(opened) } else { VaultState::Open(opened) };
+        rig.event(Event::Vault(event));
+        assert_eq!(rig.view().notices[0].code, NoticeCode::StoreHealed);
+        rig.advance(5_000);
+        assert_eq!(rig.view().reservations.len(), 1);
+        assert!(rig.state.is_some());
+    }
+}
+
+#[test]
+fn the_store_survives_a_round_trip_in_every_part() {
+    let mut rig = Rig::with_parcels(207, &[1, 2, 3]);
+    rig.open(&["r1"]);
+    rig.close_door(1);
+    rig.intent(Intent::ConfirmTaken { reservation: "r1".into(), taken: true });
+    rig.locker.cut_after = Some(2);
+    rig.open(&["r2"]);
+    rig.hub.online = false;
+    rig.intent(Intent::Extend { reservation: "r3".into(), until: START_MS / 1000 + 99_999 });
+    rig.intent(Intent::Set { setting: Setting::PreferLowDoors(true) });
+    rig.advance(40_000);
+    let before = rig.view();
+    rig.restart();
+    let mut after = rig.view();
+    // What is of the moment is not kept.
+    after.opening = before.opening.clone();
+    after.network = before.network.clone();
+    after.notices = before.notices.clone();
+    assert_eq!(after, before);
+}
+
+#[test]
+fn the_outbox_keeps_its_order_and_its_keys() {
+    let mut rig = Rig::with_parcels(208, &[3]);
+    rig.hub.online = false;
+    let until = START_MS / 1000 + 200_000;
+    rig.intent(Intent::Extend { reservation: "r3".into(), until });
+    rig.intent(Intent::Share { reservation: "r3".into(), name: "Jan".into(), until });
+    rig.intent(Intent::Report {
+        reservation: "r3".into(),
+        kind: "door_stuck".into(),
+        note: "x".repeat(5_000),
+        photos: vec![],
+    });
+    assert!(rig.reservation("r3").waiting);
+    assert_eq!(rig.view().outbox.len(), 3);
+    // Answers get lost: the same key comes again.
+    rig.hub.online = true;
+    rig.hub.answers_lost = true;
+    rig.advance(20_000);
+    rig.hub.answers_lost = false;
+    rig.advance(900_000);
+    let told: Vec<_> = rig.hub.calls("/v1/reservations/r3/").into_iter().cloned().collect();
+    assert!(rig.view().outbox.is_empty());
+    let keys: std::collections::BTreeSet<_> =
+        told.iter().map(|seen| (seen.path.clone(), seen.key.clone().unwrap())).collect();
+    assert_eq!(keys.len(), 3, "one key for each thing, however often it was sent");
+    assert!(told.len() > 3);
+    let mut order: Vec<_> = told.iter().map(|seen| seen.path.rsplit('/').next().unwrap()).collect();
+    order.dedup();
+    assert_eq!(order, ["extend", "shares", "problems"]);
+    let report = told.last().unwrap();
+    assert!(report.body.len() < 2_200, "the note is bounded");
+}
+
+#[test]
+fn a_conflict_is_explained_and_does_not_hold_up_the_rest() {
+    let mut rig = Rig::with_parcels(209, &[1, 3]);
+    rig.hub.refuse.insert("/v1/reservations/r1/extend".into(), (409, Code::LimitReached));
+    let until = START_MS / 1000 + 200_000;
+    rig.intent(Intent::Extend { reservation: "r1".into(), until });
+    rig.intent(Intent::Extend { reservation: "r3".into(), until });
+    rig.advance(10_000);
+    let view = rig.view();
+    assert_eq!(view.outbox.len(), 1);
+    assert_eq!(view.outbox[0].problem.as_ref().unwrap().code, ProblemCode::LimitReached);
+    assert_eq!(view.notices[0].code, NoticeCode::Conflict);
+    assert_eq!(rig.hub.calls("/v1/reservations/r3/extend").len(), 1);
+    rig.intent(Intent::DismissOutbox { id: view.outbox[0].id });
+    assert!(rig.view().outbox.is_empty());
+}
+
+#[test]
+fn shares_are_offered_shown_and_taken_back() {
+    let mut rig = Rig::with_parcels(210, &[3]);
+    rig.hub.page_of.insert(
+        "/v1/reservations/r3/shares".into(),
+        br#"{"share":{"id":"s1","name":"Jan","until":1800100000,"state":"offered"},"link":"http://localhost:9000/claim/xyz"}"#
+            .to_vec(),
+    );
+    let until = START_MS / 1000 + 3_600;
+    rig.intent(Intent::Share { reservation: "r3".into(), name: "Jan".into(), until });
+    let offer = rig.view().share_offer.unwrap();
+    assert_eq!(offer.link, "http://localhost:9000/claim/xyz");
+    assert_eq!(offer.qr.text, offer.link);
+    rig.change("r3", |reservation| {
+        reservation.shares =
+            vec![Share { id: "s1".into(), name: "Jan".into(), until, state: ShareState::Accepted }];
+    });
+    rig.hub.online = false;
+    rig.intent(Intent::RevokeShare { reservation: "r3".into(), share: "s1".into() });
+    assert!(rig.reservation("r3").shares[0].revoking);
+    rig.hub.online = true;
+    rig.advance(600_000);
+    let call = rig.hub.calls("/v1/reservations/r3/shares/s1")[0];
+    assert_eq!(call.method, Method::Delete);
+    // A share id that would leave its path goes nowhere.
+    rig.intent(Intent::RevokeShare { reservation: "r3".into(), share: "../../devices/dev_1".into() });
+    assert!(rig.view().outbox.is_empty());
+}
+
+#[test]
+fn in_person_access_needs_no_network_and_opens() {
+    // Two phones; both offline after the owner's last fetch.
+    let mut owner = Rig::with_parcels(211, &[3]);
+    owner.hub.online = false;
+    let mut guest = Rig::new(212);
+    guest.hub.online = false;
+    guest.key = ed25519_dalek::SigningKey::from_bytes(&[77; 32]);
+    guest.open_vault();
+    guest.intent(Intent::ShowMyInvitation);
+    let invitation = guest.view().invitation.unwrap().text;
+    let until = START_MS / 1000 + 7_200;
+    owner.intent(Intent::AcceptInvitation {
+        reservation: "r3".into(),
+        invitation: invitation.clone(),
+        name: "Jan".into(),
+        until,
+    });
+    let offer = owner.view().share_offer.expect("the owner shows the access");
+    assert_eq!(owner.reservation("r3").shares[0].name, "Jan");
+    assert!(offer.qr.size <= 120, "a phone's camera must read it");
+    guest.intent(Intent::TakeDelegation { text: offer.link.clone() });
+    let view = guest.view();
+    assert_eq!(view.reservations.len(), 1);
+    let id = view.reservations[0].id.clone();
+    assert!(view.reservations[0].guest);
+    guest.open(&[&id]);
+    assert_eq!(guest.locker.movements, 1);
+    assert_eq!(guest.reservation(&id).state, StateView::Opened);
+    guest.intent(Intent::ConfirmTaken { reservation: id.clone(), taken: true });
+    assert_eq!(guest.reservation(&id).state, StateView::Collected);
+    // A restart keeps it, and a third device can do nothing with it.
+    guest.restart();
+    assert_eq!(guest.reservation(&id).state, StateView::Collected);
+    let mut thief = Rig::new(213);
+    thief.intent(Intent::TakeDelegation { text: offer.link.clone() });
+    assert!(thief.view().reservations.is_empty());
+    assert_eq!(thief.view().share_problem.unwrap().code, ProblemCode::InvitationInvalid);
+    // Taking it back is the hub's: a new epoch of the door.
+    owner.intent(Intent::RevokeShare { reservation: "r3".into(), share: "in-person".into() });
+    assert!(owner.reservation("r3").shares[0].revoking);
+    owner.hub.online = true;
+    owner.advance(600_000);
+    assert!(owner.reservation("r3").shares.is_empty());
+    assert_eq!(owner.hub.calls("/v1/reservations/r3/shares/in-person").len(), 1);
+}
+
+#[test]
+fn invitations_that_are_none_are_refused() {
+    let mut rig = Rig::with_parcels(214, &[3]);
+    rig.intent(Intent::ShowMyInvitation);
+    let good = rig.view().invitation.unwrap().text;
+    let mut misread = good.clone();
+    misread.replace_range(10..11, if &good[10..11] == "A" { "B" } else { "A" });
+    for bad in ["", "PI1:", "PI1:E00", "PO1:ABC", &misread, &"PI1:E".repeat(500)] {
+        rig.intent(Intent::AcceptInvitation {
+            reservation: "r3".into(),
+            invitation: bad.into(),
+            name: "Jan".into(),
+            until: START_MS / 1000 + 7_200,
+        });
+        assert_eq!(rig.view().share_problem.unwrap().code, ProblemCode::InvitationInvalid, "{bad}");
+        rig.intent(Intent::TakeDelegation { text: bad.into() });
+        assert_eq!(rig.view().reservations.len(), 1);
+    }
+}
+
+#[test]
+fn opening_codes_are_renewed_while_shown_and_signed_each_time() {
+    let mut rig = Rig::with_parcels(215, &[3]);
+    rig.intent(Intent::ShowOpeningCode { reservation: "r3".into() });
+    let first = rig.view().opening_code.unwrap().qr.unwrap().text;
+    let (code, signature) = postern_protocol::qr::parse(&first).unwrap();
+    let key = postern_protocol::DeviceKey::Ed25519(rig.key.verifying_key().to_bytes());
+    assert!(key.verify(&postern_protocol::qr::signing_input(&code), &signature));
+    assert_eq!(code.at.0, (START_MS / 1000 + 1).unsigned_abs());
+    rig.advance(15_000);
+    let second = rig.view().opening_code.unwrap().qr.unwrap().text;
+    assert_ne!(first, second);
+    let (renewed, _) = postern_protocol::qr::parse(&second).unwrap();
+    assert_eq!(renewed.nonce, code.nonce, "one showing is one gesture");
+    assert_eq!(renewed.at.0, code.at.0 + 15);
+    rig.intent(Intent::HideOpeningCode);
+    assert!(rig.view().opening_code.is_none());
+    rig.hold_signatures = true;
+    rig.advance(60_000);
+    assert!(rig.signing.is_empty(), "nothing is signed that nobody sees");
+}
+
+#[test]
+fn reminders_come_once_and_follow_the_deadline() {
+    let mut rig = Rig::new(216);
+    let mut parcel = reservation("r3", 3, State::Ready);
+    parcel.until = Some(START_MS / 1000 + 48 * 3600);
+    rig.hub.reservations = vec![parcel];
+    rig.sign_in();
+    let deadlines =
+        |rig: &Rig| rig.notifications.iter().filter(|one| one.kind == NotificationKind::Deadline).count();
+    rig.advance(23 * 3_600_000);
+    assert_eq!(deadlines(&rig), 0);
+    rig.advance(2 * 3_600_000);
+    assert_eq!(deadlines(&rig), 1);
+    rig.restart();
+    rig.advance(19 * 3_600_000);
+    assert_eq!(deadlines(&rig), 1);
+    rig.advance(2 * 3_600_000);
+    assert_eq!(deadlines(&rig), 2);
+    rig.change("r3", |reservation| reservation.until = Some(START_MS / 1000 + 100 * 3600));
+    rig.advance(40 * 3_600_000);
+    assert_eq!(deadlines(&rig), 3, "a later deadline is reminded of anew");
+    rig.intent(Intent::Set { setting: Setting::Reminders(false) });
+    rig.advance(40 * 3_600_000);
+    assert_eq!(deadlines(&rig), 3);
+}
+
+#[test]
+fn habits_stay_on_the_device_and_can_be_erased() {
+    let mut rig = Rig::with_parcels(217, &[]);
+    for week in 0..4 {
+        let id = format!("w{week}");
+        let mut parcel = reservation(&id, 3, State::Ready);
+        parcel.until = Some(rig.now.unix() + 300 * 3600);
+        rig.hub.reservations.push(parcel);
+        rig.change(&id, |_| {});
+        rig.open(&[&id]);
+        rig.close_door(3);
+        rig.intent(Intent::ConfirmTaken { reservation: id.clone(), taken: true });
+        rig.change(&id, |reservation| {
+            reservation.state = State::Collected;
+            reservation.actions = vec![Action::Report];
+        });
+        rig.advance(7 * 24 * 3_600_000);
+    }
+    let habits = rig.view().habits;
+    assert_eq!(habits.len(), 1);
+    assert_eq!(habits[0].times, 4);
+    let mut parcel = reservation("next", 3, State::Ready);
+    parcel.until = Some(rig.now.unix() + 300 * 3600);
+    rig.hub.reservations.push(parcel);
+    rig.change("next", |_| {});
+    rig.advance(7 * 24 * 3_600_000);
+    assert_eq!(
+        rig.notifications.iter().filter(|one| one.kind == NotificationKind::Habit).count(),
+        1,
+        "once in the week"
+    );
+    assert!(rig.hub.seen.iter().all(|seen| !seen.body.contains("weekday") && !seen.body.contains("habit")));
+    rig.intent(Intent::ForgetHabits);
+    assert!(rig.view().habits.is_empty());
+    rig.restart();
+    assert!(rig.view().habits.is_empty());
+}
+
+#[test]
+fn not_there_is_not_collected() {
+    let mut rig = Rig::with_parcels(218, &[3]);
+    rig.intent(Intent::ConfirmTaken { reservation: "r3".into(), taken: true });
+    assert_eq!(rig.reservation("r3").state, StateView::Ready, "without a receipt nothing is collected");
+    rig.open(&["r3"]);
+    rig.intent(Intent::ConfirmTaken { reservation: "r3".into(), taken: false });
+    let view = rig.reservation("r3");
+    assert_eq!(view.state, StateView::Opened);
+    assert!(view.actions.contains(&ActionView::Report));
+    assert!(rig.hub.calls("/v1/reservations/r3/taken")[0].body.contains("false"));
+}
+
+#[test]
+fn sites_are_found_and_a_stale_answer_is_not_shown() {
+    let mut rig = Rig::with_parcels(219, &[]);
+    rig.hub.page_of.insert(
+        "/v1/sites".into(),
+        br#"{"sites":[{"id":"lindenhof","name":"Lindenhof","address":"Bern","latitude":46.9,"longitude":7.4,"hours":"24/7","always_open":true,"access":"public","step_free":true,"fill":[{"size":"m","free":2,"total":4}]}]}"#
+            .to_vec(),
+    );
+    rig.intent(Intent::FindSites {
+        latitude: Some(46.123_456),
+        longitude: Some(7.9),
+        size: Some("m".into()),
+    });
+    let sites = rig.view().sites.unwrap();
+    assert_eq!((sites.loading, sites.sites.len()), (false, 1));
+    assert_eq!(rig.hub.calls("/v1/sites")[0].path, "/v1/sites?near=46.123%2C7.900&size=m");
+    rig.intent(Intent::CloseSites);
+    assert!(rig.view().sites.is_none());
+    rig.hub.online = false;
+    rig.intent(Intent::FindSites { latitude: None, longitude: None, size: None });
+    assert_eq!(rig.view().sites.unwrap().problem.unwrap().code, ProblemCode::HubUnreachable);
+}
