@@ -26,8 +26,10 @@ pub struct Config {
     pub behind_proxy: bool,
     /// The rules of the network.
     pub policy: Policy,
-    /// Where `/metrics` may be read without a key.
+    /// Whether `/metrics` may be read without a key.
     pub public_metrics: bool,
+    /// Webhooks may go to plain http and to private networks: for trying things out, never in the open.
+    pub webhooks_anywhere: bool,
 }
 
 /// Own certificates.
@@ -66,6 +68,10 @@ pub struct Policy {
     pub hold_days: i64,
     /// Shares that may stand at once for one reservation.
     pub shares: i64,
+    /// Longest booking of a compartment to keep something in, days.
+    pub storage_days: i64,
+    /// Compartments that a customer may have booked at once.
+    pub storages: i64,
     /// Access tokens of the HTTP interface, seconds.
     pub access_token_seconds: i64,
     /// A device that was not heard of for so long signs in again, days.
@@ -92,6 +98,7 @@ impl Default for Config {
             behind_proxy: false,
             policy: Policy::default(),
             public_metrics: false,
+            webhooks_anywhere: false,
         }
     }
 }
@@ -110,6 +117,8 @@ impl Default for Policy {
             extension_hours: 48,
             hold_days: 14,
             shares: 5,
+            storage_days: 14,
+            storages: 3,
             access_token_seconds: 600,
             session_days: 90,
             retention_days: 180,

@@ -9,6 +9,7 @@ pub mod config;
 pub mod domain;
 pub mod error;
 pub mod hub;
+pub mod jobs;
 pub mod metrics;
 pub mod pages;
 pub mod push;

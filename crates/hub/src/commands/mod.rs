@@ -1,6 +1,8 @@
 //! The command line.
 
 mod demo_data;
+mod import;
+mod maintenance;
 mod serve;
 
 use std::path::PathBuf;
@@ -22,6 +24,14 @@ enum Action {
     Serve(serve::Serve),
     /// Makes the demo's carriers, keys and site, and prints them as JSON.
     DemoData(demo_data::DemoData),
+    /// Brings the database's schema up to date.
+    Migrate(maintenance::Migrate),
+    /// Signing keys and operator's keys.
+    Keys(maintenance::Keys),
+    /// A consistent copy of the embedded database, while the hub runs.
+    Backup(maintenance::Backup),
+    /// Reads sites of a real network from a file.
+    Import(import::Import),
 }
 
 /// What every command needs.
@@ -53,6 +63,10 @@ impl Command {
         match self.action {
             Action::Serve(serve) => serve.run().await,
             Action::DemoData(demo_data) => demo_data.run().await,
+            Action::Migrate(migrate) => migrate.run().await,
+            Action::Keys(keys) => keys.run().await,
+            Action::Backup(backup) => backup.run().await,
+            Action::Import(import) => import.run().await,
         }
     }
 }

@@ -8,7 +8,7 @@ use postern_hub::{
     clock::Clock,
     domain::demo,
     hub::{Hub, Opening},
-    server,
+    jobs, server,
 };
 use tokio::{
     net::TcpListener,
@@ -54,6 +54,7 @@ impl Serve {
         if self.demo {
             demo::prepare(&hub.store, &hub.secrets, hub.clock.now()).await?;
         }
+        jobs::start(&hub)?;
         tokio::spawn(stop_on_signal(Arc::clone(&hub)));
         if let Some(path) = &self.ready_file {
             server::write_ready_file(path, &serde_json::json!({ "url": hub.public_url() }).to_string())?;

@@ -1,8 +1,12 @@
 //! Accounts: a name and the keys that open it.
 
-use postern_api::problem::Code;
+use postern_api::{
+    problem::Code,
+    reservation::{Kind, State},
+};
 use webauthn_rs::prelude::{Passkey, Uuid};
 
+use super::{doors, reservation::Reservation, sweep};
 use crate::{
     error::{Error, Result, refuse},
     random,
@@ -23,6 +27,95 @@ pub async fn create(tx: &mut Tx, handle: Uuid, name: &str, now: i64) -> Result<S
         .execute(tx.on())
         .await?;
     Ok(id)
+}
+
+/// An account for someone who came by a claim link.
+///
+/// # Errors
+/// When the database fails.
+pub async fn create_guest(tx: &mut Tx, now: i64) -> Result<String> {
+    let id = create(tx, Uuid::new_v4(), "Guest", now).await?;
+    sqlx::query("UPDATE accounts SET guest = 1 WHERE id = $1").bind(&id).execute(tx.on()).await?;
+    Ok(id)
+}
+
+/// The share that a guest came by; none for an account of one's own.
+///
+/// # Errors
+/// When the database fails.
+pub async fn share_of_guest(tx: &mut Tx, account: &str) -> Result<Option<String>> {
+    let row = sqlx::query(
+        "SELECT s.id FROM shares s JOIN accounts a ON a.id = s.account_id WHERE a.id = $1 AND a.guest = 1",
+    )
+    .bind(account)
+    .fetch_optional(tx.on())
+    .await?;
+    row.map(|row| row.text("id")).transpose()
+}
+
+/// Characters of a recovery code, in groups of four: 80 bits without letters that are mistaken for others.
+const RECOVERY_GROUPS: usize = 4;
+/// How many codes are made at once.
+pub const RECOVERY_CODES: usize = 8;
+
+/// New recovery codes; the old ones end.
+///
+/// # Errors
+/// When the database fails.
+pub async fn new_recovery_codes(tx: &mut Tx, account: &str, now: i64) -> Result<Vec<String>> {
+    const LETTERS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+    sqlx::query("DELETE FROM recovery_codes WHERE account_id = $1").bind(account).execute(tx.on()).await?;
+    let mut codes = Vec::new();
+    for _ in 0..RECOVERY_CODES {
+        let letters = random::bytes::<{ 4 * RECOVERY_GROUPS }>()
+            .map(|byte| char::from(LETTERS[usize::from(byte & 31)]));
+        let code =
+            letters.chunks(4).map(|group| group.iter().collect::<String>()).collect::<Vec<_>>().join("-");
+        sqlx::query("INSERT INTO recovery_codes (hash, account_id, created_at) VALUES ($1, $2, $3)")
+            .bind(random::hash(&tidy_recovery_code(&code)))
+            .bind(account)
+            .bind(now)
+            .execute(tx.on())
+            .await?;
+        codes.push(code);
+    }
+    Ok(codes)
+}
+
+/// Deletes an account with everything that is only its own. What a carrier still has in a locker loses its recipient.
+///
+/// # Errors
+/// `WrongState` while the account holds compartments: they are given back first.
+pub async fn delete(tx: &mut Tx, account: &str, now: i64) -> Result<()> {
+    let rows = sqlx::query("SELECT id FROM reservations WHERE account_id = $1")
+        .bind(account)
+        .fetch_all(tx.on())
+        .await?;
+    for row in rows {
+        let id = row.text("id")?;
+        let Some(mut reservation) = Reservation::lock(tx, &id).await? else { continue };
+        match (reservation.kind, reservation.state) {
+            (Kind::Storage, State::Held | State::Ready | State::Opened) | (Kind::Return, State::Booked) => {
+                return Err(refuse(Code::WrongState, "give compartments back and cancel returns first"));
+            }
+            _ if reservation.has_ended() => sweep::forget(tx, &id).await?,
+            _ => {
+                doors::revoke(tx, &mut reservation, now).await?;
+                reservation.account = None;
+                reservation.timeline.clear();
+                reservation.save(tx, now).await?;
+            }
+        }
+    }
+    sqlx::query("UPDATE shares SET state = 'ended', account_id = NULL WHERE account_id = $1")
+        .bind(account)
+        .execute(tx.on())
+        .await?;
+    sqlx::query("DELETE FROM problems WHERE account_id = $1").bind(account).execute(tx.on()).await?;
+    tx.poke(account, 0);
+    // Passkeys, sessions, recovery codes, feed and memberships go with it.
+    sqlx::query("DELETE FROM accounts WHERE id = $1").bind(account).execute(tx.on()).await?;
+    Ok(())
 }
 
 /// Adds a way in.

@@ -2,6 +2,7 @@
 
 use postern_protocol::DeviceKey;
 
+use super::{doors, reservation::Reservation};
 use crate::{
     auth::dpop::Proof,
     error::{Error, Result},
@@ -102,4 +103,28 @@ pub fn decode_key(bytes: &[u8]) -> Result<DeviceKey> {
     } else {
         Err(Error::Internal("a stored device key has a wrong length".to_owned()))
     }
+}
+
+/// Removes a device: [`revoke`], and ends what it may still open without a network by raising the epochs of the doors
+/// that it holds tokens for. The account's other devices get new tokens.
+///
+/// # Errors
+/// When the database fails.
+pub async fn remove(tx: &mut Tx, session: &str, now: i64) -> Result<()> {
+    revoke(tx, session, now).await?;
+    let held = sqlx::query(
+        "SELECT DISTINCT g.reservation_id FROM grants g JOIN doors d ON d.reservation_id = g.reservation_id \
+         WHERE g.session_id = $1 AND g.expires_at > $2 ORDER BY g.reservation_id",
+    )
+    .bind(session)
+    .bind(now)
+    .fetch_all(tx.on())
+    .await?;
+    for row in held {
+        if let Some(mut reservation) = Reservation::lock(tx, &row.text("reservation_id")?).await? {
+            doors::revoke(tx, &mut reservation, now).await?;
+            reservation.save(tx, now).await?;
+        }
+    }
+    Ok(())
 }

@@ -43,6 +43,7 @@ pub async fn book(tx: &mut Tx, reservation: &mut Reservation, wanted: Wanted<'_>
             let candidate = sqlx::query(
                 "SELECT d.locker_id, d.door FROM doors d JOIN lockers l ON l.id = d.locker_id \
                  WHERE d.site_id = $1 AND d.size = $2 AND d.out_of_order = 0 AND d.reservation_id IS NULL \
+                 AND NOT EXISTS (SELECT 1 FROM assets a WHERE a.locker_id = d.locker_id AND a.door = d.door) \
                  AND l.retired_at IS NULL AND ($3 = '' OR d.locker_id = $3) AND d.chilled >= $4 \
                  ORDER BY CASE WHEN $5 = 0 OR d.reach = 'easy' THEN 0 WHEN d.reach = 'floor' THEN 1 ELSE 2 END, \
                  d.chilled, d.locker_id, d.door LIMIT 1",
@@ -69,6 +70,19 @@ pub async fn book(tx: &mut Tx, reservation: &mut Reservation, wanted: Wanted<'_>
 /// # Errors
 /// When the database fails.
 pub async fn take(tx: &mut Tx, reservation: &mut Reservation, locker: &str, door: i64) -> Result<bool> {
+    let kept = sqlx::query("SELECT id FROM assets WHERE locker_id = $1 AND door = $2")
+        .bind(locker)
+        .bind(door)
+        .fetch_optional(tx.on())
+        .await?;
+    if kept.is_some() { Ok(false) } else { take_kept(tx, reservation, locker, door).await }
+}
+
+/// As [`take`], also where the door is kept for a thing that is lent.
+///
+/// # Errors
+/// When the database fails.
+pub async fn take_kept(tx: &mut Tx, reservation: &mut Reservation, locker: &str, door: i64) -> Result<bool> {
     let taken = sqlx::query(
         "UPDATE doors SET reservation_id = $1, epoch = epoch + 1 WHERE locker_id = $2 AND door = $3 \
          AND out_of_order = 0 AND (reservation_id IS NULL OR reservation_id = $1) RETURNING epoch, site_id",
@@ -108,6 +122,35 @@ pub async fn free(tx: &mut Tx, reservation: &str) -> Result<()> {
         .execute(tx.on())
         .await?;
     Ok(())
+}
+
+/// Frees the door of a reservation that ended without an opening, once that is certain: a token may have been used at a
+/// locker without a network, and its receipt be on the way. It is certain where no token was minted, or where the
+/// locker's chain has no gap up to a receipt from after `since`. True where the door is free now.
+///
+/// # Errors
+/// When the database fails.
+pub async fn free_when_proven(tx: &mut Tx, reservation: &Reservation, since: i64) -> Result<bool> {
+    let Some(locker) = &reservation.locker else { return Ok(true) };
+    let minted = sqlx::query("SELECT token_id FROM grants WHERE reservation_id = $1 LIMIT 1")
+        .bind(&reservation.id)
+        .fetch_optional(tx.on())
+        .await?;
+    if minted.is_some() {
+        let chain = sqlx::query(
+            "SELECT COUNT(*) AS links, COALESCE(MAX(sequence), -1) AS newest, COALESCE(MAX(happened_at), 0) AS latest \
+             FROM receipts WHERE locker_id = $1 AND standing = 'chained'",
+        )
+        .bind(locker)
+        .fetch_one(tx.on())
+        .await?;
+        let whole = chain.int("links")? == chain.int("newest")? + 1;
+        if !whole || chain.int("latest")? <= since {
+            return Ok(false);
+        }
+    }
+    free(tx, &reservation.id).await?;
+    Ok(true)
 }
 
 /// Ends all tokens for the reservation's door that were minted so far: raises the epoch and has it carried to the

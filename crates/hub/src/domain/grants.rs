@@ -145,7 +145,7 @@ async fn mint_one(
     let life =
         if terms.online { policy.online_token_minutes * 60 } else { policy.offline_token_hours * 3600 };
     let mut expires = now + life;
-    if let Some(until) = reservation.until {
+    if let Some(until) = reservation.until.filter(|_| reservation.kind != Kind::Storage) {
         expires = expires.min(until);
     }
     if let Some((_, until)) = &terms.share {

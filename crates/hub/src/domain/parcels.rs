@@ -173,6 +173,39 @@ pub async fn lies_inside(
     parcel.save(tx, now).await
 }
 
+/// An expired parcel was taken out and goes back to the sender.
+///
+/// # Errors
+/// `WrongState` where it has not expired.
+pub async fn went_back(tx: &mut Tx, parcel: &mut Reservation, at: i64, proven: bool) -> Result<()> {
+    if parcel.kind != Kind::Pickup || parcel.state != State::Expired {
+        return Err(Code::WrongState.into());
+    }
+    parcel.state = State::Returned;
+    let name = carrier_name(tx, &parcel.carrier).await?;
+    parcel.note(at, TimelineEvent::Returned, Some(&name), proven);
+    doors::free(tx, &parcel.id).await
+}
+
+/// The carrier or shop looked at a return.
+///
+/// # Errors
+/// `WrongState` where it was not put in.
+pub async fn judge(tx: &mut Tx, parcel: &mut Reservation, accepted: bool, at: i64) -> Result<()> {
+    if parcel.kind != Kind::Return || parcel.state != State::Deposited {
+        return Err(Code::WrongState.into());
+    }
+    let (state, event) = if accepted {
+        (State::Accepted, TimelineEvent::Accepted)
+    } else {
+        (State::Refused, TimelineEvent::Refused)
+    };
+    parcel.state = state;
+    let name = carrier_name(tx, &parcel.carrier).await?;
+    parcel.note(at, event, Some(&name), false);
+    doors::free(tx, &parcel.id).await
+}
+
 /// Locks one of the carrier's own parcels.
 ///
 /// # Errors

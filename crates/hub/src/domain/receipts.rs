@@ -66,7 +66,7 @@ async fn take_in(hub: &Hub, tx: &mut Tx, uploaded: &UploadedReceipt) -> Result<R
         return Ok(if row.text("standing")? == "fork" { ReceiptResult::Fork } else { ReceiptResult::Known });
     }
     let fork = contradicts(tx, &claim).await?;
-    let reservation = if fork { None } else { whose(tx, &claim).await? };
+    let (reservation, courier) = if fork { (None, false) } else { whose(tx, &claim).await? };
     let new = sqlx::query(
         "INSERT INTO receipts (hash, locker_id, sequence, previous, token_id, door, operation, outcome, happened_at, \
          reservation_id, standing, bytes, received_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) \
@@ -104,10 +104,22 @@ async fn take_in(hub: &Hub, tx: &mut Tx, uploaded: &UploadedReceipt) -> Result<R
         alarms::raise(tx, alarm, now).await?;
         return Ok(ReceiptResult::Fork);
     }
-    if let Some(id) = reservation
-        && let Some(mut reservation) = Reservation::lock(tx, &id).await?
-    {
-        apply(hub, tx, &mut reservation, &read).await?;
+    let found = match &reservation {
+        Some(id) => Reservation::lock(tx, id).await?,
+        None => None,
+    };
+    match found {
+        Some(mut reservation) => apply(hub, tx, &mut reservation, &read, courier).await?,
+        None => {
+            let alarm = Alarm {
+                kind: "stray",
+                locker: Some(&uploaded.locker),
+                door: Some(i64::from(read.door.0)),
+                reason: "the locker opened a door for a token or PIN that this hub knows nothing of",
+                ..Alarm::default()
+            };
+            alarms::raise(tx, alarm, now).await?;
+        }
     }
     Ok(ReceiptResult::Accepted)
 }
@@ -151,22 +163,27 @@ async fn contradicts(tx: &mut Tx, claim: &Claim<'_>) -> Result<bool> {
     Ok(false)
 }
 
-/// The reservation that it is about: by the token, or for a PIN by who had the door.
-async fn whose(tx: &mut Tx, claim: &Claim<'_>) -> Result<Option<String>> {
+/// The reservation that it is about, and whether a courier opened: by the token, or for a PIN by who had the door.
+async fn whose(tx: &mut Tx, claim: &Claim<'_>) -> Result<(Option<String>, bool)> {
     if claim.read.source == Source::Pin {
         let row = sqlx::query("SELECT reservation_id FROM doors WHERE locker_id = $1 AND door = $2")
             .bind(claim.locker)
             .bind(i64::from(claim.read.door.0))
             .fetch_optional(tx.on())
             .await?;
-        return row.map_or(Ok(None), |row| row.maybe_text("reservation_id"));
+        return row.map_or(Ok((None, false)), |row| Ok((row.maybe_text("reservation_id")?, false)));
     }
-    let row = sqlx::query("SELECT reservation_id FROM grants WHERE token_id = $1 AND locker_id = $2")
-        .bind(hex::encode(claim.read.token.0))
-        .bind(claim.locker)
-        .fetch_optional(tx.on())
-        .await?;
-    row.map(|row| row.text("reservation_id")).transpose()
+    let row = sqlx::query(
+        "SELECT g.reservation_id, a.courier_of FROM grants g LEFT JOIN accounts a ON a.id = g.account_id \
+         WHERE g.token_id = $1 AND g.locker_id = $2",
+    )
+    .bind(hex::encode(claim.read.token.0))
+    .bind(claim.locker)
+    .fetch_optional(tx.on())
+    .await?;
+    row.map_or(Ok((None, false)), |row| {
+        Ok((Some(row.text("reservation_id")?), row.maybe_text("courier_of")?.is_some()))
+    })
 }
 
 /// What the locker says, but never after now: a locker whose clock is ahead cannot write the future.
@@ -175,7 +192,13 @@ fn happened_at(read: &Receipt, now: i64) -> i64 {
 }
 
 /// Moves the reservation on by what the receipt proves.
-async fn apply(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, read: &Receipt) -> Result<()> {
+async fn apply(
+    hub: &Hub,
+    tx: &mut Tx,
+    reservation: &mut Reservation,
+    read: &Receipt,
+    courier: bool,
+) -> Result<()> {
     let now = hub.clock.now();
     let at = happened_at(read, now);
     match read.outcome {
@@ -192,14 +215,18 @@ async fn apply(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, read: &Rec
             alarms::raise(tx, alarm, now).await?;
         }
         // Nothing moved, yet the door stood open for whoever asked: for the customer that is an opening.
+        Outcome::Opened | Outcome::AlreadyOpen | Outcome::Unknown if courier => {
+            opened_by_courier(hub, tx, reservation, read, at).await?;
+        }
         Outcome::Opened | Outcome::AlreadyOpen | Outcome::Unknown => {
-            opened(hub, tx, reservation, read, at).await?
+            opened(tx, reservation, read, at).await?;
         }
     }
     reservation.save(tx, now).await
 }
 
-async fn opened(
+/// A courier opened, by the same protocol as everybody.
+async fn opened_by_courier(
     hub: &Hub,
     tx: &mut Tx,
     reservation: &mut Reservation,
@@ -208,15 +235,30 @@ async fn opened(
 ) -> Result<()> {
     let certain = read.outcome != Outcome::Unknown;
     match (reservation.kind, reservation.state, read.operation) {
-        // The courier's own opening, by the same protocol.
         (Kind::Pickup, State::Announced | State::InTransit, Operation::Deposit) => {
             // Taking the door raises its epoch: what is left of the courier's token ends here.
             if kept_door(tx, reservation, read).await? {
                 parcels::lies_inside(hub, tx, reservation, None, certain).await?;
             }
-            return Ok(());
         }
-        (Kind::Return, State::Booked, Operation::Deposit) => {
+        (Kind::Pickup, State::Expired, Operation::Collect) => {
+            parcels::went_back(tx, reservation, at, certain).await?;
+        }
+        (Kind::Return, State::Deposited, Operation::Collect) => {
+            let name = parcels::carrier_name(tx, &reservation.carrier).await?;
+            reservation.note(at, TimelineEvent::InTransit, Some(&name), certain);
+            doors::free(tx, &reservation.id).await?;
+        }
+        _ => reservation.note(at, TimelineEvent::Opened, None, certain),
+    }
+    Ok(())
+}
+
+async fn opened(tx: &mut Tx, reservation: &mut Reservation, read: &Receipt, at: i64) -> Result<()> {
+    let certain = read.outcome != Outcome::Unknown;
+    match (reservation.kind, reservation.state, read.operation) {
+        // A return that was put in while the hub thought it had been called off lies there all the same.
+        (Kind::Return, State::Booked | State::Cancelled, Operation::Deposit) => {
             reservation.state = State::Deposited;
             reservation.note(at, TimelineEvent::Deposited, Some("you"), certain);
         }

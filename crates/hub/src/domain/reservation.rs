@@ -3,7 +3,7 @@
 use postern_api::reservation::{Kind, State, TimelineEntry, TimelineEvent};
 use sqlx::any::AnyRow;
 
-use super::{code, feed};
+use super::{code, feed, webhooks};
 use crate::{
     error::{Error, Result},
     random,
@@ -60,6 +60,8 @@ pub struct Reservation {
     pub shares: i64,
     /// Chain of custody.
     pub timeline: Vec<TimelineEntry>,
+    /// The state that the database holds.
+    kept: Option<State>,
 }
 
 /// The columns that [`Reservation::from_row`] reads, of a table that is called `r`, or with another prefix.
@@ -107,6 +109,7 @@ impl Reservation {
             identification: None,
             shares: 0,
             timeline: Vec::new(),
+            kept: None,
         }
     }
 
@@ -117,12 +120,14 @@ impl Reservation {
     pub fn from_row(row: &AnyRow) -> Result<Self> {
         let format = row.maybe_text("identification_format")?;
         let text = row.maybe_text("identification_text")?;
+        let state = code::parse(&row.text("state")?)?;
         Ok(Self {
+            kept: Some(state),
+            state,
             id: row.text("id")?,
             account: row.maybe_text("account_id")?,
             version: row.int("version")?,
             kind: code::parse(&row.text("kind")?)?,
-            state: code::parse(&row.text("state")?)?,
             title: row.text("title")?,
             carrier: row.text("carrier_id")?,
             reference: row.maybe_text("reference")?,
@@ -185,7 +190,7 @@ impl Reservation {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn save(&self, tx: &mut Tx, now: i64) -> Result<()> {
+    pub async fn save(&mut self, tx: &mut Tx, now: i64) -> Result<()> {
         let (format, text) = self.identification.clone().unzip();
         let timeline =
             serde_json::to_string(&self.timeline).map_err(|error| Error::Internal(error.to_string()))?;
@@ -218,6 +223,10 @@ impl Reservation {
         .bind(now)
         .execute(tx.on())
         .await?;
+        if self.kept != Some(self.state) {
+            self.kept = Some(self.state);
+            webhooks::tell(tx, self, now).await?;
+        }
         feed::touch(tx, self, now).await
     }
 

@@ -145,7 +145,9 @@ pub fn may_open(reservation: &Reservation, reopen_minutes: i64, now: i64) -> boo
         }
         _ => false,
     };
-    standing && reservation.locker.is_some() && reservation.until.is_none_or(|until| now < until)
+    // What was lent or kept too long must still be got out or brought back.
+    let in_time = reservation.kind == Kind::Storage || reservation.until.is_none_or(|until| now < until);
+    standing && in_time && reservation.locker.is_some()
 }
 
 fn pin_of(hub: &Hub, row: &AnyRow, reservation: &Reservation) -> Result<Option<String>> {

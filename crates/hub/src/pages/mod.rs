@@ -1,12 +1,15 @@
 //! The hub's own pages: templates, words, style and script, all built in.
 
+mod docs;
 mod words;
 
 use axum::http::{HeaderMap, header};
 
-pub use self::words::Words;
+pub use self::{docs::docs, words::Words};
 
 const FRAME: &str = include_str!("frame.html");
+const GUEST: &str = include_str!("guest.html");
+const CLAIM: &str = include_str!("claim.html");
 const SIGN_IN: &str = include_str!("sign_in.html");
 /// Style of all pages.
 pub const STYLE: &str = include_str!("page.css");
@@ -23,11 +26,25 @@ pub fn words(headers: &HeaderMap) -> &'static Words {
     words::choose(wanted)
 }
 
-/// The sign-in page; `request` is the sealed request.
+/// The sign-in page; `request` is the sealed request. With a claim link one may go on as a guest.
 #[must_use]
-pub fn sign_in(network: &str, words: &Words, request: &str) -> String {
-    let main = fill(SIGN_IN, words, &[("request", request)]);
+pub fn sign_in(network: &str, words: &Words, request: &str, claim: bool) -> String {
+    let guest = if claim { fill(GUEST, words, &[]) } else { String::new() };
+    let main = fill(SIGN_IN, words, &[("request", request), ("guest_part", &guest)]);
     frame(network, words, words.sign_in_title, &main)
+}
+
+/// The page that a claim link leads to; `link` opens the app.
+#[must_use]
+pub fn claim(network: &str, words: &Words, link: &str) -> String {
+    frame(network, words, words.claim_title, &fill(CLAIM, words, &[("link", &escape(link))]))
+}
+
+/// The page of a claim link that is over.
+#[must_use]
+pub fn claim_ended(network: &str, words: &Words) -> String {
+    let main = format!("<h1>{}</h1>\n<p id=\"error\">{}</p>", words.broken_title, words.claim_ended);
+    frame(network, words, words.broken_title, &main)
 }
 
 /// The page for a request that cannot be answered by a redirect.
@@ -88,12 +105,12 @@ mod tests {
         for lang in ["en", "de", "pl", "uk"] {
             let words = words::choose(lang);
             assert_eq!(words.lang, lang);
-            let html = sign_in("A <b> & C", words, "sealed");
+            let html = sign_in("A <b> & C", words, "sealed", true);
             assert!(
                 !html.contains("{{") && html.contains("A &lt;b&gt; &amp; C") && html.contains("sealed"),
                 "{html}"
             );
-            for id in ["name", "create", "sign-in", "error", "recover"] {
+            for id in ["name", "create", "sign-in", "error", "recover", "guest"] {
                 assert!(html.contains(&format!("id=\"{id}\"")), "{id}");
             }
         }

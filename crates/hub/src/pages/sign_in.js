@@ -107,7 +107,7 @@ function complain(text, field) {
 
 function explain(error) {
   if (error instanceof Refused) {
-    return { offline: words.offline, stale: words.stale, malformed: words.stale, throttled: words.throttled }[error.code]
+    return { offline: words.offline, stale: words.stale, malformed: words.stale, claim_ended: words.claimEnded, throttled: words.throttled }[error.code]
       ?? words.failed;
   }
   if (error?.name === "NotAllowedError" || error?.name === "AbortError") return words.cancelled;
@@ -164,6 +164,8 @@ at("recover").addEventListener("click", () => {
     return register(start);
   });
 });
+
+at("guest")?.addEventListener("click", () => attempt(() => ask("/authorize/guest", { request })));
 
 for (const [field, button] of [["name", "create"], ["code", "recover"]]) {
   at(field).addEventListener("keydown", (event) => {

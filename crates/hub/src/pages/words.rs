@@ -26,7 +26,7 @@ macro_rules! words {
 words! {
     sign_in_title, intro, sign_in, or_new, name, name_hint, create, recover_question, recovery_code, recover, working,
     done, failed, cancelled, unsupported, stale, throttled, code_wrong, name_missing, offline, broken_title,
-    broken_text, privacy,
+    broken_text, privacy, guest, guest_hint, claim_title, claim_text, claim_open, claim_ended,
 }
 
 const LANGUAGES: [Words; 4] = [
@@ -55,6 +55,12 @@ const LANGUAGES: [Words; 4] = [
         broken_title: "This link does not work",
         broken_text: "The request did not come from the app as it should. Go back to the app and start the sign-in again.",
         privacy: "We keep your name, your passkey's public key and your parcels. Nothing else.",
+        guest: "Go on as a guest",
+        guest_hint: "You were given access. You can collect without an account.",
+        claim_title: "Access to a locker",
+        claim_text: "Somebody gave you access to a compartment. Open the app to go on; the link is used up by the first who goes on.",
+        claim_open: "Open the app",
+        claim_ended: "This link was used, taken back, or is over. Ask who sent it for a new one.",
     },
     Words {
         lang: "de",
@@ -81,6 +87,12 @@ const LANGUAGES: [Words; 4] = [
         broken_title: "Dieser Link funktioniert nicht",
         broken_text: "Die Anfrage kam nicht so von der App, wie sie soll. Geh zurück zur App und beginne die Anmeldung noch einmal.",
         privacy: "Wir speichern deinen Namen, den öffentlichen Schlüssel deines Passkeys und deine Pakete. Sonst nichts.",
+        guest: "Als Gast weiter",
+        guest_hint: "Du hast Zugang bekommen. Abholen geht auch ohne Konto.",
+        claim_title: "Zugang zu einem Fach",
+        claim_text: "Jemand hat dir Zugang zu einem Fach gegeben. Öffne die App, um weiterzumachen; der Link gilt für die erste Person, die ihn benutzt.",
+        claim_open: "App öffnen",
+        claim_ended: "Dieser Link wurde benutzt, zurückgenommen oder ist abgelaufen. Bitte um einen neuen.",
     },
     Words {
         lang: "pl",
@@ -107,6 +119,12 @@ const LANGUAGES: [Words; 4] = [
         broken_title: "Ten link nie działa",
         broken_text: "Żądanie nie nadeszło z aplikacji we właściwej postaci. Wróć do aplikacji i zaloguj się od nowa.",
         privacy: "Przechowujemy Twoją nazwę, klucz publiczny i Twoje przesyłki. Nic więcej.",
+        guest: "Kontynuuj jako gość",
+        guest_hint: "Masz udostępnioną skrytkę. Możesz odebrać bez konta.",
+        claim_title: "Dostęp do skrytki",
+        claim_text: "Ktoś udostępnił Ci skrytkę. Otwórz aplikację, aby kontynuować; link działa dla pierwszej osoby.",
+        claim_open: "Otwórz aplikację",
+        claim_ended: "Ten link został użyty, cofnięty lub wygasł. Poproś o nowy.",
     },
     Words {
         lang: "uk",
@@ -133,6 +151,12 @@ const LANGUAGES: [Words; 4] = [
         broken_title: "Це посилання не працює",
         broken_text: "Запит надійшов від застосунку не так, як слід. Поверніться до застосунку й почніть вхід знову.",
         privacy: "Ми зберігаємо ваше ім’я, відкритий ключ і ваші посилки. Більше нічого.",
+        guest: "Продовжити як гість",
+        guest_hint: "Вам надали доступ. Забрати можна без облікового запису.",
+        claim_title: "Доступ до комірки",
+        claim_text: "Хтось надав вам доступ до комірки. Відкрийте застосунок, щоб продовжити; посилання діє для першої людини.",
+        claim_open: "Відкрити застосунок",
+        claim_ended: "Це посилання використано, скасовано або його час минув. Попросіть нове.",
     },
 ];
 

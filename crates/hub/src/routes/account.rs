@@ -6,13 +6,14 @@ use axum::{Json, extract::State, http::StatusCode, response::Response};
 use postern_api::account::{Account, Changes, Device};
 use sqlx::AnyConnection;
 
+use super::begin::begin;
 use crate::{
     auth::customer::Customer,
     error::{Result, invalid},
     hub::Hub,
     signin::tidy_name,
     store::RowExt,
-    write::{Begun, Write},
+    write::Write,
 };
 
 /// Who is signed in, and on which devices.
@@ -30,10 +31,7 @@ pub(super) async fn change_me(
     customer: Customer,
     Write { body, repeat }: Write<Changes>,
 ) -> Result<Response> {
-    let mut change = match repeat.begin(&hub, customer.principal()).await? {
-        Begun::Before(answer) => return Ok(answer),
-        Begun::Fresh(change) => change,
-    };
+    let mut change = begin!(hub, customer, repeat);
     if let Some(name) = &body.name {
         let name = tidy_name(name).ok_or_else(|| invalid("/name", "1 to 64 characters"))?;
         sqlx::query("UPDATE accounts SET display_name = $1 WHERE id = $2")
@@ -53,7 +51,7 @@ pub(super) async fn change_me(
     change.finish(StatusCode::OK, &account).await
 }
 
-async fn read(on: &mut AnyConnection, customer: &Customer) -> Result<Account> {
+pub(super) async fn read(on: &mut AnyConnection, customer: &Customer) -> Result<Account> {
     let account =
         sqlx::query("SELECT id, display_name, guest, prefers_low_doors FROM accounts WHERE id = $1")
             .bind(&customer.account)

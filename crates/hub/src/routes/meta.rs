@@ -1,6 +1,6 @@
 //! What the hub says of itself: discovery, health, metrics, and the document of its interface.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::{
     Json, Router,
@@ -16,9 +16,11 @@ use utoipa::openapi::{
 };
 
 use crate::{
+    auth::api_key::{Partner, Scope},
     error::{Result, refuse},
     hub::Hub,
-    pages,
+    pages, signin,
+    store::RowExt,
 };
 
 /// Version of the contract.
@@ -103,6 +105,7 @@ fn with_problems(mut document: OpenApi) -> OpenApi {
 /// Adds what is not part of the contract: the document itself, health, metrics, and what pages need.
 pub(super) fn with_document(router: Router<Arc<Hub>>, document: OpenApi) -> Router<Arc<Hub>> {
     let text = with_problems(document).to_json().expect("the document is JSON");
+    // One document for the life of the process.
     let text: &'static str = Box::leak(text.into_boxed_str());
     let asset = |kind: &'static str, body: &'static str| {
         get(move || async move {
@@ -117,6 +120,8 @@ pub(super) fn with_document(router: Router<Arc<Hub>>, document: OpenApi) -> Rout
         .route("/pages/icon.svg", asset("image/svg+xml", pages::ICON))
         .route("/health", get(|| async { "ok\n" }))
         .route("/ready", get(ready))
+        .route("/metrics", get(metrics))
+        .route("/docs", get(docs))
         .fallback(|| async { refuse(postern_api::problem::Code::NotFound, "no such path") })
         .method_not_allowed_fallback(|| async {
             let mut response =
@@ -134,4 +139,33 @@ async fn ready(State(hub): State<Arc<Hub>>) -> Result<Response> {
     let mut response = "ready\n".into_response();
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
+}
+
+/// Counters for Prometheus: for an operator's key with `watch`, or for everyone where the operator says so.
+async fn metrics(State(hub): State<Arc<Hub>>, partner: Result<Partner>) -> Result<Response> {
+    if !hub.config.public_metrics {
+        partner?.operator(Scope::Watch)?;
+    }
+    let count = |sql: &'static str| {
+        let hub = Arc::clone(&hub);
+        async move { sqlx::query(sql).fetch_one(hub.store.read()).await?.int("n") }
+    };
+    let alarms = count("SELECT COUNT(*) AS n FROM alarms WHERE resolved_at IS NULL").await?;
+    let due = count("SELECT COUNT(*) AS n FROM deliveries WHERE state = 'due'").await?;
+    let dead = count("SELECT COUNT(*) AS n FROM deliveries WHERE state = 'dead'").await?;
+    let text = hub.metrics.render(&[
+        ("postern_event_streams", "Clients that wait for changes.", hub.push.waiting() as f64),
+        ("postern_alarms_open", "Alarms that nobody resolved yet.", alarms as f64),
+        ("postern_webhooks_due", "Webhook messages to be sent.", due as f64),
+        ("postern_webhooks_dead", "Webhook messages given up.", dead as f64),
+    ]);
+    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response())
+}
+
+/// The document for people.
+async fn docs(State(hub): State<Arc<Hub>>) -> Response {
+    static PAGE: OnceLock<String> = OnceLock::new();
+    let (_, document) = super::documented().split_for_parts();
+    let html = PAGE.get_or_init(|| pages::docs(&hub.config.name, &document));
+    signin::page(StatusCode::OK, html.clone())
 }

@@ -1,13 +1,17 @@
 //! HTTP: each route takes a request apart, calls the domain, and puts the answer together.
 
 mod account;
+mod begin;
 mod carrier;
+mod devices;
 mod events;
+mod finder;
 mod meta;
 mod operator;
 mod reservations;
 mod sync;
 mod tokens;
+mod webhooks;
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -27,6 +31,8 @@ use crate::{
 
 /// Bodies are at most so large, except where a route says otherwise.
 const LONGEST_BODY: usize = 256 * 1024;
+/// A report with photos.
+const LONGEST_REPORT: usize = 12 * 1024 * 1024;
 
 /// Everything that the hub answers to.
 pub fn router(hub: Arc<Hub>) -> Router {
@@ -38,19 +44,69 @@ pub fn router(hub: Arc<Hub>) -> Router {
 fn documented() -> OpenApiRouter<Arc<Hub>> {
     OpenApiRouter::with_openapi(meta::document())
         .routes(routes!(meta::well_known))
-        .routes(routes!(account::me, account::change_me))
+        .routes(routes!(account::me, account::change_me, devices::delete))
+        .routes(routes!(devices::export))
+        .routes(routes!(devices::rename, devices::remove))
+        .routes(routes!(devices::passkeys))
+        .routes(routes!(devices::remove_passkey))
+        .routes(routes!(devices::recovery_codes))
         .routes(routes!(sync::changes))
         .routes(routes!(sync::receipts))
         .routes(routes!(events::events))
         .routes(routes!(tokens::tokens))
+        .routes(routes!(finder::sites))
+        .routes(routes!(finder::assets))
+        .routes(routes!(reservations::borrow))
         .routes(routes!(reservations::show))
         .routes(routes!(reservations::taken))
+        .routes(routes!(reservations::extend))
+        .routes(routes!(reservations::hold))
+        .routes(routes!(reservations::cancel))
+        .routes(routes!(reservations::change_locker))
+        .routes(routes!(reservations::release))
+        .routes(routes!(reservations::hand_over))
+        .routes(routes!(reservations::share))
+        .routes(routes!(reservations::revoke_share))
+        .routes(routes!(reservations::claim))
+        .routes(routes!(reservations::book_return))
+        .routes(routes!(reservations::book_storage))
         .routes(routes!(carrier::announce))
         .routes(routes!(carrier::show))
         .routes(routes!(carrier::dispatch))
         .routes(routes!(carrier::deposit))
+        .routes(routes!(carrier::returned))
+        .routes(routes!(carrier::accept))
+        .routes(routes!(carrier::refuse))
+        .routes(routes!(carrier::new_courier))
+        .routes(routes!(carrier::dismiss_courier))
+        .routes(routes!(carrier::tasks))
+        .routes(routes!(carrier::courier_token))
+        .routes(routes!(webhooks::create, webhooks::list))
+        .routes(routes!(webhooks::remove))
+        .routes(routes!(webhooks::dead_letters))
+        .routes(routes!(webhooks::retry))
         .routes(routes!(operator::provision))
+        .routes(routes!(operator::locker, operator::decommission))
+        .routes(routes!(operator::heartbeat))
+        .routes(routes!(operator::door))
+        .routes(routes!(operator::clear))
+        .routes(routes!(operator::put_site))
+        .routes(routes!(operator::put_member, operator::remove_member))
+        .routes(routes!(operator::hold))
+        .routes(routes!(operator::put_asset))
+        .routes(routes!(operator::put_carrier))
+        .routes(routes!(operator::new_key))
+        .routes(routes!(operator::revoke_key))
+        .routes(routes!(operator::alarms))
+        .routes(routes!(operator::resolve))
+        .routes(routes!(operator::insight))
         .layer(DefaultBodyLimit::max(LONGEST_BODY))
+        // Four photos in base64url.
+        .merge(
+            OpenApiRouter::new()
+                .routes(routes!(reservations::report))
+                .layer(DefaultBodyLimit::max(LONGEST_REPORT)),
+        )
 }
 
 /// The address that a request came from.

@@ -2,16 +2,35 @@
 
 use std::sync::Arc;
 
-use axum::{Json, extract::State};
-use postern_api::operator::{Provision, Provisioned};
-
-use crate::{
-    auth::api_key::{Partner, Scope},
-    domain::{demo, network},
-    error::Result,
-    hub::Hub,
-    write::Write,
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::StatusCode,
+    response::Response,
 };
+use postern_api::{
+    locker::Site,
+    operator::{
+        Alarms, ApiKey, CarrierSettings, DoorService, Insight, LockerReport, Member, NewHolding, NewKey,
+        Provision, Provisioned,
+    },
+    problem::Code,
+    reservation::Asset,
+};
+
+use super::begin::begin;
+use crate::{
+    auth::api_key::{self, Partner, Scope},
+    domain::{demo, doors, network, service, storage},
+    error::{Result, invalid},
+    hub::Hub,
+    signin::tidy_name,
+    store::RowExt,
+    write::{Empty, Write},
+};
+
+/// Seconds for which a heartbeat counts.
+const ONLINE: i64 = 600;
 
 /// A locker joins the network, or says again what it is.
 #[utoipa::path(post, path = "/v1/operator/lockers", tag = "operators", security(("key" = [])), request_body = Provision,
@@ -29,4 +48,346 @@ pub(super) async fn provision(
     }
     tx.commit().await?;
     Ok(Json(provisioned))
+}
+
+/// The state of one locker.
+#[utoipa::path(get, path = "/v1/operator/lockers/{id}", tag = "operators", security(("key" = [])),
+    params(("id" = String, Path)), responses((status = 200, body = LockerReport)))]
+pub(super) async fn locker(
+    State(hub): State<Arc<Hub>>,
+    partner: Partner,
+    Path(id): Path<String>,
+) -> Result<Json<LockerReport>> {
+    partner.operator(Scope::Watch)?;
+    Ok(Json(service::report(&hub, &id).await?))
+}
+
+/// A locker leaves the network, once it is empty.
+#[utoipa::path(delete, path = "/v1/operator/lockers/{id}", tag = "operators", security(("key" = [])),
+    params(("id" = String, Path)), responses((status = 204)))]
+pub(super) async fn decommission(
+    State(hub): State<Arc<Hub>>,
+    partner: Partner,
+    Path(id): Path<String>,
+    Write { repeat, .. }: Write<Empty>,
+) -> Result<Response> {
+    partner.operator(Scope::Network)?;
+    let mut change = begin!(hub, partner, repeat);
+    service::decommission(&mut change.tx, &id, hub.clock.now()).await?;
+    change.done().await
+}
+
+/// The locker can be reached online: tokens for it live for minutes from now on. To be repeated every few minutes.
+#[utoipa::path(post, path = "/v1/operator/lockers/{id}/heartbeat", tag = "operators", security(("key" = [])),
+    params(("id" = String, Path)), responses((status = 204)))]
+pub(super) async fn heartbeat(
+    State(hub): State<Arc<Hub>>,
+    partner: Partner,
+    Path(id): Path<String>,
+    Write { repeat, .. }: Write<Empty>,
+) -> Result<Response> {
+    partner.operator(Scope::Network)?;
+    let mut change = begin!(hub, partner, repeat);
+    let known = sqlx::query("UPDATE lockers SET online_until = $1 WHERE id = $2 AND retired_at IS NULL")
+        .bind(hub.clock.now() + ONLINE)
+        .bind(&id)
+        .execute(change.tx.on())
+        .await?
+        .rows_affected();
+    if known == 0 {
+        return Err(Code::NotFound.into());
+    }
+    change.done().await
+}
+
+/// Takes a door out of service, or puts it back.
+#[utoipa::path(put, path = "/v1/operator/lockers/{id}/doors/{door}", tag = "operators", security(("key" = [])),
+    params(("id" = String, Path), ("door" = u16, Path)), request_body = DoorService, responses((status = 204)))]
+pub(super) async fn door(
+    State(hub): State<Arc<Hub>>,
+    partner: Partner,
+    Path((id, door)): Path<(String, u16)>,
+    Write { body, repeat }: Write<DoorService>,
+) -> Result<Response> {
+    partner.operator(Scope::Network)?;
+    let mut change = begin!(hub, partner, repeat);
+    doors::set_out_of_order(&mut change.tx, &id, i64::from(door), body.out_of_order).await?;
+    change.done().await
+}
+
+/// Somebody looked: the compartment is empty and in order.
+#[utoipa::path(post, path = "/v1/operator/lockers/{id}/doors/{door}/clear", tag = "operators",
+    security(("key" = [])), params(("id" = String, Path), ("door" = u16, Path)), responses((status = 204)))]
+pub(super) async fn clear(
+    State(hub): State<Arc<Hub>>,
+    partner: Partner,
+    Path((id, door)): Path<(String, u16)>,
+    Write { repeat, .. }: Write<Empty>,
+) -> Result<Response> {
+    partner.operator(Scope::Network)?;
+    let mut change = begin!(hub, partner, repeat);
+    service::clear(&mut change.tx, &id, i64::from(door), hub.clock.now()).await?;
+    change.done().await
+}
+
+/// A site, made or changed.
+#[utoipa::path(put, path = "/v1/operator/sites/{id}", tag = "operators", security(("key" = [])),
+    params(("id" = String, Path)), request_body = Site, responses((status = 204)))]
+pub(super) async fn put_site(
+    State(hub): State<Arc<Hub>>,
+    partner: Partner,
+    Path(id): Path<String>,
+    Write { body, repeat }: Write<Site>,
+) -> Result<Response> {
+    partner.operator(Scope::Network)?;
+    if body.id != id {
+        return Err(invalid("/id", "another one than in the path"));
+    }
+    let mut change = begin!(hub, partner, repeat);
+    network::put_site(&mut change.tx, &body, "", hub.clock.now()).await?;
+    change.done().await
+}
+
+/// Who lives or works at a site.
+#[utoipa::path(put, path = "/v1/operator/sites/{id}/members/{account}", tag = "operators", security(("key" = [])),
+    params(("id" = String, Path), ("account" = String, Path)), request_body = Member, responses((status = 204)))]
+pub(super) async fn put_member(
+    State(hub): State<Arc<Hub>>,
+    partner: Partner,
+    Path((id, account)): Path<(String, String)>,
+    Write { body, repeat }: Write<Member>,
+) -> Result<Response> {
+    partner.operator(Scope::Network)?;
+    let unit = tidy_name(&body.unit).ok_or_else(|| invalid("/unit", "1 to 64 characters"))?;
+    let mut change = begin!(hub, partner, repeat);
+    let known =
+        sqlx::query("SELECT a.id FROM accounts a JOIN sites s ON s.id = $1 WHERE a.id = $2 AND a.guest = 0")
+            .bind(&id)
+            .bind(&account)
+            .fetch_optional(change.tx.on())
+            .await?;
+    if known.is_none() {
+        return Err(Code::NotFound.into());
+    }
+    sqlx::query(
+        "INSERT INTO site_members (site_id, account_id, unit) VALUES ($1, $2, $3) \
+         ON CONFLICT (site_id, account_id) DO UPDATE SET unit = excluded.unit",
+    )
+    .bind(&id)
+    .bind(&account)
+    .bind(unit)
+    .execute(change.tx.on())
+    .await?;
+    change.done().await
+}
+
+/// They moved out.
+#[utoipa::path(delete, path = "/v1/operator/sites/{id}/members/{account}", tag = "operators",
+    security(("key" = [])), params(("id" = String, Path), ("account" = String, Path)), responses((status = 204)))]
+pub(super) async fn remove_member(
+    State(hub): State<Arc<Hub>>,
+    partner: Partner,
+    Path((id, account)): Path<(String, String)>,
+    Write { repeat, .. }: Write<Empty>,
+) -> Result<Response> {
+    partner.operator(Scope::Network)?;
+    let mut change = begin!(hub, partner, repeat);
+    sqlx::query("DELETE FROM site_members WHERE site_id = $1 AND account_id = $2")
+        .bind(&id)
+        .bind(&account)
+        .execute(change.tx.on())
+        .await?;
+    change.done().await
+}
+
+/// A compartment for a resident to hold.
+#[utoipa::path(post, path = "/v1/operator/holdings", tag = "operators", security(("key" = [])),
+    request_body = NewHolding, responses((status = 201)))]
+pub(super) async fn hold(
+    State(hub): State<Arc<Hub>>,
+    partner: Partner,
+    Write { body, repeat }: Write<NewHolding>,
+) -> Result<Response> {
+    partner.operator(Scope::Network)?;
+    network::check_text(&body.title, 120, "/title")?;
+    let mut change = begin!(hub, partner, repeat);
+    let known = sqlx::query("SELECT id FROM accounts WHERE id = $1 AND guest = 0")
+        .bind(&body.account)
+        .fetch_optional(change.tx.on())
+        .await?;
+    if known.is_none() {
+        return Err(invalid("/account", "no such account"));
+    }
+    let holding = storage::Holding {
+        account: &body.account,
+        title: &body.title,
+        locker: &body.locker,
+        door: i64::from(body.door),
+        until: body.until,
+    };
+    let held = storage::hold(&hub, &mut change.tx, holding).await?;
+    change.finish(StatusCode::CREATED, &serde_json::json!({ "id": held.id })).await
+}
+
+/// A thing that is lent, and the door that is kept for it.
+#[utoipa::path(put, path = "/v1/operator/assets/{id}", tag = "operators", security(("key" = [])),
+    params(("id" = String, Path)), request_body = Asset, responses((status = 204)))]
+pub(super) async fn put_asset(
+    State(hub): State<Arc<Hub>>,
+    partner: Partner,
+    Path(id): Path<String>,
+    Write { body, repeat }: Write<Asset>,
+) -> Result<Response> {
+    partner.operator(Scope::Network)?;
+    network::check_id(&id, "/id")?;
+    network::check_text(&body.title, 120, "/title")?;
+    if !(1..=8760).contains(&body.loan_hours) {
+        return Err(invalid("/loan_hours", "1 to 8760"));
+    }
+    let mut change = begin!(hub, partner, repeat);
+    let free = sqlx::query(
+        "SELECT d.site_id FROM doors d WHERE d.locker_id = $1 AND d.door = $2 AND (d.reservation_id IS NULL OR EXISTS \
+         (SELECT 1 FROM assets a WHERE a.id = $3 AND a.locker_id = $1 AND a.door = $2))",
+    )
+    .bind(&body.locker)
+    .bind(i64::from(body.door))
+    .bind(&id)
+    .fetch_optional(change.tx.on())
+    .await?
+    .ok_or(Code::NoCompartment)?;
+    sqlx::query(
+        "INSERT INTO assets (id, title, site_id, locker_id, door, loan_hours) VALUES ($1, $2, $3, $4, $5, $6) \
+         ON CONFLICT (id) DO UPDATE SET title = excluded.title, site_id = excluded.site_id, \
+         locker_id = excluded.locker_id, door = excluded.door, loan_hours = excluded.loan_hours",
+    )
+    .bind(&id)
+    .bind(&body.title)
+    .bind(free.text("site_id")?)
+    .bind(&body.locker)
+    .bind(i64::from(body.door))
+    .bind(i64::from(body.loan_hours))
+    .execute(change.tx.on())
+    .await?;
+    change.done().await
+}
+
+/// A carrier joins, or is renamed.
+#[utoipa::path(put, path = "/v1/operator/carriers/{id}", tag = "operators", security(("key" = [])),
+    params(("id" = String, Path)), request_body = CarrierSettings, responses((status = 204)))]
+pub(super) async fn put_carrier(
+    State(hub): State<Arc<Hub>>,
+    partner: Partner,
+    Path(id): Path<String>,
+    Write { body, repeat }: Write<CarrierSettings>,
+) -> Result<Response> {
+    partner.operator(Scope::Keys)?;
+    network::check_id(&id, "/id")?;
+    network::check_text(&body.name, 120, "/name")?;
+    let hours = body.pickup_hours.map_or(hub.config.policy.pickup_hours, i64::from);
+    if !(1..=720).contains(&hours) {
+        return Err(invalid("/pickup_hours", "1 to 720"));
+    }
+    let mut change = begin!(hub, partner, repeat);
+    network::put_carrier(&mut change.tx, &id, &body.name, hours, hub.clock.now()).await?;
+    change.done().await
+}
+
+/// An API key.
+#[utoipa::path(post, path = "/v1/operator/keys", tag = "operators", security(("key" = [])), request_body = NewKey,
+    responses((status = 201, body = ApiKey)))]
+pub(super) async fn new_key(
+    State(hub): State<Arc<Hub>>,
+    partner: Partner,
+    Write { body, repeat }: Write<NewKey>,
+) -> Result<Response> {
+    partner.operator(Scope::Keys)?;
+    network::check_text(&body.name, 120, "/name")?;
+    let wanted: Vec<Scope> = body
+        .scopes
+        .iter()
+        .map(|name| name.parse().map_err(|()| invalid("/scopes", "not a scope")))
+        .collect::<Result<_>>()?;
+    let fits = |scope: &Scope| matches!(scope, Scope::Parcels | Scope::Webhooks) == body.carrier.is_some();
+    if wanted.is_empty() || !wanted.iter().all(fits) {
+        return Err(invalid("/scopes", "carriers: parcels, webhooks; operators: network, watch, keys"));
+    }
+    let mut change = begin!(hub, partner, repeat);
+    if let Some(carrier) = &body.carrier {
+        let known = sqlx::query("SELECT id FROM carriers WHERE id = $1")
+            .bind(carrier)
+            .fetch_optional(change.tx.on())
+            .await?;
+        if known.is_none() {
+            return Err(invalid("/carrier", "no such carrier"));
+        }
+    }
+    let key = api_key::NewKey::random();
+    key.keep(&mut change.tx, body.carrier.as_deref(), &body.name, &wanted, hub.clock.now()).await?;
+    change
+        .finish(StatusCode::CREATED, &ApiKey { id: key.id().to_owned(), key: key.expose().to_owned() })
+        .await
+}
+
+/// Ends an API key.
+#[utoipa::path(delete, path = "/v1/operator/keys/{id}", tag = "operators", security(("key" = [])),
+    params(("id" = String, Path)), responses((status = 204)))]
+pub(super) async fn revoke_key(
+    State(hub): State<Arc<Hub>>,
+    partner: Partner,
+    Path(id): Path<String>,
+    Write { repeat, .. }: Write<Empty>,
+) -> Result<Response> {
+    partner.operator(Scope::Keys)?;
+    let mut change = begin!(hub, partner, repeat);
+    let ended = sqlx::query("UPDATE api_keys SET revoked_at = COALESCE(revoked_at, $1) WHERE id = $2")
+        .bind(hub.clock.now())
+        .bind(&id)
+        .execute(change.tx.on())
+        .await?
+        .rows_affected();
+    if ended == 0 {
+        return Err(Code::NotFound.into());
+    }
+    change.done().await
+}
+
+/// Things that somebody must look at.
+#[utoipa::path(get, path = "/v1/operator/alarms", tag = "operators", security(("key" = [])),
+    responses((status = 200, body = Alarms)))]
+pub(super) async fn alarms(State(hub): State<Arc<Hub>>, partner: Partner) -> Result<Json<Alarms>> {
+    partner.operator(Scope::Watch)?;
+    let mut on = hub.store.snapshot().await?;
+    Ok(Json(Alarms { alarms: service::alarms(&mut on).await? }))
+}
+
+/// Somebody looked.
+#[utoipa::path(post, path = "/v1/operator/alarms/{id}/resolve", tag = "operators", security(("key" = [])),
+    params(("id" = String, Path)), responses((status = 204)))]
+pub(super) async fn resolve(
+    State(hub): State<Arc<Hub>>,
+    partner: Partner,
+    Path(id): Path<String>,
+    Write { repeat, .. }: Write<Empty>,
+) -> Result<Response> {
+    partner.operator(Scope::Network)?;
+    let mut change = begin!(hub, partner, repeat);
+    let known = sqlx::query("UPDATE alarms SET resolved_at = COALESCE(resolved_at, $1) WHERE id = $2")
+        .bind(hub.clock.now())
+        .bind(&id)
+        .execute(change.tx.on())
+        .await?
+        .rows_affected();
+    if known == 0 {
+        return Err(Code::NotFound.into());
+    }
+    change.done().await
+}
+
+/// Aggregates that cannot single anyone out.
+#[utoipa::path(get, path = "/v1/operator/insight", tag = "operators", security(("key" = [])),
+    responses((status = 200, body = Insight)))]
+pub(super) async fn insight(State(hub): State<Arc<Hub>>, partner: Partner) -> Result<Json<Insight>> {
+    partner.operator(Scope::Watch)?;
+    let mut on = hub.store.snapshot().await?;
+    Ok(Json(service::insight(&mut on).await?))
 }

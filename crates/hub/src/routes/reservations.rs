@@ -10,16 +10,23 @@ use axum::{
 };
 use postern_api::{
     problem::Code,
-    reservation::{Reservation as Shown, Taken},
+    reservation::{
+        ChangeLocker, Extend, Handover, Hold, NewClaim, NewProblem, NewReturn, NewShare, NewStorage,
+        Reservation as Shown, ShareOffer, Taken,
+    },
 };
 
+use super::begin::begin;
 use crate::{
     auth::customer::Customer,
-    domain::{network::check_text, reservation::Reservation, taken as confirmation, view},
+    domain::{
+        customer as wishes, network::check_text, problems, reservation::Reservation, shares,
+        taken as confirmation, view,
+    },
     error::Result,
     hub::Hub,
     store::Tx,
-    write::{Begun, Change, Write},
+    write::{Change, Empty, Write},
 };
 
 /// One reservation. With `If-None-Match`, 304 where it is unchanged.
@@ -57,10 +64,7 @@ pub(super) async fn taken(
     Write { body, repeat }: Write<Taken>,
 ) -> Result<Response> {
     check_text(body.note.as_deref().unwrap_or_default(), 2000, "/note")?;
-    let mut change = match repeat.begin(&hub, customer.principal()).await? {
-        Begun::Before(answer) => return Ok(answer),
-        Begun::Fresh(change) => change,
-    };
+    let mut change = begin!(hub, customer, repeat);
     let mut reservation = lock(&mut change.tx, &customer, &id, Whose::OwnOrShared, &headers).await?;
     confirmation::say(&hub, &mut change.tx, &mut reservation, &body).await?;
     finish(&hub, change, &customer, &id).await
@@ -113,4 +117,188 @@ pub(super) async fn lock(
 pub(super) async fn finish(hub: &Hub, mut change: Change, customer: &Customer, id: &str) -> Result<Response> {
     let shown = view::one(hub, change.tx.on(), id, customer.viewer()).await?.ok_or(Code::NotFound)?;
     change.finish(StatusCode::OK, &shown).await
+}
+
+macro_rules! action {
+    ($(#[doc = $doc:literal] $name:ident $path:literal $body:ty => |$hub:ident, $tx:ident, $customer:ident, $reservation:ident, $said:ident| $do:expr;)*) => {
+        $(
+            #[doc = $doc]
+            #[utoipa::path(post, path = $path, tag = "reservations", security(("dpop" = [])),
+                params(("id" = String, Path)), request_body = $body, responses((status = 200, body = Shown)))]
+            pub(super) async fn $name(
+                State(hub): State<Arc<Hub>>,
+                customer: Customer,
+                Path(id): Path<String>,
+                headers: HeaderMap,
+                Write { body, repeat }: Write<$body>,
+            ) -> Result<Response> {
+                let mut change = begin!(hub, customer, repeat);
+                let mut reservation = lock(&mut change.tx, &customer, &id, Whose::Own, &headers).await?;
+                {
+                    let ($hub, $tx, $customer, $reservation, $said) =
+                        (&*hub, &mut change.tx, &customer, &mut reservation, &body);
+                    let _ = $customer;
+                    $do.await?;
+                }
+                finish(&hub, change, &customer, &id).await
+            }
+        )*
+    };
+}
+
+action! {
+    /// A later deadline, as far as the operator allows.
+    extend "/v1/reservations/{id}/extend" Extend =>
+        |hub, tx, customer, reservation, said| wishes::extend(hub, tx, reservation, said.until);
+    /// Keeps it while the customer is away.
+    hold "/v1/reservations/{id}/hold" Hold =>
+        |hub, tx, customer, reservation, said| wishes::hold(hub, tx, reservation, said.until);
+    /// Another site while it is on its way.
+    change_locker "/v1/reservations/{id}/move" ChangeLocker =>
+        |hub, tx, customer, reservation, said| wishes::change_site(hub, tx, reservation, &said.site);
+    /// Reports a problem.
+    report "/v1/reservations/{id}/problems" NewProblem =>
+        |hub, tx, customer, reservation, said| problems::report(hub, tx, &customer.account, reservation, said);
+}
+
+/// Calls it off before it began.
+#[utoipa::path(post, path = "/v1/reservations/{id}/cancel", tag = "reservations", security(("dpop" = [])),
+    params(("id" = String, Path)), responses((status = 200, body = Shown)))]
+pub(super) async fn cancel(
+    State(hub): State<Arc<Hub>>,
+    customer: Customer,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    Write { repeat, .. }: Write<Empty>,
+) -> Result<Response> {
+    let mut change = begin!(hub, customer, repeat);
+    let mut reservation = lock(&mut change.tx, &customer, &id, Whose::Own, &headers).await?;
+    wishes::cancel(&hub, &mut change.tx, &mut reservation).await?;
+    finish(&hub, change, &customer, &id).await
+}
+
+/// Gives a held compartment or a lent thing back.
+#[utoipa::path(post, path = "/v1/reservations/{id}/release", tag = "reservations", security(("dpop" = [])),
+    params(("id" = String, Path)), responses((status = 200, body = Shown)))]
+pub(super) async fn release(
+    State(hub): State<Arc<Hub>>,
+    customer: Customer,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    Write { repeat, .. }: Write<Empty>,
+) -> Result<Response> {
+    let mut change = begin!(hub, customer, repeat);
+    let mut reservation = lock(&mut change.tx, &customer, &id, Whose::Own, &headers).await?;
+    wishes::release(&hub, &mut change.tx, &mut reservation).await?;
+    finish(&hub, change, &customer, &id).await
+}
+
+/// What lies in a held compartment goes to a neighbour.
+#[utoipa::path(post, path = "/v1/reservations/{id}/handover", tag = "reservations", security(("dpop" = [])),
+    params(("id" = String, Path)), request_body = Handover, responses((status = 204)))]
+pub(super) async fn hand_over(
+    State(hub): State<Arc<Hub>>,
+    customer: Customer,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    Write { body, repeat }: Write<Handover>,
+) -> Result<Response> {
+    let mut change = begin!(hub, customer, repeat);
+    let mut reservation = lock(&mut change.tx, &customer, &id, Whose::Own, &headers).await?;
+    wishes::hand_over(&hub, &mut change.tx, &mut reservation, &body).await?;
+    change.done().await
+}
+
+/// Makes a claim link.
+#[utoipa::path(post, path = "/v1/reservations/{id}/shares", tag = "sharing", security(("dpop" = [])),
+    params(("id" = String, Path)), request_body = NewShare, responses((status = 201, body = ShareOffer)))]
+pub(super) async fn share(
+    State(hub): State<Arc<Hub>>,
+    customer: Customer,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    Write { body, repeat }: Write<NewShare>,
+) -> Result<Response> {
+    let mut change = begin!(hub, customer, repeat);
+    let mut reservation = lock(&mut change.tx, &customer, &id, Whose::Own, &headers).await?;
+    let offer = shares::offer(&hub, &mut change.tx, &mut reservation, &body).await?;
+    change.finish(StatusCode::CREATED, &offer).await
+}
+
+/// Takes a share back.
+#[utoipa::path(delete, path = "/v1/reservations/{id}/shares/{share}", tag = "sharing", security(("dpop" = [])),
+    params(("id" = String, Path), ("share" = String, Path)), responses((status = 200, body = Shown)))]
+pub(super) async fn revoke_share(
+    State(hub): State<Arc<Hub>>,
+    customer: Customer,
+    Path((id, share)): Path<(String, String)>,
+    headers: HeaderMap,
+    Write { repeat, .. }: Write<Empty>,
+) -> Result<Response> {
+    let mut change = begin!(hub, customer, repeat);
+    let mut reservation = lock(&mut change.tx, &customer, &id, Whose::Own, &headers).await?;
+    shares::revoke(&hub, &mut change.tx, &mut reservation, &share).await?;
+    finish(&hub, change, &customer, &id).await
+}
+
+/// Takes up a claim link.
+#[utoipa::path(post, path = "/v1/claims", tag = "sharing", security(("dpop" = [])), request_body = NewClaim,
+    responses((status = 200, body = Shown)))]
+pub(super) async fn claim(
+    State(hub): State<Arc<Hub>>,
+    customer: Customer,
+    Write { body, repeat }: Write<NewClaim>,
+) -> Result<Response> {
+    customer.not_guest()?;
+    let mut change = begin!(hub, customer, repeat);
+    let (_, id) = shares::claim(&hub, &mut change.tx, &customer.account, &body.claim).await?;
+    finish(&hub, change, &customer, &id).await
+}
+
+/// Books a compartment for a return.
+#[utoipa::path(post, path = "/v1/returns", tag = "reservations", security(("dpop" = [])), request_body = NewReturn,
+    responses((status = 201, body = Shown)))]
+pub(super) async fn book_return(
+    State(hub): State<Arc<Hub>>,
+    customer: Customer,
+    Write { body, repeat }: Write<NewReturn>,
+) -> Result<Response> {
+    customer.not_guest()?;
+    let mut change = begin!(hub, customer, repeat);
+    let made = wishes::book_return(&hub, &mut change.tx, &customer.account, &body).await?;
+    created(&hub, change, &customer, &made.id).await
+}
+
+/// Books a compartment to keep something in.
+#[utoipa::path(post, path = "/v1/storage", tag = "reservations", security(("dpop" = [])), request_body = NewStorage,
+    responses((status = 201, body = Shown)))]
+pub(super) async fn book_storage(
+    State(hub): State<Arc<Hub>>,
+    customer: Customer,
+    Write { body, repeat }: Write<NewStorage>,
+) -> Result<Response> {
+    customer.not_guest()?;
+    let mut change = begin!(hub, customer, repeat);
+    let made = wishes::book_storage(&hub, &mut change.tx, &customer.account, &body).await?;
+    created(&hub, change, &customer, &made.id).await
+}
+
+/// Borrows a thing.
+#[utoipa::path(post, path = "/v1/assets/{id}/borrow", tag = "reservations", security(("dpop" = [])),
+    params(("id" = String, Path)), responses((status = 201, body = Shown)))]
+pub(super) async fn borrow(
+    State(hub): State<Arc<Hub>>,
+    customer: Customer,
+    Path(id): Path<String>,
+    Write { repeat, .. }: Write<Empty>,
+) -> Result<Response> {
+    customer.not_guest()?;
+    let mut change = begin!(hub, customer, repeat);
+    let made = wishes::borrow(&hub, &mut change.tx, &customer.account, &id).await?;
+    created(&hub, change, &customer, &made.id).await
+}
+
+async fn created(hub: &Hub, mut change: Change, customer: &Customer, id: &str) -> Result<Response> {
+    let shown = view::one(hub, change.tx.on(), id, customer.viewer()).await?.ok_or(Code::NotFound)?;
+    change.finish(StatusCode::CREATED, &shown).await
 }

@@ -11,6 +11,7 @@ use axum::{
 use postern_api::sync::{Changes, ReceiptResults, ReceiptUpload};
 use serde::Deserialize;
 
+use super::begin::begin;
 use crate::{
     auth::customer::Customer,
     domain::{
@@ -21,7 +22,7 @@ use crate::{
     error::{Result, refuse},
     hub::Hub,
     store::RowExt,
-    write::{Begun, Write},
+    write::Write,
 };
 
 /// Reservations in one answer.
@@ -106,10 +107,7 @@ pub(super) async fn receipts(
     customer: Customer,
     Write { body, repeat }: Write<ReceiptUpload>,
 ) -> Result<Response> {
-    let mut change = match repeat.begin(&hub, customer.principal()).await? {
-        Begun::Before(answer) => return Ok(answer),
-        Begun::Fresh(change) => change,
-    };
+    let mut change = begin!(hub, customer, repeat);
     if body.receipts.is_empty() {
         return Err(refuse(postern_api::problem::Code::Malformed, "no receipts"));
     }

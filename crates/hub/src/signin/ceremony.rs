@@ -17,12 +17,12 @@ use webauthn_rs_proto::ResidentKeyRequirement;
 
 use super::{AuthorizationRequest, code, request::tidy_name};
 use crate::{
-    domain::account,
+    domain::{account, shares},
     error::{Error, Result, invalid, refuse},
     hub::Hub,
     random,
     routes::Caller,
-    store::RowExt,
+    store::{RowExt, Tx},
     write::Write,
 };
 
@@ -142,10 +142,42 @@ pub(super) async fn register_finish(
         }
         Ceremony::SignIn { .. } => return Err(over()),
     };
-    let device = device_name(&request, &headers);
-    let code = code::issue(&mut tx, &request, &account, &device, now).await?;
+    finish(&hub, tx, &request, &account, &headers).await
+}
+
+/// Sends the customer back to the app with a code, after taking up the claim link that brought them.
+async fn finish(
+    hub: &Hub,
+    mut tx: Tx,
+    request: &AuthorizationRequest,
+    account: &str,
+    headers: &HeaderMap,
+) -> Result<Json<Finished>> {
+    if let Some(claim) = &request.claim {
+        shares::claim(hub, &mut tx, account, claim).await?;
+    }
+    let device = device_name(request, headers);
+    let code = code::issue(&mut tx, request, account, &device, hub.clock.now()).await?;
     tx.commit().await?;
-    Ok(Json(Finished { redirect: request.success(&hub, &code) }))
+    Ok(Json(Finished { redirect: request.success(hub, &code) }))
+}
+
+/// Someone with a claim link and no account collects as a guest, who sees that one reservation.
+pub(super) async fn guest(
+    State(hub): State<Arc<Hub>>,
+    caller: Caller,
+    headers: HeaderMap,
+    Write { body, .. }: Write<SignInStart>,
+) -> Result<Json<Finished>> {
+    from_own_page(&hub, &headers)?;
+    hub.sign_ins.take(&caller.0)?;
+    let request = open_request(&hub, &body.request)?;
+    if request.claim.is_none() {
+        return Err(refuse(Code::Forbidden, "no claim link"));
+    }
+    let mut tx = hub.store.begin().await?;
+    let account = account::create_guest(&mut tx, hub.clock.now()).await?;
+    finish(&hub, tx, &request, &account, &headers).await
 }
 
 fn finish_registration(
@@ -216,10 +248,7 @@ pub(super) async fn sign_in_finish(
         .bind(row.text("id")?)
         .execute(tx.on())
         .await?;
-    let device = device_name(&request, &headers);
-    let code = code::issue(&mut tx, &request, &row.text("account_id")?, &device, now).await?;
-    tx.commit().await?;
-    Ok(Json(Finished { redirect: request.success(&hub, &code) }))
+    finish(&hub, tx, &request, &row.text("account_id")?, &headers).await
 }
 
 /// Someone who lost every passkey: a recovery code lets them make a new one. The code is used up only when the new

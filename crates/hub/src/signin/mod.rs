@@ -17,6 +17,7 @@ use axum::{
     routing::{get, post},
 };
 
+pub(crate) use self::page::page;
 pub use self::request::{AuthorizationRequest, redirect_allowed, tidy_name};
 use crate::hub::Hub;
 
@@ -31,6 +32,8 @@ pub fn router() -> Router<Arc<Hub>> {
         .route("/authorize/register/finish", post(ceremony::register_finish))
         .route("/authorize/sign-in/start", post(ceremony::sign_in_start))
         .route("/authorize/sign-in/finish", post(ceremony::sign_in_finish))
+        .route("/authorize/guest", post(ceremony::guest))
+        .route("/claim/{secret}", get(page::claim))
         .route("/authorize/recover/start", post(ceremony::recover_start))
         .route("/oauth/token", post(token::token))
         .layer(DefaultBodyLimit::max(64 * 1024))

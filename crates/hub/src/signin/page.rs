@@ -4,13 +4,15 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{Query as UrlQuery, State, rejection::QueryRejection},
+    extract::{Path, Query as UrlQuery, State, rejection::QueryRejection},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{Html, IntoResponse, Redirect, Response},
 };
 
+use postern_api::problem::Code;
+
 use super::request::{Fault, Query};
-use crate::{error::Result, hub::Hub, pages};
+use crate::{domain::shares, error::Result, hub::Hub, pages};
 
 pub(super) async fn show(
     State(hub): State<Arc<Hub>>,
@@ -23,7 +25,10 @@ pub(super) async fn show(
         Err(_) => return Ok(broken(&hub, words)),
     };
     Ok(match query.check(hub.clock.now()) {
-        Ok(request) => page(StatusCode::OK, pages::sign_in(&hub.config.name, words, &request.seal(&hub)?)),
+        Ok(request) => {
+            let sealed = request.seal(&hub)?;
+            page(StatusCode::OK, pages::sign_in(&hub.config.name, words, &sealed, request.claim.is_some()))
+        }
         Err(Fault::Unsafe(what)) => {
             tracing::info!(what, "an authorization request was refused");
             broken(&hub, words)
@@ -32,12 +37,35 @@ pub(super) async fn show(
     })
 }
 
+/// Where a claim link leads in a browser: on to the app. Looking at it uses nothing up, so that a messenger's preview does
+/// not either.
+pub(super) async fn claim(
+    State(hub): State<Arc<Hub>>,
+    headers: HeaderMap,
+    Path(secret): Path<String>,
+) -> Response {
+    let words = pages::words(&headers);
+    match shares::check(&hub, &secret).await {
+        Ok(()) => {
+            let query = url::form_urlencoded::Serializer::new(String::new())
+                .append_pair("hub", hub.public_url())
+                .append_pair("claim", &secret)
+                .finish();
+            page(StatusCode::OK, pages::claim(&hub.config.name, words, &format!("postern://claim?{query}")))
+        }
+        Err(error) if error.code() == Code::ClaimEnded => {
+            page(StatusCode::GONE, pages::claim_ended(&hub.config.name, words))
+        }
+        Err(error) => error.into_response(),
+    }
+}
+
 fn broken(hub: &Hub, words: &pages::Words) -> Response {
     page(StatusCode::BAD_REQUEST, pages::broken(&hub.config.name, words))
 }
 
 /// An HTML answer that may show only what the hub itself serves, in no frame, and tells nobody where it came from.
-pub(super) fn page(status: StatusCode, html: String) -> Response {
+pub(crate) fn page(status: StatusCode, html: String) -> Response {
     let mut response = (status, Html(html)).into_response();
     for (name, value) in [
         (

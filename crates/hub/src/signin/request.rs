@@ -26,6 +26,8 @@ pub(super) struct Query {
     /// RFC 9449 section 10: binds the code to the device key from the start.
     dpop_jkt: Option<String>,
     device_name: Option<String>,
+    /// The secret of a claim link that is to be taken up.
+    claim: Option<String>,
 }
 
 /// A request that was checked.
@@ -41,6 +43,8 @@ pub struct AuthorizationRequest {
     pub thumbprint: Option<String>,
     /// What the app calls its device.
     pub device_name: Option<String>,
+    /// The secret of a claim link that is to be taken up.
+    pub claim: Option<String>,
     expires: i64,
 }
 
@@ -109,6 +113,9 @@ impl Query {
         if self.dpop_jkt.as_ref().is_some_and(|jkt| !is_hash(jkt)) {
             return Err(back("invalid_request", "dpop_jkt must be a SHA-256 in base64url"));
         }
+        if self.claim.as_ref().is_some_and(|claim| !is_hash(claim)) {
+            return Err(back("invalid_request", "claim must be the last segment of a claim link"));
+        }
         let device_name = self.device_name.as_deref().and_then(tidy_name);
         Ok(AuthorizationRequest {
             redirect_uri,
@@ -116,6 +123,7 @@ impl Query {
             challenge,
             thumbprint: self.dpop_jkt,
             device_name,
+            claim: self.claim,
             expires: now + LIFE,
         })
     }

@@ -22,7 +22,7 @@ use crate::{
         dpop::{self, Proof},
         session::AccessToken,
     },
-    domain::{account, demo, device},
+    domain::{account, couriers, demo, device},
     error::{Error, Refusal},
     hub::Hub,
     random,
@@ -95,6 +95,10 @@ pub(super) async fn token(
             let asked = Redeem { code, redirect_uri, code_verifier, device_name };
             redeem(&hub, asked, &proof, now).await?
         }
+        TokenRequest::Enrolment { code, client_id, device_name } => {
+            check_client(&client_id)?;
+            enrol(&hub, &code, device_name.as_deref(), &proof, now).await?
+        }
         TokenRequest::RefreshToken { refresh_token, client_id } => {
             check_client(&client_id)?;
             refresh(&hub, &refresh_token, &proof, now).await?
@@ -160,7 +164,8 @@ async fn redeem(hub: &Hub, asked: Redeem, proof: &Proof, now: i64) -> Result<Tok
     let account = row.text("account_id")?;
     let name =
         asked.device_name.as_deref().and_then(tidy_name).map_or_else(|| row.text("device_name"), Ok)?;
-    let session = device::sign_in(&mut tx, &account, &name, proof, None, now).await?;
+    let share = account::share_of_guest(&mut tx, &account).await?;
+    let session = device::sign_in(&mut tx, &account, &name, proof, share.as_deref(), now).await?;
     sqlx::query("UPDATE auth_codes SET session_id = $1 WHERE hash = $2")
         .bind(&session)
         .bind(&hash)
@@ -170,6 +175,24 @@ async fn redeem(hub: &Hub, asked: Redeem, proof: &Proof, now: i64) -> Result<Tok
     if hub.demo && account::wants_demo(&mut tx, &account).await? {
         demo::give(hub, &mut tx, &account).await?;
     }
+    tx.commit().await?;
+    Ok(answer)
+}
+
+/// A courier's device: no browser, no passkey; whoever made the code is answerable for it.
+async fn enrol(
+    hub: &Hub,
+    code: &str,
+    name: Option<&str>,
+    proof: &Proof,
+    now: i64,
+) -> Result<TokenResponse, Denied> {
+    let mut tx = hub.store.begin().await?;
+    let courier =
+        couriers::enrol(&mut tx, code, now).await?.ok_or_else(|| Denied::grant("the code is not valid"))?;
+    let name = name.and_then(tidy_name).unwrap_or_else(|| "Courier's device".to_owned());
+    let session = device::sign_in(&mut tx, &courier, &name, proof, None, now).await?;
+    let answer = issue(hub, &mut tx, &session, now).await?;
     tx.commit().await?;
     Ok(answer)
 }

@@ -6,7 +6,10 @@ use crate::{
     store::RowExt,
 };
 
-const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "0001_start", include_str!("migrations/0001_start.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "0001_start", include_str!("migrations/0001_start.sql")),
+    (2, "0002_services", include_str!("migrations/0002_services.sql")),
+];
 
 /// Names of the migrations that were run now.
 pub(super) async fn run(store: &Store) -> Result<Vec<&'static str>> {

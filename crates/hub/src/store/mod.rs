@@ -127,6 +127,26 @@ impl Store {
         })
     }
 
+    /// Version of the schema.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn version(&self) -> Result<i64> {
+        sqlx::query("SELECT MAX(version) AS newest FROM schema_versions")
+            .fetch_one(&self.read)
+            .await?
+            .int("newest")
+    }
+
+    /// A consistent copy of an SQLite database, while it is in use.
+    ///
+    /// # Errors
+    /// When the file cannot be written, or it is no SQLite database.
+    pub async fn copy_to(&self, path: &str) -> Result<()> {
+        sqlx::query("VACUUM INTO $1").bind(path).execute(&self.read).await?;
+        Ok(())
+    }
+
     /// Whether the database answers.
     pub async fn answers(&self) -> bool {
         sqlx::query("SELECT 1").execute(&self.read).await.is_ok()

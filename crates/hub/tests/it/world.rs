@@ -7,7 +7,7 @@ use postern_hub::{
     config::Config,
     domain::demo,
     hub::{Hub, Opening},
-    server,
+    jobs, server,
 };
 use postern_protocol::{
     ClockState, Door, LockerId, LockerKeys, Operation, OperationNonce, Timestamp, TokenId,
@@ -53,6 +53,7 @@ impl World {
         let hub = Hub::open(opening).await.unwrap();
         let data = demo::prepare(&hub.store, &hub.secrets, hub.clock.now()).await.unwrap();
         let data = serde_json::to_value(data).unwrap();
+        jobs::start(&hub).unwrap();
         tokio::spawn(server::serve(Arc::clone(&hub), listener));
         let partner = |key: &Value| Partner { base: base.clone(), key: key.as_str().unwrap().to_owned() };
         Self {

@@ -1,0 +1,282 @@
+//! What a customer asks for about what is theirs: later, elsewhere, not at all.
+
+use postern_api::{
+    locker::Size,
+    problem::Code,
+    reservation::{Handover, Kind, NewReturn, NewStorage, State, TimelineEvent},
+};
+
+use super::{
+    code, doors, feed,
+    network::{OPERATOR, check_text},
+    parcels,
+    reservation::Reservation,
+    returns, sites,
+};
+use crate::{
+    error::{Result, invalid, refuse},
+    hub::Hub,
+    store::{RowExt, Tx},
+};
+
+/// A later deadline; the hub grants what the operator allows.
+///
+/// # Errors
+/// `WrongState`, or `LimitReached` where it was extended often enough.
+pub async fn extend(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, until: i64) -> Result<()> {
+    let now = hub.clock.now();
+    let policy = &hub.config.policy;
+    if reservation.kind != Kind::Pickup || !matches!(reservation.state, State::Ready | State::Expired) {
+        return Err(Code::WrongState.into());
+    }
+    if reservation.extensions >= policy.extensions {
+        return Err(Code::LimitReached.into());
+    }
+    let from = reservation.until.unwrap_or(now);
+    let granted = until.min(from.max(now) + policy.extension_hours * 3600);
+    if granted <= from.max(now) {
+        return Err(invalid("/until", "later than the deadline"));
+    }
+    reservation.until = Some(granted);
+    reservation.extensions += 1;
+    reservation.state = State::Ready;
+    reservation.note(now, TimelineEvent::Extended, Some("you"), false);
+    reservation.save(tx, now).await
+}
+
+/// Keeps it while the customer is away. A parcel that is still on its way is given a longer window when it arrives.
+///
+/// # Errors
+/// `WrongState`, `LimitReached` where it is held already, `Malformed` where the date is out of range.
+pub async fn hold(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, until: i64) -> Result<()> {
+    let now = hub.clock.now();
+    let standing = matches!(reservation.state, State::Announced | State::InTransit | State::Ready);
+    if reservation.kind != Kind::Pickup || !standing {
+        return Err(Code::WrongState.into());
+    }
+    if until <= now || until > now + hub.config.policy.hold_days * 86_400 {
+        return Err(invalid("/until", "after now and within the operator's limit"));
+    }
+    if reservation.state == State::Ready {
+        if reservation.held_until.is_some() {
+            return Err(Code::LimitReached.into());
+        }
+        reservation.until = Some(reservation.until.unwrap_or(until).max(until));
+    }
+    reservation.held_until = Some(until);
+    reservation.note(now, TimelineEvent::Held, Some("you"), false);
+    reservation.save(tx, now).await
+}
+
+/// Called off before it began.
+///
+/// # Errors
+/// `WrongState` where something lies in the compartment.
+pub async fn cancel(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation) -> Result<()> {
+    match (reservation.kind, reservation.state) {
+        (Kind::Pickup, State::Announced | State::InTransit) | (Kind::Return, State::Booked) => {}
+        _ => return Err(Code::WrongState.into()),
+    }
+    end(hub, tx, reservation, State::Cancelled).await
+}
+
+/// A held compartment, or a thing that was lent, is given back.
+///
+/// # Errors
+/// `WrongState` where it is not held.
+pub async fn release(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation) -> Result<()> {
+    if reservation.kind != Kind::Storage
+        || !matches!(reservation.state, State::Held | State::Ready | State::Opened)
+    {
+        return Err(Code::WrongState.into());
+    }
+    end(hub, tx, reservation, State::Released).await
+}
+
+/// Ends it, with every token and share, and frees the door; that of a lent thing stays kept for the thing.
+async fn end(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, state: State) -> Result<()> {
+    let now = hub.clock.now();
+    doors::revoke(tx, reservation, now).await?;
+    if reservation.kind == Kind::Return {
+        doors::free_when_proven(tx, reservation, now).await?;
+    } else {
+        doors::free(tx, &reservation.id).await?;
+    }
+    sqlx::query("UPDATE assets SET reservation_id = NULL WHERE reservation_id = $1")
+        .bind(&reservation.id)
+        .execute(tx.on())
+        .await?;
+    reservation.state = state;
+    reservation.note(now, TimelineEvent::Ended, Some("you"), false);
+    reservation.save(tx, now).await
+}
+
+/// Another site while it is on its way.
+///
+/// # Errors
+/// `WrongState`, or `Malformed` where the customer may not use that site, `NoCompartment` where it has no locker.
+pub async fn change_site(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, site: &str) -> Result<()> {
+    let now = hub.clock.now();
+    if reservation.kind != Kind::Pickup || !matches!(reservation.state, State::Announced | State::InTransit) {
+        return Err(Code::WrongState.into());
+    }
+    let account = reservation.account.clone().unwrap_or_default();
+    sites::check_access(tx, site, &account).await?;
+    let size = reservation.size.as_deref().map_or(Ok(Size::M), code::parse)?;
+    if !sites::has_free(tx, site, size).await? {
+        return Err(Code::NoCompartment.into());
+    }
+    doors::free(tx, &reservation.id).await?;
+    reservation.site = Some(site.to_owned());
+    reservation.note(now, TimelineEvent::Moved, Some("you"), false);
+    reservation.save(tx, now).await
+}
+
+/// Books a compartment for a return. A code that a carrier gave out before leads to that carrier; another to the
+/// operator, who hands it on.
+///
+/// # Errors
+/// As [`returns::book`].
+pub async fn book_return(hub: &Hub, tx: &mut Tx, account: &str, new: &NewReturn) -> Result<Reservation> {
+    sites::check_access(tx, &new.site, account).await?;
+    let parcel = sqlx::query(
+        "SELECT carrier_id, title FROM reservations WHERE reference = $1 AND account_id = $2 AND kind = 'pickup' \
+         ORDER BY id DESC LIMIT 1",
+    )
+    .bind(new.code.trim())
+    .bind(account)
+    .fetch_optional(tx.on())
+    .await?;
+    let (carrier, title) = match parcel {
+        Some(row) => (row.text("carrier_id")?, row.text("title")?),
+        None => (OPERATOR.to_owned(), new.code.trim().to_owned()),
+    };
+    returns::book(hub, tx, account, &carrier, &title, new).await
+}
+
+/// Books a compartment to keep something in.
+///
+/// # Errors
+/// `Malformed` where a field is not sound or the site is not the customer's to use, `NoCompartment`, `LimitReached`.
+pub async fn book_storage(hub: &Hub, tx: &mut Tx, account: &str, new: &NewStorage) -> Result<Reservation> {
+    let now = hub.clock.now();
+    let policy = &hub.config.policy;
+    check_text(&new.title, 120, "/title")?;
+    if new.title.trim().is_empty() {
+        return Err(invalid("/title", "must not be empty"));
+    }
+    if new.until <= now || new.until > now + policy.storage_days * 86_400 {
+        return Err(invalid("/until", "after now and within the operator's limit"));
+    }
+    sites::check_access(tx, &new.site, account).await?;
+    let held = sqlx::query(
+        "SELECT COUNT(*) AS held FROM reservations WHERE account_id = $1 AND kind = 'storage' AND state = 'held' \
+         AND until_at IS NOT NULL",
+    )
+    .bind(account)
+    .fetch_one(tx.on())
+    .await?
+    .int("held")?;
+    if held >= policy.storages {
+        return Err(Code::LimitReached.into());
+    }
+    let mut reservation = Reservation::new(Kind::Storage, State::Held, new.title.trim(), OPERATOR);
+    reservation.account = Some(account.to_owned());
+    reservation.since = Some(now);
+    reservation.until = Some(new.until);
+    reservation.size = Some(code::of(&new.size));
+    let prefers_low = parcels::prefers_low_doors(tx, Some(account)).await?;
+    let wanted = doors::Wanted { locker: None, site: &new.site, size: new.size, prefers_low, chilled: false };
+    doors::book(tx, &mut reservation, wanted).await?;
+    reservation.note(now, TimelineEvent::Held, Some("you"), false);
+    reservation.insert(tx, now).await?;
+    Ok(reservation)
+}
+
+/// What lies in a held compartment goes to a neighbour of the same site: they can open it, the giver no longer.
+///
+/// # Errors
+/// `WrongState` where it is not held or a lent thing, `NotFound` where no one neighbour is meant.
+pub async fn hand_over(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, to: &Handover) -> Result<()> {
+    let now = hub.clock.now();
+    if reservation.kind != Kind::Storage || reservation.state != State::Held {
+        return Err(Code::WrongState.into());
+    }
+    let giver = reservation.account.clone().unwrap_or_default();
+    let site = reservation.site.clone().unwrap_or_default();
+    let lent = sqlx::query("SELECT id FROM assets WHERE reservation_id = $1")
+        .bind(&reservation.id)
+        .fetch_optional(tx.on())
+        .await?;
+    if lent.is_some() {
+        return Err(refuse(Code::WrongState, "a lent thing is given back, not on"));
+    }
+    let member = sqlx::query("SELECT unit FROM site_members WHERE site_id = $1 AND account_id = $2")
+        .bind(&site)
+        .bind(&giver)
+        .fetch_optional(tx.on())
+        .await?
+        .ok_or_else(|| refuse(Code::Forbidden, "only between the people of a site"))?
+        .text("unit")?;
+    let neighbours = sqlx::query(
+        "SELECT account_id FROM site_members WHERE site_id = $1 AND unit = $2 AND account_id <> $3 \
+         ORDER BY account_id LIMIT 2",
+    )
+    .bind(&site)
+    .bind(to.unit.trim())
+    .bind(&giver)
+    .fetch_all(tx.on())
+    .await?;
+    let [neighbour] = neighbours.as_slice() else {
+        return Err(refuse(Code::NotFound, "no one neighbour by that name of a flat"));
+    };
+    doors::revoke(tx, reservation, now).await?;
+    for share in super::shares::accounts(tx, &reservation.id).await? {
+        feed::remove(tx, &share, &reservation.id, now).await?;
+    }
+    sqlx::query("UPDATE shares SET state = 'ended' WHERE reservation_id = $1")
+        .bind(&reservation.id)
+        .execute(tx.on())
+        .await?;
+    feed::remove(tx, &giver, &reservation.id, now).await?;
+    reservation.account = Some(neighbour.text("account_id")?);
+    // Of the giver the neighbour learns the flat, as one would on a note at the door.
+    reservation.timeline.clear();
+    reservation.note(now, TimelineEvent::Moved, Some(&member), false);
+    reservation.save(tx, now).await
+}
+
+/// Borrows a thing: its door can be opened until it is given back, and it is late after the due time.
+///
+/// # Errors
+/// `NotFound` where it is not the customer's to borrow, `WrongState` where somebody has it.
+pub async fn borrow(hub: &Hub, tx: &mut Tx, account: &str, asset: &str) -> Result<Reservation> {
+    let now = hub.clock.now();
+    let row = sqlx::query(
+        "SELECT title, site_id, locker_id, door, loan_hours, reservation_id FROM assets WHERE id = $1",
+    )
+    .bind(asset)
+    .fetch_optional(tx.on())
+    .await?
+    .ok_or(Code::NotFound)?;
+    sites::check_access(tx, &row.text("site_id")?, account).await.map_err(|_| Code::NotFound)?;
+    let mut reservation = Reservation::new(Kind::Storage, State::Held, &row.text("title")?, OPERATOR);
+    let taken = sqlx::query("UPDATE assets SET reservation_id = $1 WHERE id = $2 AND reservation_id IS NULL")
+        .bind(&reservation.id)
+        .bind(asset)
+        .execute(tx.on())
+        .await?
+        .rows_affected();
+    if taken == 0 {
+        return Err(refuse(Code::WrongState, "somebody has it"));
+    }
+    reservation.account = Some(account.to_owned());
+    reservation.since = Some(now);
+    reservation.until = Some(now + row.int("loan_hours")? * 3600);
+    if !doors::take_kept(tx, &mut reservation, &row.text("locker_id")?, row.int("door")?).await? {
+        return Err(Code::NoCompartment.into());
+    }
+    reservation.note(now, TimelineEvent::Held, Some("you"), false);
+    reservation.insert(tx, now).await?;
+    Ok(reservation)
+}

@@ -1,0 +1,171 @@
+//! What an operator does to lockers and doors, and what they are shown.
+
+use postern_api::{
+    operator::{Alarm, Bucket, DoorReport, Insight, LockerReport},
+    problem::Code,
+    reservation::{Kind, State, TimelineEvent},
+};
+use sqlx::AnyConnection;
+
+use super::{doors, network, receipts, reservation::Reservation};
+use crate::{
+    error::{Result, refuse},
+    hub::Hub,
+    store::{RowExt, Tx},
+};
+
+/// A group of fewer could single somebody out.
+const SMALLEST_GROUP: i64 = 10;
+
+fn small<T: TryFrom<i64>>(number: i64) -> Result<T> {
+    T::try_from(number).map_err(|_| crate::error::Error::Internal("a stored number does not fit".to_owned()))
+}
+
+/// The state of one locker.
+///
+/// # Errors
+/// `NotFound`.
+pub async fn report(hub: &Hub, locker: &str) -> Result<LockerReport> {
+    let gaps = receipts::gaps(hub, locker).await?;
+    let mut on = hub.store.snapshot().await?;
+    let descriptor = network::descriptor(&mut on, locker).await?.ok_or(Code::NotFound)?;
+    let row = sqlx::query("SELECT retired_at, online_until FROM lockers WHERE id = $1")
+        .bind(locker)
+        .fetch_one(&mut *on)
+        .await?;
+    let chain = sqlx::query(
+        "SELECT MAX(CASE WHEN standing = 'chained' THEN sequence END) AS newest, \
+         COUNT(CASE WHEN standing = 'fork' THEN 1 END) AS forks FROM receipts WHERE locker_id = $1",
+    )
+    .bind(locker)
+    .fetch_one(&mut *on)
+    .await?;
+    let rows = sqlx::query(
+        "SELECT door, out_of_order, reservation_id, epoch FROM doors WHERE locker_id = $1 ORDER BY door",
+    )
+    .bind(locker)
+    .fetch_all(&mut *on)
+    .await?;
+    let door = |row: &sqlx::any::AnyRow| {
+        Ok(DoorReport {
+            door: doors::number(row.int("door")?)?,
+            out_of_order: row.int("out_of_order")? == 1,
+            reservation: row.maybe_text("reservation_id")?,
+            epoch: small(row.int("epoch")?)?,
+        })
+    };
+    Ok(LockerReport {
+        descriptor,
+        retired: row.maybe_int("retired_at")?.is_some(),
+        online_until: row.int("online_until")?,
+        doors: rows.iter().map(door).collect::<Result<_>>()?,
+        newest_receipt: chain.maybe_int("newest")?.map(small).transpose()?,
+        gaps: gaps.into_iter().map(|(from, to)| Ok((small(from)?, small(to)?))).collect::<Result<_>>()?,
+        forks: small(chain.int("forks")?)?,
+    })
+}
+
+/// A locker leaves the network.
+///
+/// # Errors
+/// `NotFound`; `WrongState` while something lies in it or is booked there.
+pub async fn decommission(tx: &mut Tx, locker: &str, now: i64) -> Result<()> {
+    let taken =
+        sqlx::query("SELECT door FROM doors WHERE locker_id = $1 AND reservation_id IS NOT NULL LIMIT 1")
+            .bind(locker)
+            .fetch_optional(tx.on())
+            .await?;
+    if taken.is_some() {
+        return Err(refuse(Code::WrongState, "a compartment is still taken"));
+    }
+    let gone = sqlx::query("UPDATE lockers SET retired_at = COALESCE(retired_at, $1) WHERE id = $2")
+        .bind(now)
+        .bind(locker)
+        .execute(tx.on())
+        .await?
+        .rows_affected();
+    if gone == 1 { Ok(()) } else { Err(Code::NotFound.into()) }
+}
+
+/// Somebody looked: the compartment is empty and in order. Whatever the hub believed to be in it ends.
+///
+/// # Errors
+/// `NotFound` where there is no such door.
+pub async fn clear(tx: &mut Tx, locker: &str, door: i64, now: i64) -> Result<()> {
+    doors::set_out_of_order(tx, locker, door, false).await?;
+    let row = sqlx::query("SELECT reservation_id FROM doors WHERE locker_id = $1 AND door = $2")
+        .bind(locker)
+        .bind(door)
+        .fetch_one(tx.on())
+        .await?;
+    let Some(id) = row.maybe_text("reservation_id")? else { return Ok(()) };
+    if let Some(mut reservation) = Reservation::lock(tx, &id).await? {
+        let ends = match (reservation.kind, reservation.state) {
+            (Kind::Pickup, State::Opened) => Some(State::Collected),
+            (Kind::Pickup, State::Expired) => Some(State::Returned),
+            (Kind::Pickup, State::Ready) | (Kind::Return, State::Booked) => Some(State::Cancelled),
+            (Kind::Storage, State::Held | State::Ready | State::Opened) => Some(State::Released),
+            _ => None,
+        };
+        doors::revoke(tx, &mut reservation, now).await?;
+        if let Some(state) = ends {
+            reservation.state = state;
+            reservation.note(now, TimelineEvent::Ended, Some("operator"), false);
+        }
+        doors::free(tx, &id).await?;
+        reservation.save(tx, now).await?;
+    }
+    Ok(())
+}
+
+/// Alarms that are not resolved.
+///
+/// # Errors
+/// When the database fails.
+pub async fn alarms(on: &mut AnyConnection) -> Result<Vec<Alarm>> {
+    let rows = sqlx::query(
+        "SELECT id, kind, locker_id, door, reservation_id, reason, repaired, created_at FROM alarms \
+         WHERE resolved_at IS NULL ORDER BY created_at, id LIMIT 500",
+    )
+    .fetch_all(on)
+    .await?;
+    let alarm = |row: &sqlx::any::AnyRow| {
+        Ok(Alarm {
+            id: row.text("id")?,
+            kind: row.text("kind")?,
+            locker: row.maybe_text("locker_id")?,
+            door: row.maybe_int("door")?.map(doors::number).transpose()?,
+            reservation: row.maybe_text("reservation_id")?,
+            reason: row.text("reason")?,
+            repaired: row.int("repaired")? == 1,
+            at: row.int("created_at")?,
+        })
+    };
+    rows.iter().map(alarm).collect()
+}
+
+/// Aggregates that cannot single anyone out.
+///
+/// # Errors
+/// When the database fails.
+pub async fn insight(on: &mut AnyConnection) -> Result<Insight> {
+    let hours = "SELECT CAST(((since_at / 3600) - (since_at / 86400) * 24) AS TEXT) AS grp, COUNT(*) AS n FROM reservations \
+                 WHERE kind = 'pickup' AND since_at IS NOT NULL GROUP BY 1 HAVING COUNT(*) >= $1 ORDER BY 1";
+    let collect = "SELECT CASE WHEN first_opened_at - since_at <= 3600 THEN '1' \
+                   WHEN first_opened_at - since_at <= 14400 THEN '4' WHEN first_opened_at - since_at <= 43200 THEN '12' \
+                   WHEN first_opened_at - since_at <= 86400 THEN '24' WHEN first_opened_at - since_at <= 172800 THEN '48' \
+                   ELSE 'more' END AS grp, COUNT(*) AS n FROM reservations WHERE kind = 'pickup' \
+                   AND first_opened_at IS NOT NULL AND since_at IS NOT NULL GROUP BY 1 HAVING COUNT(*) >= $1 ORDER BY 1";
+    let sizes = "SELECT size AS grp, COUNT(*) AS n FROM doors WHERE reservation_id IS NOT NULL GROUP BY 1 \
+                 HAVING COUNT(*) >= $1 ORDER BY 1";
+    Ok(Insight {
+        deposits_by_hour: buckets(on, hours).await?,
+        hours_to_collect: buckets(on, collect).await?,
+        taken_by_size: buckets(on, sizes).await?,
+    })
+}
+
+async fn buckets(on: &mut AnyConnection, sql: &'static str) -> Result<Vec<Bucket>> {
+    let rows = sqlx::query(sql).bind(SMALLEST_GROUP).fetch_all(on).await?;
+    rows.iter().map(|row| Ok(Bucket { group: row.text("grp")?, count: small(row.int("n")?)? })).collect()
+}

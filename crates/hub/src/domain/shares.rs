@@ -1,0 +1,164 @@
+//! Giving access over the hub: a claim link, taken up by an account or by a guest without one.
+
+use postern_api::{
+    problem::Code,
+    reservation::{Kind, NewShare, Share, ShareOffer, ShareState, State, TimelineEvent},
+};
+
+use super::{code, doors, feed, network::check_text, reservation::Reservation};
+use crate::{
+    error::{Result, invalid, refuse},
+    hub::Hub,
+    random,
+    store::{RowExt, Tx},
+};
+
+/// Makes a claim link. Whoever opens it first has it.
+///
+/// # Errors
+/// `WrongState` where there is nothing to share, `LimitReached`, `Malformed`.
+pub async fn offer(
+    hub: &Hub,
+    tx: &mut Tx,
+    reservation: &mut Reservation,
+    new: &NewShare,
+) -> Result<ShareOffer> {
+    let now = hub.clock.now();
+    check_text(&new.name, 64, "/name")?;
+    if new.name.trim().is_empty() {
+        return Err(invalid("/name", "must not be empty"));
+    }
+    let fits = match reservation.kind {
+        Kind::Pickup => reservation.state == State::Ready,
+        Kind::Storage => matches!(reservation.state, State::Held | State::Ready),
+        Kind::Return => false,
+    };
+    if !fits {
+        return Err(Code::WrongState.into());
+    }
+    let until = new.until.min(reservation.until.unwrap_or(i64::MAX));
+    if until <= now {
+        return Err(invalid("/until", "after now"));
+    }
+    let standing = sqlx::query(
+        "SELECT COUNT(*) AS standing FROM shares WHERE reservation_id = $1 AND state <> 'ended' AND until_at > $2",
+    )
+    .bind(&reservation.id)
+    .bind(now)
+    .fetch_one(tx.on())
+    .await?
+    .int("standing")?;
+    if standing >= hub.config.policy.shares {
+        return Err(Code::LimitReached.into());
+    }
+    let secret = random::secret();
+    let share =
+        Share { id: random::id(), name: new.name.trim().to_owned(), until, state: ShareState::Offered };
+    sqlx::query(
+        "INSERT INTO shares (id, reservation_id, name, until_at, state, claim_hash, created_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+    )
+    .bind(&share.id)
+    .bind(&reservation.id)
+    .bind(&share.name)
+    .bind(until)
+    .bind(code::of(&share.state))
+    .bind(random::hash(&secret))
+    .bind(now)
+    .execute(tx.on())
+    .await?;
+    reservation.shares += 1;
+    reservation.note(now, TimelineEvent::Shared, Some(&share.name), false);
+    reservation.save(tx, now).await?;
+    Ok(ShareOffer { share, link: format!("{}/claim/{secret}", hub.public_url()) })
+}
+
+/// A standing offer, by the secret of its link: share id and reservation id.
+///
+/// # Errors
+/// `ClaimEnded` where it was used, revoked or has ended.
+async fn find(tx: &mut Tx, secret: &str, now: i64) -> Result<(String, String)> {
+    let row = sqlx::query(
+        "SELECT id, reservation_id FROM shares WHERE claim_hash = $1 AND state = 'offered' AND until_at > $2",
+    )
+    .bind(random::hash(secret))
+    .bind(now)
+    .fetch_optional(tx.on())
+    .await?
+    .ok_or(Code::ClaimEnded)?;
+    Ok((row.text("id")?, row.text("reservation_id")?))
+}
+
+/// Whether a claim link can still be taken up.
+///
+/// # Errors
+/// As [`claim`].
+pub async fn check(hub: &Hub, secret: &str) -> Result<()> {
+    let mut tx = hub.store.begin().await?;
+    find(&mut tx, secret, hub.clock.now()).await.map(|_| ())
+}
+
+/// `account` takes up a claim link. Share id and reservation id.
+///
+/// # Errors
+/// `ClaimEnded`; `WrongState` where it is the owner's own.
+pub async fn claim(hub: &Hub, tx: &mut Tx, account: &str, secret: &str) -> Result<(String, String)> {
+    let now = hub.clock.now();
+    let (share, id) = find(tx, secret, now).await?;
+    let mut reservation = Reservation::lock(tx, &id).await?.ok_or(Code::ClaimEnded)?;
+    if reservation.account.as_deref() == Some(account) {
+        return Err(refuse(Code::WrongState, "it is yours already"));
+    }
+    if reservation.has_ended() {
+        return Err(Code::ClaimEnded.into());
+    }
+    let taken = sqlx::query(
+        "UPDATE shares SET state = 'accepted', account_id = $1 WHERE id = $2 AND state = 'offered'",
+    )
+    .bind(account)
+    .bind(&share)
+    .execute(tx.on())
+    .await?
+    .rows_affected();
+    if taken == 0 {
+        return Err(Code::ClaimEnded.into());
+    }
+    reservation.save(tx, now).await?;
+    Ok((share, id))
+}
+
+/// Takes a share back: the guest's tokens end with the door's epoch, the owner's are minted anew.
+///
+/// # Errors
+/// `NotFound` where there is no such share.
+pub async fn revoke(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, share: &str) -> Result<()> {
+    let now = hub.clock.now();
+    let row = sqlx::query("SELECT state, account_id, name FROM shares WHERE id = $1 AND reservation_id = $2")
+        .bind(share)
+        .bind(&reservation.id)
+        .fetch_optional(tx.on())
+        .await?
+        .ok_or(Code::NotFound)?;
+    if row.text("state")? == "ended" {
+        return Ok(());
+    }
+    sqlx::query("UPDATE shares SET state = 'ended' WHERE id = $1").bind(share).execute(tx.on()).await?;
+    if let Some(guest) = row.maybe_text("account_id")? {
+        doors::revoke(tx, reservation, now).await?;
+        feed::remove(tx, &guest, &reservation.id, now).await?;
+    }
+    reservation.note(now, TimelineEvent::Revoked, Some(&row.text("name")?), false);
+    reservation.save(tx, now).await
+}
+
+/// Accounts of guests with a standing share.
+pub(super) async fn accounts(tx: &mut Tx, reservation: &str) -> Result<Vec<String>> {
+    let rows = sqlx::query(
+        "SELECT DISTINCT account_id FROM shares WHERE reservation_id = $1 AND account_id IS NOT NULL \
+         AND state IN ('accepted', 'used')",
+    )
+    .bind(reservation)
+    .fetch_all(tx.on())
+    .await?;
+    rows.iter().map(|row| row.text("account_id")).collect()
+}

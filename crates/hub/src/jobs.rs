@@ -1,0 +1,99 @@
+//! What the hub does by itself while it serves.
+
+use std::{sync::Arc, time::Duration};
+
+use sqlx::postgres::PgListener;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use crate::{
+    domain::{sweep, webhooks},
+    error::Result,
+    hub::Hub,
+    store::Backend,
+};
+
+/// Starts everything; it ends with `hub.stopping`.
+///
+/// # Errors
+/// When TLS for webhooks cannot be set up.
+pub fn start(hub: &Arc<Hub>) -> Result<()> {
+    let courier = webhooks::Courier::new(hub.config.webhooks_anywhere)?;
+    tokio::spawn(until_stopped(Arc::clone(hub), deliver(Arc::clone(hub), courier)));
+    tokio::spawn(until_stopped(Arc::clone(hub), look_after(Arc::clone(hub))));
+    if hub.store.backend() == Backend::Postgres {
+        tokio::spawn(until_stopped(Arc::clone(hub), listen(Arc::clone(hub))));
+    }
+    Ok(())
+}
+
+async fn until_stopped(hub: Arc<Hub>, work: impl Future<Output = ()>) {
+    tokio::select! {
+        () = hub.stopping.cancelled() => {}
+        () = work => {}
+    }
+}
+
+async fn deliver(hub: Arc<Hub>, courier: webhooks::Courier) {
+    let mut tick = interval(Duration::from_secs(1));
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        match courier.round(&hub).await {
+            // More may be due: do not wait.
+            Ok(count) if count >= 20 => tick.reset_immediately(),
+            Ok(_) => {}
+            Err(error) => tracing::error!(%error, "webhooks"),
+        }
+    }
+}
+
+async fn look_after(hub: Arc<Hub>) {
+    let mut tick = interval(Duration::from_secs(15));
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut hourly = Instant::now();
+    loop {
+        tick.tick().await;
+        let mut outcome = sweep::windows(&hub).await.map(|_| ());
+        if Instant::now() >= hourly {
+            hourly += Duration::from_secs(3600);
+            outcome = outcome.and(sweep::reconcile(&hub).await.map(|_| ()));
+            outcome = outcome.and(sweep::retention(&hub).await);
+        }
+        outcome = outcome.and(hub.keyring.reload(&hub.store, &hub.secrets).await);
+        if let Err(error) = outcome {
+            tracing::error!(%error, "regular work");
+        }
+    }
+}
+
+/// Changes that other instances made. While the connection is down pokes are missed, so everyone is woken when it comes
+/// back.
+async fn listen(hub: Arc<Hub>) {
+    loop {
+        match listen_once(&hub).await {
+            Ok(()) => return,
+            Err(error) => {
+                tracing::warn!(%error, "no word of other instances; trying again");
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        }
+    }
+}
+
+async fn listen_once(hub: &Hub) -> Result<()> {
+    let Some(url) = hub.config.database.as_deref() else { return Ok(()) };
+    let mut listener = PgListener::connect(url).await?;
+    listener.listen("postern").await?;
+    hub.push.wake_all();
+    loop {
+        match listener.try_recv().await? {
+            Some(notification) => {
+                let said = notification.payload().split_once(' ');
+                if let Some((account, Ok(position))) = said.map(|(account, at)| (account, at.parse())) {
+                    hub.push.publish(account, position);
+                }
+            }
+            None => hub.push.wake_all(),
+        }
+    }
+}

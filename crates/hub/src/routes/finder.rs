@@ -1,0 +1,75 @@
+//! Sites, and things that are lent.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Query, State},
+};
+use postern_api::{
+    locker::{Sites, Size},
+    reservation::{Asset, Assets},
+};
+use serde::Deserialize;
+
+use crate::{
+    auth::customer::Customer,
+    domain::{
+        doors,
+        sites::{self, Search},
+    },
+    error::Result,
+    hub::Hub,
+    store::RowExt,
+};
+
+#[derive(Deserialize, utoipa::IntoParams)]
+pub(super) struct Asked {
+    /// `LAT,LON` in degrees.
+    near: Option<String>,
+    /// Only sites with a free door of this size or larger.
+    size: Option<Size>,
+    /// Part of a name or address.
+    text: Option<String>,
+}
+
+/// Sites that the customer may use.
+#[utoipa::path(get, path = "/v1/sites", tag = "sites", security(("dpop" = [])), params(Asked),
+    responses((status = 200, body = Sites)))]
+pub(super) async fn sites(
+    State(hub): State<Arc<Hub>>,
+    customer: Customer,
+    Query(asked): Query<Asked>,
+) -> Result<Json<Sites>> {
+    let near = asked.near.as_deref().map(sites::parse_point).transpose()?;
+    let search = Search { near, size: asked.size, text: asked.text };
+    let mut on = hub.store.snapshot().await?;
+    let sites = sites::search(&mut on, &customer.account, &search).await?;
+    Ok(Json(Sites { sites }))
+}
+
+/// Things that the customer may borrow.
+#[utoipa::path(get, path = "/v1/assets", tag = "sites", security(("dpop" = [])),
+    responses((status = 200, body = Assets)))]
+pub(super) async fn assets(State(hub): State<Arc<Hub>>, customer: Customer) -> Result<Json<Assets>> {
+    let rows = sqlx::query(
+        "SELECT a.id, a.title, a.site_id, a.locker_id, a.door, a.loan_hours, a.reservation_id FROM assets a \
+         JOIN sites s ON s.id = a.site_id WHERE s.access = 'public' OR EXISTS \
+         (SELECT 1 FROM site_members m WHERE m.site_id = s.id AND m.account_id = $1) ORDER BY a.title, a.id LIMIT 500",
+    )
+    .bind(&customer.account)
+    .fetch_all(hub.store.read())
+    .await?;
+    let asset = |row: &sqlx::any::AnyRow| {
+        Ok(Asset {
+            id: row.text("id")?,
+            title: row.text("title")?,
+            site: row.text("site_id")?,
+            locker: row.text("locker_id")?,
+            door: doors::number(row.int("door")?)?,
+            loan_hours: u32::try_from(row.int("loan_hours")?).unwrap_or(0),
+            available: row.maybe_text("reservation_id")?.is_none(),
+        })
+    };
+    Ok(Json(Assets { assets: rows.iter().map(asset).collect::<Result<_>>()? }))
+}
