@@ -151,6 +151,24 @@ pub enum Intent {
         /// A `Size` of the hub's contract: `xs`, `s`, `m`, `l`, `xl`.
         size: String,
     },
+    /// Book a compartment to keep something in.
+    BookStorage {
+        /// What the customer calls it, 1 to 120 characters.
+        title: String,
+        /// Site id, from `View::sites`.
+        site: String,
+        /// `xs`, `s`, `m`, `l`, `xl`.
+        size: String,
+        /// UNIX seconds.
+        until: i64,
+    },
+    /// Hand what lies in a held compartment over to a neighbour of the same site.
+    HandOver {
+        /// Which.
+        reservation: String,
+        /// The neighbour's flat or department.
+        unit: String,
+    },
     /// Look for sites; the answer is `View::sites`.
     FindSites {
         /// WGS 84, with `longitude`.

@@ -2,8 +2,11 @@
 //! shown as waiting, and explained where the hub says no.
 
 use postern_api::{
+    account::Changes,
     locker::Size,
-    reservation::{ChangeLocker, Extend, Hold, NewProblem, NewReturn, NewShare, ProblemKind, Taken},
+    reservation::{
+        ChangeLocker, Extend, Handover, Hold, NewProblem, NewReturn, NewShare, NewStorage, ProblemKind, Taken,
+    },
     sync::{ReceiptUpload, UploadedReceipt},
 };
 use serde::{Deserialize, Serialize};
@@ -51,6 +54,12 @@ pub(crate) enum What {
     Release,
     /// A compartment for a return.
     BookReturn { code: String, site: String, size: Size },
+    /// A compartment to keep something in.
+    BookStorage { title: String, site: String, size: Size, until: i64 },
+    /// What lies in a held compartment goes to a neighbour.
+    HandOver { unit: String },
+    /// Doors that the customer can reach.
+    PreferLowDoors { on: bool },
 }
 
 impl What {
@@ -68,6 +77,9 @@ impl What {
             Self::ChangeLocker { .. } => "changeLocker",
             Self::Release => "release",
             Self::BookReturn { .. } => "bookReturn",
+            Self::BookStorage { .. } => "bookStorage",
+            Self::HandOver { .. } => "handOver",
+            Self::PreferLowDoors { .. } => "preferLowDoors",
         }
     }
 }
@@ -274,6 +286,16 @@ fn call(entry: &Entry) -> Call {
             "/v1/returns".to_owned(),
             json(&NewReturn { code: code.clone(), site: site.clone(), size: *size }),
         ),
+        What::BookStorage { title, site, size, until } => (
+            Method::Post,
+            "/v1/storage".to_owned(),
+            json(&NewStorage { title: title.clone(), site: site.clone(), size: *size, until: *until }),
+        ),
+        What::HandOver { unit } => post("handover", json(&Handover { unit: unit.clone() })),
+        What::PreferLowDoors { on } => {
+            let changes = Changes { name: None, prefers_low_doors: Some(*on) };
+            (Method::Patch, "/v1/me".to_owned(), json(&changes))
+        }
     };
     Call {
         purpose: Purpose::Outbox,

@@ -255,7 +255,9 @@ impl Wallet {
             arrivals.ready.push(reservation.id.clone());
         }
         let moved = known.is_some_and(|known| known.compartment != reservation.compartment);
-        if moved || !wants_grant(&reservation) {
+        // A token whose door was opened is kept as long as it lives: it opens again within the operator's minutes.
+        let opened = self.trace(&reservation.id).opened_at.is_some();
+        if moved || !(opened || wants_grant(&reservation)) {
             self.grants.remove(&reservation.id);
         }
         self.fetching.passed_over.remove(&reservation.id);

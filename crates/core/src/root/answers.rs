@@ -158,6 +158,12 @@ impl Core {
             }
             self.kept.hub = hub;
         }
+        // Said on another device; what was said here and waits goes before.
+        let waits =
+            |entry: &Entry| matches!(entry.what, What::PreferLowDoors { .. }) && entry.refused.is_none();
+        if !self.kept.outbox.entries().iter().any(waits) {
+            self.kept.settings.prefer_low_doors = account.prefers_low_doors;
+        }
         self.session.set_account(account);
         self.kept.account = self.session.account().cloned();
         cx.out.save_soon();

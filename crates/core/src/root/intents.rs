@@ -67,7 +67,13 @@ impl Core {
                     Setting::Reminders(on) => settings.reminders = on,
                     Setting::Habits(on) => settings.habits = on,
                     Setting::ConfirmOpening(on) => settings.confirm_opening = on,
-                    Setting::PreferLowDoors(on) => settings.prefer_low_doors = on,
+                    Setting::PreferLowDoors(on) => {
+                        settings.prefer_low_doors = on;
+                        // The hub assigns doors, so it must know.
+                        if self.session.exists() {
+                            self.kept.outbox.put(None, What::PreferLowDoors { on }, cx);
+                        }
+                    }
                 }
                 cx.out.save_now();
             }
@@ -200,6 +206,18 @@ impl Core {
             Intent::Cancel { reservation } => (reservation, What::Cancel),
             Intent::ChangeLocker { reservation, site } => (reservation, What::ChangeLocker { site }),
             Intent::Release { reservation } => (reservation, What::Release),
+            Intent::HandOver { reservation, unit } => {
+                (reservation, What::HandOver { unit: text::clipped(unit, text::NAME) })
+            }
+            Intent::BookStorage { title, site, size, until } => {
+                if let Some(size) = named::<Size>(&size)
+                    && self.session.exists()
+                {
+                    let title = text::clipped(title, text::NAME);
+                    self.kept.outbox.put(None, What::BookStorage { title, site, size, until }, cx);
+                }
+                return;
+            }
             Intent::RemoveDevice { device } => {
                 if text::is_id(&device) && self.session.exists() {
                     self.kept.outbox.put(None, What::RemoveDevice { device }, cx);

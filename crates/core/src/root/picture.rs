@@ -272,7 +272,8 @@ impl Core {
                 if !settled {
                     actions.push(ActionView::ConfirmTaken);
                 }
-                if reopen_until.is_some() {
+                // The hub knows of openings that this device did not see, by PIN or another device.
+                if reopen_until.is_some() || hub(Action::Reopen) {
                     actions.push(ActionView::Reopen);
                 }
             }

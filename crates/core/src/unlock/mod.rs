@@ -12,7 +12,10 @@ mod run;
 
 use std::collections::BTreeMap;
 
-use postern_api::token::{Grants, TokenBatch};
+use postern_api::{
+    reservation::Action,
+    token::{Grants, Operation, TokenBatch},
+};
 use postern_protocol::receipt::Receipt;
 
 pub(crate) use self::pending::{Pending, on_air};
@@ -151,7 +154,8 @@ impl Unlock {
     /// The gesture for a door that was open already.
     pub(crate) fn reopen(&mut self, id: &str, env: &Env<'_>, cx: &mut Cx<'_>) {
         let Some(reservation) = env.wallet.reservation(id) else { return };
-        if env.wallet.reopen_until(reservation).is_some_and(|until| cx.now.unix() < until) {
+        let within = env.wallet.reopen_until(reservation).is_some_and(|until| cx.now.unix() < until);
+        if within || reservation.actions.contains(&Action::Reopen) {
             self.begin(Purpose::Reopen, &[id.to_owned()], env, cx);
         }
     }
@@ -452,12 +456,15 @@ impl Unlock {
             }
             pending.clone()
         } else if let Some(grant) = grant {
-            let Some(usual) =
-                env.wallet.reservation(&id).and_then(|reservation| wallet::operation(reservation, grant))
-            else {
+            let usual =
+                || env.wallet.reservation(&id).and_then(|reservation| wallet::operation(reservation, grant));
+            let operation = match run.purpose {
+                Purpose::Reopen => Some(Operation::Reopen),
+                Purpose::Open | Purpose::Resolve => usual(),
+            };
+            let Some(operation) = operation else {
                 return self.fail(problem(ProblemCode::Refused), cx);
             };
-            let operation = run.operation(usual);
             if !grant.operations.contains(&operation) {
                 return self.fail(problem(ProblemCode::Refused), cx);
             }

@@ -1,6 +1,6 @@
 //! One opening: its doors, its link, and what is being asked.
 
-use postern_api::token::{Grant, Operation};
+use postern_api::token::Grant;
 use postern_protocol::{
     Request,
     phone::{Greeted, Session},
@@ -148,10 +148,5 @@ impl Run {
 
     pub(crate) fn is_active(&self) -> bool {
         self.step().state == StepState::Active
-    }
-
-    /// What the operation is called in the token.
-    pub(crate) fn operation(&self, usual: Operation) -> Operation {
-        if self.purpose == Purpose::Reopen { Operation::Reopen } else { usual }
     }
 }

@@ -131,7 +131,31 @@ site: string,
 /**
  * A `Size` of the hub's contract: `xs`, `s`, `m`, `l`, `xl`.
  */
-size: string, } | { "type": "findSites", 
+size: string, } | { "type": "bookStorage", 
+/**
+ * What the customer calls it, 1 to 120 characters.
+ */
+title: string, 
+/**
+ * Site id, from `View::sites`.
+ */
+site: string, 
+/**
+ * `xs`, `s`, `m`, `l`, `xl`.
+ */
+size: string, 
+/**
+ * UNIX seconds.
+ */
+until: number, } | { "type": "handOver", 
+/**
+ * Which.
+ */
+reservation: string, 
+/**
+ * The neighbour's flat or department.
+ */
+unit: string, } | { "type": "findSites", 
 /**
  * WGS 84, with `longitude`.
  */

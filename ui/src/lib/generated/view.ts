@@ -365,7 +365,7 @@ export type OutboxView = {
 id: number, 
 /**
  * `receipt`, `extend`, `share`, `revokeShare`, `report`, `confirmTaken`, `removeDevice`, `hold`, `cancel`,
- * `changeLocker`, `release`, `bookReturn`.
+ * `changeLocker`, `release`, `bookReturn`, `bookStorage`, `handOver`, `preferLowDoors`.
  */
 what: string, 
 /**
