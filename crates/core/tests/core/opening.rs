@@ -1,5 +1,9 @@
 //! Opening doors, on good days and bad ones.
 
+use postern_api::{
+    reservation::{Action, State},
+    token::Operation,
+};
 use postern_core::{
     event::{Adapter, EndReason, Event, RadioEvent},
     intent::Intent,
@@ -430,6 +434,26 @@ fn a_door_opens_again_within_the_operators_minutes_and_not_later() {
     rig.close_door(3);
     rig.advance(301_000);
     assert!(!rig.reservation("r3").actions.contains(&ActionView::Reopen));
+    rig.intent(Intent::Reopen { reservation: "r3".into() });
+    assert_eq!(rig.locker.movements, 2);
+}
+
+#[test]
+fn reopening_uses_the_narrower_token_that_the_hub_gives_after_an_opening() {
+    let mut rig = Rig::with_parcels(62, &[3]);
+    rig.open(&["r3"]);
+    rig.close_door(3);
+    rig.hub.operations = vec![Operation::Reopen, Operation::Status];
+    rig.hub.token_life = 900;
+    rig.change("r3", |reservation| {
+        reservation.state = State::Opened;
+        reservation.actions = vec![Action::Reopen, Action::ConfirmTaken, Action::Report];
+    });
+    // Another device of the same customer, which never saw the first opening.
+    rig.state = None;
+    rig.restart();
+    rig.advance(2_000);
+    assert!(rig.reservation("r3").actions.contains(&ActionView::Reopen));
     rig.intent(Intent::Reopen { reservation: "r3".into() });
     assert_eq!(rig.locker.movements, 2);
 }

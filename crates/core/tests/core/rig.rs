@@ -14,6 +14,7 @@ use ed25519_dalek::{Signer, SigningKey};
 use postern_api::{
     locker::{DoorInfo, LockerDescriptor, Reach, Size},
     reservation::{Action, Carrier, Compartment, Kind, Reservation, Role, SiteSummary, State},
+    token::Operation,
 };
 use postern_core::{
     Config, Core, Now,
@@ -181,6 +182,13 @@ impl Rig {
                 seen: vec![],
                 grants_made: 0,
                 info: None,
+                operations: vec![
+                    Operation::Collect,
+                    Operation::Reopen,
+                    Operation::Deposit,
+                    Operation::Access,
+                    Operation::Status,
+                ],
             },
             locker: Locker {
                 keys,

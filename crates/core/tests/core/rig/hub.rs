@@ -50,6 +50,8 @@ pub(crate) struct Hub {
     pub(crate) seen: Vec<Seen>,
     pub(crate) grants_made: u8,
     pub(crate) info: Option<HubInfo>,
+    /// What new tokens are good for.
+    pub(crate) operations: Vec<Operation>,
 }
 
 impl Hub {
@@ -197,13 +199,7 @@ impl Hub {
                 reservation: reservation.id.clone(),
                 locker: compartment.locker.clone(),
                 doors: vec![compartment.door],
-                operations: vec![
-                    Operation::Collect,
-                    Operation::Reopen,
-                    Operation::Deposit,
-                    Operation::Access,
-                    Operation::Status,
-                ],
+                operations: self.operations.clone(),
                 not_before: at,
                 expires: at + self.token_life,
                 uses: 1,
