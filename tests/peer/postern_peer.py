@@ -1,0 +1,415 @@
+"""The locker protocol once more, in Python, written from PROTOCOL.md alone: Noise by hand, CBOR by cbor2.
+
+Section numbers are those of crates/protocol/PROTOCOL.md. Nothing here is shared with the Rust code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import socket
+import struct
+from dataclasses import dataclass, field
+
+import cbor2
+from cryptography.exceptions import InvalidSignature, InvalidTag
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, utils
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+
+SERVICE = bytes.fromhex("5dac0c55be9141f39860329d88135d4c")
+NAME = b"Noise_KN_25519_ChaChaPoly_BLAKE2s"
+COLLECT, REOPEN, DEPOSIT, ACCESS, STATUS = range(5)
+MAX_MESSAGE = 1024
+
+
+class ProtocolError(Exception):
+    """The other side broke a rule."""
+
+
+def sha256(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()
+
+
+def raw(public) -> bytes:
+    return public.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+
+
+def canonical(value) -> bytes:
+    return cbor2.dumps(value, canonical=True)
+
+
+def strict(data: bytes):
+    """Section 5: what does not encode to the same bytes again is refused."""
+    value = cbor2.loads(data)
+    if canonical(value) != data:
+        raise ProtocolError("not the one encoding")
+    return value
+
+
+# 1. Keys
+
+
+class Ed25519Device:
+    def __init__(self, secret: bytes):
+        self.key = Ed25519PrivateKey.from_private_bytes(secret)
+
+    def cose(self) -> dict:
+        return {1: 1, -1: 6, -2: raw(self.key.public_key())}
+
+    def sign(self, message: bytes) -> bytes:
+        return self.key.sign(message)
+
+
+class P256Device:
+    def __init__(self, secret: bytes):
+        self.key = ec.derive_private_key(int.from_bytes(secret, "big"), ec.SECP256R1())
+
+    def cose(self) -> dict:
+        point = self.key.public_key().public_numbers()
+        return {1: 2, -1: 1, -2: point.x.to_bytes(32, "big"), -3: point.y % 2 == 1}
+
+    def sign(self, message: bytes) -> bytes:
+        r, s = utils.decode_dss_signature(self.key.sign(message, ec.ECDSA(hashes.SHA256())))
+        return r.to_bytes(32, "big") + s.to_bytes(32, "big")
+
+
+@dataclass
+class Locker:
+    """What a phone knows of a locker."""
+
+    id: bytes
+    static_key: bytes
+    receipt_key: bytes
+
+
+# 3. Frames
+
+
+def fragments(message: bytes, tag: int, size: int) -> list[bytes]:
+    frames, rest, sequence = [], message, 0
+    while rest:
+        overhead = 4 if sequence == 0 else 2
+        part, rest = rest[: size - overhead], rest[size - overhead :]
+        header = sequence | (0x80 if sequence == 0 else 0) | (0 if rest else 0x40)
+        length = struct.pack(">H", len(message)) if sequence == 0 else b""
+        frames.append(bytes([header, tag]) + length + part)
+        sequence += 1
+    return frames
+
+
+@dataclass
+class Reassembler:
+    tag: int | None = None
+    partial: bytearray | None = None
+    total: int = 0
+    next: int = 0
+
+    def push(self, frame: bytes) -> bytes | None:
+        if self.tag is None:
+            if len(frame) < 5 or not frame[0] & 0x80 or frame[4] != 0x01:
+                return None
+            self.tag = frame[1]
+        if len(frame) < 2:
+            raise ProtocolError("short frame")
+        if frame[1] != self.tag:
+            return None
+        first, last, sequence = frame[0] & 0x80, frame[0] & 0x40, frame[0] & 0x3F
+        if bool(first) != (self.partial is None):
+            raise ProtocolError("out of sequence")
+        if first:
+            if len(frame) < 5:
+                raise ProtocolError("short frame")
+            (self.total,) = struct.unpack(">H", frame[2:4])
+            if not 1 <= self.total <= MAX_MESSAGE:
+                raise ProtocolError("length")
+            self.partial, self.next, part = bytearray(), 0, frame[4:]
+        else:
+            part = frame[2:]
+        if sequence != self.next or not part:
+            raise ProtocolError("out of sequence")
+        self.partial += part
+        self.next += 1
+        if len(self.partial) > self.total or bool(last) != (len(self.partial) == self.total):
+            raise ProtocolError("length")
+        if not last:
+            return None
+        message, self.partial = bytes(self.partial), None
+        return message
+
+
+# 4. Noise KN, the responder's side
+
+
+def blake2s(data: bytes) -> bytes:
+    return hashlib.blake2s(data).digest()
+
+
+def hkdf2(chaining_key: bytes, material: bytes) -> tuple[bytes, bytes]:
+    temporary = hmac.new(chaining_key, material, hashlib.blake2s).digest()
+    one = hmac.new(temporary, b"\x01", hashlib.blake2s).digest()
+    return one, hmac.new(temporary, one + b"\x02", hashlib.blake2s).digest()
+
+
+class Cipher:
+    def __init__(self, key: bytes):
+        self.aead, self.counter = ChaCha20Poly1305(key), 0
+
+    def nonce(self) -> bytes:
+        nonce = bytes(4) + struct.pack("<Q", self.counter)
+        self.counter += 1
+        return nonce
+
+    def seal(self, plaintext: bytes, ad: bytes = b"") -> bytes:
+        return self.aead.encrypt(self.nonce(), plaintext, ad)
+
+    def open(self, sealed: bytes, ad: bytes = b"") -> bytes:
+        try:
+            return self.aead.decrypt(self.nonce(), sealed, ad)
+        except InvalidTag:
+            raise ProtocolError("not authentic") from None
+
+
+@dataclass
+class Hello:
+    boot: int
+    clock: int
+    time: int
+    capabilities: int
+
+
+class Phone:
+    """One session: `Phone(locker, hello)`, `open(...)`, then `receive` and `request`."""
+
+    def __init__(self, locker: Locker, message: bytes):
+        if len(message) < 2 or message[0] != 1:
+            raise ProtocolError("no HELLO")
+        if message[1] != 1:
+            raise ProtocolError(f"version {message[1]}")
+        if len(message) != 49:
+            raise ProtocolError("no HELLO")
+        self.locker, self.remote = locker, message[2:34]
+        self.hello = Hello(*struct.unpack(">IBQH", message[34:]))
+        self.hello_nonce = sha256(b"postern/1 hello nonce\0" + message)[:16]
+        # The name is longer than 32 bytes: it is hashed.
+        self.ck = self.h = blake2s(NAME)
+        for part in (b"postern\x01" + SERVICE + locker.id, locker.static_key, self.remote, message[34:]):
+            self.h = blake2s(self.h + part)
+
+    def challenge(self, request: "Request", label: bytes = b"postern/1 open\0") -> bytes:
+        delegation = sha256(request.delegation) if request.delegation else bytes(32)
+        tail = struct.pack(">BH", request.operation, request.door) + request.nonce
+        return label + self.h + sha256(request.token) + delegation + tail
+
+    def open(self, request: "Request", sign, ephemeral: bytes | None = None) -> bytes:
+        proof = sign(self.challenge(request))
+        e = X25519PrivateKey.from_private_bytes(ephemeral or os.urandom(32))
+        public = raw(e.public_key())
+        self.h = blake2s(self.h + public)
+        key = b""
+        for other in (self.remote, self.locker.static_key):
+            self.ck, key = hkdf2(self.ck, e.exchange(X25519PublicKey.from_public_bytes(other)))
+        sealed = Cipher(key).seal(request.encode(proof), self.h)
+        self.h = blake2s(self.h + sealed)
+        down, up = hkdf2(self.ck, b"")
+        self.down, self.up = Cipher(down), Cipher(up)
+        return b"\x02" + public + sealed
+
+    def request(self, request: "Request", sign) -> bytes:
+        proof = sign(self.challenge(request, b"postern/1 request\0"))
+        return b"\x03" + self.up.seal(request.encode(proof))
+
+    def receive(self, message: bytes) -> list:
+        if message[0] != 4:
+            raise ProtocolError("no REPLY")
+        return strict(self.down.open(message[1:]))
+
+    def prove(self, receipt: bytes, request: "Request", cti: bytes) -> dict:
+        """Section 8: takes a receipt for proof, or says why not."""
+        said = read_receipt(receipt, self.locker.receipt_key)
+        wanted = (self.locker.id, cti, request.nonce, request.door, request.operation)
+        if (said["locker"], said["token"], said["nonce"], said["door"], said["operation"]) != wanted:
+            raise ProtocolError("a receipt for something else")
+        return said
+
+
+@dataclass
+class Request:
+    operation: int
+    door: int
+    token: bytes
+    nonce: bytes = field(default_factory=lambda: os.urandom(8))
+    delegation: bytes | None = None
+    bulletin: bytes | None = None
+
+    def encode(self, proof: bytes) -> bytes:
+        parts = [self.operation, self.door, self.nonce, self.token, self.delegation, self.bulletin, proof]
+        return canonical(parts)
+
+
+# 5. COSE_Sign1
+
+
+def to_be_signed(purpose: str, protected: bytes, payload: bytes) -> bytes:
+    return canonical(["Signature1", protected, f"postern/1 {purpose}".encode(), payload])
+
+
+def sign1(purpose: str, key_id: int, payload: bytes, secret: bytes) -> bytes:
+    protected = canonical({1: -8, 4: struct.pack(">I", key_id)})
+    signature = Ed25519PrivateKey.from_private_bytes(secret).sign(to_be_signed(purpose, protected, payload))
+    return canonical([protected, {}, payload, signature])
+
+
+def verify1(purpose: str, message: bytes, public: bytes, header: dict) -> bytes:
+    protected, unprotected, payload, signature = strict(message)
+    if strict(protected) != header or unprotected != {}:
+        raise ProtocolError("header")
+    try:
+        key = Ed25519PublicKey.from_public_bytes(public)
+        key.verify(signature, to_be_signed(purpose, protected, payload))
+    except InvalidSignature:
+        raise ProtocolError("bad signature") from None
+    return payload
+
+
+def read_receipt(message: bytes, public: bytes) -> dict:
+    names = "locker sequence previous token nonce door operation outcome at clock handshake source".split()
+    values = strict(verify1("receipt", message, public, {1: -8}))
+    if len(values) != len(names):
+        raise ProtocolError("no receipt")
+    return dict(zip(names, values))
+
+
+# 6, 7. Tokens and delegations, for tests that play the hub and the owner
+
+
+def token(secret: bytes, key_id: int, claims: dict) -> bytes:
+    body = [claims["locker"], claims["doors"], claims["operations"], claims["uses"], claims["delegable"]]
+    if claims.get("hello_nonce"):
+        body.append(claims["hello_nonce"])
+    payload = {4: claims["exp"], 5: claims["nbf"], 6: claims["iat"], 7: claims["cti"], 8: {1: claims["key"]}, -65537: body}
+    return sign1("token", key_id, canonical(payload), secret)
+
+
+def delegation(sign, cti: bytes, to: dict, doors: list, operations: int, start: int, end: int, uses: int) -> bytes:
+    payload = canonical([cti, to, doors, operations, start, end, uses])
+    return canonical([payload, sign(b"postern/1 delegation\0" + payload)])
+
+
+# 11, 12. Opening code and PIN
+
+BASE45 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ $%*+-./:"
+
+
+def base45(data: bytes) -> str:
+    text = ""
+    for at in range(0, len(data), 2):
+        chunk = data[at : at + 2]
+        value = int.from_bytes(chunk, "big")
+        for _ in range(len(chunk) + 1):
+            text += BASE45[value % 45]
+            value //= 45
+    return text
+
+
+def opening_code(token: bytes, operation: int, door: int, at: int, nonce: bytes, sign) -> str:
+    tail = struct.pack(">BHQ", operation, door, at) + nonce
+    signature = sign(b"postern/1 opening code\0" + sha256(token) + tail)
+    return "PO1:" + base45(canonical([token, operation, door, at, nonce, signature]))
+
+
+def pin(secret: bytes, locker: bytes, door: int, epoch: int) -> str:
+    digest = hmac.new(secret, b"postern/1 pin\0" + locker + struct.pack(">HI", door, epoch), hashlib.sha256).digest()
+    return f"{int.from_bytes(digest[:8], 'big') % 10**8:08}"
+
+
+# `air`: the GATT service over TCP (crates/radio/src/air.rs)
+
+
+class Air:
+    WATCH, CONNECT, SUBSCRIBE, READ, WRITE = 1, 2, 3, 4, 5
+    SIGHTING, CONNECTED, REFUSED, SUBSCRIBED, VALUE, WRITTEN, NOTIFY = 0x81, 0x82, 0x83, 0x84, 0x85, 0x86, 0x87
+
+    def __init__(self, host: str, port: int, deadline: float = 10):
+        self.socket = socket.create_connection((host, port), deadline)
+        self.socket.sendall(b"POSTERN\x01")
+
+    def close(self) -> None:
+        self.socket.close()
+
+    def send(self, kind: int, body: bytes = b"") -> None:
+        self.socket.sendall(struct.pack(">HB", 1 + len(body), kind) + body)
+
+    def take(self, count: int) -> bytes:
+        data = b""
+        while len(data) < count:
+            part = self.socket.recv(count - len(data))
+            if not part:
+                raise ConnectionError("the simulator has closed the connection")
+            data += part
+        return data
+
+    def receive(self) -> tuple[int, bytes]:
+        (length,) = struct.unpack(">H", self.take(2))
+        body = self.take(length)
+        return body[0], body[1:]
+
+
+def find(host: str, port: int, locker: bytes) -> bytes:
+    """Section 2: the address under which a locker advertises now."""
+    air = Air(host, port)
+    air.send(Air.WATCH)
+    try:
+        while True:
+            kind, body = air.receive()
+            data = body[7:]
+            if kind == Air.SIGHTING and len(data) == 6 and data[0] == 1 and data[2:] == locker[:4]:
+                return body[:6]
+    finally:
+        air.close()
+
+
+class Link:
+    """A connection to one locker that carries whole messages; the first is its HELLO."""
+
+    def __init__(self, host: str, port: int, locker: bytes, mtu: int = 247):
+        self.air, self.frames, self.waiting = Air(host, port), Reassembler(), []
+        self.air.send(Air.CONNECT, find(host, port, locker) + struct.pack(">H", mtu))
+        kind, body = self.air.receive()
+        if kind != Air.CONNECTED:
+            raise ConnectionError(f"refused: {body.hex()}")
+        self.size = min(mtu, struct.unpack(">H", body)[0]) - 3
+        self.call(Air.SUBSCRIBE, b"", Air.SUBSCRIBED)
+
+    def call(self, kind: int, body: bytes, answer: int) -> bytes:
+        self.air.send(kind, body)
+        while True:
+            kind, body = self.air.receive()
+            if kind == Air.NOTIFY:
+                self.waiting.append(body)
+            elif kind == answer:
+                return body
+            else:
+                raise ProtocolError(f"record {kind:02x}")
+
+    def send(self, message: bytes) -> None:
+        for frame in fragments(message, self.frames.tag, self.size):
+            if self.call(Air.WRITE, frame, Air.WRITTEN) != b"\0":
+                raise ProtocolError("write refused")
+
+    def receive(self) -> bytes:
+        while True:
+            if not self.waiting:
+                kind, body = self.air.receive()
+                if kind != Air.NOTIFY:
+                    raise ProtocolError(f"record {kind:02x}")
+                self.waiting.append(body)
+            message = self.frames.push(self.waiting.pop(0))
+            if message is not None:
+                return message
+
+    def close(self) -> None:
+        self.air.close()
