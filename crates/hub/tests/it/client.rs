@@ -229,6 +229,16 @@ impl Device {
         ];
         let answer = token_request(base, &key, &form, clock.now()).await.ok();
         assert_eq!(answer["token_type"], "DPoP");
+        Self::from_answer(base, key, &answer, clock)
+    }
+
+    /// With the tokens of this answer.
+    pub(crate) fn from_answer(
+        base: &str,
+        key: Key,
+        answer: &Value,
+        clock: &postern_hub::clock::Clock,
+    ) -> Self {
         let text = |name: &str| answer[name].as_str().unwrap().to_owned();
         let (access, refresh) = (text("access_token"), text("refresh_token"));
         Self { base: base.to_owned(), key, access, refresh, clock: clock.clone() }

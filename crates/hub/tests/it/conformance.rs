@@ -8,6 +8,8 @@ use postern_protocol::{DeviceKey, IssuerKeys, KeyId, Operation, receipt::Outcome
 use reqwest::Method;
 use serde_json::{Value, json};
 
+#[allow(clippy::wildcard_imports)]
+use crate::services::*;
 use crate::{
     client::{Device, encode},
     postgres::Postgres,
@@ -46,6 +48,16 @@ on_both!(
     a_repeated_write_is_done_once,
     a_return_is_put_in,
     the_feed_tells_each_change_once,
+    deadlines_move_as_far_as_the_operator_allows,
+    what_has_not_begun_is_called_off_and_what_is_held_is_given_back,
+    sharing_gives_and_takes_back,
+    devices_are_named_and_removed_and_codes_recover,
+    a_courier_deposits_and_collects_by_the_lockers_protocol,
+    a_reported_problem_takes_the_door_out_of_service,
+    neighbours_hand_over_and_borrow,
+    an_account_is_exported_and_deleted,
+    belief_is_held_against_evidence,
+    a_door_is_never_given_twice,
 );
 
 async fn a_new_customer_finds_what_waits(world: World) {

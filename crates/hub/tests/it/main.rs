@@ -6,5 +6,6 @@ mod conformance;
 mod passkey;
 mod postgres;
 mod redirect_abuse;
+mod services;
 mod sign_in;
 mod world;
