@@ -1,9 +1,11 @@
 //! The program as a script sees it: what it prints, and what it ends with.
 #![cfg(target_os = "linux")]
 
-// The same other ends as in the runtime's story.
+// The same other ends as in the runtime's story, of which this one needs less.
+#[allow(dead_code)]
 #[path = "../../../runtime/tests/it/chromium.rs"]
 mod chromium;
+#[allow(dead_code)]
 #[path = "../../../runtime/tests/it/parts.rs"]
 mod parts;
 

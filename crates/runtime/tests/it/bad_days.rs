@@ -41,7 +41,7 @@ impl Authorization {
     async fn back(&self, pairs: &[(&str, &str)]) -> u16 {
         let mut url = self.redirect.clone();
         url.query_pairs_mut().extend_pairs(pairs);
-        reqwest::Client::new().get(url).send().await.unwrap().status().as_u16()
+        crate::parts::http().get(url).send().await.unwrap().status().as_u16()
     }
 
     fn address(&self) -> SocketAddr {
@@ -257,12 +257,12 @@ async fn redirect_abuse_is_refused_and_the_wait_goes_on() {
 
 #[tokio::test]
 async fn a_refresh_token_used_twice_ends_the_session_with_words_and_loses_nothing() {
-    let hub = Hub::start(Manners { token_seconds: Some(1), ..Manners::default() }).await;
+    let hub = Hub::start(Manners::default()).await;
     let folder = tempfile::tempdir().unwrap();
     let (options, mut pages) = options(&hub.url, folder.path());
     let app = App::start(options).await;
     signed_in(&app, &mut pages).await;
-    hub.change(|manners| manners.refuses_refresh = true);
+    hub.change(|manners| manners.session_ended = true);
     app.send(Intent::Refresh);
     app.holds("said", |view| view.network == NetworkView::SignInAgain).await;
     app.holds("still there", |view| view.loaded).await;

@@ -9,6 +9,8 @@ use std::{
 use postern_runtime::Browser;
 use serde_json::{Value, json};
 
+use crate::parts::http;
+
 /// A browser with a passkey store of its own; it makes an account on the first page that it is sent to.
 pub(crate) struct Chromium {
     driver: Mutex<Child>,
@@ -27,11 +29,14 @@ impl Chromium {
             .spawn()
             .expect("chromedriver (install chromium-driver: `cargo xtask setup`)");
         let mut lines = BufReader::new(driver.stdout.take().expect("its output is piped")).lines();
+        // It first repeats the 0 that it was given.
         let port: u16 = lines
-            .find_map(|line| line.ok()?.rsplit_once("on port ")?.1.trim_end_matches('.').parse().ok())
+            .by_ref()
+            .filter_map(|line| line.ok()?.rsplit_once("on port ")?.1.trim_end_matches('.').parse().ok())
+            .find(|port| *port != 0)
             .expect("chromedriver says its port");
         std::thread::spawn(move || lines.for_each(drop));
-        let client = reqwest::Client::new();
+        let client = http();
         let base = format!("http://127.0.0.1:{port}/session");
         let arguments = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"];
         let capabilities = json!({ "capabilities": { "alwaysMatch": {

@@ -28,10 +28,8 @@ pub(crate) struct Manners {
     pub(crate) clock_ahead: i64,
     /// It wants this nonce in every proof.
     pub(crate) nonce: Option<&'static str>,
-    /// It refuses every refresh, as after a reuse.
-    pub(crate) refuses_refresh: bool,
-    /// Seconds that access tokens live.
-    pub(crate) token_seconds: Option<u32>,
+    /// It takes neither access nor refresh tokens any more, as after a reuse.
+    pub(crate) session_ended: bool,
 }
 
 pub(crate) struct Hub {
@@ -126,6 +124,12 @@ async fn info(State(hub): Hubs) -> Json<Value> {
 /// RFC 9449 §4.3, for Ed25519 and P-256.
 async fn check_proof(State(hub): Hubs, request: Request, next: Next) -> Response {
     match proof_fault(&hub, &request) {
+        None if hub.manners.lock().unwrap().session_ended && request.uri().path().starts_with("/v1") => {
+            (StatusCode::UNAUTHORIZED, Json(json!({
+                "type": "urn:postern:problem:unauthenticated", "title": "ended", "status": 401, "code": "unauthenticated",
+            })))
+                .into_response()
+        }
         None => {
             let what = format!("{} {}", request.method(), request.uri().path());
             hub.asked.send_modify(|asked| asked.push(what));
@@ -225,13 +229,13 @@ async fn token(State(hub): Hubs, headers: HeaderMap, Form(form): Form<Vec<(Strin
     let refuse = |error: &str| (StatusCode::BAD_REQUEST, Json(json!({ "error": error }))).into_response();
     match field("grant_type") {
         Some("authorization_code") if field("code") == Some("good-code") => {}
-        Some("refresh_token") if !manners.refuses_refresh => {}
+        Some("refresh_token") if !manners.session_ended => {}
         _ => return refuse("invalid_grant"),
     }
     Json(json!({
         "access_token": "access-token-of-the-customer",
         "token_type": "DPoP",
-        "expires_in": manners.token_seconds.unwrap_or(600),
+        "expires_in": 600,
         "refresh_token": "refresh-token-of-the-customer",
     }))
     .into_response()

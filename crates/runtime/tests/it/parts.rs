@@ -28,6 +28,13 @@ fn binary(name: &str) -> PathBuf {
     path
 }
 
+/// For talking to the other ends.
+pub(crate) fn http() -> reqwest::Client {
+    // Another test may have been first.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::new()
+}
+
 /// A program, killed with its value.
 struct Program(Child);
 
@@ -145,7 +152,7 @@ impl Cabinet {
 
     async fn post(&self, path: &str, body: Value) {
         let url = format!("{}/api/cabinets/{}{path}", self.panel, self.id);
-        let response = reqwest::Client::new().post(&url).json(&body).send().await.unwrap();
+        let response = http().post(&url).json(&body).send().await.unwrap();
         let status = response.status();
         assert!(status.is_success(), "{path}: {status}: {}", response.text().await.unwrap());
     }
@@ -153,7 +160,7 @@ impl Cabinet {
     /// One door as it really is.
     pub(crate) async fn door(&self, label: &str) -> Value {
         let url = format!("{}/api/cabinets/{}", self.panel, self.id);
-        let state: Value = reqwest::get(&url).await.unwrap().json().await.unwrap();
+        let state: Value = http().get(&url).send().await.unwrap().json().await.unwrap();
         let doors = state["doors"].as_array().expect("doors");
         doors.iter().find(|door| door["label"] == label).expect("a door of this label").clone()
     }

@@ -237,15 +237,17 @@ fn wait_for_owner(bus: &Connection, owned: bool) {
     thread::spawn(move || {
         let proxy = DBusProxy::new(&bus).expect("the bus itself");
         let changes = proxy.receive_name_owner_changed_with_args(&[(0, NAME)]).expect("a subscription");
-        if !proxy.name_has_owner(NAME.try_into().expect("a name")).unwrap_or(false) {
+        let name = NAME.try_into().expect("a name");
+        if proxy.name_has_owner(name).is_ok_and(|now| now != owned) {
+            let mut changes = changes.into_iter();
             let _ =
-                changes.into_iter().find(|change| change.args().is_ok_and(|args| args.new_owner().is_some()));
+                changes.find(|change| change.args().is_ok_and(|args| args.new_owner().is_some() == owned));
         }
         let _ = done.send(());
     });
-    owned
+    changed
         .recv_timeout(Duration::from_secs(20))
-        .expect("gnome-keyring-daemon did not take its name on the bus");
+        .expect("gnome-keyring-daemon takes its name on the bus, or gives it back, in time");
 }
 
 fn lock(bus: &Connection) {
