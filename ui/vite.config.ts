@@ -1,5 +1,6 @@
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { defineConfig } from 'vite';
+import { messagesPlugin } from './tools/messages.ts';
 import { brandPlugin } from './brands/plugin.ts';
 
 /**
@@ -11,7 +12,7 @@ export default defineConfig(({ mode }) => {
   const recorded = mode === 'recorded';
   return {
     base: './',
-    plugins: [brandPlugin(process.env['POSTERN_BRAND'] ?? 'postern'), svelte()],
+    plugins: [messagesPlugin(), brandPlugin(process.env['POSTERN_BRAND'] ?? 'postern'), svelte()],
     build: {
       outDir: process.env['POSTERN_UI_OUT'] ?? (recorded ? 'dist-recorded' : 'dist'),
       emptyOutDir: true,
@@ -23,6 +24,8 @@ export default defineConfig(({ mode }) => {
       reportCompressedSize: false,
       rollupOptions: { input: recorded ? 'recorded.html' : 'index.html' },
     },
+    // Messages come parsed (tools/messages.ts); this module keeps the type guards and leaves the parser out.
+    resolve: { alias: { '@formatjs/icu-messageformat-parser': '@formatjs/icu-messageformat-parser/no-parser.js' } },
     server: { port: 1420, strictPort: true },
   };
 });

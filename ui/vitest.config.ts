@@ -1,9 +1,10 @@
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { defineConfig } from 'vitest/config';
+import { messagesPlugin } from './tools/messages.ts';
 import { brandPlugin } from './brands/plugin.ts';
 
 export default defineConfig({
-  plugins: [brandPlugin('postern'), svelte()],
+  plugins: [messagesPlugin(), brandPlugin('postern'), svelte()],
   resolve: { conditions: ['browser'] },
   test: {
     include: ['tests/**/*.test.ts'],

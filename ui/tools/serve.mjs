@@ -16,6 +16,7 @@ export async function serve(folder) {
   const server = createServer(async (request, response) => {
     const path = normalize(decodeURIComponent(new URL(request.url ?? '/', 'http://localhost').pathname));
     const file = join(folder, path);
+    if (path === '/favicon.ico') return response.writeHead(204).end();
     try {
       if (!file.startsWith(folder + sep)) throw new Error('outside');
       const body = await readFile(file);

@@ -19,7 +19,8 @@ export function own(words: string): Own {
 /** Values of a message. A plain string is untrusted: it is cleaned and isolated. */
 export type Values = Record<string, string | number | Own>;
 
-type Messages = Record<MessageKey, string>;
+/** As tools/messages.ts leaves them: words, or the syntax tree of a message with values. */
+type Messages = Record<MessageKey, ConstructorParameters<typeof IntlMessageFormat>[0]>;
 
 const LOADERS: Record<Language, () => Promise<{ default: Messages }>> = {
   en: async () => ({ default: en }),
@@ -84,9 +85,12 @@ export function choose(preferred: readonly string[], offered: readonly string[])
 
 /** The words for a key. */
 export function t(key: MessageKey, values: Values = {}): string {
+  // Read before the cache is asked, so that whatever shows these words is drawn anew when the language changes.
+  const words = messages[key];
+  if (typeof words === 'string') return words;
   let format = formats.get(key);
   if (!format) {
-    format = new IntlMessageFormat(messages[key], locale, undefined, { ignoreTag: true });
+    format = new IntlMessageFormat(words, locale, undefined, { ignoreTag: true });
     formats.set(key, format);
   }
   const safe: Record<string, string | number> = {};

@@ -1,0 +1,410 @@
+import type { Page } from 'playwright-core';
+import { expect, test } from 'vitest';
+import { NOW, opening, reservation, shoes, view } from '../../fixtures/base';
+import { scenes } from '../../fixtures/scenes';
+import { SIZES } from '../../tools/page.mjs';
+import type { View } from '../../src/lib/generated/view';
+import { harness } from './harness';
+
+const ui = harness();
+const sent = (page: Page) => page.evaluate(() => window.recorded.sent);
+const types = async (page: Page) => (await sent(page)).map((one) => one.type);
+const calls = (page: Page) => page.evaluate(() => window.recorded.calls);
+const push = (page: Page, next: View) => page.evaluate((one) => window.recorded.push(one), next);
+const focused = (page: Page) => page.evaluate(() => document.activeElement?.getAttribute('data-testid') ?? document.activeElement?.tagName ?? '');
+
+/** Presses Tab until the focus is there; fails where it never comes. */
+async function tabTo(page: Page, testid: string, most = 60): Promise<void> {
+  for (let at = 0; at < most; at += 1) {
+    if ((await focused(page)) === testid) return;
+    await page.keyboard.press('Tab');
+  }
+  throw new Error(`the focus never reached ${testid}; it is on ${await focused(page)}`);
+}
+
+/** Holds a key down until the intent is there. */
+async function holdKey(page: Page, key: string): Promise<void> {
+  await page.keyboard.down(key);
+  await page.waitForFunction(() => window.recorded.sent.some((one) => one.type === 'open' || one.type === 'reopen'));
+  await page.keyboard.up(key);
+}
+
+test('signs in by keyboard alone', async () => {
+  const page = await ui.page();
+  await ui.show(page, 'welcome');
+  await tabTo(page, 'sign-in');
+  await page.keyboard.press('Enter');
+  expect(await sent(page)).toContainEqual({ type: 'signIn', hub: null });
+  await push(page, scenes['welcome-in-browser']!.view);
+  await tabTo(page, 'cancel-sign-in');
+  await page.keyboard.press('Enter');
+  expect(await types(page)).toContain('cancelSignIn');
+  expect(page.faults).toEqual([]);
+});
+
+test('collects by keyboard alone: list, detail, hold, opened, closed, taken', async () => {
+  const page = await ui.page();
+  await ui.show(page, 'home');
+  await tabTo(page, 'card-r-shoes');
+  await page.keyboard.press('Enter');
+  await page.getByTestId('detail').waitFor();
+  await tabTo(page, 'open-gesture');
+  await holdKey(page, 'Enter');
+  expect(await sent(page)).toContainEqual({ type: 'open', reservations: ['r-shoes'] });
+
+  for (const step of ['searching', 'connecting', 'proving', 'asked'] as const) {
+    await push(page, view({ opening: opening({ step }) }));
+    expect(await page.getByTestId('opening-phase').getAttribute('data-phase')).toBe(step);
+  }
+  const opened = scenes['opening-opened']!.view;
+  await push(page, opened);
+  expect(await page.getByTestId('opening-phase').innerText()).toContain('B3');
+  const closed = scenes['opening-closed']!.view;
+  await push(page, closed);
+  await tabTo(page, 'confirm-taken');
+  await page.keyboard.press('Enter');
+  expect(await sent(page)).toContainEqual({ type: 'confirmTaken', reservation: 'r-shoes', taken: true });
+  await push(page, scenes['opening-collected']!.view);
+  await tabTo(page, 'opening-done');
+  await page.keyboard.press('Enter');
+  expect(await types(page)).toContain('dismissOpening');
+  expect(page.faults).toEqual([]);
+});
+
+test('the focus goes into the opening, stays there, and comes back', async () => {
+  const page = await ui.page();
+  await ui.show(page, 'detail');
+  await tabTo(page, 'open-gesture');
+  await push(page, scenes['opening-closed']!.view);
+  await page.waitForFunction(() => document.activeElement?.id === 'opening-status');
+  for (let at = 0; at < 12; at += 1) {
+    await page.keyboard.press('Tab');
+    const outside = await page.evaluate(() => document.activeElement !== document.body && !document.activeElement?.closest('[data-testid=opening], [role=status]'));
+    expect(outside).toBe(false);
+  }
+  await push(page, scenes['detail']!.view);
+  await page.waitForFunction(() => document.activeElement?.getAttribute('data-testid') === 'open-gesture');
+});
+
+test('a short press opens nothing and says so; a hold opens once', async () => {
+  const page = await ui.page();
+  await ui.show(page, 'detail');
+  const gesture = page.getByTestId('open-gesture');
+  await gesture.click({ delay: 60 });
+  expect(await types(page)).not.toContain('open');
+  expect(await page.locator('.hint').first().innerText()).toContain('Hold');
+  const box = (await gesture.boundingBox())!;
+  await page.mouse.move(box.x + 40, box.y + 20);
+  await page.mouse.down();
+  await page.waitForFunction(() => window.recorded.sent.some((one) => one.type === 'open'));
+  await page.mouse.up();
+  expect((await types(page)).filter((type) => type === 'open')).toHaveLength(1);
+});
+
+test('leaving the button before the time stops the gesture', async () => {
+  const page = await ui.page();
+  await page.clock.install();
+  await ui.show(page, 'detail');
+  const box = (await page.getByTestId('open-gesture').boundingBox())!;
+  await page.mouse.move(box.x + 40, box.y + 20);
+  await page.mouse.down();
+  await page.clock.runFor(400);
+  await page.mouse.move(box.x + 40, box.y - 200);
+  await page.clock.runFor(2000);
+  expect(await types(page)).not.toContain('open');
+});
+
+test('assistive technology, which cannot hold, is asked once more', async () => {
+  const page = await ui.page();
+  await ui.show(page, 'detail');
+  await page.getByTestId('open-gesture').evaluate((button: HTMLElement) => button.click());
+  expect(await types(page)).not.toContain('open');
+  await page.getByTestId('confirm-open').click();
+  expect(await sent(page)).toContainEqual({ type: 'open', reservations: ['r-shoes'] });
+});
+
+test('"press, then confirm" replaces the hold', async () => {
+  const page = await ui.page();
+  await ui.show(page, 'detail', { gesture: 'confirm' });
+  await page.getByTestId('open-gesture').click();
+  await page.getByTestId('confirm-open').click();
+  expect(await types(page)).toContain('open');
+});
+
+test('without the confirmation of presence nothing opens', async () => {
+  const page = await ui.page();
+  await ui.show(page, 'detail', { gesture: 'confirm' });
+  await push(page, view({ settings: { reminders: true, habits: true, confirmOpening: true, preferLowDoors: false } }));
+  await page.evaluate(() => (window.recorded.answers['confirmPresence'] = false));
+  await page.getByTestId('open-gesture').click();
+  await page.getByTestId('confirm-open').click();
+  await page.getByTestId('said').filter({ hasText: 'Not confirmed' }).waitFor();
+  expect(await types(page)).not.toContain('open');
+});
+
+test('one gesture for everything at the locker in front', async () => {
+  const page = await ui.page();
+  await ui.show(page, 'home-nearby', { gesture: 'confirm' });
+  await page.getByTestId('open-nearby').click();
+  await page.getByTestId('confirm-open').click();
+  expect(await sent(page)).toContainEqual({ type: 'open', reservations: ['r-shoes', 'r-books'] });
+});
+
+test('several doors: each next one needs a gesture of its own', async () => {
+  const page = await ui.page();
+  await ui.show(page, 'opening-next-door', { gesture: 'confirm' });
+  expect(await types(page)).not.toContain('continueOpening');
+  await page.getByTestId('continue-opening').click();
+  await page.getByTestId('confirm-open').click();
+  expect(await types(page)).toContain('continueOpening');
+});
+
+test('cancel is there while it still helps, and Escape does the same', async () => {
+  const page = await ui.page();
+  await ui.show(page, 'opening-connecting');
+  await page.keyboard.press('Escape');
+  expect(await types(page)).toContain('cancelOpening');
+  await push(page, view({ opening: opening({ step: 'asked' }) }));
+  expect(await page.getByTestId('cancel-opening').count()).toBe(0);
+  expect(await page.getByTestId('dismiss-opening').count()).toBe(0);
+});
+
+test('what may be open is asked of the locker', async () => {
+  const page = await ui.page();
+  await ui.show(page, 'opening-may-be-open');
+  await page.getByTestId('resolve-opening').click();
+  expect(await sent(page)).toContainEqual({ type: 'resolveOpening', reservation: 'r-shoes' });
+});
+
+test('every failed opening has words, and a way on that is not only closing', async () => {
+  const page = await ui.page();
+  for (const name of Object.keys(scenes).filter((one) => one.startsWith('opening-failed-'))) {
+    await ui.show(page, name);
+    const problem = page.getByTestId('problem');
+    expect(await problem.getAttribute('data-code')).toBe(name.replace('opening-failed-', ''));
+    expect((await problem.innerText()).length).toBeGreaterThan(40);
+    expect(await problem.getByRole('button').count()).toBeGreaterThan(0);
+  }
+});
+
+test('Bluetooth off leads to its settings', async () => {
+  const page = await ui.page();
+  await ui.show(page, 'opening-failed-bluetoothOff');
+  await page.getByTestId('problem').getByRole('button').first().click();
+  expect(await calls(page)).toContainEqual({ name: 'openBluetoothSettings', args: [] });
+});
+
+test('no keyring: nothing happens before the customer accepts, and then it stays marked', async () => {
+  const page = await ui.page();
+  await ui.show(page, 'welcome-no-keyring');
+  expect(await page.getByTestId('sign-in').count()).toBe(0);
+  await page.getByTestId('use-memory-only').click();
+  expect(await types(page)).toContain('useMemoryOnly');
+  await push(page, scenes['home-memory-only']!.view);
+  await page.getByTestId('memory-only').waitFor();
+});
+
+test('the opening code is asked for while it is seen, and no longer', async () => {
+  const page = await ui.page();
+  await ui.show(page, 'detail');
+  expect(await sent(page)).toContainEqual({ type: 'showOpeningCode', reservation: 'r-shoes' });
+  expect(await types(page)).not.toContain('hideOpeningCode');
+  await page.getByTestId('back').click();
+  await page.getByTestId('home').waitFor();
+  expect(await types(page)).toContain('hideOpeningCode');
+});
+
+test('listens for lockers on the home screen only', async () => {
+  const page = await ui.page();
+  await ui.show(page, 'home');
+  expect(await sent(page)).toContainEqual({ type: 'watchNearby', on: true });
+  await page.getByTestId('nav-settings').click();
+  await page.waitForFunction(() => window.recorded.sent.some((one) => one.type === 'watchNearby' && !one.on));
+});
+
+test('shares by link: whom, until when, and the code to hand over', async () => {
+  const page = await ui.page();
+  await ui.show(page, 'share');
+  await page.getByTestId('share-name').fill('Ida\u202E next door');
+  await page.getByTestId('share-sheet').getByRole('radio').first().check();
+  await page.getByTestId('share-make').click();
+  const share = (await sent(page)).find((one) => one.type === 'share');
+  expect(share).toMatchObject({ reservation: 'r-shoes', name: 'Ida next door' });
+  expect(share && 'until' in share && share.until > NOW).toBe(true);
+  await push(page, scenes['share-offer']!.view);
+  await page.getByTestId('share-qr').waitFor();
+  await page.getByTestId('share-sheet').getByRole('button', { name: 'Copy the link' }).click();
+  expect((await calls(page)).find((one) => one.name === 'copyText')?.args[1]).toBe(true);
+});
+
+test('takes a share back', async () => {
+  const page = await ui.page();
+  await ui.show(page, 'detail-shared');
+  await page.getByTestId('share-h1').getByRole('button').click();
+  expect(await sent(page)).toContainEqual({ type: 'revokeShare', reservation: 'r-shoes', share: 'h1' });
+});
+
+test('asks for more time, reports, cancels, gives back', async () => {
+  const page = await ui.page();
+  await ui.show(page, 'extend');
+  await page.getByTestId('extend-sheet').getByRole('radio').first().check();
+  await page.getByTestId('until-ask').click();
+  await ui.show(page, 'report');
+  await page.getByTestId('report-sheet').getByRole('radio').first().check();
+  await page.getByTestId('report-send').click();
+  expect((await sent(page)).find((one) => one.type === 'report')).toMatchObject({ kind: 'door_stuck', photos: [] });
+  await ui.show(page, 'cancel-return');
+  await page.getByTestId('end-confirm').click();
+  expect(await sent(page)).toContainEqual({ type: 'cancel', reservation: 'r-jacket' });
+  await ui.show(page, 'release');
+  await page.getByTestId('end-confirm').click();
+  expect(await sent(page)).toContainEqual({ type: 'release', reservation: 'r-box' });
+});
+
+test('a photo of a report loses its metadata', async () => {
+  const page = await ui.page();
+  await ui.show(page, 'report');
+  const jpeg = await page.evaluate(async () => {
+    const canvas = document.createElement('canvas');
+    canvas.width = canvas.height = 32;
+    const blob = await new Promise<Blob | null>((done) => canvas.toBlob(done, 'image/jpeg'));
+    return Array.from(new Uint8Array(await blob!.arrayBuffer()));
+  });
+  const comment = [...'GPS 52.5321 13.3849'].map((letter) => letter.charCodeAt(0));
+  const marked = Buffer.from([...jpeg.slice(0, 2), 0xff, 0xfe, 0, comment.length + 2, ...comment, ...jpeg.slice(2)]);
+  await page.locator('input[type=file]').setInputFiles({ name: 'door.jpg', mimeType: 'image/jpeg', buffer: marked });
+  await page.getByRole('button', { name: /door\.jpg/ }).waitFor();
+  await page.getByTestId('report-sheet').getByRole('radio').first().check();
+  await page.getByTestId('report-send').click();
+  const report = (await sent(page)).find((one) => one.type === 'report');
+  const photo = report && 'photos' in report ? Buffer.from(report.photos[0] ?? '', 'base64url') : Buffer.alloc(0);
+  expect(photo.subarray(0, 2)).toEqual(Buffer.from([0xff, 0xd8]));
+  expect(photo.includes('GPS')).toBe(false);
+});
+
+test('books a return and leads home', async () => {
+  const page = await ui.page();
+  await ui.show(page, 'return-book');
+  await page.getByTestId('return-code').fill(' RET-1234 ');
+  await page.getByTestId('book-size').selectOption('l');
+  await page.getByTestId('book-sheet').getByRole('radio', { name: 'Lindenhof' }).check();
+  await page.getByTestId('book-send').click();
+  expect(await sent(page)).toContainEqual({ type: 'bookReturn', code: 'RET-1234', site: 's1', size: 'l' });
+  await page.getByTestId('home').waitFor();
+});
+
+test('books a compartment for a while, and hands one over', async () => {
+  const page = await ui.page();
+  await ui.show(page, 'return-book');
+  await page.getByTestId('book-what').getByText('A compartment').click();
+  await page.getByTestId('book-title').fill('Bike lights');
+  await page.getByTestId('book-sheet').getByRole('radio', { name: /tomorrow/ }).check();
+  await page.getByTestId('book-size').selectOption('s');
+  await page.getByTestId('book-sheet').getByRole('radio', { name: 'Lindenhof' }).check();
+  await page.getByTestId('book-send').click();
+  expect((await sent(page)).find((one) => one.type === 'bookStorage')).toMatchObject({ title: 'Bike lights', site: 's1', size: 's' });
+  await ui.show(page, 'detail-storage');
+  await page.getByTestId('action-handOver').click();
+  await page.getByTestId('handOver-unit').fill('Flat 7');
+  await page.getByTestId('handOver-send').click();
+  expect(await sent(page)).toContainEqual({ type: 'handOver', reservation: 'r-box', unit: 'Flat 7' });
+});
+
+test('receipts are shown with what was verified, and exported', async () => {
+  const page = await ui.page();
+  await ui.show(page, 'activity-outbox');
+  expect(await page.getByTestId('receipt-q2').getAttribute('data-verified')).toBe('true');
+  expect(await page.getByTestId('receipt-q3').getAttribute('data-verified')).toBe('false');
+  await page.getByTestId('export').click();
+  const file = (await calls(page)).find((one) => one.name === 'saveFile');
+  expect(file?.args[0]).toBe('receipts.csv');
+  expect(String(file?.args[1]).split('\r\n')).toHaveLength(6);
+});
+
+test('saves a pass as PNG and PDF, and never the opening code', async () => {
+  const page = await ui.page();
+  await ui.show(page, 'pass');
+  await page.getByTestId('pass-png').click();
+  await page.waitForFunction(() => window.recorded.calls.some((one) => one.name === 'saveFile'));
+  const png = await page.evaluate(() => Array.from(window.recorded.calls.find((one) => one.name === 'saveFile')!.args[1] as Uint8Array).slice(0, 8));
+  expect(png).toEqual([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
+  await page.getByTestId('action-pass').click();
+  await page.getByTestId('pass-pdf').click();
+  await page.waitForFunction(() => window.recorded.calls.filter((one) => one.name === 'saveFile').length === 2);
+  const pdf = await page.evaluate(() => new TextDecoder('latin1').decode(window.recorded.calls.filter((one) => one.name === 'saveFile')[1]!.args[1] as Uint8Array));
+  expect(pdf.startsWith('%PDF-1.4')).toBe(true);
+  const start = Number(pdf.match(/startxref\n(\d+)/)?.[1]);
+  expect(pdf.slice(start, start + 4)).toBe('xref');
+});
+
+test('settings reach the core or stay on the page', async () => {
+  const page = await ui.page();
+  await ui.show(page, 'settings');
+  await page.getByTestId('set-confirm').click();
+  expect(await sent(page)).toContainEqual({ type: 'set', setting: { name: 'confirmOpening', value: true } });
+  await page.getByTestId('forget-habits').click();
+  expect(await types(page)).toContain('forgetHabits');
+  await page.getByTestId('set-theme').getByText('Dark').click();
+  expect(await page.locator('html').getAttribute('data-theme')).toBe('dark');
+  await page.getByTestId('set-language').getByText('Polski').click();
+  await page.getByRole('heading', { name: 'Opcje' }).waitFor();
+  expect(await calls(page)).toContainEqual({ name: 'setLanguage', args: ['pl'] });
+  expect(await page.locator('html').getAttribute('lang')).toBe('pl');
+});
+
+test('signing out and removing a device are asked once more', async () => {
+  const page = await ui.page();
+  await ui.show(page, 'settings');
+  await page.getByTestId('sign-out').click();
+  expect(await types(page)).not.toContain('signOut');
+  await page.keyboard.press('Escape');
+  await page.getByTestId('device-d2').getByRole('button').click();
+  await page.getByTestId('confirm-end').click();
+  expect(await sent(page)).toContainEqual({ type: 'removeDevice', device: 'd2' });
+  expect(await types(page)).not.toContain('signOut');
+});
+
+test('time left moves on by itself, and the code counts down', async () => {
+  const page = await ui.page();
+  await ui.show(page, 'detail');
+  await page.getByText('New in 0:22').waitFor();
+  await page.evaluate(() => window.recorded.advance(7000));
+  await page.getByText('New in 0:15').waitFor();
+});
+
+test('from 900 px on list and detail stand side by side', async () => {
+  const page = await ui.page({ viewport: { width: 900, height: 700 } });
+  await ui.show(page, 'detail');
+  expect(await page.getByTestId('home').isVisible()).toBe(true);
+  expect(await page.getByTestId('detail').isVisible()).toBe(true);
+  await page.setViewportSize({ width: 899, height: 700 });
+  expect(await page.getByTestId('home').isVisible()).toBe(false);
+});
+
+test('the back gesture of the system leads back to the list', async () => {
+  const page = await ui.page();
+  await ui.show(page, 'home');
+  await page.getByTestId('card-r-shoes').click();
+  await page.getByTestId('detail').waitFor();
+  await page.goBack();
+  await page.getByTestId('home').waitFor();
+  expect(await page.getByTestId('detail').count()).toBe(0);
+});
+
+test('a reservation that disappears takes its detail with it', async () => {
+  const page = await ui.page();
+  await ui.show(page, 'detail');
+  await push(page, view({ reservations: [reservation({ id: 'r-other' })] }));
+  await page.getByTestId('home').waitFor();
+  expect(await page.getByTestId('detail').count()).toBe(0);
+  expect(shoes.id).toBe('r-shoes');
+});
+
+test('motion stops when the system asks for less, and explains when it does not', async () => {
+  const still = await ui.page({ reducedMotion: 'reduce' });
+  await ui.show(still, 'opening-asked');
+  await still.waitForFunction(() => document.getAnimations().every((one) => one.playState === 'finished'));
+  const moving = await ui.page({ reducedMotion: 'no-preference', viewport: SIZES.phone });
+  await ui.show(moving, 'opening-asked');
+  expect(await moving.evaluate(() => document.getAnimations().filter((one) => one.playState === 'running').length)).toBeGreaterThan(0);
+});

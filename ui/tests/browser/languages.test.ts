@@ -1,0 +1,28 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { scenes } from '../../fixtures/scenes';
+import { SIZES } from '../../tools/page.mjs';
+import { harness, overflow } from './harness';
+
+const ui = harness();
+
+for (const lang of ['en', 'de', 'pl', 'uk']) {
+  for (const text of ['100', '200']) {
+    describe(`${lang} at ${text} % text, 360 px wide`, () => {
+      let page: Awaited<ReturnType<typeof ui.page>>;
+      beforeAll(async () => {
+        page = await ui.page({ viewport: SIZES.phone });
+      });
+      afterAll(() => page.context().close());
+      test('every scene fits', { timeout: 240_000 }, async () => {
+        const found: Record<string, string[]> = {};
+        for (const name of Object.keys(scenes)) {
+          await ui.show(page, name, { lang, text });
+          const wide = await overflow(page);
+          if (wide.length > 0) found[name] = wide;
+        }
+        expect(found).toEqual({});
+        expect(page.faults).toEqual([]);
+      });
+    });
+  }
+}
