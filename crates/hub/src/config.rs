@@ -80,8 +80,10 @@ pub struct Policy {
     pub retention_days: i64,
     /// Days that the change feed reaches back for things that vanished.
     pub feed_days: i64,
-    /// Requests a minute of one device or key.
+    /// Requests a minute of one device.
     pub requests_per_minute: u32,
+    /// Requests a minute of one API key.
+    pub partner_requests_per_minute: u32,
     /// Sign-in attempts a minute of one address.
     pub sign_ins_per_minute: u32,
 }
@@ -124,6 +126,7 @@ impl Default for Policy {
             retention_days: 180,
             feed_days: 60,
             requests_per_minute: 600,
+            partner_requests_per_minute: 30_000,
             sign_ins_per_minute: 60,
         }
     }

@@ -37,8 +37,10 @@ pub struct Hub {
     pub keyring: Keyring,
     /// Proofs seen.
     pub replays: Replays,
-    /// Requests of one device or key.
+    /// Requests of one device.
     pub requests: Limiter,
+    /// Requests of one API key.
+    pub partner_requests: Limiter,
     /// Sign-in attempts of one address.
     pub sign_ins: Limiter,
     /// What is counted.
@@ -91,6 +93,7 @@ impl Hub {
         Ok(Arc::new(Self {
             replays: Replays::default(),
             requests: Limiter::new(config.policy.requests_per_minute),
+            partner_requests: Limiter::new(config.policy.partner_requests_per_minute),
             sign_ins: Limiter::new(config.policy.sign_ins_per_minute),
             metrics: Metrics::default(),
             public_url: public_url.trim_end_matches('/').to_owned(),

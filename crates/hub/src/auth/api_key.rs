@@ -112,7 +112,7 @@ impl FromRequestParts<Arc<Hub>> for Partner {
         if !same || row.maybe_int("revoked_at")?.is_some() {
             return Err(Code::Unauthenticated.into());
         }
-        hub.requests.take(id)?;
+        hub.partner_requests.take(id)?;
         Ok(Self {
             key: id.to_owned(),
             carrier: row.maybe_text("carrier_id")?,

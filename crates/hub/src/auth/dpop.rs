@@ -176,13 +176,18 @@ struct Seen {
 }
 
 impl Replays {
+    /// Forgets everything, as a process does that starts anew.
+    pub fn forget_all(&self) {
+        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Seen::default();
+    }
+
     /// Remembers `id`; false where it was seen before within at least twice [`WINDOW`] (a proof lives that long).
     pub fn fresh(&self, id: &str, now: i64) -> bool {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         // Two generations: each lives for a whole validity span, so nothing is forgotten too early and nothing is kept
         // for long, without a timer or a sorted index.
         let age = now.saturating_sub(seen.turned_at);
-        if age > 2 * WINDOW || age < 0 {
+        if !(0..=2 * WINDOW).contains(&age) {
             let kept = std::mem::take(&mut seen.newer);
             seen.older = if age > 4 * WINDOW { HashMap::new() } else { kept };
             seen.turned_at = now;

@@ -32,8 +32,6 @@ impl Migrate {
 
 #[derive(Args)]
 pub(crate) struct Keys {
-    #[command(flatten)]
-    common: Common,
     #[command(subcommand)]
     action: KeyAction,
 }
@@ -41,16 +39,23 @@ pub(crate) struct Keys {
 #[derive(Subcommand)]
 enum KeyAction {
     /// Shows the keys that sign tokens.
-    List,
+    List {
+        #[command(flatten)]
+        common: Common,
+    },
     /// Makes a new signing key. Lockers hear of it from phones; it signs after the overlap, and the old ones end after
     /// twice that time.
     Rotate {
+        #[command(flatten)]
+        common: Common,
         /// Hours until the new key signs; long enough for phones to reach every locker.
         #[arg(long, default_value_t = 168)]
         overlap_hours: u32,
     },
     /// Makes an API key for the operator and prints it, once.
     Operator {
+        #[command(flatten)]
+        common: Common,
         /// What it is for.
         name: String,
     },
@@ -58,11 +63,13 @@ enum KeyAction {
 
 impl Keys {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
-        let config = self.common.config()?;
-        let (store, secrets, _) = Hub::storage(&self.common.data, &config).await?;
+        let (KeyAction::List { common }
+        | KeyAction::Rotate { common, .. }
+        | KeyAction::Operator { common, .. }) = &self.action;
+        let (store, secrets, _) = Hub::storage(&common.data, &common.config()?).await?;
         let now = Clock::default().now();
         match self.action {
-            KeyAction::List => {
+            KeyAction::List { .. } => {
                 for key in Keyring::open(&store, &secrets, now).await?.all().iter() {
                     let keys = serde_json::json!({
                         "id": key.id, "public_key": postern_hub::random::encode(key.public),
@@ -71,14 +78,14 @@ impl Keys {
                     println!("{keys}");
                 }
             }
-            KeyAction::Rotate { overlap_hours } => {
+            KeyAction::Rotate { overlap_hours, .. } => {
                 Keyring::open(&store, &secrets, now).await?;
                 let mut tx = store.begin().await?;
                 let id = keyring::rotate(&mut tx, &secrets, now, i64::from(overlap_hours) * 3600).await?;
                 tx.commit().await?;
                 println!("key {id} signs in {overlap_hours} hours; running hubs notice within a minute");
             }
-            KeyAction::Operator { name } => {
+            KeyAction::Operator { name, .. } => {
                 let key = NewKey::random();
                 let mut tx = store.begin().await?;
                 key.keep(&mut tx, None, &name, &[Scope::Network, Scope::Watch, Scope::Keys], now).await?;

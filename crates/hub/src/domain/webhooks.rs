@@ -201,8 +201,9 @@ impl Courier {
         let mut tx = hub.store.begin().await?;
         // Taken for a minute: if this process dies, another sends again, which is what "at least once" means.
         let due = sqlx::query(
-            "UPDATE deliveries SET next_at = $1, attempts = attempts + 1 WHERE state = 'due' AND next_at <= $2 \
-             AND id IN (SELECT id FROM deliveries WHERE state = 'due' AND next_at <= $2 ORDER BY next_at LIMIT 20) \
+            "UPDATE deliveries SET state = 'sending', next_at = $1, attempts = attempts + 1 \
+             WHERE state IN ('due', 'sending') AND next_at <= $2 AND id IN (SELECT id FROM deliveries \
+             WHERE state IN ('due', 'sending') AND next_at <= $2 ORDER BY next_at LIMIT 20) \
              RETURNING id, webhook_id, message, attempts",
         )
         .bind(now + 60)

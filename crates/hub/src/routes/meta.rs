@@ -151,7 +151,7 @@ async fn metrics(State(hub): State<Arc<Hub>>, partner: Result<Partner>) -> Resul
         async move { sqlx::query(sql).fetch_one(hub.store.read()).await?.int("n") }
     };
     let alarms = count("SELECT COUNT(*) AS n FROM alarms WHERE resolved_at IS NULL").await?;
-    let due = count("SELECT COUNT(*) AS n FROM deliveries WHERE state = 'due'").await?;
+    let due = count("SELECT COUNT(*) AS n FROM deliveries WHERE state IN ('due', 'sending')").await?;
     let dead = count("SELECT COUNT(*) AS n FROM deliveries WHERE state = 'dead'").await?;
     let text = hub.metrics.render(&[
         ("postern_event_streams", "Clients that wait for changes.", hub.push.waiting() as f64),

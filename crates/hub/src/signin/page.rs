@@ -20,10 +20,7 @@ pub(super) async fn show(
     query: std::result::Result<UrlQuery<Query>, QueryRejection>,
 ) -> Result<Response> {
     let words = pages::words(&headers);
-    let query = match query {
-        Ok(UrlQuery(query)) => query,
-        Err(_) => return Ok(broken(&hub, words)),
-    };
+    let Ok(UrlQuery(query)) = query else { return Ok(broken(&hub, words)) };
     Ok(match query.check(hub.clock.now()) {
         Ok(request) => {
             let sealed = request.seal(&hub)?;

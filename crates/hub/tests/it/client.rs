@@ -139,7 +139,7 @@ pub(crate) struct Device {
     pub(crate) key: Key,
     pub(crate) access: String,
     pub(crate) refresh: String,
-    clock: postern_hub::clock::Clock,
+    pub(crate) clock: postern_hub::clock::Clock,
 }
 
 /// What the app keeps between opening the browser and its redirect.

@@ -3,9 +3,13 @@
 mod browser;
 mod client;
 mod conformance;
+mod instances;
+mod kill;
+mod matrix;
 mod passkey;
 mod postgres;
 mod redirect_abuse;
 mod services;
 mod sign_in;
+mod webhooks;
 mod world;

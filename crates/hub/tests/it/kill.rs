@@ -1,0 +1,208 @@
+//! hub_kill: SIGKILL under load; every acknowledged write is there afterwards. And the command line.
+
+use std::{
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+
+use crate::{
+    client::{Answer, Device, Key, Partner, Pending, http, register},
+    world::Locker,
+};
+
+const HUB: &str = env!("CARGO_BIN_EXE_postern-hub");
+
+fn run(data: &Path, arguments: &[&str]) -> (bool, String) {
+    let output = Command::new(HUB).args(arguments).arg("--data").arg(data).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap() + &String::from_utf8_lossy(&output.stderr);
+    (output.status.success(), text)
+}
+
+struct Served {
+    process: Child,
+    base: String,
+}
+
+impl Served {
+    fn start(data: &Path, listen: &str) -> Self {
+        let ready = data.join("ready.json");
+        let _ = std::fs::remove_file(&ready);
+        let process = Command::new(HUB)
+            .args(["serve", "--demo", "--listen", listen, "--data"])
+            .arg(data)
+            .arg("--ready-file")
+            .arg(&ready)
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let text = loop {
+            if let Ok(text) = std::fs::read_to_string(&ready) {
+                break text;
+            }
+            assert!(Instant::now() < deadline, "not ready");
+            std::thread::sleep(Duration::from_millis(5));
+        };
+        let base = serde_json::from_str::<Value>(&text).unwrap()["url"].as_str().unwrap().to_owned();
+        Self { process, base }
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hub_kill() {
+    let folder = tempfile::tempdir().unwrap();
+    let data: Value =
+        serde_json::from_str(run(folder.path(), &["demo-data"]).1.lines().last().unwrap()).unwrap();
+    let mut served = Served::start(folder.path(), "127.0.0.1:0");
+    let listen = format!("127.0.0.1:{}", served.base.rsplit(':').next().unwrap());
+    let base = served.base.clone();
+    let partner = |key: &Value| Partner { base: base.clone(), key: key.as_str().unwrap().to_owned() };
+    let operator = partner(&data["operator_key"]);
+    let locker = Locker::new();
+    operator.post("/v1/operator/lockers", json!({ "descriptor": locker.descriptor("lindenhof") })).await.ok();
+    let pending = Pending::new();
+    let (_, redirect) = register(&base, &pending, "Ada").await;
+    let clock = postern_hub::clock::Clock::default();
+    let ada = Device::redeem(&base, &pending, &redirect, Key::ed25519(), &clock).await;
+    let account = ada.get("/v1/me").await.ok()["id"].as_str().unwrap().to_owned();
+
+    let mut acknowledged = Vec::new();
+    for round in 0..3 {
+        let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+        let load: Vec<_> = (0..8)
+            .map(|worker| {
+                let (tell, account, base) = (tell.clone(), account.clone(), base.clone());
+                let key = data["carriers"][0]["key"].as_str().unwrap().to_owned();
+                tokio::spawn(async move {
+                    for n in 0.. {
+                        let reference = format!("K{round}-{worker}-{n}");
+                        let parcel = json!({ "reference": reference, "recipient": account, "title": "Box",
+                                             "site": "lindenhof", "size": "m" });
+                        let request =
+                            http().post(format!("{base}/v1/carrier/parcels")).bearer_auth(&key).json(&parcel);
+                        let Ok(answer) = request.send().await else { return };
+                        if answer.status() == 429 {
+                            return;
+                        }
+                        let Ok(body) = answer.json::<Value>().await else { return };
+                        let _ = tell.send((body["id"].as_str().unwrap().to_owned(), reference));
+                    }
+                })
+            })
+            .collect();
+        drop(tell);
+        while acknowledged.len() < 40 * (round + 1) {
+            acknowledged.push(told.recv().await.unwrap());
+        }
+        // In the middle of it.
+        served.process.kill().unwrap();
+        served.process.wait().unwrap();
+        for worker in load {
+            worker.await.unwrap();
+        }
+        while let Some(one) = told.recv().await {
+            acknowledged.push(one);
+        }
+        served = Served::start(folder.path(), &listen);
+    }
+    eprintln!("{} acknowledged writes over three kills", acknowledged.len());
+    for (id, reference) in &acknowledged {
+        let heron = Partner {
+            base: served.base.clone(),
+            key: data["carriers"][0]["key"].as_str().unwrap().to_owned(),
+        };
+        let mut answer = heron.get(&format!("/v1/carrier/parcels/{id}")).await;
+        while answer.status == 429 {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            answer = heron.get(&format!("/v1/carrier/parcels/{id}")).await;
+        }
+        assert_eq!(answer.ok()["reference"], json!(reference));
+    }
+    // The customer's session and feed survived as well.
+    assert_eq!(ada.get("/v1/me").await.ok()["id"], json!(account));
+}
+
+#[tokio::test]
+async fn the_command_line_keeps_its_word() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path();
+    let first = run(data, &["demo-data"]);
+    assert!(first.0, "{}", first.1);
+    assert_eq!(first.1, run(data, &["demo-data"]).1, "the same keys on a second run");
+    assert!(run(data, &["migrate"]).1.contains("version 2"));
+    assert!(run(data, &["keys", "list"]).1.contains("\"id\":1"));
+    assert!(run(data, &["keys", "rotate"]).1.contains("key 2"));
+    let listed = run(data, &["keys", "list"]).1;
+    assert!(listed.contains("\"id\":2") && listed.lines().count() == 2);
+    assert!(!listed.contains("secret"));
+
+    let copy = data.join("copy.db");
+    let copied = run(data, &["backup", copy.to_str().unwrap()]);
+    assert!(copied.0 && copy.exists(), "{}", copied.1);
+    assert!(!run(data, &["backup", copy.to_str().unwrap()]).0, "nothing is overwritten");
+
+    // Another master key is noticed, before anything is written with it.
+    let wrong = Command::new(HUB)
+        .args(["migrate", "--data"])
+        .arg(data)
+        .env("POSTERN_HUB_MASTER_KEY", "11".repeat(32))
+        .output()
+        .unwrap();
+    assert!(!wrong.status.success());
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("master key is not the one"));
+    // What is at rest is sealed: neither seed nor PIN secret nor API key is in the file.
+    let key = serde_json::from_str::<Value>(&first.1).unwrap()["operator_key"].as_str().unwrap().to_owned();
+    let bytes = std::fs::read(data.join("hub.db")).unwrap();
+    let secret = key.rsplit_once("_").unwrap().1;
+    assert!(!bytes.windows(secret.len()).any(|window| window == secret.as_bytes()));
+
+    // SIGTERM ends it in peace, streams included.
+    let mut served = Served::start(data, "127.0.0.1:0");
+    Answer::of(http().get(format!("{}/health", served.base))).await.ok();
+    Answer::of(http().get(format!("{}/ready", served.base))).await.ok();
+    let page = Answer::of(http().get(format!("{}/docs", served.base))).await.ok();
+    assert!(page.as_str().unwrap().contains("/v1/changes"));
+    assert_eq!(Answer::of(http().get(format!("{}/metrics", served.base))).await.code(), "unauthenticated");
+    let metrics = Answer::of(http().get(format!("{}/metrics", served.base)).bearer_auth(&key)).await.ok();
+    assert!(
+        metrics
+            .as_str()
+            .unwrap()
+            .contains("postern_requests_total{route=\"/ready\",method=\"GET\",status=\"200\"} 1")
+    );
+    assert!(Command::new("kill").arg(served.process.id().to_string()).status().unwrap().success());
+    assert!(served.process.wait().unwrap().success());
+}
+
+#[test]
+fn real_networks_are_imported_whole_or_not_at_all() {
+    let Some(folder) = std::env::var_os("POSTERN_TEST_DATA") else {
+        eprintln!("SKIPPED: POSTERN_TEST_DATA does not name a folder with inpost-points-*.json");
+        return;
+    };
+    for (file, least) in [("inpost-points-PL-page1.json", 450), ("inpost-points-GB-page1.json", 400)] {
+        let path = Path::new(&folder).join(file);
+        if !path.exists() {
+            eprintln!("SKIPPED: no {file} in POSTERN_TEST_DATA");
+            continue;
+        }
+        let data = tempfile::tempdir().unwrap();
+        let (fine, report) = run(data.path(), &["import", path.to_str().unwrap()]);
+        assert!(fine, "{report}");
+        let summary = report.lines().find(|line| line.contains(" sites, ")).unwrap().to_owned();
+        eprintln!("{file}: {summary}");
+        let sites: u32 = summary.split(' ').next().unwrap().parse().unwrap();
+        assert!(sites >= least, "{summary}");
+        assert!(report.contains("does not operate"));
+    }
+}

@@ -1,0 +1,146 @@
+//! Webhooks: to a receiver that listens, that fails, that is slow, that lies.
+
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicU16, Ordering},
+};
+
+use axum::{
+    Router,
+    body::Bytes,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    routing::post,
+};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use hmac::{Hmac, KeyInit, Mac};
+use postern_hub::config::Config;
+use serde_json::{Value, json};
+use sha2::Sha256;
+
+use crate::world::{Locker, World};
+
+#[derive(Clone)]
+struct Receiver {
+    status: Arc<AtomicU16>,
+    got: Arc<Mutex<Vec<(HeaderMap, Bytes)>>>,
+}
+
+impl Receiver {
+    async fn start() -> (Self, String) {
+        let this = Self { status: Arc::new(AtomicU16::new(200)), got: Arc::default() };
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/hook", listener.local_addr().unwrap());
+        let app = Router::new().route("/hook", post(receive)).with_state(this.clone());
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        (this, url)
+    }
+
+    fn count(&self) -> usize {
+        self.got.lock().unwrap().len()
+    }
+
+    async fn wait_for(&self, count: usize) {
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        while self.count() < count {
+            assert!(std::time::Instant::now() < deadline, "{} of {count}", self.count());
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    }
+}
+
+async fn receive(
+    State(receiver): State<Receiver>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> (StatusCode, HeaderMap) {
+    receiver.got.lock().unwrap().push((headers, body));
+    let status = StatusCode::from_u16(receiver.status.load(Ordering::SeqCst)).unwrap();
+    let mut headers = HeaderMap::new();
+    // A receiver that lies would have the hub go elsewhere.
+    headers.insert("location", "http://127.0.0.1:1/elsewhere".parse().unwrap());
+    (status, headers)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_are_signed_repeated_and_given_up() {
+    let world = World::with(Config { webhooks_anywhere: true, ..Config::default() }).await;
+    let locker = world.locker().await;
+    let (receiver, url) = Receiver::start().await;
+    let made = world.heron.post("/v1/carrier/webhooks", json!({ "url": url })).await.ok();
+    let list = world.heron.get("/v1/carrier/webhooks").await.ok();
+    assert_eq!(list["webhooks"][0]["url"], json!(url));
+    assert!(list["webhooks"][0].get("secret").is_none(), "shown once");
+    let ada = world.customer("Ada").await;
+    receiver.wait_for(3).await;
+
+    let (headers, body) = receiver.got.lock().unwrap()[0].clone();
+    let key = STANDARD.decode(made["secret"].as_str().unwrap().strip_prefix("whsec_").unwrap()).unwrap();
+    let mut mac = Hmac::<Sha256>::new_from_slice(&key).unwrap();
+    let text = |name: &str| headers[name].to_str().unwrap().to_owned();
+    mac.update(format!("{}.{}.", text("webhook-id"), text("webhook-timestamp")).as_bytes());
+    mac.update(&body);
+    assert_eq!(text("webhook-signature"), format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes())));
+    let message: Value = serde_json::from_slice(&body).unwrap();
+    assert!(message["type"].as_str().unwrap().starts_with("parcel."));
+    assert!(!String::from_utf8_lossy(&body).contains("Ada"), "nothing of the recipient");
+
+    // It redirects, then fails, for good: tried ten times in all, then a dead letter that can be sent again.
+    receiver.status.store(302, Ordering::SeqCst);
+    let before = receiver.count();
+    let shoes = ada.named("Running shoes").await;
+    let deposit = format!("/v1/carrier/parcels/{}/deposit", shoes["id"].as_str().unwrap());
+    world.heron.post(&deposit, json!({ "locker": locker.id, "door": Locker::door("B3") })).await.ok();
+    receiver.wait_for(before + 1).await;
+    receiver.status.store(500, Ordering::SeqCst);
+    for n in 2..=10 {
+        // Settled before time goes on.
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        loop {
+            let row: (i64, i64) = sqlx::query_as(
+                "SELECT COUNT(*), MIN(next_at) FROM deliveries WHERE state = 'due' AND error <> ''",
+            )
+            .fetch_one(world.hub.store.read())
+            .await
+            .unwrap();
+            if row.0 == 1 && row.1 > world.clock.now() {
+                world.clock.advance(row.1 - world.clock.now());
+                break;
+            }
+            assert!(std::time::Instant::now() < deadline);
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        receiver.wait_for(before + n).await;
+    }
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    let dead = loop {
+        let dead = world.heron.get("/v1/carrier/dead-letters").await.ok()["letters"].clone();
+        if dead.as_array().unwrap().len() == 1 {
+            break dead;
+        }
+        assert!(std::time::Instant::now() < deadline, "{dead}");
+    };
+    assert_eq!((dead[0]["attempts"].as_u64(), dead[0]["error"].as_str()), (Some(10), Some("answered 500")));
+    assert_eq!(dead[0]["message"]["type"], "parcel.ready");
+    let ids: std::collections::BTreeSet<_> = receiver.got.lock().unwrap()[before..]
+        .iter()
+        .map(|(headers, _)| headers["webhook-id"].to_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(ids.len(), 1, "the same message each time, so that the receiver can tell");
+    assert_eq!(world.nordpost.get("/v1/carrier/dead-letters").await.ok()["letters"], json!([]));
+    let retry = format!("/v1/carrier/dead-letters/{}/retry", dead[0]["id"].as_str().unwrap());
+    assert_eq!(world.nordpost.post(&retry, json!({})).await.code(), "not_found");
+    receiver.status.store(204, Ordering::SeqCst);
+    assert_eq!(world.heron.post(&retry, json!({})).await.status, 204);
+    receiver.wait_for(before + 11).await;
+
+    let strict = World::start().await;
+    for bad in ["http://shop.example/", "https://10.0.0.1/", "https://[::1]/", "x"] {
+        let answer = strict.heron.post("/v1/carrier/webhooks", json!({ "url": bad })).await;
+        assert_eq!(
+            (answer.code().as_str(), answer.body["pointer"].as_str()),
+            ("malformed", Some("/url")),
+            "{bad}"
+        );
+    }
+}
