@@ -18,10 +18,11 @@ pub(crate) enum Refusal {
     NoRuntime,
 }
 
-/// Hands an intent to the core.
+/// Hands an intent to the core. Not `async`, which would give each call a task of its own: intents have an order (a
+/// code that is hidden and another one shown). There is a runtime by then: the page is silent until the first view.
 #[tauri::command]
-pub(crate) async fn send_intent(link: State<'_, Link>, intent: Intent) -> Result<(), Refusal> {
-    link.runtime().await.and_then(|runtime| runtime.send(intent).ok()).ok_or(Refusal::NoRuntime)
+pub(crate) fn send_intent(link: State<'_, Link>, intent: Intent) -> Result<(), Refusal> {
+    link.runtime_now().and_then(|runtime| runtime.send(intent).ok()).ok_or(Refusal::NoRuntime)
 }
 
 /// Sends the present view and each later one, until the page goes away.
