@@ -27,14 +27,14 @@ pub struct Cabinet {
 }
 
 impl Cabinet {
-    /// Closed doors, no clock.
+    /// Doors as the provisioning says, no clock.
     #[must_use]
     pub fn new(provision: &Provision) -> Self {
-        let closed = Sensors { open: Some(false), ..Sensors::default() };
+        let sensors = |door| Sensors { open: Some(provision.open.contains(door)), ..Sensors::default() };
         Self {
             flash: Flash::new(),
             latches: VecDeque::new(),
-            sensors: provision.doors.iter().map(|door| (*door, closed)).collect(),
+            sensors: provision.doors.iter().map(|door| (*door, sensors(door))).collect(),
             wall: None,
             now: Uptime(0),
             low: false,

@@ -11,6 +11,27 @@
 //!    [`Locker::poll_timeout`]. Sensors are polled through [`Hardware`] in `tick`; a host that has an interrupt for
 //!    a sensor calls `tick` at once.
 //!
+//! # What an opening is, and what a power failure makes of it
+//!
+//! Intent into the journal, latch, door, outcome into the journal, answer. The same token and operation nonce again gets
+//! the stored receipt and no second movement, for as long as the receipt is kept ([`Config::kept_receipts`]).
+//!
+//! - Collect, Deposit and Access count as a use of the token (and of the delegation) at the intent. A latch that jammed,
+//!   or a door that stood open already, gives the use back, three times a token: from then on it counts.
+//! - Reopen counts as none: three times an opening, within [`Config::reopen_for`], by the token that opened or by
+//!   another of the same epoch unless the opening was a deposit. It drives the latch also of a door whose sensor claims
+//!   to be open: whoever asks again says that it is not.
+//! - Power that fails between intent and outcome is settled at the next start. A door that stands open has opened. Of
+//!   a closed one nobody knows: the receipt says `Unknown`, the use stays counted (the latch may have moved), and the
+//!   time for reopening runs from that start, so that the customer opens by Reopen. With a token that allows none, the
+//!   hub's next token or the PIN opens; no other path leads to a second movement.
+//!
+//! # Memory
+//!
+//! The tables are taken at start and never grow: [`Locker::table_memory`], 173,448 bytes for 100 doors, 10,000
+//! remembered tokens and 256 receipts (on a 64-bit host). Flash is checked at start against what the configuration
+//! promises to remember. Connections hold one handshake or session and at most one message each.
+//!
 //! Time is [`Uptime`], milliseconds since power-on. Wall-clock time comes from [`Hardware::wall_clock`] or is unset.
 #![no_std]
 #![forbid(unsafe_code)]

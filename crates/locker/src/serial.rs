@@ -8,7 +8,7 @@
 //!
 //! | kind | to the board | fields |
 //! |---|---|---|
-//! | 0x01 | provision | locker id 8, static secret 32, receipt secret 32, PIN secret flag 1 + 32, seed 32, capabilities u16, connections u8, tokens u16, issuers u8 × (key id u32, key 32), doors u16 × u16 |
+//! | 0x01 | provision | locker id 8, static secret 32, receipt secret 32, PIN secret flag 1 + 32, seed 32, capabilities u16, connections u8, tokens u16, issuers u8 × (key id u32, key 32), open doors u16 × u16, all doors × u16 |
 //! | 0x02 | connect | connection u16, largest frame u16 |
 //! | 0x03 | subscribe | connection u16 |
 //! | 0x04 | read HELLO | connection u16 |
@@ -47,7 +47,7 @@ use zeroize::Zeroizing;
 use crate::{Connection, Keys, LocalAnswer, Sensors, journal::crc32};
 
 /// The longest packet before stuffing: a frame of 512 bytes, or the provisioning of 256 doors.
-pub const MAX_PACKET: usize = 1200;
+pub const MAX_PACKET: usize = 1536;
 
 /// To the board.
 #[derive(Clone, Debug)]
@@ -102,6 +102,8 @@ pub struct Provision {
     pub remembered_tokens: u16,
     /// `Config::doors`.
     pub doors: Vec<Door>,
+    /// Those whose sensor says open at this moment: the firmware looks at them as soon as it runs.
+    pub open: Vec<Door>,
 }
 
 /// From the board.
@@ -341,7 +343,8 @@ fn encode_provision(provision: &Provision, out: &mut Vec<u8>) {
         out.extend(id.0.to_le_bytes());
         out.extend(key);
     }
-    for door in &provision.doors {
+    out.extend(u16::try_from(provision.open.len()).unwrap_or(u16::MAX).to_le_bytes());
+    for door in provision.open.iter().chain(&provision.doors) {
         out.extend(door.0.to_le_bytes());
     }
 }
@@ -365,14 +368,18 @@ fn decode_provision(rest: &mut &[u8]) -> Option<Provision> {
             return None;
         }
     }
+    let count = usize::from(u16::from_le_bytes(array(rest)?));
     let (doors, odd) = core::mem::take(rest).as_chunks::<2>();
+    let (open, doors) = doors.split_at_checked(count)?;
+    let read = |doors: &[[u8; 2]]| doors.iter().map(|door| Door(u16::from_le_bytes(*door))).collect();
     odd.is_empty().then(|| Provision {
         keys: Keys { locker, issuers, pin_secret: (has_pin == 1).then_some(pin_secret) },
         seed,
         capabilities,
         connections,
         remembered_tokens,
-        doors: doors.iter().map(|door| Door(u16::from_le_bytes(*door))).collect(),
+        doors: read(doors),
+        open: read(open),
     })
 }
 
@@ -547,6 +554,7 @@ mod tests {
                     capabilities: a,
                     connections: 3,
                     remembered_tokens: a,
+                    open: doors.iter().copied().filter(|door| door % 3 == 0).map(Door).collect(),
                     doors: doors.into_iter().map(Door).collect(),
                 }),
                 1 => ToBoard::Connect(connection, 20),

@@ -54,6 +54,7 @@ fn main() -> ! {
         connections: 4,
         remembered_tokens: 10_000,
         doors: doors.clone(),
+        open: Vec::new(),
     };
     let mut cabinet = Cabinet::new(&provision);
     cabinet.set_clock(Some(NOW));

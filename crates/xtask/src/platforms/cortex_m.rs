@@ -1,0 +1,192 @@
+//! The locker firmware on a Cortex-M4: image built, run in QEMU, bounds held.
+//!
+//! Debian's second Rust (`rustc-web`) brings the source of the standard library, from which `core` and `alloc` are built
+//! for a target that has no packages. All of it is unpacked into a cache folder, so that the main toolchain stays as it
+//! is.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Instant,
+};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::process;
+
+/// Unpacked into the cache folder.
+const PACKAGES: [&str; 9] = [
+    "rustc-web",
+    "libstd-rust-web-1.96",
+    "libstd-rust-web-dev",
+    "rust-web-src",
+    "rust-web-llvm",
+    "cargo-web",
+    "lld-22",
+    "libllvm22",
+    "qemu-system-arm",
+];
+/// Installed, since QEMU links against it and it shadows nothing: firmware images and shared data of all QEMUs.
+pub(crate) const INSTALLED: [&str; 2] = ["qemu-system-common", "qemu-system-data"];
+const TARGET: &str = "thumbv7em-none-eabihf";
+
+/// What must not get worse, each with the room that a change of compiler may take.
+const MOST_INSTRUCTIONS: u64 = 10_000_000;
+const MOST_RATIO_PER_MILLE: u64 = 1_300;
+const MOST_HEAP_TABLES: u64 = 192 * 1024;
+const MOST_HEAP_OF_AN_OPENING: u64 = 8 * 1024;
+const MOST_STACK: u64 = 24 * 1024;
+const MOST_IMAGE: u64 = 400 * 1024;
+
+/// One line of the table of platforms.
+pub(crate) struct Report {
+    /// What was done, in words.
+    pub(crate) done: String,
+    /// How long it took, in seconds.
+    pub(crate) seconds: u64,
+    /// Bytes of the image, code and constants.
+    pub(crate) image: u64,
+}
+
+/// Builds both images, measures an opening, and opens doors of the board over `air`, power cuts included.
+///
+/// # Errors
+/// A package cannot be had, something does not build, a bound is passed, a test fails.
+pub(crate) fn run(cache: &Path) -> Result<Report> {
+    let start = Instant::now();
+    let toolchain = toolchain(cache)?;
+    let images = cache.join("cortex-m");
+    let manifest = crate::root().join("crates/locker-board/Cargo.toml");
+    let mut build = process::cargo();
+    toolchain.lend(&mut build);
+    build
+        .args(["build", "--release", "--locked", "--features", "measure", "--target", TARGET])
+        .arg("-Zbuild-std=core,alloc,compiler_builtins")
+        .arg("--manifest-path")
+        .arg(&manifest)
+        .arg("--target-dir")
+        .arg(&images);
+    process::run(&mut build)?;
+    let folder = images.join(TARGET).join("release");
+
+    let numbers = measure(&toolchain, &folder.join("opening"))?;
+    let image = loaded_bytes(&folder.join("locker"))?;
+    hold("instructions of an opening", numbers.get("opening_instructions")?, MOST_INSTRUCTIONS)?;
+    hold("opening against its primitives, per mille", numbers.get("ratio_per_mille")?, MOST_RATIO_PER_MILLE)?;
+    hold("heap of the tables", numbers.get("heap_tables")?, MOST_HEAP_TABLES)?;
+    hold("heap of an opening", numbers.get("heap_opening_peak")?, MOST_HEAP_OF_AN_OPENING)?;
+    hold("stack", numbers.get("stack_peak")?, MOST_STACK)?;
+    hold("image", image, MOST_IMAGE)?;
+
+    let mut tests = process::cargo();
+    tests
+        .args(["test", "--package", "postern-sim", "--test", "board", "--", "--ignored", "--nocapture"])
+        .env("POSTERN_BOARD_IMAGE", folder.join("locker"))
+        .env("POSTERN_QEMU_ARM", toolchain.root.join("bin/qemu-system-arm"));
+    process::run(&mut tests)?;
+
+    let kilo = |name| numbers.get(name).map(|bytes| bytes / 1024);
+    Ok(Report {
+        done: format!(
+            "ran in QEMU on a Cortex-M4: {:.2} M instructions an opening, {:.3} of its primitives; heap {} KB of \
+             tables and {} bytes an opening, stack {} KB",
+            numbers.get("opening_instructions")? as f64 / 1e6,
+            numbers.get("ratio_per_mille")? as f64 / 1e3,
+            kilo("heap_tables")?,
+            numbers.get("heap_opening_peak")?,
+            kilo("stack_peak")?,
+        ),
+        seconds: start.elapsed().as_secs(),
+        image,
+    })
+}
+
+struct Toolchain {
+    /// The unpacked `usr`.
+    root: PathBuf,
+}
+
+impl Toolchain {
+    /// Has the main toolchain's cargo use this compiler. The environment stays with the one command.
+    fn lend(&self, command: &mut Command) {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let folders = std::iter::once(self.root.join("bin")).chain(std::env::split_paths(&path));
+        command
+            .env("LD_LIBRARY_PATH", self.root.join("lib/x86_64-linux-gnu"))
+            .env("PATH", std::env::join_paths(folders).unwrap_or(path.clone()))
+            .env("RUSTC", self.root.join("bin/rustc"))
+            .env("RUSTDOC", self.root.join("bin/rustdoc"))
+            .env("RUSTC_BOOTSTRAP", "1")
+            .env_remove("RUSTC_WRAPPER")
+            .env_remove("RUSTUP_TOOLCHAIN");
+    }
+}
+
+/// Downloads and unpacks what is not there yet.
+fn toolchain(cache: &Path) -> Result<Toolchain> {
+    let folder = cache.join("rust-web");
+    let root = folder.join("usr");
+    let done = folder.join("unpacked");
+    if fs::read_to_string(&done).is_ok_and(|packages| packages == PACKAGES.join(" ")) {
+        return Ok(Toolchain { root });
+    }
+    let downloads = folder.join("downloads");
+    fs::create_dir_all(&downloads)?;
+    process::run(process::command("apt-get").arg("download").args(PACKAGES).current_dir(&downloads))?;
+    for package in fs::read_dir(&downloads)? {
+        let package = package?.path();
+        if package.extension().is_some_and(|extension| extension == "deb") {
+            process::run(process::command("dpkg").arg("-x").arg(&package).arg(&folder))?;
+        }
+    }
+    fs::remove_dir_all(&downloads)?;
+    fs::write(done, PACKAGES.join(" "))?;
+    Ok(Toolchain { root })
+}
+
+/// What the image says of itself.
+struct Numbers(serde_json::Value);
+
+impl Numbers {
+    fn get(&self, name: &str) -> Result<u64> {
+        self.0.get(name).and_then(serde_json::Value::as_u64).with_context(|| format!("no {name} measured"))
+    }
+}
+
+/// With `-icount shift=0` an instruction takes a nanosecond of the board's time: the numbers repeat exactly.
+fn measure(toolchain: &Toolchain, image: &Path) -> Result<Numbers> {
+    let mut qemu = process::command("timeout");
+    qemu.arg("120")
+        .arg(toolchain.root.join("bin/qemu-system-arm"))
+        .args(["-machine", "mps2-an386", "-cpu", "cortex-m4", "-display", "none", "-monitor", "none"])
+        .args(["-serial", "null", "-semihosting-config", "enable=on,target=native", "-icount", "shift=0"])
+        .arg("-kernel")
+        .arg(image);
+    let said = process::output(&mut qemu)?;
+    println!("{}", said.trim());
+    Ok(Numbers(serde_json::from_str(said.trim()).context("the image says something else")?))
+}
+
+/// Bytes that the image takes in flash: its loaded segments (ELF32, little-endian; `PT_LOAD` with contents).
+fn loaded_bytes(image: &Path) -> Result<u64> {
+    let elf = fs::read(image).with_context(|| image.display().to_string())?;
+    let field = |at: usize, length: usize| -> Result<u64> {
+        let bytes = elf.get(at..at + length).context("truncated image")?;
+        Ok(bytes.iter().rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte)))
+    };
+    ensure!(elf.starts_with(b"\x7fELF\x01\x01"), "{} is no 32-bit ELF", image.display());
+    let (table, size, count) = (field(28, 4)?, field(42, 2)?, field(44, 2)?);
+    (0..count).try_fold(0, |sum, index| {
+        let header = usize::try_from(table + index * size)?;
+        let loads = field(header, 4)? == 1;
+        Ok(if loads { sum + field(header + 16, 4)? } else { sum })
+    })
+}
+
+fn hold(what: &str, value: u64, most: u64) -> Result<()> {
+    if value > most {
+        bail!("{what}: {value}, at most {most}");
+    }
+    Ok(())
+}
