@@ -46,6 +46,9 @@ pub(crate) struct Kept {
     pub(crate) habits: Habits,
     #[serde(default)]
     pub(crate) reminders: Reminders,
+    /// Bytes that the document took last.
+    #[serde(skip)]
+    last_len: usize,
 }
 
 impl Default for Kept {
@@ -64,6 +67,7 @@ impl Default for Kept {
             given: GivenInPerson::default(),
             habits: Habits::default(),
             reminders: Reminders::default(),
+            last_len: 0,
         }
     }
 }
@@ -71,11 +75,17 @@ impl Default for Kept {
 impl Kept {
     /// Reads a document; none where it is damaged or of a newer layout.
     pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
-        serde_json::from_slice::<Self>(bytes).ok().filter(|kept| kept.version == VERSION)
+        let mut kept = serde_json::from_slice::<Self>(bytes).ok().filter(|kept| kept.version == VERSION)?;
+        kept.last_len = bytes.len();
+        Some(kept)
     }
 
     /// Writes it.
-    pub(crate) fn write(&self) -> Zeroizing<Vec<u8>> {
-        Zeroizing::new(serde_json::to_vec(self).expect("maps here have text keys, and numbers are finite"))
+    pub(crate) fn write(&mut self) -> Zeroizing<Vec<u8>> {
+        // A buffer that has to grow leaves pieces of itself behind, which nobody wipes.
+        let mut bytes = Zeroizing::new(Vec::with_capacity(self.last_len * 5 / 4 + 16 * 1024));
+        serde_json::to_writer(&mut *bytes, self).expect("maps here have text keys, and numbers are finite");
+        self.last_len = bytes.len();
+        bytes
     }
 }
