@@ -24,6 +24,7 @@ export function doorLook(reservation: ReservationView): DoorLook {
     case 'deposited':
       return 'done';
     case 'expired':
+      return reservation.actions.includes('open') ? 'lit' : 'ended';
     case 'returned':
     case 'refused':
     case 'cancelled':
