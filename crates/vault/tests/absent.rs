@@ -1,4 +1,5 @@
 //! Machines without a keyring. Each test is a process of its own, because a process has one session bus.
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 #![cfg(target_os = "linux")]
 
 use std::{env, process::Command, sync::Arc};

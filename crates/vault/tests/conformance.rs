@@ -1,4 +1,5 @@
 //! The ports' conformance suites on every implementation that this machine can run.
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 use std::sync::Arc;
 

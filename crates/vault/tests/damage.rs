@@ -1,4 +1,5 @@
 //! `store_damage` and `storage_theft`: what happens to a sealed store in bad hands.
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 use std::{
     fs,

@@ -32,7 +32,7 @@ pub(super) async fn qr(
 ) -> Result<(), Fault> {
     app.refreshed().await?;
     let found = app.find(id)?;
-    let shown = if opening {
+    if opening {
         opening_code(app, &found, png, output).await
     } else {
         match &found.identification {
@@ -42,8 +42,7 @@ pub(super) async fn qr(
                 safe(&found.title)
             ))),
         }
-    };
-    shown
+    }
 }
 
 async fn opening_code(

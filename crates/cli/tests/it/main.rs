@@ -1,4 +1,5 @@
 //! The program as a script sees it: what it prints, and what it ends with.
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 #![cfg(target_os = "linux")]
 
 // The same other ends as in the runtime's story, of which this one needs less.
