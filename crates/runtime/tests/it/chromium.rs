@@ -3,7 +3,6 @@
 use std::{
     io::{self, BufRead as _, BufReader},
     process::{Child, Command, Stdio},
-    sync::Mutex,
 };
 
 use postern_runtime::Browser;
@@ -13,7 +12,7 @@ use crate::parts::http;
 
 /// A browser with a passkey store of its own; it makes an account on the first page that it is sent to.
 pub(crate) struct Chromium {
-    driver: Mutex<Child>,
+    _driver: Driver,
     session: String,
     client: reqwest::Client,
 }
@@ -22,13 +21,14 @@ impl Chromium {
     /// # Panics
     /// If `chromedriver` or `chromium` is missing: nobody else can do WebAuthn here.
     pub(crate) async fn start() -> Self {
-        let mut driver = Command::new("chromedriver")
+        let driver = Command::new("chromedriver")
             .arg("--port=0")
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
             .expect("chromedriver (install chromium-driver: `cargo xtask setup`)");
-        let mut lines = BufReader::new(driver.stdout.take().expect("its output is piped")).lines();
+        let mut driver = Driver(driver);
+        let mut lines = BufReader::new(driver.0.stdout.take().expect("its output is piped")).lines();
         // It first repeats the 0 that it was given.
         let port: u16 = lines
             .by_ref()
@@ -44,7 +44,7 @@ impl Chromium {
         let answer: Value =
             client.post(&base).json(&capabilities).send().await.unwrap().json().await.unwrap();
         let id = answer["value"]["sessionId"].as_str().unwrap_or_else(|| panic!("{answer}"));
-        let browser = Self { driver: Mutex::new(driver), session: format!("{base}/{id}"), client };
+        let browser = Self { _driver: driver, session: format!("{base}/{id}"), client };
         let authenticator = json!({ "protocol": "ctap2", "transport": "internal", "hasResidentKey": true,
             "hasUserVerification": true, "isUserVerified": true, "isUserConsenting": true });
         browser.post("/webauthn/authenticator", authenticator).await.expect("a virtual authenticator");
@@ -86,12 +86,13 @@ impl Chromium {
     }
 }
 
-impl Drop for Chromium {
+/// Killed with its value, also where the browser never came up.
+struct Driver(Child);
+
+impl Drop for Driver {
     fn drop(&mut self) {
-        if let Ok(driver) = self.driver.get_mut() {
-            let _ = driver.kill();
-            let _ = driver.wait();
-        }
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
