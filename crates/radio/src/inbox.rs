@@ -30,7 +30,15 @@ impl Inbox {
         if self.hello.is_some() && self.is_ours(frame) {
             self.past_hello = true;
         }
-        let message = self.frames.push(frame)?;
+        let message = match self.frames.push(frame) {
+            Err(_) if self.hello.is_none() => {
+                // A fragment of the HELLO was lost, or the echo of a read got in between. The HELLO can be read as a whole,
+                // so nothing is lost by beginning anew; only what follows it must be without a gap.
+                self.frames = Reassembler::new();
+                self.frames.push(frame).unwrap_or_default()
+            }
+            result => result?,
+        };
         if let (None, Some(message)) = (self.hello, &message) {
             self.hello = message.first().copied();
         }
@@ -130,6 +138,17 @@ mod tests {
         assert!(feed(&mut inbox, parts[..2].to_vec()).is_empty());
         assert_eq!(inbox.push_read(&whole).unwrap(), Some(hello()));
         assert!(feed(&mut inbox, parts[2..].to_vec()).is_empty());
+        assert_eq!(feed(&mut inbox, fragments(&[0x55; 40], TAG, 20)), [vec![0x55; 40]]);
+    }
+
+    #[test]
+    fn the_echo_of_a_read_in_the_middle_of_the_notification_is_the_hello() {
+        let whole = fragments(&hello(), TAG, 514).next().unwrap();
+        let mut parts: Vec<_> = fragments(&hello(), TAG, 20).collect();
+        parts.insert(2, whole.clone());
+        let mut inbox = Inbox::new();
+        assert_eq!(feed(&mut inbox, parts), [hello()]);
+        assert_eq!(inbox.push_read(&whole).unwrap(), None);
         assert_eq!(feed(&mut inbox, fragments(&[0x55; 40], TAG, 20)), [vec![0x55; 40]]);
     }
 

@@ -7,6 +7,8 @@
 pub mod air;
 #[cfg(feature = "ble")]
 pub mod ble;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod inbox;
 mod link;
 mod memory;

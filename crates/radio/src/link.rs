@@ -16,6 +16,9 @@ use crate::{FRAGMENT_GAP, Link, RadioError, inbox::Inbox};
 const HELLO_PATIENCE: Duration = Duration::from_millis(300);
 /// Reads of `tx` before the locker counts as mute.
 const HELLO_READS: u32 = 10;
+/// How long a frame that is longer than the smallest may wait for its acknowledgement. Where the MTU is a lie some stacks
+/// never answer (seen with BlueZ 5.66 on both sides); the link is then given up, and the next one uses small frames.
+const WRITE_PATIENCE: Duration = Duration::from_secs(2);
 /// Octets of ATT header in a write or a notification.
 const ATT_HEADER: u16 = 3;
 
@@ -107,7 +110,7 @@ pub(crate) fn link() -> (Handle, Worker) {
 pub(crate) struct Summary {
     /// Whole messages that the locker sent, HELLO included.
     pub(crate) received: u32,
-    /// Whole messages that were written.
+    /// Messages of which at least one frame was handed to the platform.
     pub(crate) sent: u32,
     /// The peripheral took shorter writes than it promised.
     pub(crate) mtu_lied: bool,
@@ -247,6 +250,7 @@ impl Run<'_> {
         let Some(tag) = self.inbox.tag() else {
             return Err(RadioError::Frame("nothing can be sent before the HELLO".into()));
         };
+        self.summary.sent += 1;
         'message: loop {
             for (index, frame) in frame::fragments(message, tag, self.max_frame).enumerate() {
                 match self.write(&frame).await {
@@ -263,7 +267,6 @@ impl Run<'_> {
                     Err(WriteError::Lost(why)) => return Err(RadioError::Lost(why)),
                 }
             }
-            self.summary.sent += 1;
             return Ok(());
         }
     }
@@ -273,6 +276,9 @@ impl Run<'_> {
         let gatt = self.gatt;
         let write = gatt.write(frame);
         tokio::pin!(write);
+        let overdue = sleep_until(Instant::now() + WRITE_PATIENCE);
+        tokio::pin!(overdue);
+        let long = frame.len() > MIN_FRAME;
         loop {
             tokio::select! {
                 biased;
@@ -281,6 +287,9 @@ impl Run<'_> {
                     self.notified(notification).await.map_err(|error| WriteError::Lost(error.to_string()))?;
                 }
                 () = self.messages.closed() => return Err(WriteError::Lost("hung up".into())),
+                () = &mut overdue, if long => {
+                    return Err(WriteError::Lost("a long frame was not acknowledged".into()));
+                }
             }
         }
     }

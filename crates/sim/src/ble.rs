@@ -16,23 +16,24 @@
 //!   into a disconnect.
 //! - The address is the adapter's: it does not rotate.
 
+mod advertiser;
+
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    collections::{HashMap, VecDeque},
     sync::Arc,
-    time::Duration,
 };
 
 use bluer::{
     Adapter, AdapterEvent, Address, DeviceEvent, DeviceProperty, Session,
-    adv::{Advertisement, AdvertisementHandle},
     gatt::local::{
         Application, ApplicationHandle, Characteristic, CharacteristicNotifier, CharacteristicNotify,
         CharacteristicNotifyMethod, CharacteristicRead, CharacteristicWrite, CharacteristicWriteMethod,
         ReqError, Service,
     },
 };
-use futures::{FutureExt, StreamExt, stream::SelectAll};
-use postern_protocol::gatt::{COMPANY_ID, RX_UUID, SERVICE_UUID, TX_UUID};
+use advertiser::Advertiser;
+use futures::{FutureExt, StreamExt};
+use postern_protocol::gatt::{RX_UUID, SERVICE_UUID, TX_UUID};
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
@@ -44,8 +45,6 @@ use crate::{
 
 /// ATT MTU that every link has.
 const LEAST_MTU: u16 = 23;
-/// Tries to register an advertisement while BlueZ is still letting go of the one before.
-const TRIES: u32 = 8;
 
 enum Event {
     Write { from: Address, mtu: u16, frame: Vec<u8>, answer: oneshot::Sender<u8> },
@@ -69,7 +68,7 @@ pub struct Peripheral {
     notifier: Option<CharacteristicNotifier>,
     /// Somebody subscribed before we knew who is connected.
     subscription_open: bool,
-    advertised: Option<(AdvertisementHandle, Vec<u8>)>,
+    advertiser: Advertiser,
     _application: ApplicationHandle,
     _session: Session,
 }
@@ -92,7 +91,8 @@ impl Peripheral {
         adapter.set_powered(true).await?;
         let (events_in, events) = mpsc::channel(64);
         let application = adapter.serve_gatt_application(application(&events_in)).await?;
-        let mut peripheral = Self {
+        let advertiser = Advertiser::start(adapter.clone(), world.on_air(), cabinet).await?;
+        Ok(Self {
             world,
             cabinet,
             adapter,
@@ -102,12 +102,10 @@ impl Peripheral {
             order: Vec::new(),
             notifier: None,
             subscription_open: false,
-            advertised: None,
+            advertiser,
             _application: application,
             _session: session,
-        };
-        peripheral.advertise(true).await?;
-        Ok(peripheral)
+        })
     }
 
     /// Serves until BlueZ or the world is gone.
@@ -115,57 +113,38 @@ impl Peripheral {
     /// # Errors
     /// What BlueZ says.
     pub async fn serve(mut self) -> bluer::Result<()> {
-        let mut on_air = self.world.on_air();
         let mut adapter_events = Box::pin(self.adapter.events().await?);
-        let mut connections = SelectAll::new();
         loop {
             tokio::select! {
                 event = self.events.recv() => match event {
-                    Some(event) => self.handle(event).await?,
+                    Some(event) => self.handle(event).await,
                     None => return Ok(()),
                 },
                 event = adapter_events.next() => match event {
                     // Existing devices are reported first.
                     Some(AdapterEvent::DeviceAdded(address)) => {
                         let device = self.adapter.device(address)?;
-                        if let Ok(changes) = device.events().await {
-                            connections.push(changes.map(move |DeviceEvent::PropertyChanged(p)| (address, p)).boxed());
-                        }
-                        if device.is_connected().await.unwrap_or(false) {
-                            self.handle(Event::Connected(address)).await?;
-                        }
+                        tokio::spawn(follow(device, self.events_in.clone()));
                     }
-                    Some(AdapterEvent::DeviceRemoved(address)) => self.handle(Event::Disconnected(address)).await?,
+                    Some(AdapterEvent::DeviceRemoved(address)) => self.handle(Event::Disconnected(address)).await,
                     Some(AdapterEvent::PropertyChanged(_)) => {}
                     None => return Ok(()),
                 },
-                Some((address, property)) = connections.next() => match property {
-                    DeviceProperty::Connected(true) => self.handle(Event::Connected(address)).await?,
-                    DeviceProperty::Connected(false) => self.handle(Event::Disconnected(address)).await?,
-                    _ => {}
-                },
-                changed = on_air.changed() => {
-                    if changed.is_err() {
-                        return Ok(());
-                    }
-                    self.advertise(false).await?;
-                }
+                ended = self.advertiser.ended() => return ended,
             }
         }
     }
 
-    async fn handle(&mut self, event: Event) -> bluer::Result<()> {
+    async fn handle(&mut self, event: Event) {
         match event {
             Event::Connected(address) => {
                 self.central(address);
-                // A new central, a new chance for those who look for us.
-                self.advertise(true).await?;
             }
             Event::Disconnected(address) => {
                 self.order.retain(|other| *other != address);
                 if let Some(central) = self.centrals.remove(&address) {
                     self.world.disconnected(central.link);
-                    self.advertise(true).await?;
+                    self.advertiser.again();
                 }
             }
             Event::Subscribed(notifier) => {
@@ -197,7 +176,6 @@ impl Peripheral {
             },
             Event::Act(link, act) => self.act(link, act).await,
         }
-        Ok(())
     }
 
     async fn act(&mut self, link: u16, act: Act) {
@@ -258,6 +236,7 @@ impl Peripheral {
             self.centrals.insert(address, central);
             self.order.push(address);
             self.assign_subscription();
+            self.advertiser.again();
         }
         self.centrals.get_mut(&address)
     }
@@ -273,50 +252,30 @@ impl Peripheral {
             self.world.on_link(link, |cabinet, now| cabinet.subscribe(link, now));
         }
     }
-
-    /// Advertises what the cabinet says of itself; also `again`, when nothing has changed.
-    async fn advertise(&mut self, again: bool) -> bluer::Result<()> {
-        let payload = self
-            .world
-            .on_air()
-            .borrow()
-            .iter()
-            .find(|heard| heard.cabinet == self.cabinet)
-            .map(|heard| heard.advertisement.encode().to_vec());
-        let Some(payload) = payload else {
-            self.advertised = None;
-            return Ok(());
-        };
-        if !again && self.advertised.as_ref().is_some_and(|(_, old)| *old == payload) {
-            return Ok(());
-        }
-        // Dropped first: there may be no room for two. BlueZ lets go of it in its own time, hence the tries.
-        self.advertised = None;
-        let mut tried = 0;
-        let handle = loop {
-            tried += 1;
-            match self.adapter.advertise(advertisement(&payload)).await {
-                Ok(handle) => break handle,
-                Err(error) if tried == TRIES => return Err(error),
-                Err(error) => {
-                    tracing::debug!(%error, tried, "advertisement not taken yet");
-                    tokio::time::sleep(Duration::from_millis(20 << tried)).await;
-                }
-            }
-        };
-        self.advertised = Some((handle, payload));
-        Ok(())
-    }
 }
 
-/// UUID list and manufacturer data: with the flags that BlueZ adds these are the 31 bytes of legacy advertising, all that
-/// it accepts.
-fn advertisement(payload: &[u8]) -> Advertisement {
-    Advertisement {
-        service_uuids: BTreeSet::from([Uuid::from_u128(SERVICE_UUID)]),
-        manufacturer_data: BTreeMap::from([(COMPANY_ID, payload.to_vec())]),
-        discoverable: Some(true),
-        ..Advertisement::default()
+/// Tells when a device connects and disconnects, for as long as BlueZ knows it.
+async fn follow(device: bluer::Device, events: mpsc::Sender<Event>) {
+    let address = device.address();
+    let Ok(changes) = device.events().await else { return };
+    if device.is_connected().await.unwrap_or(false) && events.send(Event::Connected(address)).await.is_err() {
+        return;
+    }
+    let mut changes = Box::pin(changes);
+    loop {
+        let change = tokio::select! {
+            change = changes.next() => change,
+            () = events.closed() => return,
+        };
+        let event = match change {
+            Some(DeviceEvent::PropertyChanged(DeviceProperty::Connected(true))) => Event::Connected(address),
+            Some(DeviceEvent::PropertyChanged(DeviceProperty::Connected(false))) => Event::Disconnected(address),
+            Some(_) => continue,
+            None => return,
+        };
+        if events.send(event).await.is_err() {
+            return;
+        }
     }
 }
 

@@ -511,7 +511,9 @@ impl Cabinet {
 
     fn written(&mut self, number: u16, frame: Vec<u8>) {
         let Some(link) = self.links.get_mut(&number) else { return };
+        let length = frame.len();
         let Ok((frame, message)) = link.inbound(frame) else {
+            self.note(What::TooLong { link: number, length });
             self.acts.push(Act::Written { link: number, status: crate::link::TOO_LONG });
             return;
         };

@@ -5,6 +5,7 @@
 pub mod air;
 #[cfg(target_os = "linux")]
 pub mod ble;
+pub mod board;
 pub mod cabinet;
 pub mod chain;
 pub mod config;
@@ -15,6 +16,8 @@ pub mod link;
 pub mod log;
 pub mod machine;
 pub mod panel;
+pub mod scenario;
+pub mod scanner;
 pub mod store;
 pub mod words;
 pub mod world;

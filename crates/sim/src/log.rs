@@ -82,6 +82,13 @@ pub enum What {
         /// Which way.
         direction: Direction,
     },
+    /// A write was longer than the radio takes.
+    TooLong {
+        /// Link number.
+        link: u16,
+        /// Bytes.
+        length: usize,
+    },
     /// The firmware authorised a request.
     Accepted {
         /// Link, or none at the cabinet itself.

@@ -19,6 +19,7 @@ use postern_sim::{
     config::Cabinets,
     hub::{self, Hub, HubError},
     panel::{self, Panel},
+    scenario::{self, Scenario},
     store::Store,
     world::World,
 };
@@ -38,6 +39,18 @@ struct Arguments {
 enum Command {
     /// Put cabinets on the air and keep them there.
     Serve(Serve),
+    /// Play scenarios in virtual time; fails when one does not end as it should.
+    Run(Run),
+}
+
+#[derive(Args)]
+struct Run {
+    /// Scenario files (TOML).
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// Instead of the scenario's own seed.
+    #[arg(long)]
+    seed: Option<u64>,
 }
 
 #[derive(Args)]
@@ -83,6 +96,7 @@ fn main() -> ExitCode {
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let outcome = match Arguments::parse().command {
+        Command::Run(run) => play(&run),
         Command::Serve(serve) => tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
@@ -96,6 +110,28 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn play(run: &Run) -> Result<()> {
+    let mut failed = 0;
+    for file in &run.files {
+        let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
+        let scenario = Scenario::parse(&text).with_context(|| file.display().to_string())?;
+        let report = scenario::play(&scenario, run.seed).with_context(|| file.display().to_string())?;
+        println!("{} {}", if report.passed() { "ok  " } else { "FAIL" }, scenario.name);
+        for (number, step) in (1..).zip(&report.steps) {
+            println!("  {number:>2}. {:>8} ms  {}", step.at, step.did);
+            for failure in &step.failures {
+                println!("                   {failure}");
+            }
+        }
+        println!("      fingerprint {}", hex::encode(report.fingerprint));
+        failed += usize::from(!report.passed());
+    }
+    if failed > 0 {
+        bail!("{failed} of {} scenarios did not end as they should", run.files.len());
+    }
+    Ok(())
 }
 
 async fn run(serve: Serve) -> Result<()> {

@@ -24,21 +24,21 @@ use postern_sim::{
 /// Long enough for a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-pub struct Rig {
-    pub world: Arc<World>,
-    pub server: Arc<AirServer>,
-    pub radio: AirRadio,
-    pub locker: LockerIdentity,
-    pub network: Network,
-    pub phone: Phone,
+pub(crate) struct Rig {
+    pub(crate) world: Arc<World>,
+    pub(crate) server: Arc<AirServer>,
+    pub(crate) radio: AirRadio,
+    pub(crate) locker: LockerIdentity,
+    pub(crate) network: Network,
+    pub(crate) phone: Phone,
 }
 
 impl Rig {
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::with(|_| {}).await
     }
 
-    pub async fn with(change: impl FnOnce(&mut postern_sim::config::CabinetConfig)) -> Self {
+    pub(crate) async fn with(change: impl FnOnce(&mut postern_sim::config::CabinetConfig)) -> Self {
         let mut network = Network::new(1);
         let keys = network.locker();
         let locker = keys.locker.identity();
@@ -52,33 +52,33 @@ impl Rig {
         Self { world, server, radio, locker, network, phone: Phone::new(4) }
     }
 
-    pub fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         Timestamp(self.world.now().wall / 1000)
     }
 
-    pub fn fate(&self, change: impl FnOnce(&mut Fate)) {
+    pub(crate) fn fate(&self, change: impl FnOnce(&mut Fate)) {
         let mut fate = Fate::default();
         change(&mut fate);
         self.world.with(0, |cabinet, now| cabinet.set_fate(fate, now)).unwrap();
     }
 
-    pub fn collect(&mut self, door: u16) -> Request {
+    pub(crate) fn collect(&mut self, door: u16) -> Request {
         let token = self.network.token(&Grant::collect(self.locker.id, door), &self.phone.key(), self.now());
         self.phone.request(Operation::Collect, door, token)
     }
 
-    pub async fn connect(&self) -> Box<dyn Link> {
+    pub(crate) async fn connect(&self) -> Box<dyn Link> {
         self.radio.connect(self.locker.id, Instant::now() + PATIENCE, &|_| {}).await.unwrap()
     }
 
     /// One opening, with as many links as it takes.
-    pub async fn open(&mut self, door: u16) -> bool {
+    pub(crate) async fn open(&mut self, door: u16) -> bool {
         let receipt = self.collect_with_retries(door).await;
         self.door(door).open && receipt.outcome == receipt::Outcome::Opened
     }
 
     /// What a phone does after a broken link: the same gesture, the same nonce, again.
-    pub async fn collect_with_retries(&mut self, door: u16) -> receipt::Receipt {
+    pub(crate) async fn collect_with_retries(&mut self, door: u16) -> receipt::Receipt {
         let request = self.collect(door);
         for _ in 0..12 {
             let mut link = self.connect().await;
@@ -99,7 +99,7 @@ impl Rig {
     }
 
     /// Frames in and out of one opening at the present fate.
-    pub async fn frames_of_an_opening(&mut self, door: u16) -> (u32, u32) {
+    pub(crate) async fn frames_of_an_opening(&mut self, door: u16) -> (u32, u32) {
         let request = self.collect(door);
         let mut link = self.connect().await;
         customer::ask(&mut *link, &mut self.phone, &self.locker, &request).await.unwrap();
@@ -108,11 +108,11 @@ impl Rig {
         frames.unwrap().unwrap()
     }
 
-    pub fn door(&self, door: u16) -> Compartment {
+    pub(crate) fn door(&self, door: u16) -> Compartment {
         self.world.look(0, |cabinet| cabinet.compartment(door)).unwrap().unwrap().1
     }
 
-    pub fn close(&self, door: u16) {
+    pub(crate) fn close(&self, door: u16) {
         self.world.with(0, |cabinet, now| {
             cabinet.hand(door, "close", now, |compartment, now| {
                 compartment.open = false;
@@ -122,7 +122,7 @@ impl Rig {
     }
 
     /// Waits for a fact about the cabinet.
-    pub async fn until(&self, fact: impl Fn(&mut Cabinet) -> bool) {
+    pub(crate) async fn until(&self, fact: impl Fn(&mut Cabinet) -> bool) {
         let mut revision = self.world.revision();
         let waiting = async {
             while !self.world.look(0, &fact).unwrap() {
@@ -133,7 +133,7 @@ impl Rig {
         tokio::time::timeout(PATIENCE, waiting).await.expect("the fact did not come about");
     }
 
-    pub async fn no_links(&self) {
+    pub(crate) async fn no_links(&self) {
         self.until(|cabinet| cabinet.links().count() == 0).await;
     }
 }

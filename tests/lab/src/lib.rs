@@ -60,6 +60,11 @@ pub fn in_lab<F: Future<Output = ()>>(name: &str, test: impl FnOnce() -> F) {
         assert!(status.success(), "{name} failed in the lab: see above");
         return;
     }
+    // POSTERN_LOG=debug tells what radio and peripheral do.
+    let filter = tracing_subscriber::EnvFilter::try_from_env("POSTERN_LOG");
+    if let Ok(filter) = filter {
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    }
     let one_at_a_time = File::create(env::temp_dir().join("postern-lab.lock")).expect("a temporary folder");
     one_at_a_time.lock().expect("files can be locked");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");

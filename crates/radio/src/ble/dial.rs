@@ -97,6 +97,7 @@ impl Dial {
         let mut choice = self.memory.choice(self.short_id);
         loop {
             let id = self.search(&mut sighted, &mut choice, why).await?;
+            tracing::debug!(?id, "calling");
             let attempt = Instant::now();
             match self.connect(&id).await {
                 Ok(connected) => return Ok(connected),
@@ -161,7 +162,9 @@ async fn disconnected(events: &mut Events, id: &PeripheralId) {
 
 /// Disconnects and waits until it is so, within reason.
 pub(super) async fn let_go(peripheral: &Peripheral) {
-    if let Ok(Err(error)) = timeout(LET_GO, peripheral.disconnect()).await {
-        tracing::debug!(%error, "was disconnected already");
+    match timeout(LET_GO, peripheral.disconnect()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "was disconnected already"),
+        Err(_) => tracing::warn!("the platform does not let go of a connection"),
     }
 }

@@ -137,6 +137,7 @@ impl Gatt for BleGatt {
 
     async fn write(&self, frame: &[u8]) -> Result<(), WriteError> {
         again(|| self.peripheral.write(&self.rx, frame, WriteType::WithResponse)).await.map_err(|error| {
+            tracing::debug!(?error, length = frame.len(), "write refused");
             if is_too_long(&error) { WriteError::TooLong } else { WriteError::Lost(error.to_string()) }
         })
     }

@@ -13,11 +13,14 @@ use btleplug::{
 };
 use futures::{Stream, StreamExt};
 use postern_protocol::gatt::{Advertisement, COMPANY_ID, SERVICE_UUID};
-use tokio::sync::watch;
+use tokio::{sync::watch, time::timeout};
 use uuid::Uuid;
 
 use crate::{RadioError, Sighting};
 
+/// A scan that has heard nothing for so long is started anew: some controllers and kernels report an advertiser once for
+/// each scan, or stop reporting after a connection, and say nothing of it.
+const DEAF: Duration = Duration::from_millis(2500);
 /// Pause before a scan that would not start is tried again.
 const RETRY: Duration = Duration::from_millis(200);
 /// RSSI value that says "not available" (Core Specification, HCI).
@@ -28,6 +31,7 @@ const RSSI_UNKNOWN: i16 = 127;
 struct Demand {
     listeners: usize,
     pauses: usize,
+    restarts: usize,
 }
 
 impl Demand {
@@ -104,7 +108,13 @@ impl Ear {
     /// The next advertisement of a locker; none when the adapter has gone.
     pub(super) async fn next(&mut self) -> Option<(PeripheralId, Sighting)> {
         loop {
-            let (id, payload) = match self.events.next().await? {
+            let Ok(event) = timeout(DEAF, self.events.next()).await else {
+                self.scanner.demand.send_modify(|demand| demand.restarts += 1);
+                continue;
+            };
+            let event = event?;
+            tracing::trace!(?event, "heard");
+            let (id, payload) = match event {
                 CentralEvent::ManufacturerDataAdvertisement { id, mut manufacturer_data } => {
                     self.cached.remove(&id);
                     (id, manufacturer_data.remove(&COMPANY_ID))
@@ -133,8 +143,15 @@ async fn sighting(adapter: &Adapter, id: &PeripheralId, payload: Option<Vec<u8>>
 
 /// Starts and stops the platform's scan as it is wanted.
 async fn keep(adapter: Adapter, mut demand: watch::Receiver<Demand>, active: watch::Sender<bool>) {
+    let mut restarts = 0;
     loop {
-        let wanted = demand.borrow_and_update().scan();
+        let now = *demand.borrow_and_update();
+        if std::mem::replace(&mut restarts, now.restarts) != now.restarts && now.scan() && *active.borrow() {
+            tracing::debug!("nothing heard, scanning anew");
+            stop(&adapter).await;
+            active.send_replace(false);
+        }
+        let wanted = now.scan();
         if wanted && !*active.borrow() {
             if start(&adapter).await {
                 active.send_replace(true);

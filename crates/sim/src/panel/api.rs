@@ -26,9 +26,13 @@ use crate::{
     fate::Fate,
     hub::HubError,
     machine::{Compartment, Now},
+    scanner,
 };
 
 type Shared = State<Arc<Panel>>;
+
+/// Largest screenshot, in bytes.
+const MAX_IMAGE: usize = 8 << 20;
 
 pub(super) fn routes() -> Router<Arc<Panel>> {
     Router::new()
@@ -39,6 +43,10 @@ pub(super) fn routes() -> Router<Arc<Panel>> {
         .route("/cabinets/{id}/doors/{door}/{hand}", post(hand))
         .route("/cabinets/{id}/keypad", post(keypad))
         .route("/cabinets/{id}/scanner", post(scanner))
+        .route(
+            "/cabinets/{id}/scanner/image",
+            post(scanner_image).layer(axum::extract::DefaultBodyLimit::max(MAX_IMAGE)),
+        )
         .route("/cabinets/{id}/power", post(power))
         .route("/cabinets/{id}/address", post(address))
         .route("/cabinets/{id}/faults", get(faults).post(set_faults).delete(clear_faults))
@@ -197,13 +205,28 @@ async fn scanner(
     Path(id): Path<String>,
     Json(request): Json<ScannerRequest>,
 ) -> Result<StatusCode, Failure> {
-    if request.text.len() > 4296 {
+    scan(&panel, &id, &request.text)
+}
+
+async fn scanner_image(
+    State(panel): Shared,
+    Path(id): Path<String>,
+    image: axum::body::Bytes,
+) -> Result<StatusCode, Failure> {
+    // Looking for a code in a large picture takes a while.
+    let read = tokio::task::spawn_blocking(move || scanner::read(&image)).await;
+    let text = read.map_err(|_| bad("cannot read that picture"))?.map_err(|error| bad(error.to_string()))?;
+    scan(&panel, &id, &text)
+}
+
+fn scan(panel: &Panel, id: &str, text: &str) -> Result<StatusCode, Failure> {
+    if text.len() > 4296 {
         return Err(bad("no QR code holds that much"));
     }
-    let there = with(&panel, &id, |cabinet, now| {
+    let there = with(panel, id, |cabinet, now| {
         let there = cabinet.config().scanner;
         if there {
-            cabinet.scan(&request.text, now);
+            cabinet.scan(text, now);
         }
         there
     })?;
