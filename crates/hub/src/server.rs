@@ -1,6 +1,11 @@
 //! Serving: the listener, what surrounds every request, the ready file, and the end.
 
-use std::{net::SocketAddr, path::Path, sync::Arc, time::Instant};
+use std::{
+    net::SocketAddr,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{
     Router,
@@ -9,15 +14,19 @@ use axum::{
     middleware::{self, Next},
     response::Response,
 };
+use axum_server::{Handle, tls_rustls::RustlsConfig};
 use tokio::net::TcpListener;
 use tracing::Instrument;
 
 use crate::{
+    config::Tls,
     error::{Error, Result},
     hub::Hub,
     random, routes,
 };
 
+/// How long requests that are under way may take to finish.
+const PATIENCE: Duration = Duration::from_secs(10);
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Serves until `hub.stopping` is cancelled, then lets requests that are under way finish.
@@ -31,6 +40,30 @@ pub async fn serve(hub: Arc<Hub>, listener: TcpListener) -> Result<()> {
         .with_graceful_shutdown(async move { stopping.cancelled().await })
         .await
         .map_err(|error| Error::Internal(format!("listener: {error}")))
+}
+
+/// As [`serve`], with the hub's own certificate.
+///
+/// # Errors
+/// When the certificate or its key cannot be read, or the listener fails.
+pub async fn serve_tls(hub: Arc<Hub>, listener: TcpListener, tls: &Tls) -> Result<()> {
+    // One process, one provider: where somebody else was first that is fine.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let failed = |error: std::io::Error| Error::Internal(format!("TLS: {error}"));
+    let config = RustlsConfig::from_pem_file(&tls.certificate, &tls.key).await.map_err(failed)?;
+    let handle = Handle::new();
+    let (stopping, stop) = (hub.stopping.clone(), handle.clone());
+    tokio::spawn(async move {
+        stopping.cancelled().await;
+        stop.graceful_shutdown(Some(PATIENCE));
+    });
+    let listener = listener.into_std().map_err(failed)?;
+    axum_server::from_tcp_rustls(listener, config)
+        .map_err(failed)?
+        .handle(handle)
+        .serve(app(hub).into_make_service_with_connect_info::<SocketAddr>())
+        .await
+        .map_err(failed)
 }
 
 /// The whole application with what surrounds every request.

@@ -60,7 +60,10 @@ impl Serve {
             server::write_ready_file(path, &serde_json::json!({ "url": hub.public_url() }).to_string())?;
         }
         tracing::info!(url = hub.public_url(), "ready");
-        server::serve(Arc::clone(&hub), listener).await?;
+        match &hub.config.tls {
+            Some(tls) => server::serve_tls(Arc::clone(&hub), listener, tls).await?,
+            None => server::serve(Arc::clone(&hub), listener).await?,
+        }
         hub.store.close().await;
         tracing::info!("stopped");
         Ok(())

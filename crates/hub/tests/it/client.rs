@@ -105,7 +105,7 @@ impl Key {
         match self {
             Self::Ed25519(key) => key.sign(message).to_bytes(),
             Self::P256(key) => {
-                let signature: Signature = p256::ecdsa::signature::Signer::sign(key, message);
+                let signature: Signature = Signer::sign(key, message);
                 signature.to_bytes().into()
             }
         }

@@ -184,6 +184,53 @@ async fn the_command_line_keeps_its_word() {
     assert!(served.process.wait().unwrap().success());
 }
 
+#[tokio::test]
+async fn the_hub_serves_tls_with_its_own_certificate() {
+    let folder = tempfile::tempdir().unwrap();
+    let (key, chain) = (folder.path().join("key.pem"), folder.path().join("chain.pem"));
+    let made = Command::new("openssl")
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+            "-days",
+            "1",
+        ])
+        .args([
+            "-subj",
+            "/CN=localhost",
+            "-addext",
+            "subjectAltName=DNS:localhost",
+            "-addext",
+            "basicConstraints=critical,CA:FALSE",
+        ])
+        .args(["-keyout"])
+        .arg(&key)
+        .arg("-out")
+        .arg(&chain)
+        .stderr(Stdio::null())
+        .status();
+    if !made.is_ok_and(|status| status.success()) {
+        eprintln!("SKIPPED: no openssl to make a certificate with (Debian package: openssl)");
+        return;
+    }
+    let text = format!("[tls]\ncertificate = {chain:?}\nkey = {key:?}\n");
+    std::fs::write(folder.path().join("postern.toml"), text).unwrap();
+    let mut served = Served::start(folder.path(), "127.0.0.1:0");
+    assert!(served.base.starts_with("https://localhost:"));
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let root = reqwest::Certificate::from_pem(&std::fs::read(&chain).unwrap()).unwrap();
+    let client = reqwest::Client::builder().tls_certs_only([root]).build().unwrap();
+    let info = Answer::of(client.get(format!("{}/.well-known/postern", served.base))).await.ok();
+    assert_eq!(info["issuer"], json!(served.base));
+    assert!(Command::new("kill").arg(served.process.id().to_string()).status().unwrap().success());
+    assert!(served.process.wait().unwrap().success());
+}
+
 #[test]
 fn real_networks_are_imported_whole_or_not_at_all() {
     let Some(folder) = std::env::var_os("POSTERN_TEST_DATA") else {

@@ -98,7 +98,7 @@ async fn messages_are_signed_repeated_and_given_up() {
         let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
         loop {
             let row: (i64, i64) = sqlx::query_as(
-                "SELECT COUNT(*), MIN(next_at) FROM deliveries WHERE state = 'due' AND error <> ''",
+                "SELECT COUNT(*), COALESCE(MIN(next_at), 0) FROM deliveries WHERE state = 'due' AND error <> ''",
             )
             .fetch_one(world.hub.store.read())
             .await
