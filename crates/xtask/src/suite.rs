@@ -2,8 +2,9 @@
 
 use std::{
     collections::BTreeMap,
+    os::unix::process::CommandExt,
     path::{Path, PathBuf},
-    process::{Command, ExitCode},
+    process::{Child, Command, ExitCode, Stdio},
     time::{Duration, Instant},
 };
 
@@ -12,7 +13,7 @@ use clap::{Args, ValueEnum};
 
 use crate::{
     build::{self, TestBinary},
-    process, root, setup, target, tidy,
+    lab, process, root, setup, target, tidy,
 };
 
 /// No test binary takes as long as this, in seconds.
@@ -50,6 +51,11 @@ impl Part {
             "postern-world-tests" => Self::World,
             _ => Self::Unit,
         }
+    }
+
+    /// Whether its tests speak Bluetooth.
+    fn needs_lab(self) -> bool {
+        matches!(self, Self::Window | Self::Lab)
     }
 
     fn name(self) -> &'static str {
@@ -99,6 +105,10 @@ pub(crate) fn run(flags: &Flags) -> Result<ExitCode> {
     };
     println!("built after {}", seconds(began.elapsed()));
 
+    let lab = match parts.iter().any(|part| part.needs_lab()) {
+        true => Some(Lab::up()?),
+        false => None,
+    };
     let mut tallies = BTreeMap::new();
     for part in parts {
         let began = Instant::now();
@@ -107,10 +117,12 @@ pub(crate) fn run(flags: &Flags) -> Result<ExitCode> {
         match part {
             Part::Ui => tally.add(page(&logs)?),
             Part::Unit => {
-                tally.add(rust(part, &binaries, &logs)?);
+                tally.add(rust(part, &binaries, &logs, None)?);
                 tally.add(tidy::shape());
             }
-            Part::World | Part::Window | Part::Lab => tally.add(rust(part, &binaries, &logs)?),
+            Part::World | Part::Window | Part::Lab => {
+                tally.add(rust(part, &binaries, &logs, lab.as_ref())?);
+            }
         }
         tallies.insert(part, (tally, began.elapsed()));
     }
@@ -151,8 +163,47 @@ impl Logs {
     }
 }
 
+/// A lab for as long as the suite needs it; one that ran already is used, and left as it is.
+struct Lab {
+    bus: String,
+    /// To be stopped, and who stops it when we are not asked (Ctrl-C, SIGKILL).
+    ours: Option<(lab::Lab, Child)>,
+}
+
+impl Lab {
+    fn up() -> Result<Self> {
+        println!("booting the lab");
+        let options = lab::Options::new(&target());
+        let ran = lab::running(&options.folder).is_some();
+        let up = lab::up(&options)?;
+        let bus = up.bus.clone();
+        let ours = if ran { None } else { Some((up, guard()?)) };
+        Ok(Self { bus, ours })
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        let Some((lab, guard)) = &mut self.ours else { return };
+        if let Err(error) = lab.down() {
+            eprintln!("the lab: {error:#}");
+        }
+        // It may have ended already; that it is gone is all that matters.
+        let _ = guard.kill().and_then(|()| guard.wait());
+    }
+}
+
+/// A process that takes the lab down when this one has ended, however it ended.
+fn guard() -> Result<Child> {
+    let script = "sleep infinity & trap 'kill $!' TERM; wait; exec \"$0\" lab down";
+    let mut guard = process::command("sh");
+    guard.args(["-c", script]).arg(std::env::current_exe()?).process_group(0);
+    guard.stdin(Stdio::null()).stdout(Stdio::null());
+    Ok(guard.spawn()?)
+}
+
 /// Runs the test binaries of one part, in the folder and with the variables that cargo would give them.
-fn rust(part: Part, binaries: &[TestBinary], logs: &Logs) -> Result<Tally> {
+fn rust(part: Part, binaries: &[TestBinary], logs: &Logs, lab: Option<&Lab>) -> Result<Tally> {
     let mut tally = Tally::default();
     for binary in binaries.iter().filter(|binary| Part::of(&binary.package) == part) {
         let mut test = process::command("timeout");
@@ -165,6 +216,9 @@ fn rust(part: Part, binaries: &[TestBinary], logs: &Logs) -> Result<Tally> {
             .env("POSTERN_BINARIES", target().join("debug"))
             .env("POSTERN_XTASK", std::env::current_exe()?)
             .env("POSTERN_OUT", target().join("test").join(part.name()));
+        if let Some(lab) = lab {
+            test.env("POSTERN_LAB_BUS", &lab.bus).env("POSTERN_LAB_REQUIRED", "1");
+        }
         let name = format!("{}-{}", binary.package, binary.target);
         tally.add(one(&name, &mut test, &logs.file(&name), libtest)?);
     }
@@ -178,14 +232,9 @@ fn rust(part: Part, binaries: &[TestBinary], logs: &Logs) -> Result<Tally> {
 
 /// The page's own tests: `npm test` in `ui`, with a summary as Vitest, Playwright and node:test print it.
 fn page(logs: &Logs) -> Result<Tally> {
-    let mut tally = Tally::default();
-    for script in ["check", "test"] {
-        let mut npm = process::command("npm");
-        npm.args(["run", "--silent", script]).current_dir(root().join("ui")).env("CI", "1");
-        let name = format!("ui-{script}");
-        tally.add(one(&name, &mut npm, &logs.file(&name), page_line)?);
-    }
-    Ok(tally)
+    let mut npm = process::command("npm");
+    npm.args(["run", "--silent", "test"]).current_dir(root().join("ui")).env("CI", "1");
+    one("ui", &mut npm, &logs.file("ui"), page_line)
 }
 
 /// Runs one program whose lines tell how many held; where it fails without telling, that is one failure, and where it

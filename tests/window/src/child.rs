@@ -25,6 +25,17 @@ const GRACE: Duration = Duration::from_secs(4);
 /// Process groups that are up, for Ctrl-C.
 static GROUPS: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
 
+/// What else is to be done on Ctrl-C.
+static AT_END: Mutex<Vec<fn()>> = Mutex::new(Vec::new());
+
+/// Does this as well when a signal ends us.
+pub fn on_signal(act: fn()) {
+    watch_for_signals();
+    if let Ok(mut acts) = AT_END.lock() {
+        acts.push(act);
+    }
+}
+
 /// A running program. Ends, with everything that it started, when dropped.
 #[derive(Debug)]
 pub struct Program {
@@ -210,6 +221,7 @@ fn watch_for_signals() {
         thread::spawn(move || {
             if let Some(signal) = signals.forever().next() {
                 end_all();
+                AT_END.lock().iter().flat_map(|acts| acts.iter()).for_each(|act| act());
                 std::process::exit(128 + signal);
             }
         });

@@ -4,7 +4,7 @@ use std::{env, fs, process::Command};
 
 use anyhow::{Context, Result, bail};
 
-use crate::{parts::Air, stage::Bluetooth};
+use crate::{child, parts::Air, stage::Bluetooth};
 
 /// Bluetooth for app and cabinet. A lab that was booted for it is stopped when this is dropped.
 #[derive(Debug)]
@@ -47,12 +47,16 @@ impl Adapters {
 
 impl Drop for Adapters {
     fn drop(&mut self) {
-        if self.lab
-            && let Ok(mut xtask) = xtask()
-        {
-            // Nothing more can be done about a lab that does not stop.
-            let _ = xtask.args(["lab", "down"]).status();
+        if self.lab {
+            lab_down();
         }
+    }
+}
+
+fn lab_down() {
+    if let Ok(mut xtask) = xtask() {
+        // Nothing more can be done about a lab that does not stop.
+        let _ = xtask.args(["lab", "down"]).status();
     }
 }
 
@@ -62,6 +66,7 @@ fn xtask() -> Result<Command> {
 }
 
 fn lab_up() -> Result<String> {
+    child::on_signal(lab_down);
     let output = xtask()?.args(["lab", "up"]).output()?;
     if !output.status.success() {
         bail!("the lab: {}", String::from_utf8_lossy(&output.stderr));

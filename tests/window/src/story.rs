@@ -139,7 +139,7 @@ fn codes(world: &World, transcript: &mut Transcript, parcel: &str) -> Result<()>
         world.theme(theme)?;
         step(transcript, world, &format!("The opening code, {theme}"), || {
             world.show(parcel)?;
-            let text = world.code("qr")?;
+            let text = world.code("qr", "PO1:")?;
             ensure!(
                 text.bytes().all(|byte| byte.is_ascii_uppercase() || b"0123456789 $%*+-./:".contains(&byte)),
                 "not an alphanumeric code: {text}"
@@ -152,8 +152,13 @@ fn codes(world: &World, transcript: &mut Transcript, parcel: &str) -> Result<()>
         })?;
         step(transcript, world, &format!("The identification code of a return, {theme}"), || {
             world.show(&jacket)?;
-            let text = world.code("qr-identification")?;
-            ensure!(text.contains("/00/") || text.starts_with("http"), "not a GS1 Digital Link: {text}");
+            let text = world.code("qr-identification", &world.hub.url)?;
+            // Application identifier 00: the SSCC, eighteen digits.
+            let sscc =
+                text.split_once("/00/").map(|(_, rest)| rest.split(['?', '/']).next().unwrap_or_default());
+            let is_sscc =
+                sscc.is_some_and(|sscc| sscc.len() == 18 && sscc.bytes().all(|byte| byte.is_ascii_digit()));
+            ensure!(is_sscc, "not a GS1 Digital Link with an SSCC: {text}");
             Ok(format!("zbar reads {text}"))
         })?;
     }

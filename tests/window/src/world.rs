@@ -273,20 +273,24 @@ impl World {
         })
     }
 
-    /// The QR code of this test id, read by an independent decoder from a picture of the window.
+    /// The QR code of this test id, read by an independent decoder from a picture of the window. Where others are in the
+    /// picture, the one that begins so.
     ///
     /// # Errors
     /// It is not there, or cannot be read.
-    pub fn code(&self, id: &str) -> Result<String> {
+    pub fn code(&self, id: &str, begins: &str) -> Result<String> {
         self.see(id, "")?;
         let window = &self.app()?.window;
-        window.run(
-            "document.querySelector(arguments[0]).scrollIntoView({ block: 'center' })",
-            &json!([format!("[data-testid='{id}']")]),
-        )?;
         let picture = self.stage.folder().join("code.png");
-        std::fs::write(&picture, window.screenshot()?)?;
-        qr::read(&picture)?.into_iter().next().context("no code")
+        // What was scrolled to is painted a moment later.
+        window.until(&format!("a code that begins with {begins}"), PATIENCE, || {
+            window.run(
+                "document.querySelector(arguments[0]).scrollIntoView({ block: 'nearest', behavior: 'instant' })",
+                &json!([format!("[data-testid='{id}']")]),
+            )?;
+            std::fs::write(&picture, window.screenshot()?)?;
+            Ok(qr::read(&picture)?.into_iter().find(|code| code.starts_with(begins)))
+        })
     }
 
     /// Chooses a theme in the settings: `light`, `dark`, `system`.

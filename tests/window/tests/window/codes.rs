@@ -8,7 +8,7 @@ fn the_code_on_the_screen_opens_the_door_at_the_scanner_once() -> Result<()> {
     let world = signed_in("scanner")?;
     let parcel = world.reservation("Two paperbacks")?;
     world.show(&parcel)?;
-    let code = world.code("qr")?;
+    let code = world.code("qr", "PO1:")?;
     world.cabinet.scan(&code)?;
     world.app()?.window.until("A2 to open", postern_window_tests::world::PATIENCE, || {
         Ok(world.cabinet.is_open("A2")?.then_some(()))
