@@ -40,10 +40,7 @@ use tokio::{
 };
 use tokio_stream::wrappers::ReceiverStream;
 
-use crate::{
-    AdapterState, Link, Progress, Radio, RadioError, Sighting, link,
-    memory::Memory,
-};
+use crate::{AdapterState, Link, Progress, Radio, RadioError, Sighting, link, memory::Memory};
 use scan::Scanner;
 
 /// Sightings that may wait for their listener.

@@ -79,7 +79,11 @@ pub async fn sightings_tell_identity_and_state(bench: &dyn Bench) {
             while let Some(sighting) = sightings.next().await {
                 let said = sighting.advertisement;
                 if said.short_id == short_id && said.accepting && said.low_battery == low_battery {
-                    assert!(sighting.rssi.is_none_or(|rssi| (-127..=20).contains(&rssi)), "{:?}", sighting.rssi);
+                    assert!(
+                        sighting.rssi.is_none_or(|rssi| (-127..=20).contains(&rssi)),
+                        "{:?}",
+                        sighting.rssi
+                    );
                     return;
                 }
             }

@@ -117,7 +117,9 @@ pub fn open(name: &str) -> Result<std::sync::Arc<dyn Radio>, BadRadioName> {
     match name.split_once(':').map_or((name, None), |(kind, rest)| (kind, Some(rest))) {
         #[cfg(feature = "ble")]
         ("ble", adapter) if adapter != Some("") => Ok(std::sync::Arc::new(ble::BleRadio::new(adapter))),
-        ("air", Some(endpoint)) if endpoint.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()) => {
+        ("air", Some(endpoint))
+            if endpoint.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()) =>
+        {
             Ok(std::sync::Arc::new(air::AirRadio::new(endpoint)))
         }
         _ => Err(bad()),

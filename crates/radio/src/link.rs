@@ -241,8 +241,7 @@ impl Run<'_> {
             }
         };
         self.due = Instant::now() + HELLO_PATIENCE;
-        let message =
-            self.inbox.push_read(&value).map_err(|error| RadioError::Frame(error.to_string()))?;
+        let message = self.inbox.push_read(&value).map_err(|error| RadioError::Frame(error.to_string()))?;
         self.deliver(message).await
     }
 
@@ -256,7 +255,10 @@ impl Run<'_> {
                 match self.write(&frame).await {
                     Ok(()) => {}
                     Err(WriteError::TooLong) if index == 0 && self.max_frame > MIN_FRAME => {
-                        tracing::debug!(max_frame = self.max_frame, "the MTU was a lie, using the smallest frames");
+                        tracing::debug!(
+                            max_frame = self.max_frame,
+                            "the MTU was a lie, using the smallest frames"
+                        );
                         self.max_frame = MIN_FRAME;
                         self.summary.mtu_lied = true;
                         continue 'message;

@@ -52,7 +52,9 @@ impl<A: Clone + Eq> Memory<A> {
                 past.suspects.truncate(MAX_SUSPECTS);
             }
             // Written, acknowledged and never answered: a peripheral that cuts long writes short does that.
-            past.careful = link.mtu_lied || (past.careful && !unanswered) || (unanswered && link.sent > 0 && !past.careful);
+            past.careful = link.mtu_lied
+                || (past.careful && !unanswered)
+                || (unanswered && link.sent > 0 && !past.careful);
         });
     }
 

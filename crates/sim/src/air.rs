@@ -41,7 +41,8 @@ async fn answer(world: Arc<World>, server: Arc<AirServer>, dial: Dial) {
     if server.adapter() != postern_radio::AdapterState::On {
         return dial.refuse(RefuseReason::Off).await;
     }
-    let called = world.on_air().borrow().iter().find(|heard| heard.address == dial.address()).map(|h| h.cabinet);
+    let called =
+        world.on_air().borrow().iter().find(|heard| heard.address == dial.address()).map(|h| h.cabinet);
     let Some(cabinet) = called else { return dial.refuse(RefuseReason::Nobody).await };
     let Some(admitted) = world.connect(cabinet, dial.mtu()) else {
         return dial.refuse(RefuseReason::Busy).await;

@@ -23,6 +23,7 @@ use std::{
     sync::Arc,
 };
 
+use advertiser::Advertiser;
 use bluer::{
     Adapter, AdapterEvent, Address, DeviceEvent, DeviceProperty, Session,
     gatt::local::{
@@ -31,7 +32,6 @@ use bluer::{
         ReqError, Service,
     },
 };
-use advertiser::Advertiser;
 use futures::{FutureExt, StreamExt};
 use postern_protocol::gatt::{RX_UUID, SERVICE_UUID, TX_UUID};
 use tokio::sync::{mpsc, oneshot};
@@ -242,10 +242,14 @@ impl Peripheral {
     }
 
     fn assign_subscription(&mut self) {
-        let newest = self.order.iter().rev().find(|address| {
-            self.centrals.get(*address).is_some_and(|central| !central.subscribed)
-        });
-        let Some(central) = newest.copied().and_then(|address| self.centrals.get_mut(&address)) else { return };
+        let newest = self
+            .order
+            .iter()
+            .rev()
+            .find(|address| self.centrals.get(*address).is_some_and(|central| !central.subscribed));
+        let Some(central) = newest.copied().and_then(|address| self.centrals.get_mut(&address)) else {
+            return;
+        };
         if std::mem::take(&mut self.subscription_open) {
             central.subscribed = true;
             let link = central.link;
@@ -269,7 +273,9 @@ async fn follow(device: bluer::Device, events: mpsc::Sender<Event>) {
         };
         let event = match change {
             Some(DeviceEvent::PropertyChanged(DeviceProperty::Connected(true))) => Event::Connected(address),
-            Some(DeviceEvent::PropertyChanged(DeviceProperty::Connected(false))) => Event::Disconnected(address),
+            Some(DeviceEvent::PropertyChanged(DeviceProperty::Connected(false))) => {
+                Event::Disconnected(address)
+            }
             Some(_) => continue,
             None => return,
         };
@@ -320,7 +326,10 @@ fn application(events: &mpsc::Sender<Event>) -> Application {
                     events.send(event).await.map_err(|_| ReqError::Failed)?;
                     let value = answered.await.map_err(|_| ReqError::Failed)?;
                     // A long read comes in parts.
-                    value.get(usize::from(request.offset)..).map(<[u8]>::to_vec).ok_or(ReqError::InvalidOffset)
+                    value
+                        .get(usize::from(request.offset)..)
+                        .map(<[u8]>::to_vec)
+                        .ok_or(ReqError::InvalidOffset)
                 }
                 .boxed()
             }),

@@ -185,7 +185,8 @@ impl Cabinet {
         self.advance(now);
         let own = self.fate.air.mtu.unwrap_or(self.config.mtu);
         let fate = &self.fate.air;
-        let Some(max_frame) = self.links.get_mut(&link).and_then(|link| link.mtu_known(mtu.min(own), fate)) else {
+        let Some(max_frame) = self.links.get_mut(&link).and_then(|link| link.mtu_known(mtu.min(own), fate))
+        else {
             return;
         };
         self.revision += 1;
@@ -230,7 +231,13 @@ impl Cabinet {
     }
 
     /// Somebody's hand is at a door. False without such a door.
-    pub fn hand(&mut self, door: u16, did: &'static str, now: Now, hand: impl FnOnce(&mut Compartment, Now)) -> bool {
+    pub fn hand(
+        &mut self,
+        door: u16,
+        did: &'static str,
+        now: Now,
+        hand: impl FnOnce(&mut Compartment, Now),
+    ) -> bool {
         self.advance(now);
         let done = self.machine_mut(|machine| machine.reach_in(door, hand).is_some()).unwrap_or(false);
         if done {
@@ -300,8 +307,8 @@ impl Cabinet {
             None => None,
         };
         let machine = self.machine_mut(|machine| machine.next_movement()).flatten();
-        let rotate = (self.fate.air.rotate_seconds > 0)
-            .then(|| self.rotated + self.fate.air.rotate_seconds * 1000);
+        let rotate =
+            (self.fate.air.rotate_seconds > 0).then(|| self.rotated + self.fate.air.rotate_seconds * 1000);
         of_power.into_iter().chain(machine).chain(rotate).chain(self.schedule.due()).min()
     }
 
@@ -620,7 +627,9 @@ impl Cabinet {
                 What::Refused { link: link(connection), reason: format!("{reason:?}").to_lowercase() }
             }
             Notice::Latch(door, attempt) => What::Latch { door: door.0, attempt },
-            Notice::Door(door, kind) => What::Door { door: door.0, kind: crate::words::event(kind).to_owned() },
+            Notice::Door(door, kind) => {
+                What::Door { door: door.0, kind: crate::words::event(kind).to_owned() }
+            }
             Notice::Receipt(bytes) => match self.chain.add(bytes).and_then(|link| link.receipt.clone()) {
                 Some(receipt) => What::Receipt {
                     sequence: receipt.sequence,

@@ -160,7 +160,8 @@ impl Cabinets {
     }
 
     fn check(&self) -> Result<(), ConfigError> {
-        let wrong = |cabinet: &CabinetConfig, why| ConfigError::Impossible { name: cabinet.name.clone(), why };
+        let wrong =
+            |cabinet: &CabinetConfig, why| ConfigError::Impossible { name: cabinet.name.clone(), why };
         if self.cabinet.is_empty() {
             return Err(ConfigError::Impossible { name: String::new(), why: "a file needs at least one" });
         }
@@ -192,17 +193,16 @@ impl Cabinets {
 impl Default for Cabinets {
     /// One cabinet, four columns, four doors each.
     fn default() -> Self {
-        let column = |label: &str, doors: [DoorConfig; 4]| ColumnConfig { label: label.to_owned(), doors: doors.into() };
+        let column = |label: &str, doors: [DoorConfig; 4]| ColumnConfig {
+            label: label.to_owned(),
+            doors: doors.into(),
+        };
         let size = DoorConfig::Size;
         let high = |size, height| {
             DoorConfig::Full(FullDoorConfig { size, height: Some(height), chilled: false, reach: None })
         };
-        let chilled = DoorConfig::Full(FullDoorConfig {
-            size: Size::M,
-            height: None,
-            chilled: true,
-            reach: None,
-        });
+        let chilled =
+            DoorConfig::Full(FullDoorConfig { size: Size::M, height: None, chilled: true, reach: None });
         let column = vec![
             column("A", [size(Size::S), size(Size::S), size(Size::M), high(Size::Xl, 4)]),
             column("B", [size(Size::M), size(Size::M), size(Size::M), size(Size::M)]),
@@ -260,7 +260,8 @@ impl CabinetConfig {
                 full.iter().map(|door| door.height.unwrap_or_else(|| usual_height(door.size))).collect();
             for (row, (door, height)) in (0u16..).zip(full.iter().zip(&heights)) {
                 number += 1;
-                let below: u32 = heights[usize::from(row) + 1..].iter().map(|height| u32::from(*height)).sum();
+                let below: u32 =
+                    heights[usize::from(row) + 1..].iter().map(|height| u32::from(*height)).sum();
                 let middle = PLINTH + below * UNIT + u32::from(*height) * UNIT / 2;
                 let reach = door.reach.unwrap_or(match middle {
                     0..40 => Reach::Floor,
@@ -285,8 +286,11 @@ impl CabinetConfig {
     /// The name of its folder: its own name, in letters that every file system takes.
     #[must_use]
     pub fn folder(&self) -> String {
-        let plain: String =
-            self.name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
+        let plain: String = self
+            .name
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' })
+            .collect();
         plain.trim_matches('-').to_owned()
     }
 }
@@ -319,8 +323,10 @@ mod tests {
     #[test]
     fn impossible_cabinets_are_refused() {
         for (field, value) in [("mtu", "22"), ("connections", "0"), ("name", "\"\""), ("column", "[]")] {
-            let mut table: toml::Table = toml::from_str(&toml::to_string(&Cabinets::default()).unwrap()).unwrap();
-            let value: toml::Value = toml::from_str::<toml::Table>(&format!("v = {value}")).unwrap()["v"].clone();
+            let mut table: toml::Table =
+                toml::from_str(&toml::to_string(&Cabinets::default()).unwrap()).unwrap();
+            let value: toml::Value =
+                toml::from_str::<toml::Table>(&format!("v = {value}")).unwrap()["v"].clone();
             table["cabinet"][0][field] = value;
             assert!(Cabinets::parse(&toml::to_string(&table).unwrap()).is_err(), "{field}");
         }

@@ -4,8 +4,8 @@
 use ed25519_dalek::{Signer, SigningKey};
 use postern_locker::Keys;
 use postern_protocol::{
-    DeviceKey, Door, Epoch, IssuerKeys, KeyId, LockerId, LockerIdentity, LockerKeys, Operation, OperationNonce,
-    Operations, Reply, Request, Timestamp, TokenId,
+    DeviceKey, Door, Epoch, IssuerKeys, KeyId, LockerId, LockerIdentity, LockerKeys, Operation,
+    OperationNonce, Operations, Reply, Request, Timestamp, TokenId,
     bulletin::Bulletin,
     issue::Issuer,
     phone::{Greeted, PhoneError, Session},
@@ -50,7 +50,10 @@ impl Grant {
         Self {
             locker,
             doors: vec![(Door(door), Epoch(1))],
-            operations: Operations::NONE.with(Operation::Collect).with(Operation::Reopen).with(Operation::Status),
+            operations: Operations::NONE
+                .with(Operation::Collect)
+                .with(Operation::Reopen)
+                .with(Operation::Status),
             uses: 1,
             hello_nonce: None,
         }

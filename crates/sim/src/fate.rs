@@ -40,7 +40,9 @@ mod by_number {
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<BTreeMap<u16, DoorFate>, D::Error> {
         let map = BTreeMap::<String, DoorFate>::deserialize(d)?;
         map.into_iter()
-            .map(|(door, fate)| door.parse().map(|door| (door, fate)).map_err(|_| D::Error::custom("not a door")))
+            .map(|(door, fate)| {
+                door.parse().map(|door| (door, fate)).map_err(|_| D::Error::custom("not a door"))
+            })
             .collect()
     }
 }

@@ -80,7 +80,8 @@ impl Hub {
         deposit: &Deposit,
         idempotency: &str,
     ) -> Result<Parcel, HubError> {
-        let mut url = reqwest::Url::parse(&self.base).map_err(|error| HubError::Unreachable(error.to_string()))?;
+        let mut url =
+            reqwest::Url::parse(&self.base).map_err(|error| HubError::Unreachable(error.to_string()))?;
         url.path_segments_mut()
             .map_err(|()| HubError::Unreachable("not a base URL".to_owned()))?
             .pop_if_empty()

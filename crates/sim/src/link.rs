@@ -107,7 +107,10 @@ impl Link {
     }
 
     /// Counts a frame from the central, or refuses it.
-    pub(crate) fn inbound(&mut self, mut frame: Vec<u8>) -> Result<(Vec<u8>, Option<(&'static str, usize)>), ()> {
+    pub(crate) fn inbound(
+        &mut self,
+        mut frame: Vec<u8>,
+    ) -> Result<(Vec<u8>, Option<(&'static str, usize)>), ()> {
         let most = self.max_frame();
         if frame.len() > most {
             // A stack that honours its MTU never sends this; one that lies about it decides here.
@@ -125,7 +128,11 @@ impl Link {
     }
 
     /// Counts a frame to the central; whether it is lost.
-    pub(crate) fn outbound(&mut self, frame: &[u8], fate: &mut AirFate) -> (Option<(&'static str, usize)>, bool) {
+    pub(crate) fn outbound(
+        &mut self,
+        frame: &[u8],
+        fate: &mut AirFate,
+    ) -> (Option<(&'static str, usize)>, bool) {
         self.frames_out += 1;
         let message = message(frame);
         if let Some((kind, _)) = message {

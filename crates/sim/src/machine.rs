@@ -118,7 +118,8 @@ impl Machine {
                 compartment.open = true;
                 compartment.moved = Some(now.up);
             }
-            if let (true, Some(after), Some(moved)) = (compartment.open, fate.closes_after_ms, compartment.moved)
+            if let (true, Some(after), Some(moved)) =
+                (compartment.open, fate.closes_after_ms, compartment.moved)
                 && !fate.obstructed
                 && now.up >= moved + after
             {
@@ -133,7 +134,8 @@ impl Machine {
     pub fn next_movement(&self) -> Option<u64> {
         let of = |(door, compartment): (&u16, &Compartment)| {
             let fate = self.fate.door(*door);
-            let spring = (!compartment.open).then(|| compartment.energised.map(|since| since + SPRING)).flatten();
+            let spring =
+                (!compartment.open).then(|| compartment.energised.map(|since| since + SPRING)).flatten();
             let fall = fate
                 .closes_after_ms
                 .filter(|_| compartment.open && !fate.obstructed)
@@ -233,7 +235,12 @@ impl Machine {
         self.cut.filter(|cut| self.writes == cut.write).map(|cut| cut.bytes)
     }
 
-    fn write(&mut self, from: usize, bytes: impl Iterator<Item = u8>, length: usize) -> Result<(), FlashError> {
+    fn write(
+        &mut self,
+        from: usize,
+        bytes: impl Iterator<Item = u8>,
+        length: usize,
+    ) -> Result<(), FlashError> {
         if self.power_lost || self.fate.machine.flash_worn {
             return Err(FlashError);
         }

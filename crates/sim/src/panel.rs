@@ -38,7 +38,10 @@ pub async fn bind(
     panel: Panel,
 ) -> io::Result<(SocketAddr, impl Future<Output = io::Result<()>>)> {
     if !address.ip().is_loopback() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the panel is for the loopback interface only"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "the panel is for the loopback interface only",
+        ));
     }
     let listener = TcpListener::bind(address).await?;
     let address = listener.local_addr()?;

@@ -82,7 +82,8 @@ mod tests {
             let pixels: Vec<u8> = (0..side * side)
                 .map(|index| {
                     let (x, y) = (index % side / scale, index / side / scale);
-                    let inside = (quiet..modules + quiet).contains(&x) && (quiet..modules + quiet).contains(&y);
+                    let inside =
+                        (quiet..modules + quiet).contains(&x) && (quiet..modules + quiet).contains(&y);
                     let dark = inside && code[(x - quiet, y - quiet)] == qrcode::Color::Dark;
                     if dark == light_on_dark { 255 } else { 0 }
                 })

@@ -17,7 +17,8 @@ async fn a_door_opens_by_the_rules() {
     let record = |stage: Progress| stages.lock().unwrap().push(stage);
     let deadline = Instant::now() + Duration::from_secs(5);
     let mut link = rig.radio.connect(rig.locker.id, deadline, &record).await.unwrap();
-    let (reply, mut session) = customer::ask(&mut *link, &mut rig.phone, &rig.locker, &request).await.unwrap();
+    let (reply, mut session) =
+        customer::ask(&mut *link, &mut rig.phone, &rig.locker, &request).await.unwrap();
     let Reply::Receipt(receipt) = reply else { panic!("{reply:?}") };
     let receipt = receipt::verify(&receipt, &rig.locker.receipt_key).unwrap();
     assert_eq!((receipt.door.0, receipt.outcome), (7, receipt::Outcome::Opened));
@@ -105,7 +106,8 @@ async fn disconnect_everywhere() {
                     });
                     let before = rig.door(3).pulses;
                     let receipt = rig.collect_with_retries(3).await;
-                    let case = format!("MTU {mtu}, {direction:?} {frame} of {frames}, delivered: {delivered}");
+                    let case =
+                        format!("MTU {mtu}, {direction:?} {frame} of {frames}, delivered: {delivered}");
                     assert_eq!(receipt.outcome, receipt::Outcome::Opened, "{case}");
                     assert_eq!(rig.door(3).pulses, before + 1, "{case}");
                     rig.close(3);

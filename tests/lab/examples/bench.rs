@@ -73,7 +73,12 @@ async fn lab(json: &mut serde_json::Map<String, serde_json::Value>) {
         cold_ours.push(begun.elapsed());
         let _ = session.receive(&link.receive().await.expect("RECEIPT")).expect("authentic");
         let latch = rig.world.look(0, |cabinet| {
-            cabinet.log().after(0).filter(|entry| matches!(entry.what, postern_sim::log::What::Latch { .. })).last().map(|e| e.at)
+            cabinet
+                .log()
+                .after(0)
+                .filter(|entry| matches!(entry.what, postern_sim::log::What::Latch { .. }))
+                .last()
+                .map(|e| e.at)
         });
         ours.push(Duration::from_millis(latch.flatten().expect("a latch").saturating_sub(gesture)));
         link.close().await;
@@ -88,7 +93,12 @@ async fn lab(json: &mut serde_json::Map<String, serde_json::Value>) {
         let characteristic = |uuid| {
             let services = peripheral.services();
             let found = services.iter().find(|s| s.uuid == service).expect("the service");
-            found.characteristics.iter().find(|c| c.uuid == Uuid::from_u128(uuid)).cloned().expect("characteristic")
+            found
+                .characteristics
+                .iter()
+                .find(|c| c.uuid == Uuid::from_u128(uuid))
+                .cloned()
+                .expect("characteristic")
         };
         let (rx, tx) = (characteristic(RX_UUID), characteristic(TX_UUID));
         let mut values = peripheral.notifications().await.expect("notifications");
@@ -110,10 +120,19 @@ async fn lab(json: &mut serde_json::Map<String, serde_json::Value>) {
     let (ours, bare) = (median(&mut ours), median(&mut bare));
     let (cold_ours, cold_bare) = (median(&mut cold_ours), median(&mut cold_bare));
     println!("\nmedian of {RUNS}, ms                        ours      bare     ratio    bound");
-    println!("warm: gesture to latch / bare write   {ours:>7.1}   {bare:>7.1}   {:>6.2}    1.25", ours / bare);
-    println!("cold: to OPEN written / bare          {cold_ours:>7.1}   {cold_bare:>7.1}   {:>6.2}    1.10", cold_ours / cold_bare);
+    println!(
+        "warm: gesture to latch / bare write   {ours:>7.1}   {bare:>7.1}   {:>6.2}    1.25",
+        ours / bare
+    );
+    println!(
+        "cold: to OPEN written / bare          {cold_ours:>7.1}   {cold_bare:>7.1}   {:>6.2}    1.10",
+        cold_ours / cold_bare
+    );
     json.insert("warm".into(), serde_json::json!({ "ours_ms": ours, "bare_ms": bare, "ratio": ours / bare }));
-    json.insert("cold".into(), serde_json::json!({ "ours_ms": cold_ours, "bare_ms": cold_bare, "ratio": cold_ours / cold_bare }));
+    json.insert(
+        "cold".into(),
+        serde_json::json!({ "ours_ms": cold_ours, "bare_ms": cold_bare, "ratio": cold_ours / cold_bare }),
+    );
     rig.end().await;
 }
 
@@ -133,7 +152,9 @@ async fn reach(adapter: &Adapter, short_id: [u8; 4]) -> Peripheral {
     let heard = loop {
         let event = tokio::time::timeout(Duration::from_millis(2500), events.next()).await;
         let id = match event {
-            Ok(Some(CentralEvent::DeviceDiscovered(id) | CentralEvent::ManufacturerDataAdvertisement { id, .. })) => id,
+            Ok(Some(
+                CentralEvent::DeviceDiscovered(id) | CentralEvent::ManufacturerDataAdvertisement { id, .. },
+            )) => id,
             Ok(_) => continue,
             // The same remedy for a deaf scan as ours: it is the platform that is compared, not its luck.
             Err(_) => {
@@ -145,7 +166,11 @@ async fn reach(adapter: &Adapter, short_id: [u8; 4]) -> Peripheral {
         };
         let Ok(peripheral) = adapter.peripheral(&id).await else { continue };
         let Ok(Some(properties)) = peripheral.properties().await else { continue };
-        if properties.manufacturer_data.get(&COMPANY_ID).is_some_and(|data| data.get(2..6) == Some(&short_id[..])) {
+        if properties
+            .manufacturer_data
+            .get(&COMPANY_ID)
+            .is_some_and(|data| data.get(2..6) == Some(&short_id[..]))
+        {
             break peripheral;
         }
     };

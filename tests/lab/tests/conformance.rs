@@ -15,7 +15,8 @@ use bluer::{
     adv::{Advertisement, AdvertisementHandle},
     gatt::local::{
         Application, ApplicationHandle, Characteristic, CharacteristicNotifier, CharacteristicNotify,
-        CharacteristicNotifyMethod, CharacteristicRead, CharacteristicWrite, CharacteristicWriteMethod, Service,
+        CharacteristicNotifyMethod, CharacteristicRead, CharacteristicWrite, CharacteristicWriteMethod,
+        Service,
     },
 };
 use futures::FutureExt;

@@ -21,7 +21,8 @@ fn a_door_opens_over_bluetooth() {
         let started = Instant::now();
         let record = |stage: Progress| stages.lock().unwrap().push((stage, started.elapsed()));
         let mut link = rig.radio.connect(locker.id, Instant::now() + PATIENCE, &record).await.unwrap();
-        let (reply, mut session) = customer::ask(&mut *link, &mut rig.phone, &locker, &request).await.unwrap();
+        let (reply, mut session) =
+            customer::ask(&mut *link, &mut rig.phone, &locker, &request).await.unwrap();
         eprintln!("{:?}, receipt after {:?}", stages.lock().unwrap(), started.elapsed());
         let Reply::Receipt(receipt) = reply else { panic!("{reply:?}") };
         let receipt = receipt::verify(&receipt, &locker.receipt_key).unwrap();
@@ -33,7 +34,9 @@ fn a_door_opens_over_bluetooth() {
             })
         });
         loop {
-            let Reply::Event(event) = session.receive(&link.receive().await.unwrap()).unwrap() else { continue };
+            let Reply::Event(event) = session.receive(&link.receive().await.unwrap()).unwrap() else {
+                continue;
+            };
             if event.kind == DoorEventKind::Closed {
                 break;
             }

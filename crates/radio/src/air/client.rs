@@ -8,8 +8,8 @@ use std::{
 use futures::stream::BoxStream;
 use postern_protocol::{LockerId, gatt::Advertisement};
 use tokio::{
-    net::{TcpStream, tcp::OwnedReadHalf, tcp::OwnedWriteHalf},
     io::AsyncWriteExt,
+    net::{TcpStream, tcp::OwnedReadHalf, tcp::OwnedWriteHalf},
     sync::{Mutex, mpsc, watch},
     task::JoinHandle,
     time::{sleep, timeout_at},
@@ -64,10 +64,13 @@ impl AirRadio {
 
     /// Follows what the endpoint says of the radio, from the first use on (there may be no runtime before).
     fn watch_adapter(&self) {
-        let (Ok(mut monitor), Ok(runtime)) = (self.monitor.lock(), tokio::runtime::Handle::try_current()) else {
+        let (Ok(mut monitor), Ok(runtime)) = (self.monitor.lock(), tokio::runtime::Handle::try_current())
+        else {
             return;
         };
-        monitor.get_or_insert_with(|| runtime.spawn(monitor_adapter(self.endpoint.clone(), self.adapter.clone())));
+        monitor.get_or_insert_with(|| {
+            runtime.spawn(monitor_adapter(self.endpoint.clone(), self.adapter.clone()))
+        });
     }
 
     fn available(&self) -> Result<(), RadioError> {

@@ -151,10 +151,7 @@ pub(super) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Result<Record
 }
 
 /// Writes one record.
-pub(super) async fn write(
-    stream: &mut (impl AsyncWrite + Unpin),
-    record: &Record,
-) -> Result<(), WireError> {
+pub(super) async fn write(stream: &mut (impl AsyncWrite + Unpin), record: &Record) -> Result<(), WireError> {
     let bytes = record.encode().ok_or(WireError::Malformed)?;
     stream.write_all(&bytes).await?;
     stream.flush().await?;

@@ -38,7 +38,10 @@ fn lost(error: &btleplug::Error) -> RadioError {
 
 impl BleGatt {
     /// Discovers and subscribes on a peripheral that is connected. `events` are the adapter's, from before connecting.
-    pub(super) async fn start(peripheral: Peripheral, events: Events) -> Result<(Self, Notifications), RadioError> {
+    pub(super) async fn start(
+        peripheral: Peripheral,
+        events: Events,
+    ) -> Result<(Self, Notifications), RadioError> {
         let (rx, tx) = match characteristics(&peripheral).await? {
             Some(found) => found,
             // A stale cache, or services that are resolved a moment later: once more.

@@ -1,11 +1,6 @@
 //! One scan for everybody who listens: platforms give a process one, and refuse a second.
 
-use std::{
-    collections::HashSet,
-    pin::Pin,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashSet, pin::Pin, sync::Arc, time::Duration};
 
 use btleplug::{
     api::{Central, CentralEvent, Peripheral as _, ScanFilter},

@@ -10,10 +10,7 @@ use bluer::{
     adv::{Advertisement, AdvertisementHandle},
 };
 use postern_protocol::gatt::{COMPANY_ID, SERVICE_UUID};
-use tokio::{
-    sync::watch,
-    task::JoinHandle,
-};
+use tokio::{sync::watch, task::JoinHandle};
 use uuid::Uuid;
 
 use crate::world::OnAir;

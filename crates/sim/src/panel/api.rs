@@ -142,8 +142,11 @@ async fn hand(
         "put" => "put",
         _ => return Err(not_found("hand")),
     };
-    let (_, compartment) =
-        panel.world.look(index, |cabinet| cabinet.compartment(door)).flatten().ok_or_else(|| not_found("door"))?;
+    let (_, compartment) = panel
+        .world
+        .look(index, |cabinet| cabinet.compartment(door))
+        .flatten()
+        .ok_or_else(|| not_found("door"))?;
     if matches!(did, "take" | "put") && !compartment.open {
         return Err(Failure(StatusCode::CONFLICT, "the door is closed".to_owned()));
     }
@@ -332,11 +335,13 @@ async fn deposit(
     let (hub, key) = panel.courier.as_ref().ok_or_else(|| bad("started without --hub and --carrier-key"))?;
     let deposit = Deposit { locker: id.clone(), door: request.door, until: None };
     let idempotency = format!("deposit-{}", request.parcel);
-    let parcel = hub.deposit(key, &request.parcel, &deposit, &idempotency).await.map_err(|error| match error {
-        HubError::Unreachable(_) => Failure(StatusCode::BAD_GATEWAY, error.to_string()),
-        HubError::Refused { .. } => Failure(StatusCode::CONFLICT, error.to_string()),
-    })?;
-    let door = parcel.door.ok_or_else(|| Failure(StatusCode::BAD_GATEWAY, "the hub named no door".to_owned()))?;
+    let parcel =
+        hub.deposit(key, &request.parcel, &deposit, &idempotency).await.map_err(|error| match error {
+            HubError::Unreachable(_) => Failure(StatusCode::BAD_GATEWAY, error.to_string()),
+            HubError::Refused { .. } => Failure(StatusCode::CONFLICT, error.to_string()),
+        })?;
+    let door =
+        parcel.door.ok_or_else(|| Failure(StatusCode::BAD_GATEWAY, "the hub named no door".to_owned()))?;
     let what = request.what.unwrap_or_else(|| parcel.reference.clone());
     let there = panel.world.with(index, |cabinet, now| {
         cabinet.remark(format!("courier: {} put into door {door}", parcel.reference));

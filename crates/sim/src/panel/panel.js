@@ -45,7 +45,7 @@ function alertLine(text) {
   alertTimer = setTimeout(() => { line.hidden = true; }, 5000);
 }
 
-const time = (ms) => new Date(ms).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" }) +
+const time = (ms) => new Date(ms).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" }) +
   "." + String(ms % 1000).padStart(3, "0");
 
 function label(cabinet, number) {

@@ -5,13 +5,7 @@ use postern_api::locker::DoorInfo;
 use postern_radio::AdapterState;
 use serde::Serialize;
 
-use crate::{
-    cabinet::Cabinet,
-    fate::Fate,
-    log::Entry,
-    words,
-    world::World,
-};
+use crate::{cabinet::Cabinet, fate::Fate, log::Entry, words, world::World};
 
 use super::Panel;
 

@@ -284,7 +284,13 @@ impl Stage {
     }
 
     /// One link. The answer, and whether another link may help.
-    fn visit(&mut self, request: &mut Request, door: u16, collect: &Collect, small: &mut bool) -> (String, bool) {
+    fn visit(
+        &mut self,
+        request: &mut Request,
+        door: u16,
+        collect: &Collect,
+        small: &mut bool,
+    ) -> (String, bool) {
         let link = self.link();
         self.acts.clear();
         if !self.cabinet.connect(link, 517, self.now) {
@@ -293,7 +299,15 @@ impl Stage {
         }
         self.collect_acts();
         let deadline = self.now.up + PATIENCE;
-        let mut visit = Visit { frames: Reassembler::new(), unsent: VecDeque::new(), session: None, max_frame: MIN_FRAME, hello_due: None, waiting_for_write: false, open: Vec::new() };
+        let mut visit = Visit {
+            frames: Reassembler::new(),
+            unsent: VecDeque::new(),
+            session: None,
+            max_frame: MIN_FRAME,
+            hello_due: None,
+            waiting_for_write: false,
+            open: Vec::new(),
+        };
         loop {
             while let Some(act) = self.acts.pop_front() {
                 match self.on_act(act, link, &mut visit, request, door, collect, *small) {
@@ -429,7 +443,11 @@ impl Stage {
             let door = self.door(label)?;
             if let Some((_, compartment)) = self.cabinet.compartment(door) {
                 fact("open", compartment.open.to_string(), expect.open.map(|open| open.to_string()));
-                fact("pulses", compartment.pulses.to_string(), expect.pulses.map(|pulses| pulses.to_string()));
+                fact(
+                    "pulses",
+                    compartment.pulses.to_string(),
+                    expect.pulses.map(|pulses| pulses.to_string()),
+                );
                 fact("inside", compartment.inside.unwrap_or_default(), expect.inside.clone());
             }
         }
@@ -464,7 +482,9 @@ struct Visit {
 
 impl Visit {
     fn cut(&self) -> VecDeque<Vec<u8>> {
-        self.frames.tag().map_or_else(VecDeque::new, |tag| frame::fragments(&self.open, tag, self.max_frame).collect())
+        self.frames
+            .tag()
+            .map_or_else(VecDeque::new, |tag| frame::fragments(&self.open, tag, self.max_frame).collect())
     }
 }
 
