@@ -7,6 +7,7 @@ mod build;
 mod demo;
 mod graph;
 mod lab;
+mod platforms;
 mod process;
 mod setup;
 mod suite;
@@ -40,6 +41,10 @@ enum Chore {
         #[command(subcommand)]
         what: LabChore,
     },
+    /// What this machine can prove of phones, other desktops and the locker's board, in a table.
+    Platforms(platforms::Flags),
+    /// `.deb` and `.rpm` of the window.
+    Package,
     /// Crate graph, file sizes, rustfmt, clippy, cargo-deny.
     Tidy(tidy::Flags),
 }
@@ -58,6 +63,8 @@ fn main() -> ExitCode {
         Chore::Demo(flags) => demo::run(&flags),
         Chore::Test(flags) => suite::run(&flags),
         Chore::Lab { what } => run_lab(&what),
+        Chore::Platforms(flags) => platforms::run(&flags),
+        Chore::Package => platforms::package(),
         Chore::Tidy(flags) => tidy::run(&flags),
     };
     match outcome {

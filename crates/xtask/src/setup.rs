@@ -53,7 +53,15 @@ pub(crate) fn run() -> Result<ExitCode> {
 /// # Errors
 /// Not a Debian, no rights, or apt-get failed; the message says what to install by hand.
 pub(crate) fn packages() -> Result<()> {
-    let missing = missing();
+    install(PACKAGES)
+}
+
+/// Installs those of these Debian packages that are missing; each comes with what it is for.
+///
+/// # Errors
+/// As [`packages`].
+pub(crate) fn install(wanted: &[(&'static str, &'static str)]) -> Result<()> {
+    let missing = missing(wanted);
     if missing.is_empty() {
         return Ok(());
     }
@@ -87,7 +95,7 @@ pub(crate) fn packages() -> Result<()> {
     apt(&install)
 }
 
-fn missing() -> Vec<(&'static str, &'static str)> {
+fn missing(wanted: &[(&'static str, &'static str)]) -> Vec<(&'static str, &'static str)> {
     let installed = Command::new("dpkg-query")
         .args(["-W", "-f", "${db:Status-Abbrev} ${Package}\n"])
         .stderr(Stdio::null())
@@ -99,7 +107,7 @@ fn missing() -> Vec<(&'static str, &'static str)> {
             .lines()
             .any(|line| line.starts_with("ii") && line.split_whitespace().nth(1) == Some(package))
     };
-    PACKAGES.iter().filter(|(package, _)| !has(package)).copied().collect()
+    wanted.iter().filter(|(package, _)| !has(package)).copied().collect()
 }
 
 /// `npm ci` where the lock file is newer than what is installed.

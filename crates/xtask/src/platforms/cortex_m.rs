@@ -1,34 +1,18 @@
 //! The locker firmware on a Cortex-M4: image built, run in QEMU, bounds held.
-//!
-//! Debian's second Rust (`rustc-web`) brings the source of the standard library, from which `core` and `alloc` are built
-//! for a target that has no packages. All of it is unpacked into a cache folder, so that the main toolchain stays as it
-//! is.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-    time::Instant,
-};
+use std::{fs, path::Path, time::Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::process;
+use super::{
+    table::{Proof, Step},
+    toolchain::{self, QEMU, RUST, Toolchain},
+};
+use crate::{process, setup};
 
-/// Unpacked into the cache folder.
-const PACKAGES: [&str; 9] = [
-    "rustc-web",
-    "libstd-rust-web-1.96",
-    "libstd-rust-web-dev",
-    "rust-web-src",
-    "rust-web-llvm",
-    "cargo-web",
-    "lld-22",
-    "libllvm22",
-    "qemu-system-arm",
-];
 /// Installed, since QEMU links against it and it shadows nothing: firmware images and shared data of all QEMUs.
-pub(crate) const INSTALLED: [&str; 2] = ["qemu-system-common", "qemu-system-data"];
+const INSTALLED: &[(&str, &str)] =
+    &[("qemu-system-common", "what all QEMUs share"), ("qemu-system-data", "what all QEMUs share")];
 const TARGET: &str = "thumbv7em-none-eabihf";
 
 /// What must not get worse, each with the room that a change of compiler may take.
@@ -39,24 +23,15 @@ const MOST_HEAP_OF_AN_OPENING: u64 = 8 * 1024;
 const MOST_STACK: u64 = 24 * 1024;
 const MOST_IMAGE: u64 = 400 * 1024;
 
-/// One line of the table of platforms.
-pub(crate) struct Report {
-    /// What was done, in words.
-    pub(crate) done: String,
-    /// How long it took, in seconds.
-    pub(crate) seconds: u64,
-    /// Bytes of the image, code and constants.
-    pub(crate) image: u64,
-}
-
 /// Builds both images, measures an opening, and opens doors of the board over `air`, power cuts included.
 ///
 /// # Errors
 /// A package cannot be had, something does not build, a bound is passed, a test fails.
-pub(crate) fn run(cache: &Path) -> Result<Report> {
+pub(crate) fn run(steps: &mut Vec<Step>) -> Result<()> {
+    setup::install(INSTALLED)?;
+    let toolchain = Toolchain::with(&[RUST, QEMU])?;
     let start = Instant::now();
-    let toolchain = toolchain(cache)?;
-    let images = cache.join("cortex-m");
+    let images = toolchain::built().join("cortex-m");
     let manifest = crate::root().join("crates/locker-board/Cargo.toml");
     let mut build = process::cargo();
     toolchain.lend(&mut build);
@@ -79,70 +54,36 @@ pub(crate) fn run(cache: &Path) -> Result<Report> {
     hold("stack", numbers.get("stack_peak")?, MOST_STACK)?;
     hold("image", image, MOST_IMAGE)?;
 
-    let mut tests = process::cargo();
-    tests
-        .args(["test", "--package", "postern-sim", "--test", "board", "--", "--ignored", "--nocapture"])
-        .env("POSTERN_BOARD_IMAGE", folder.join("locker"))
-        .env("POSTERN_QEMU_ARM", toolchain.root.join("bin/qemu-system-arm"));
-    process::run(&mut tests)?;
-
     let kilo = |name| numbers.get(name).map(|bytes| bytes / 1024);
-    Ok(Report {
-        done: format!(
-            "ran in QEMU on a Cortex-M4: {:.2} M instructions an opening, {:.3} of its primitives; heap {} KB of \
-             tables and {} bytes an opening, stack {} KB",
+    steps.push(Step {
+        what: format!(
+            "firmware in QEMU: {:.2} M instructions an opening, {:.3} of its primitives; heap {} KB of tables and {} \
+             bytes an opening, stack {} KB",
             numbers.get("opening_instructions")? as f64 / 1e6,
             numbers.get("ratio_per_mille")? as f64 / 1e3,
             kilo("heap_tables")?,
             numbers.get("heap_opening_peak")?,
             kilo("stack_peak")?,
         ),
-        seconds: start.elapsed().as_secs(),
-        image,
-    })
-}
+        proof: Proof::Ran,
+        took: start.elapsed(),
+        size: Some(image),
+    });
 
-struct Toolchain {
-    /// The unpacked `usr`.
-    root: PathBuf,
-}
-
-impl Toolchain {
-    /// Has the main toolchain's cargo use this compiler. The environment stays with the one command.
-    fn lend(&self, command: &mut Command) {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        let folders = std::iter::once(self.root.join("bin")).chain(std::env::split_paths(&path));
-        command
-            .env("LD_LIBRARY_PATH", self.root.join("lib/x86_64-linux-gnu"))
-            .env("PATH", std::env::join_paths(folders).unwrap_or(path.clone()))
-            .env("RUSTC", self.root.join("bin/rustc"))
-            .env("RUSTDOC", self.root.join("bin/rustdoc"))
-            .env("RUSTC_BOOTSTRAP", "1")
-            .env_remove("RUSTC_WRAPPER")
-            .env_remove("RUSTUP_TOOLCHAIN");
-    }
-}
-
-/// Downloads and unpacks what is not there yet.
-fn toolchain(cache: &Path) -> Result<Toolchain> {
-    let folder = cache.join("rust-web");
-    let root = folder.join("usr");
-    let done = folder.join("unpacked");
-    if fs::read_to_string(&done).is_ok_and(|packages| packages == PACKAGES.join(" ")) {
-        return Ok(Toolchain { root });
-    }
-    let downloads = folder.join("downloads");
-    fs::create_dir_all(&downloads)?;
-    process::run(process::command("apt-get").arg("download").args(PACKAGES).current_dir(&downloads))?;
-    for package in fs::read_dir(&downloads)? {
-        let package = package?.path();
-        if package.extension().is_some_and(|extension| extension == "deb") {
-            process::run(process::command("dpkg").arg("-x").arg(&package).arg(&folder))?;
-        }
-    }
-    fs::remove_dir_all(&downloads)?;
-    fs::write(done, PACKAGES.join(" "))?;
-    Ok(Toolchain { root })
+    let start = Instant::now();
+    let mut tests = process::cargo();
+    tests
+        .args(["test", "--package", "postern-sim", "--test", "board", "--", "--ignored", "--nocapture"])
+        .env("POSTERN_BOARD_IMAGE", folder.join("locker"))
+        .env("POSTERN_QEMU_ARM", toolchain.root.join("bin/qemu-system-arm"));
+    process::run(&mut tests)?;
+    steps.push(Step {
+        what: "doors of that board opened over `air`, power cuts included".into(),
+        proof: Proof::Ran,
+        took: start.elapsed(),
+        size: None,
+    });
+    Ok(())
 }
 
 /// What the image says of itself.

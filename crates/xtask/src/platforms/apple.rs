@@ -1,0 +1,155 @@
+//! iPhones and Macs, as far as a machine without Xcode can go: Rust type-checked, configuration checked.
+//!
+//! C code is only ever compiled here so that build scripts come to their end (the objects are never linked). It sees
+//! headers that declare next to nothing, which is why this proves types and nothing else.
+
+use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Command};
+
+use anyhow::Result;
+
+use super::{
+    ROOMS,
+    documents::{self, Claim},
+    step,
+    table::{Proof, Step},
+    toolchain::{self, CLANG, RUST, Toolchain},
+};
+use crate::{process, root, setup};
+
+/// Which of them.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Device {
+    /// iOS.
+    Iphone,
+    /// macOS.
+    Mac,
+}
+
+const MAC: &[Claim] = &[(
+    "//key[.='NSBluetoothAlwaysUsageDescription']/following-sibling::string[1][string-length()>40]",
+    "what Bluetooth is for",
+)];
+const MAC_RIGHTS: &[Claim] = &[
+    (
+        "//key[.='com.apple.security.app-sandbox']/following-sibling::*[1][self::true]",
+        "the app is in the sandbox",
+    ),
+    (
+        "//key[.='com.apple.security.device.bluetooth']/following-sibling::*[1][self::true]",
+        "Bluetooth in the sandbox",
+    ),
+    (
+        "//key[.='com.apple.security.network.client']/following-sibling::*[1][self::true]",
+        "the hub can be reached",
+    ),
+    (
+        "not(//key[contains(.,'disable-library-validation') or contains(.,'allow-unsigned')])",
+        "no hole in the runtime",
+    ),
+];
+const IPHONE: &[Claim] = &[
+    (
+        "//key[.='NSBluetoothAlwaysUsageDescription']/following-sibling::string[1][string-length()>40]",
+        "what Bluetooth is for",
+    ),
+    (
+        "//key[.='NSFaceIDUsageDescription']/following-sibling::string[1][string-length()>20]",
+        "what the face is for",
+    ),
+    ("//key[.='UIBackgroundModes']/following-sibling::array[1][not(*)]", "no radio in the background"),
+];
+const IPHONE_RIGHTS: &[Claim] = &[
+    ("//string[.='applinks:postern.app']", "claim links open the app"),
+    (
+        "//key[.='keychain-access-groups']/following-sibling::array[1]/string",
+        "a part of the Keychain of its own",
+    ),
+];
+
+/// Configuration first, since it takes no time.
+///
+/// # Errors
+/// A file does not say what it must, or something does not type-check.
+pub(crate) fn run(device: Device, steps: &mut Vec<Step>) -> Result<()> {
+    setup::install(documents::INSTALLED)?;
+    let (target, name, plist, claims, rights, granted) = match device {
+        Device::Iphone => {
+            ("aarch64-apple-ios", "iOS", "ios.plist", IPHONE, "ios.entitlements", IPHONE_RIGHTS)
+        }
+        Device::Mac => ("x86_64-apple-darwin", "macOS", "macos.plist", MAC, "macos.entitlements", MAC_RIGHTS),
+    };
+    step(steps, Proof::Checked, &format!("{name}: Info.plist texts and entitlements"), || {
+        let folder = root().join("src-tauri/apple");
+        documents::well_formed([folder.join(plist).as_path(), folder.join(rights).as_path()])?;
+        documents::hold(&format!("src-tauri/apple/{plist}"), claims)?;
+        documents::hold(&format!("src-tauri/apple/{rights}"), granted)?;
+        Ok(None)
+    })?;
+    let toolchain = Toolchain::with(&[RUST, CLANG])?;
+    let kit = toolchain::built().join("apple");
+    stand_in(&kit)?;
+    step(steps, Proof::TypeChecked, &format!("{name}: rooms below the window"), || {
+        let mut check = cargo(&toolchain, target, &kit);
+        for room in ROOMS {
+            check.args(["--package", room]);
+        }
+        process::run(check.arg("--lib"))?;
+        Ok(None)
+    })?;
+    step(steps, Proof::TypeChecked, &format!("{name}: the window"), || {
+        process::run(cargo(&toolchain, target, &kit).args(["--package", "postern-app", "--lib"]))?;
+        Ok(None)
+    })
+}
+
+fn cargo(toolchain: &Toolchain, target: &str, kit: &Path) -> Command {
+    let mut cargo = toolchain.cargo("check", target);
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = [kit.join("bin"), toolchain.root.join("bin")];
+    let path = std::env::join_paths(folders.into_iter().chain(std::env::split_paths(&path))).unwrap_or(path);
+    let snake = target.replace('-', "_");
+    let flags = format!("-nostdlibinc -I{}", kit.join("include").display());
+    cargo
+        .env("PATH", path)
+        .env("SDKROOT", kit)
+        .env(format!("CC_{snake}"), "clang-22")
+        .env(format!("CXX_{snake}"), "clang++-22")
+        .env(format!("AR_{snake}"), "ar")
+        .env(format!("CFLAGS_{snake}"), &flags)
+        .env(format!("CXXFLAGS_{snake}"), &flags);
+    cargo
+}
+
+/// Declarations that C code of dependencies asks for by name; enough to compile, nothing to link.
+const HEADERS: &[(&str, &str)] = &[
+    (
+        "TargetConditionals.h",
+        "#define TARGET_OS_IPHONE 1\n#define TARGET_OS_MAC 1\n#define TARGET_OS_OSX 0\n",
+    ),
+    (
+        "stdlib.h",
+        "#include <stddef.h>\nvoid *malloc(size_t); void free(void *); _Noreturn void abort(void);\n",
+    ),
+    (
+        "string.h",
+        "#include <stddef.h>\nvoid *memcpy(void *, const void *, size_t);\nvoid *memset(void *, int, size_t);\nint memcmp(const void *, const void *, size_t);\nvoid *memmove(void *, const void *, size_t);\nsize_t strlen(const char *);\n",
+    ),
+    (
+        "assert.h",
+        "#define assert(x) ((void)0)\n#ifndef __cplusplus\n#define static_assert _Static_assert\n#endif\n",
+    ),
+];
+
+/// What stands where Xcode would: `xcrun` and the headers.
+fn stand_in(kit: &Path) -> Result<()> {
+    let (bin, include) = (kit.join("bin"), kit.join("include"));
+    fs::create_dir_all(&bin)?;
+    fs::create_dir_all(&include)?;
+    let xcrun = bin.join("xcrun");
+    fs::write(&xcrun, format!("#!/bin/sh\necho {}\n", kit.display()))?;
+    fs::set_permissions(&xcrun, fs::Permissions::from_mode(0o755))?;
+    for (name, text) in HEADERS {
+        fs::write(include.join(name), text)?;
+    }
+    Ok(())
+}

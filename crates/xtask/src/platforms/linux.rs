@@ -1,0 +1,187 @@
+//! Packages for Linux: built, looked into, installed into a clean root, started there.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use super::{
+    step,
+    table::{Proof, Step},
+    toolchain,
+};
+use crate::{build, process, root, setup, target};
+
+const INSTALLED: &[(&str, &str)] = &[
+    ("desktop-file-utils", "judges the desktop file"),
+    ("appstream", "judges the metadata of software centres"),
+    ("rpm", "looks into the .rpm"),
+    ("xvfb", "a display where there is none"),
+    ("x11-utils", "sees the app's window"),
+];
+/// More than this nobody has to download.
+const MOST_PACKAGE: u64 = 15_000_000;
+/// How long the app may take to show its window.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// What both packages must bring.
+const CONTENTS: [&str; 3] =
+    ["usr/bin/postern-app", "usr/share/applications/Postern.desktop", METADATA_INSTALLED];
+const METADATA: &str = "linux/app.postern.Postern.metainfo.xml";
+const METADATA_INSTALLED: &str = "usr/share/metainfo/app.postern.Postern.metainfo.xml";
+
+/// Metadata first, then the packages, then the installed app.
+///
+/// # Errors
+/// A validator objects, a package is not what it must be, or the installed app shows no window.
+pub(crate) fn run(steps: &mut Vec<Step>) -> Result<()> {
+    setup::install(INSTALLED)?;
+    step(steps, Proof::Checked, "metadata of software centres (appstreamcli)", || {
+        process::run(process::command("appstreamcli").args(["validate", "--no-net", METADATA]))?;
+        Ok(None)
+    })?;
+    let packages = build(steps)?;
+    let deb = packages.iter().find(|path| path.extension().is_some_and(|its| its == "deb"));
+    let deb = deb.context("no .deb")?;
+    let clean = toolchain::built().join("clean-root");
+    step(steps, Proof::Checked, "desktop file as packaged (desktop-file-validate)", || {
+        install(deb, &clean)?;
+        process::run(process::command("desktop-file-validate").arg(clean.join(CONTENTS[1])))?;
+        Ok(None)
+    })?;
+    step(steps, Proof::Ran, "the installed app shows its window under Xvfb", || {
+        start(&clean)?;
+        Ok(None)
+    })
+}
+
+/// Builds `.deb` and `.rpm` with the bundler that ui/package-lock.json pins; it needs nothing from elsewhere.
+///
+/// # Errors
+/// Something does not build, is too large, or lacks what it must bring.
+pub(crate) fn build(steps: &mut Vec<Step>) -> Result<Vec<PathBuf>> {
+    setup::install(INSTALLED)?;
+    build::page()?;
+    let folder = target().join("release/bundle");
+    let began = Instant::now();
+    let mut bundler = process::command(root().join("ui/node_modules/.bin/tauri"));
+    bundler.args(["build", "--ci", "--bundles", "deb,rpm"]).current_dir(root().join("src-tauri"));
+    process::run(&mut bundler)?;
+    let took = began.elapsed();
+    let mut packages = Vec::new();
+    for kind in ["deb", "rpm"] {
+        let package = newest(&folder.join(kind), kind)?;
+        let size = package.metadata()?.len();
+        inspect(&package, kind)?;
+        ensure!(size <= MOST_PACKAGE, "{} has {size} bytes, at most {MOST_PACKAGE}", package.display());
+        let what = format!("{} (both packages were built in this time)", name(&package));
+        steps.push(Step { what, proof: Proof::Built, took, size: Some(size) });
+        packages.push(package);
+    }
+    Ok(packages)
+}
+
+fn name(path: &Path) -> String {
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// The package of this kind that was written last.
+fn newest(folder: &Path, kind: &str) -> Result<PathBuf> {
+    let mut found: Vec<PathBuf> = fs::read_dir(folder)
+        .with_context(|| format!("no packages in {}", folder.display()))?
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .filter(|path| path.is_file() && path.extension().is_some_and(|its| its == kind))
+        .collect();
+    found.sort_by_key(|path| setup::changed(path));
+    found.pop().with_context(|| format!("no .{kind} in {}", folder.display()))
+}
+
+/// Whether the package brings what it must.
+fn inspect(package: &Path, kind: &str) -> Result<()> {
+    let mut list = match kind {
+        "deb" => process::command("dpkg-deb"),
+        _ => process::command("rpm"),
+    };
+    match kind {
+        "deb" => list.arg("--contents"),
+        _ => list.args(["--query", "--list", "--package"]),
+    };
+    let contents = process::output(list.arg(package))?;
+    let missing = missing(&contents);
+    if !missing.is_empty() {
+        bail!("{} lacks {}", package.display(), missing.join(", "));
+    }
+    Ok(())
+}
+
+/// What of [`CONTENTS`] no line of the list ends with.
+fn missing(list: &str) -> Vec<&'static str> {
+    let brings = |wanted: &str| {
+        list.lines().any(|line| line.strip_suffix(wanted).is_some_and(|before| before.ends_with('/')))
+    };
+    CONTENTS.iter().filter(|wanted| !brings(wanted)).copied().collect()
+}
+
+/// Installs the package into a root with nothing else in it, by dpkg, which keeps its books there. What it depends on
+/// is this machine's; that those names exist is checked against this machine's archive.
+fn install(package: &Path, clean: &Path) -> Result<()> {
+    if clean.exists() {
+        fs::remove_dir_all(clean)?;
+    }
+    for folder in ["info", "updates"] {
+        fs::create_dir_all(clean.join("var/lib/dpkg").join(folder))?;
+    }
+    fs::write(clean.join("var/lib/dpkg/status"), "")?;
+    let mut dpkg = process::command("dpkg");
+    dpkg.arg("--root").arg(clean).args(["--force-depends", "--force-not-root", "--force-script-chrootless"]);
+    process::run(dpkg.arg("--install").arg(package))?;
+    let depends = process::output(process::command("dpkg-deb").arg("--field").arg(package).arg("Depends"))?;
+    let depends: Vec<&str> = depends.split(',').filter_map(|word| word.split_whitespace().next()).collect();
+    ensure!(!depends.is_empty(), "the package says nothing of what it depends on");
+    process::output(process::command("apt-cache").arg("show").args(depends))?;
+    Ok(())
+}
+
+/// Starts what was installed, on a display, a bus and a home of its own, and waits for its window.
+fn start(clean: &Path) -> Result<()> {
+    let home = clean.join("home");
+    fs::create_dir_all(&home)?;
+    let script = format!(
+        "\"$0\" & app=$!; end=$(($(date +%s)+{})); \
+         while [ $(date +%s) -lt $end ]; do \
+           kill -0 $app 2>/dev/null || {{ echo 'the app ended' >&2; exit 1; }}; \
+           xwininfo -root -tree | grep -q '\"Postern\"' && {{ kill $app; wait $app; exit 0; }}; \
+           sleep 0.2; \
+         done; echo 'no window' >&2; kill $app; exit 1",
+        PATIENCE.as_secs()
+    );
+    let mut app = process::command("xvfb-run");
+    app.args(["--auto-servernum", "dbus-run-session", "--", "sh", "-c", &script])
+        .arg(clean.join(CONTENTS[0]))
+        .env("HOME", &home)
+        .env("XDG_RUNTIME_DIR", &home)
+        .env("POSTERN_DATA_DIR", home.join("data"))
+        // Nobody listens there: the app must start without a hub and without Bluetooth.
+        .env("POSTERN_HUB", "http://127.0.0.1:9")
+        .env("POSTERN_RADIO", "air:127.0.0.1:9")
+        .env("WEBKIT_DISABLE_COMPOSITING_MODE", "1")
+        .env_remove("DBUS_SESSION_BUS_ADDRESS");
+    process::run(&mut app)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::missing;
+
+    #[test]
+    fn what_a_package_lacks_is_named() {
+        let deb = "-rwxr-xr-x 0/0 1 2026-11-23 09:00 ./usr/bin/postern-app\n\
+                   -rw-r--r-- 0/0 1 2026-11-23 09:00 ./usr/share/applications/Postern.desktop";
+        assert_eq!(missing(deb), ["usr/share/metainfo/app.postern.Postern.metainfo.xml"]);
+        let rpm = "/usr/bin/postern-app\n/usr/share/applications/Postern.desktop\n\
+                   /usr/share/metainfo/app.postern.Postern.metainfo.xml\n";
+        assert!(missing(rpm).is_empty());
+    }
+}

@@ -1,0 +1,133 @@
+//! `cargo xtask platforms`: what one Linux machine can prove of every other device, and `cargo xtask package`.
+
+mod android;
+mod apple;
+mod cortex_m;
+mod documents;
+mod linux;
+mod table;
+mod toolchain;
+mod windows;
+
+use std::{process::ExitCode, time::Instant};
+
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+
+use self::table::{Outcome, Proof, Step};
+
+/// `cargo xtask platforms`.
+#[derive(Args)]
+pub(crate) struct Flags {
+    /// Only this target; may be given more than once.
+    #[arg(long, value_enum)]
+    only: Vec<Platform>,
+    /// Say what there is, and end.
+    #[arg(long)]
+    list: bool,
+}
+
+/// A kind of device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Platform {
+    /// The locker firmware on its board, in QEMU.
+    CortexM4,
+    /// The rooms below the window, built for Windows and tested under Wine; the window type-checked.
+    Windows,
+    /// Everything of Rust type-checked for Android; the Gradle project checked.
+    Android,
+    /// Everything of Rust type-checked for iPhones; its configuration checked.
+    Ios,
+    /// The same for Macs.
+    Macos,
+    /// `.deb` and `.rpm` built, installed into a clean root and started; metadata validated.
+    LinuxPackages,
+}
+
+impl Platform {
+    fn name(self) -> &'static str {
+        match self {
+            Self::CortexM4 => "cortex-m4",
+            Self::Windows => "windows",
+            Self::Android => "android",
+            Self::Ios => "ios",
+            Self::Macos => "macos",
+            Self::LinuxPackages => "linux-packages",
+        }
+    }
+
+    /// Proves what can be proven here; what was proven before a failure is in `steps`.
+    fn prove(self, steps: &mut Vec<Step>) -> Result<()> {
+        match self {
+            Self::CortexM4 => cortex_m::run(steps),
+            Self::Windows => windows::run(steps),
+            Self::Android => android::run(steps),
+            Self::Ios => apple::run(apple::Device::Iphone, steps),
+            Self::Macos => apple::run(apple::Device::Mac, steps),
+            Self::LinuxPackages => linux::run(steps),
+        }
+    }
+}
+
+/// `cargo xtask platforms`.
+///
+/// # Errors
+/// None of its own: a target that cannot be proven is a failure in the table.
+pub(crate) fn run(flags: &Flags) -> Result<ExitCode> {
+    if flags.list {
+        for platform in Platform::value_variants() {
+            let help =
+                platform.to_possible_value().and_then(|value| value.get_help().map(ToString::to_string));
+            println!("{:<16}{}", platform.name(), help.unwrap_or_default());
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut outcomes = Vec::new();
+    for platform in Platform::value_variants() {
+        if !flags.only.is_empty() && !flags.only.contains(platform) {
+            continue;
+        }
+        println!("\n{}", platform.name());
+        let mut steps = Vec::new();
+        let failure = platform.prove(&mut steps).err().map(|error| format!("{error:#}"));
+        if let Some(failure) = &failure {
+            eprintln!("xtask: {}: {failure}", platform.name());
+        }
+        outcomes.push(Outcome { target: platform.name(), steps, failure });
+    }
+    println!("\n{}", table::render(&outcomes));
+    let failed = outcomes.iter().any(|outcome| outcome.failure.is_some());
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// `cargo xtask package`: `.deb` and `.rpm` of this machine's kind, built and looked at.
+///
+/// # Errors
+/// Something does not build, or a package is not what it should be.
+pub(crate) fn package() -> Result<ExitCode> {
+    let mut steps = Vec::new();
+    let packages = linux::build(&mut steps)?;
+    println!("\n{}", table::render(&[Outcome { target: "linux-packages", steps, failure: None }]));
+    for package in packages {
+        println!("{}", package.display());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The rooms below the window that phones and desktops carry.
+const ROOMS: [&str; 5] =
+    ["postern-protocol", "postern-core", "postern-radio", "postern-vault", "postern-runtime"];
+
+/// Does it, and notes what it proved.
+fn step(
+    steps: &mut Vec<Step>,
+    proof: Proof,
+    what: &str,
+    act: impl FnOnce() -> Result<Option<u64>>,
+) -> Result<()> {
+    println!("{what}");
+    let began = Instant::now();
+    let size = act()?;
+    steps.push(Step { what: what.to_owned(), proof, took: began.elapsed(), size });
+    Ok(())
+}

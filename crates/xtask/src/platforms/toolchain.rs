@@ -1,0 +1,138 @@
+//! Compilers for other targets, unpacked into a cache folder; the main toolchain stays as it is.
+//!
+//! Debian's second Rust (`rustc-web`) brings the source of the standard library, so that `-Zbuild-std` reaches targets
+//! whose standard library is not installed. It is not installed itself: installed, it would shadow the main toolchain.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result};
+
+use crate::process;
+
+/// Packages that are unpacked together. The name is of the note that says that they are there.
+pub(crate) struct Bundle {
+    name: &'static str,
+    packages: &'static [&'static str],
+}
+
+/// rustc with the standard library's source, and a linker that reaches every target.
+pub(crate) const RUST: Bundle = Bundle {
+    name: "rust",
+    packages: &[
+        "rustc-web",
+        "libstd-rust-web-1.96",
+        "libstd-rust-web-dev",
+        "rust-web-src",
+        "rust-web-llvm",
+        "cargo-web",
+        "libgit2-1.5",
+        "lld-22",
+        "libllvm22",
+    ],
+};
+/// A machine with a Cortex-M4.
+pub(crate) const QEMU: Bundle = Bundle { name: "qemu", packages: &["qemu-system-arm"] };
+/// C for targets whose own compiler cannot be had here.
+pub(crate) const CLANG: Bundle = Bundle {
+    name: "clang",
+    packages: &["clang-22", "libclang-cpp22", "libclang1-22", "libclang-common-22-dev"],
+};
+/// Linker and C library of Windows.
+pub(crate) const MINGW: Bundle = Bundle {
+    name: "mingw",
+    packages: &[
+        "gcc-mingw-w64-x86-64-posix",
+        "gcc-mingw-w64-x86-64-posix-runtime",
+        "gcc-mingw-w64-base",
+        "mingw-w64-common",
+        "mingw-w64-x86-64-dev",
+        "binutils-mingw-w64-x86-64",
+    ],
+};
+
+/// Where the bundles are.
+pub(crate) struct Toolchain {
+    /// The unpacked `usr`.
+    pub(crate) root: PathBuf,
+}
+
+impl Toolchain {
+    /// Downloads and unpacks what is not there yet.
+    ///
+    /// # Errors
+    /// A package cannot be had or unpacked.
+    pub(crate) fn with(bundles: &[Bundle]) -> Result<Self> {
+        let folder = cache()?;
+        for bundle in bundles {
+            unpack(bundle, &folder).with_context(|| format!("packages for {}", bundle.name))?;
+        }
+        Ok(Self { root: folder.join("usr") })
+    }
+
+    /// Has the main toolchain's cargo use this compiler. The environment stays with the one command.
+    pub(crate) fn lend(&self, command: &mut Command) {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let folders = std::iter::once(self.root.join("bin")).chain(std::env::split_paths(&path));
+        command
+            .env("LD_LIBRARY_PATH", self.root.join("lib/x86_64-linux-gnu"))
+            .env("PATH", std::env::join_paths(folders).unwrap_or(path.clone()))
+            .env("RUSTC", self.root.join("bin/rustc"))
+            .env("RUSTDOC", self.root.join("bin/rustdoc"))
+            .env("RUSTC_BOOTSTRAP", "1")
+            .env_remove("RUSTC_WRAPPER")
+            .env_remove("RUSTUP_TOOLCHAIN");
+    }
+
+    /// cargo for a target whose standard library is built from source. One folder for all of them, so that build
+    /// scripts and procedural macros are compiled once.
+    pub(crate) fn cargo(&self, verb: &str, target: &str) -> Command {
+        let mut cargo = process::cargo();
+        self.lend(&mut cargo);
+        cargo
+            .args([verb, "--locked", "--target", target, "-Zbuild-std=std,panic_unwind", "--target-dir"])
+            .arg(built());
+        cargo
+    }
+}
+
+/// Where what is built for other targets is.
+pub(crate) fn built() -> PathBuf {
+    crate::target().join("platforms")
+}
+
+/// The customer's cache folder: packages outlive `cargo clean`.
+fn cache() -> Result<PathBuf> {
+    let base = std::env::var_os("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .filter(|folder| folder.is_absolute())
+        .or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache")))
+        .context("neither XDG_CACHE_HOME nor HOME is set")?;
+    Ok(base.join("postern/platforms"))
+}
+
+fn unpack(bundle: &Bundle, folder: &Path) -> Result<()> {
+    let note = folder.join(format!("unpacked-{}", bundle.name));
+    let wanted = bundle.packages.join(" ");
+    if fs::read_to_string(&note).is_ok_and(|there| there == wanted) {
+        return Ok(());
+    }
+    println!("unpacking {wanted}");
+    let downloads = folder.join(format!("downloads-{}", bundle.name));
+    fs::create_dir_all(&downloads)?;
+    process::run(
+        process::command("apt-get").args(["-qq", "download"]).args(bundle.packages).current_dir(&downloads),
+    )?;
+    for package in fs::read_dir(&downloads)? {
+        let package = package?.path();
+        if package.extension().is_some_and(|extension| extension == "deb") {
+            process::run(process::command("dpkg").arg("-x").arg(&package).arg(folder))?;
+        }
+    }
+    fs::remove_dir_all(&downloads)?;
+    fs::write(note, wanted)?;
+    Ok(())
+}

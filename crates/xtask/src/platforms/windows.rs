@@ -1,0 +1,139 @@
+//! Windows: the rooms below the window run under Wine, the window is type-checked.
+
+use std::{fs, path::Path, process::Command};
+
+use anyhow::{Context, Result, bail};
+
+use super::{
+    ROOMS, step,
+    table::{Proof, Step},
+    toolchain::{self, MINGW, RUST, Toolchain},
+};
+use crate::{process, setup};
+
+const TARGET: &str = "x86_64-pc-windows-gnu";
+const LINKER: &str = "x86_64-w64-mingw32-gcc-posix";
+/// Wine runs what was linked. It must be installed: it finds its parts by absolute paths.
+const INSTALLED: &[(&str, &str)] = &[("wine64", "runs what was built for Windows")];
+const WINE: &str = "/usr/lib/wine/wine64";
+
+/// Rooms whose tests have nothing to do with a system: they must hold on Windows as they do here.
+const TESTED: [&str; 4] = ["postern-protocol", "postern-locker", "postern-api", "postern-core"];
+
+/// Wine 8 lacks this library of Windows 10, which Rust's standard library draws its random numbers from. For tests
+/// only; nothing of it is shipped.
+const PRNG: &str = r#"#include <windows.h>
+BOOLEAN NTAPI SystemFunction036(PVOID buffer, ULONG length);
+__declspec(dllexport) BOOL WINAPI ProcessPrng(PBYTE buffer, SIZE_T length) {
+    while (length > 0) {
+        ULONG part = length > 65536 ? 65536 : (ULONG)length;
+        if (!SystemFunction036(buffer, part)) return FALSE;
+        buffer += part;
+        length -= part;
+    }
+    return TRUE;
+}
+"#;
+
+/// Tests under Wine, then everything up to the window type-checked.
+///
+/// # Errors
+/// Something cannot be had, does not build, or a test fails.
+pub(crate) fn run(steps: &mut Vec<Step>) -> Result<()> {
+    setup::install(INSTALLED)?;
+    let toolchain = Toolchain::with(&[RUST, MINGW])?;
+    let prefix = toolchain::built().join("wine");
+    prepare_wine(&toolchain, &prefix)?;
+
+    let mut ran = 0;
+    step(steps, Proof::Ran, "tests of protocol, locker, api and core under Wine", || {
+        let mut tests = cargo(&toolchain, "test");
+        lend_wine(&mut tests, &prefix);
+        for room in TESTED {
+            tests.args(["--package", room]);
+        }
+        tests.args(["--lib", "--tests", "--no-fail-fast"]);
+        let log = toolchain::built().join("windows-tests.log");
+        let mut failed = Vec::new();
+        let status = process::logged(&mut tests, &log, |line| {
+            if let Some(count) = passed(line) {
+                ran += count;
+            } else if line.starts_with("test ") && line.ends_with("FAILED") || line.starts_with("error") {
+                failed.push(line.to_owned());
+            }
+        })?;
+        if !status.success() || ran == 0 {
+            bail!("{ran} passed, but: {} (all of it: {})", failed.join("; "), log.display());
+        }
+        Ok(None)
+    })?;
+    if let Some(step) = steps.last_mut() {
+        step.what = format!("{ran} {}", step.what);
+    }
+
+    step(steps, Proof::Built, "rooms below the window", || {
+        let mut build = cargo(&toolchain, "build");
+        for room in ROOMS {
+            build.args(["--package", room]);
+        }
+        process::run(&mut build)?;
+        Ok(None)
+    })?;
+    step(steps, Proof::TypeChecked, "the window", || {
+        process::run(cargo(&toolchain, "check").args(["--package", "postern-app", "--lib"]))?;
+        Ok(None)
+    })
+}
+
+/// How many tests of one binary held, from its summary.
+fn passed(line: &str) -> Option<u32> {
+    line.strip_prefix("test result: ")?.split_once(". ")?.1.split_once(" passed")?.0.parse().ok()
+}
+
+fn cargo(toolchain: &Toolchain, verb: &str) -> Command {
+    let mut cargo = toolchain.cargo(verb, TARGET);
+    cargo
+        .env("CARGO_TARGET_X86_64_PC_WINDOWS_GNU_LINKER", LINKER)
+        .env("CC_x86_64_pc_windows_gnu", LINKER)
+        .env("AR_x86_64_pc_windows_gnu", "x86_64-w64-mingw32-ar");
+    cargo
+}
+
+fn lend_wine(command: &mut Command, prefix: &Path) {
+    command
+        // Wine's own libraries, not those of the unpacked toolchain.
+        .env("CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER", format!("env -u LD_LIBRARY_PATH {WINE}"))
+        .env("WINEPREFIX", prefix)
+        .env("WINEDEBUG", "-all")
+        .env_remove("DISPLAY");
+}
+
+/// A Windows of its own for the tests, with the one library that Wine lacks.
+fn prepare_wine(toolchain: &Toolchain, prefix: &Path) -> Result<()> {
+    let library = prefix.join("drive_c/windows/system32/bcryptprimitives.dll");
+    if library.exists() {
+        return Ok(());
+    }
+    fs::create_dir_all(prefix)?;
+    let mut boot = process::command(WINE);
+    lend_wine(&mut boot, prefix);
+    // Any program makes Wine fill the prefix.
+    process::run(boot.args(["cmd", "/c", "exit 0"])).context("Wine does not start")?;
+    let source = prefix.join("prng.c");
+    fs::write(&source, PRNG)?;
+    let mut compile = process::command(toolchain.root.join("bin").join(LINKER));
+    toolchain.lend(&mut compile);
+    process::run(compile.args(["-shared", "-O2", "-o"]).arg(&library).arg(&source).arg("-ladvapi32"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::passed;
+
+    #[test]
+    fn a_summary_is_counted() {
+        assert_eq!(passed("test result: ok. 12 passed; 0 failed; 0 ignored"), Some(12));
+        assert_eq!(passed("test result: FAILED. 3 passed; 1 failed"), Some(3));
+        assert_eq!(passed("test a ... ok"), None);
+    }
+}
