@@ -11,8 +11,10 @@
 //! call can do is what the customer's own finger on the page can do, which no filter in between can tell apart. No
 //! remote script can get in (CSP `script-src 'self'`, no navigation away, no new windows). It would cost an AES pass
 //! and an extra hop for every message, and views are messages.
-#![forbid(unsafe_code)]
+#![cfg_attr(not(target_os = "android"), forbid(unsafe_code))]
 
+#[cfg(target_os = "android")]
+mod android;
 mod clipboard;
 mod commands;
 #[cfg(desktop)]
