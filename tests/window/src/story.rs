@@ -162,7 +162,7 @@ fn codes(world: &World, transcript: &mut Transcript, parcel: &str) -> Result<()>
             Ok(format!("zbar reads {text}"))
         })?;
     }
-    world.theme("system")
+    world.theme("light")
 }
 
 fn collection(

@@ -285,7 +285,7 @@ impl World {
         // What was scrolled to is painted a moment later.
         window.until(&format!("a code that begins with {begins}"), PATIENCE, || {
             window.run(
-                "document.querySelector(arguments[0]).scrollIntoView({ block: 'nearest', behavior: 'instant' })",
+                "document.querySelector(arguments[0]).scrollIntoView({ block: 'center', behavior: 'instant' })",
                 &json!([format!("[data-testid='{id}']")]),
             )?;
             std::fs::write(&picture, window.screenshot()?)?;
@@ -293,7 +293,7 @@ impl World {
         })
     }
 
-    /// Chooses a theme in the settings: `light`, `dark`, `system`.
+    /// Chooses a theme in the settings: `light` or `dark`.
     ///
     /// # Errors
     /// There is no such choice.
