@@ -24,7 +24,7 @@ use crate::{process, root, setup};
 const TARGET: &str = "aarch64-linux-android";
 const PROJECT: &str = "src-tauri/gen/android";
 /// The Kotlin compiler, as npm has it.
-const KOTLIN: &str = "kotlin-compiler@2.4.20";
+const KOTLIN: &str = "2.4.20";
 /// What the project's Gradle plugin speaks.
 const LANGUAGE: &str = "2.2";
 const INSTALLED: &[(&str, &str)] = &[("default-jdk-headless", "runs the Kotlin compiler")];
@@ -149,18 +149,7 @@ fn string_names(text: &str) -> Vec<String> {
 
 /// Compiles our Kotlin. Declarations of Android's parts are compiled by the same run.
 fn kotlin() -> Result<()> {
-    let folder = toolchain::built().join("kotlin");
-    fs::create_dir_all(&folder)?;
-    let compiler = folder.join("node_modules/kotlin-compiler/bin/kotlinc");
-    let wanted = folder.join("version");
-    if !compiler.exists() || fs::read_to_string(&wanted).unwrap_or_default() != KOTLIN {
-        let mut npm = process::command("npm");
-        npm.args(["install", "--silent", "--no-audit", "--no-fund", "--no-save", "--prefix"])
-            .arg(&folder)
-            .arg(KOTLIN);
-        process::run(&mut npm)?;
-        fs::write(&wanted, KOTLIN)?;
-    }
+    let compiler = toolchain::node("kotlin-compiler", KOTLIN)?.join("bin/kotlinc");
     let ours = files(&root().join(PROJECT).join("app/src/main/java"), "kt")?;
     let declared = root().join("crates/xtask/src/platforms/stubs");
     let mut stubs = files(&declared, "java")?;
@@ -170,7 +159,7 @@ fn kotlin() -> Result<()> {
     compile
         .arg(&compiler)
         .args(["-Werror", "-nowarn", "-language-version", LANGUAGE, "-jvm-target", "1.8", "-d"])
-        .arg(folder.join("classes"))
+        .arg(toolchain::built().join("kotlin"))
         .args(&stubs)
         .args(&ours);
     process::run(&mut compile)

@@ -22,6 +22,8 @@ const INSTALLED: &[(&str, &str)] = &[
     ("xvfb", "a display where there is none"),
     ("x11-utils", "sees the app's window"),
 ];
+/// Tauri's own bundler, of the version that Cargo.lock has of Tauri.
+const BUNDLER: &str = "2.12.5";
 /// More than this nobody has to download.
 const MOST_PACKAGE: u64 = 15_000_000;
 /// How long the app may take to show its window.
@@ -57,7 +59,7 @@ pub(crate) fn run(steps: &mut Vec<Step>) -> Result<()> {
     })
 }
 
-/// Builds `.deb` and `.rpm` with the bundler that ui/package-lock.json pins; it needs nothing from elsewhere.
+/// Builds `.deb` and `.rpm` with Tauri's bundler, which needs nothing from elsewhere for these two.
 ///
 /// # Errors
 /// Something does not build, is too large, or lacks what it must bring.
@@ -66,8 +68,12 @@ pub(crate) fn build(steps: &mut Vec<Step>) -> Result<Vec<PathBuf>> {
     build::page()?;
     let folder = target().join("release/bundle");
     let began = Instant::now();
-    let mut bundler = process::command(root().join("ui/node_modules/.bin/tauri"));
-    bundler.args(["build", "--ci", "--bundles", "deb,rpm"]).current_dir(root().join("src-tauri"));
+    let cli = toolchain::node("@tauri-apps/cli", BUNDLER)?;
+    let mut bundler = process::command("node");
+    bundler
+        .arg(cli.join("tauri.js"))
+        .args(["build", "--ci", "--bundles", "deb,rpm"])
+        .current_dir(root().join("src-tauri"));
     process::run(&mut bundler)?;
     let took = began.elapsed();
     let mut packages = Vec::new();

