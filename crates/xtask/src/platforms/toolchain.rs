@@ -28,8 +28,6 @@ pub(crate) const RUST: Bundle = Bundle {
         "libstd-rust-web-dev",
         "rust-web-src",
         "rust-web-llvm",
-        "cargo-web",
-        "libgit2-1.5",
         "lld-22",
         "libllvm22",
     ],
@@ -73,7 +71,8 @@ impl Toolchain {
         Ok(Self { root: folder.join("usr") })
     }
 
-    /// Has the main toolchain's cargo use this compiler. The environment stays with the one command.
+    /// Has the main toolchain's cargo, which is the only one here, use this compiler. The environment stays with the one
+    /// command.
     pub(crate) fn lend(&self, command: &mut Command) {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let folders = std::iter::once(self.root.join("bin")).chain(std::env::split_paths(&path));
