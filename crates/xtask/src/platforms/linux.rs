@@ -122,10 +122,12 @@ fn inspect(package: &Path, kind: &str) -> Result<()> {
     Ok(())
 }
 
-/// What of [`CONTENTS`] no line of the list ends with.
+/// What of [`CONTENTS`] no line of the list ends with; dpkg-deb puts no slash before a path, rpm does.
 fn missing(list: &str) -> Vec<&'static str> {
     let brings = |wanted: &str| {
-        list.lines().any(|line| line.strip_suffix(wanted).is_some_and(|before| before.ends_with('/')))
+        list.lines().any(|line| {
+            line.strip_suffix(wanted).is_some_and(|before| before.is_empty() || before.ends_with(['/', ' ']))
+        })
     };
     CONTENTS.iter().filter(|wanted| !brings(wanted)).copied().collect()
 }
@@ -183,7 +185,7 @@ mod tests {
 
     #[test]
     fn what_a_package_lacks_is_named() {
-        let deb = "-rwxr-xr-x 0/0 1 2026-11-23 09:00 ./usr/bin/postern-app\n\
+        let deb = "-rwxr-xr-x 0/0 1 2026-11-23 09:00 usr/bin/postern-app\n\
                    -rw-r--r-- 0/0 1 2026-11-23 09:00 ./usr/share/applications/Postern.desktop";
         assert_eq!(missing(deb), ["usr/share/metainfo/app.postern.Postern.metainfo.xml"]);
         let rpm = "/usr/bin/postern-app\n/usr/share/applications/Postern.desktop\n\
