@@ -9,6 +9,7 @@ mod graph;
 mod lab;
 mod platforms;
 mod process;
+mod promises;
 mod setup;
 mod suite;
 mod tidy;

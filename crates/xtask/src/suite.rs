@@ -48,7 +48,7 @@ impl Part {
         match package {
             "postern-window-tests" => Self::Window,
             "postern-lab-tests" => Self::Lab,
-            "postern-world-tests" => Self::World,
+            "postern-world" => Self::World,
             _ => Self::Unit,
         }
     }

@@ -8,7 +8,7 @@ use std::{
 use anyhow::Result;
 use clap::Args;
 
-use crate::{graph::Graph, process, root, suite::Tally};
+use crate::{graph::Graph, process, promises, root, suite::Tally};
 
 /// A source file that passes this many lines has a room missing.
 const LONGEST: usize = 800;
@@ -67,6 +67,10 @@ pub(crate) fn shape() -> Tally {
         Ok(faults) => say(&mut tally, "file sizes", &faults),
         Err(error) => say(&mut tally, "file sizes", &[format!("{error:#}")]),
     }
+    match promises::broken() {
+        Ok(faults) => say(&mut tally, "promises of SECURITY.md", &faults),
+        Err(error) => say(&mut tally, "promises of SECURITY.md", &[format!("{error:#}")]),
+    }
     let formatted = process::status(process::cargo().args(["fmt", "--all", "--check", "--", "-l"]));
     let held = formatted.is_ok_and(|status| status.success());
     say(&mut tally, "rustfmt", if held { &[] } else { &["cargo fmt --all"] });
@@ -107,7 +111,7 @@ fn generated(text: &str) -> bool {
 }
 
 /// Every source file below a folder.
-fn sources(folder: &Path) -> Result<Vec<PathBuf>> {
+pub(crate) fn sources(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     let Ok(entries) = std::fs::read_dir(folder) else { return Ok(files) };
     for entry in entries {

@@ -1,0 +1,53 @@
+//! SECURITY.md promises by naming tests. A promise whose test is gone is broken.
+
+use anyhow::{Context, Result};
+
+use crate::{root, tidy};
+
+/// The tests that SECURITY.md names in its table of promises and that nobody has.
+///
+/// # Errors
+/// A file cannot be read.
+pub(crate) fn broken() -> Result<Vec<String>> {
+    let text = std::fs::read_to_string(root().join("SECURITY.md")).context("SECURITY.md")?;
+    let mut code = String::new();
+    for folder in ["crates", "tests", "ui/tests"] {
+        for file in tidy::sources(&root().join(folder))? {
+            code.push_str(&std::fs::read_to_string(&file)?);
+        }
+    }
+    Ok(named(&text)
+        .into_iter()
+        .filter(|name| !is_a_test(&code, name))
+        .map(|name| format!("{name}: promised, and no test has that name"))
+        .collect())
+}
+
+/// A Rust test function whose name begins so, or a test of the page that is called so.
+fn is_a_test(code: &str, name: &str) -> bool {
+    [format!("fn {name}"), format!("'{name}"), format!("\"{name}")].iter().any(|form| code.contains(form))
+}
+
+/// What stands in backticks in the last column of the table of promises.
+fn named(text: &str) -> Vec<String> {
+    let table = text.lines().skip_while(|line| !line.starts_with("| promise |")).skip(2);
+    table
+        .take_while(|line| line.starts_with('|'))
+        .filter_map(|line| line.trim_end_matches('|').rsplit('|').next())
+        .flat_map(|cell| cell.split('`').skip(1).step_by(2))
+        .map(str::to_owned)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_promise_without_its_test_is_found() {
+        let text = "| promise | tests |\n|---|---|\n| Shut | `stays_shut`, `opens_never` |\n\n`not_this`";
+        assert_eq!(named(text), ["stays_shut", "opens_never"]);
+        assert!(is_a_test("#[test]\nfn stays_shut() {}", "stays_shut"));
+        assert!(!is_a_test("fn stays_shut() {}", "opens_never"));
+    }
+}
