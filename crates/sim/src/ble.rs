@@ -9,8 +9,13 @@
 //! - The MTU of a central comes with its first read or write. Until then frames are of the smallest size.
 //! - AcquireWrite and AcquireNotify pass file descriptors, which a D-Bus over TCP (the radio lab) does not carry: the
 //!   method-call variants are used.
-//! - After a connection was made or lost, other adapters do not find the peripheral until its advertisement is registered
-//!   again (seen with BlueZ 5.66): it is, each time.
+//! - After a connection ends, Linux 6.1 goes on advertising by the wrong instance: empty, not connectable. The
+//!   advertisement is therefore registered again each time.
+//! - BlueZ's emulator (btvirt, the radio lab) reports an advertiser not every 100 ms but once: when the advertising or a
+//!   scan begins. The report at the beginning of a scan comes microseconds after the scan is enabled, and the kernel drops
+//!   it when it comes before discovery counts as active, which on a busy machine is most of the time. So while nobody is
+//!   connected the advertisement is registered again every second; a real controller does not mind.
+//! - Only devices that are new are announced; a central that BlueZ remembers is watched from the start.
 //! - Handlers of method calls run as tasks of their own and may overtake each other. Writes with response cannot; a
 //!   central that sends several writes *without* response at once may see them swapped, which the frame sequence turns
 //!   into a disconnect.
@@ -21,6 +26,7 @@ mod advertiser;
 use std::{
     collections::{HashMap, VecDeque},
     sync::Arc,
+    time::Duration,
 };
 
 use advertiser::Advertiser;
@@ -34,7 +40,11 @@ use bluer::{
 };
 use futures::{FutureExt, StreamExt};
 use postern_protocol::gatt::{RX_UUID, SERVICE_UUID, TX_UUID};
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::AbortHandle,
+    time::MissedTickBehavior,
+};
 use uuid::Uuid;
 
 use crate::{
@@ -45,6 +55,8 @@ use crate::{
 
 /// ATT MTU that every link has.
 const LEAST_MTU: u16 = 23;
+/// How often the advertisement is registered again while nobody is connected; see the module.
+const REFRESH: Duration = Duration::from_secs(1);
 
 enum Event {
     Write { from: Address, mtu: u16, frame: Vec<u8>, answer: oneshot::Sender<u8> },
@@ -63,6 +75,8 @@ pub struct Peripheral {
     events_in: mpsc::Sender<Event>,
     events: mpsc::Receiver<Event>,
     centrals: HashMap<Address, Central>,
+    /// Devices whose connecting and disconnecting is watched.
+    watched: HashMap<Address, AbortHandle>,
     /// In the order of connecting.
     order: Vec<Address>,
     notifier: Option<CharacteristicNotifier>,
@@ -99,6 +113,7 @@ impl Peripheral {
             events_in,
             events,
             centrals: HashMap::new(),
+            watched: HashMap::new(),
             order: Vec::new(),
             notifier: None,
             subscription_open: false,
@@ -114,25 +129,40 @@ impl Peripheral {
     /// What BlueZ says.
     pub async fn serve(mut self) -> bluer::Result<()> {
         let mut adapter_events = Box::pin(self.adapter.events().await?);
+        // BlueZ forgets a device after 30 s; one from before would come back unannounced, and leave unnoticed.
+        for address in self.adapter.device_addresses().await? {
+            self.watch(address);
+        }
+        let mut refresh = tokio::time::interval(REFRESH);
+        refresh.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
+                _ = refresh.tick(), if self.centrals.is_empty() => self.advertiser.again(),
                 event = self.events.recv() => match event {
                     Some(event) => self.handle(event).await,
                     None => return Ok(()),
                 },
                 event = adapter_events.next() => match event {
-                    // Existing devices are reported first.
-                    Some(AdapterEvent::DeviceAdded(address)) => {
-                        let device = self.adapter.device(address)?;
-                        tokio::spawn(follow(device, self.events_in.clone()));
+                    Some(AdapterEvent::DeviceAdded(address)) => self.watch(address),
+                    Some(AdapterEvent::DeviceRemoved(address)) => {
+                        if let Some(watching) = self.watched.remove(&address) {
+                            watching.abort();
+                        }
+                        self.handle(Event::Disconnected(address)).await;
                     }
-                    Some(AdapterEvent::DeviceRemoved(address)) => self.handle(Event::Disconnected(address)).await,
                     Some(AdapterEvent::PropertyChanged(_)) => {}
                     None => return Ok(()),
                 },
                 ended = self.advertiser.ended() => return ended,
             }
         }
+    }
+
+    /// Learns when this device connects and disconnects.
+    fn watch(&mut self, address: Address) {
+        let Ok(device) = self.adapter.device(address) else { return };
+        let (watched, events) = (&mut self.watched, self.events_in.clone());
+        watched.entry(address).or_insert_with(|| tokio::spawn(follow(device, events)).abort_handle());
     }
 
     async fn handle(&mut self, event: Event) {

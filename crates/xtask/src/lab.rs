@@ -66,13 +66,15 @@ pub(crate) struct Options {
     pub(crate) controllers: u8,
     /// Loopback TCP port for the bus; none takes a free one.
     pub(crate) port: Option<u16>,
+    /// Writes what passes between host and controllers to `hci.log`, and what bluetoothd thinks to `bluetoothd.log`.
+    pub(crate) trace: bool,
 }
 
 impl Options {
     /// The usual lab: four controllers, any port, state under `target/lab`.
     #[must_use]
     pub(crate) fn new(target: &Path) -> Self {
-        Self { folder: target.join("lab"), controllers: 4, port: None }
+        Self { folder: target.join("lab"), controllers: 4, port: None, trace: false }
     }
 }
 
@@ -109,13 +111,13 @@ pub(crate) fn up(options: &Options) -> Result<Lab> {
     }
     needed()?;
     let kernel = kernel(&options.folder)?;
-    let initrd = initrd(&options.folder, &kernel, options.controllers)?;
+    let initrd = initrd(&options.folder, &kernel, options)?;
     let port = match options.port {
         Some(port) => port,
         // Free now; QEMU says so when somebody was faster.
         None => TcpListener::bind("127.0.0.1:0")?.local_addr()?.port(),
     };
-    let lab = boot(&options.folder, &kernel, &initrd, port)?;
+    let lab = boot(options, &kernel, &initrd, port)?;
     if let Err(error) = wait(&options.folder, lab.pid) {
         let _ = lab.down();
         return Err(error);
@@ -236,7 +238,7 @@ fn path() -> String {
     format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default())
 }
 
-fn initrd(folder: &Path, kernel: &Kernel, controllers: u8) -> Result<PathBuf> {
+fn initrd(folder: &Path, kernel: &Kernel, options: &Options) -> Result<PathBuf> {
     let root = folder.join("initrd");
     let _ = fs::remove_dir_all(&root);
     for name in ["bin", "proc", "sys", "dev", "mods", "ro", "rw", "newroot"] {
@@ -265,7 +267,7 @@ fn initrd(folder: &Path, kernel: &Kernel, controllers: u8) -> Result<PathBuf> {
         fs::copy(file, root.join(format!("mods/{index:03}-{name}")))?;
     }
     script(&root.join("init"), INIT)?;
-    script(&root.join("guest.sh"), &format!("CONTROLLERS={controllers}\n{GUEST}"))?;
+    script(&root.join("guest.sh"), &guest(options))?;
     fs::write(root.join("bus.conf"), BUS)?;
     let image = folder.join("initrd.gz");
     let packed = Command::new("sh")
@@ -278,6 +280,18 @@ fn initrd(folder: &Path, kernel: &Kernel, controllers: u8) -> Result<PathBuf> {
     Ok(image)
 }
 
+fn guest(options: &Options) -> String {
+    let (btmon, bluetoothd) = if options.trace {
+        ("stdbuf -oL btmon -T >/dev/ttyS1 2>&1 &", "-d >/dev/ttyS2 2>&1")
+    } else {
+        ("", ">/run/bluetoothd.log 2>&1")
+    };
+    GUEST
+        .replace("@CONTROLLERS@", &options.controllers.to_string())
+        .replace("@BTMON@", btmon)
+        .replace("@BLUETOOTHD@", bluetoothd)
+}
+
 fn script(path: &Path, text: &str) -> Result<()> {
     use std::os::unix::fs::PermissionsExt;
     fs::write(path, text)?;
@@ -285,13 +299,19 @@ fn script(path: &Path, text: &str) -> Result<()> {
     Ok(())
 }
 
-fn boot(folder: &Path, kernel: &Kernel, initrd: &Path, port: u16) -> Result<Lab> {
+fn boot(options: &Options, kernel: &Kernel, initrd: &Path, port: u16) -> Result<Lab> {
+    let folder = &options.folder;
     let console = folder.join("console.log");
     fs::write(&console, "")?;
     let log = fs::File::create(folder.join("qemu.log"))?;
     let mut qemu = Command::new("qemu-system-x86_64");
     qemu.args(["-accel", "tcg", "-m", "1024", "-smp", "2", "-nodefaults", "-no-reboot", "-display", "none"]);
     qemu.arg("-serial").arg(format!("file:{}", console.display()));
+    if options.trace {
+        for log in ["hci.log", "bluetoothd.log"] {
+            qemu.arg("-serial").arg(format!("file:{}", folder.join(log).display()));
+        }
+    }
     qemu.arg("-kernel").arg(kernel.root.join(format!("boot/vmlinuz-{}", kernel.version)));
     qemu.arg("-initrd").arg(initrd).args(["-append", "console=ttyS0 quiet panic=-1"]);
     // restrict=on: the guest reaches nothing but the forwarded port.
@@ -360,13 +380,15 @@ poweroff -f
 ";
 
 const GUEST: &str = r#"
+CONTROLLERS=@CONTROLLERS@
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin
 ip link set lo up; ip link set eth0 up; ip addr add 10.0.2.15/24 dev eth0; ip route add default via 10.0.2.2
 mkdir -p /run/dbus; dbus-daemon --config-file=/run/bus.conf --fork
+@BTMON@
 btvirt -L -l$CONTROLLERS >/run/btvirt.log 2>&1 &
-/usr/libexec/bluetooth/bluetoothd -n -E >/run/bluetoothd.log 2>&1 &
+/usr/libexec/bluetooth/bluetoothd -n -E @BLUETOOTHD@ &
 for _ in $(seq 300); do busctl --system tree org.bluez 2>/dev/null | grep -q "hci$((CONTROLLERS-1))" && break; sleep 0.1; done
-busctl --system tree org.bluez | grep -q "hci$((CONTROLLERS-1))" && echo "LAB READY" || { echo "LAB FAILED"; cat /run/btvirt.log /run/bluetoothd.log; }
+busctl --system tree org.bluez | grep -q "hci$((CONTROLLERS-1))" && echo "LAB READY" || { echo "LAB FAILED"; cat /run/btvirt.log /run/bluetoothd.log 2>/dev/null; }
 sleep infinity
 "#;
 

@@ -53,7 +53,11 @@ enum Chore {
 #[derive(Subcommand)]
 enum LabChore {
     /// Boot it (about 10 s) or find it running; prints `DBUS_SYSTEM_BUS_ADDRESS=…` for programs that are to use it.
-    Up,
+    Up {
+        /// Write HCI traffic and bluetoothd's thoughts to hci.log and bluetoothd.log in its folder.
+        #[arg(long)]
+        trace: bool,
+    },
     /// Stop it.
     Down,
 }
@@ -78,9 +82,12 @@ fn main() -> ExitCode {
 }
 
 fn run_lab(chore: &LabChore) -> anyhow::Result<ExitCode> {
-    let options = lab::Options::new(&target());
+    let mut options = lab::Options::new(&target());
     match chore {
-        LabChore::Up => println!("DBUS_SYSTEM_BUS_ADDRESS={}", lab::up(&options)?.bus),
+        LabChore::Up { trace } => {
+            options.trace = *trace;
+            println!("DBUS_SYSTEM_BUS_ADDRESS={}", lab::up(&options)?.bus);
+        }
         LabChore::Down => lab::down(&options.folder)?,
     }
     Ok(ExitCode::SUCCESS)

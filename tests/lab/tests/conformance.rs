@@ -4,7 +4,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, Weak,
         atomic::{AtomicBool, AtomicU8, Ordering},
     },
     time::Duration,
@@ -69,6 +69,7 @@ impl Echo {
     }
 
     async fn publish(&self) {
+        let mut advertised = self.advertised.lock().await;
         let (accepting, low_battery) = *self.state.lock().unwrap();
         let payload = gatt::Advertisement {
             version: 1,
@@ -77,7 +78,6 @@ impl Echo {
             clock_unset: false,
             short_id: self.locker.short(),
         };
-        let mut advertised = self.advertised.lock().await;
         *advertised = None;
         for attempt in 0..10 {
             let advertisement = Advertisement {
@@ -107,6 +107,19 @@ impl Echo {
             }
         }
         connected
+    }
+}
+
+/// Registers the advertisement again and again while nobody is connected: for the reason see `postern_sim::ble`.
+async fn keep_on_air(echo: Weak<Echo>) {
+    let mut beat = tokio::time::interval(Duration::from_secs(1));
+    beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        beat.tick().await;
+        let Some(echo) = echo.upgrade() else { return };
+        if echo.connected().await.is_empty() {
+            echo.publish().await;
+        }
     }
 }
 
@@ -188,7 +201,7 @@ fn application(lose: Arc<AtomicBool>) -> Application {
 struct BleBench {
     radio: BleRadio,
     phone: Adapter,
-    echoes: Vec<Echo>,
+    echoes: Vec<Arc<Echo>>,
 }
 
 #[async_trait::async_trait]
@@ -231,8 +244,6 @@ impl Bench for BleBench {
             while !echo.connected().await.is_empty() {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
-            // Found again only after this (see postern_sim::ble).
-            echo.publish().await;
         }
     }
 
@@ -253,9 +264,12 @@ fn ble_conforms() {
         let seed = std::process::id().to_be_bytes();
         let locker = |number| LockerId([number, seed[0], seed[1], seed[2], seed[3], 0, 0, 0]);
         let echoes = vec![
-            Echo::start(&session, "hci2", locker(seed[3])).await,
-            Echo::start(&session, "hci3", locker(!seed[3])).await,
+            Arc::new(Echo::start(&session, "hci2", locker(seed[3])).await),
+            Arc::new(Echo::start(&session, "hci3", locker(!seed[3])).await),
         ];
+        for echo in &echoes {
+            tokio::spawn(keep_on_air(Arc::downgrade(echo)));
+        }
         let phone = session.adapter(PHONE).unwrap();
         phone.set_powered(true).await.unwrap();
         let bench = BleBench { radio: BleRadio::new(Some(PHONE)), phone, echoes };
