@@ -61,6 +61,17 @@ pub enum TokenRequest {
     },
 }
 
+/// `POST /oauth/revoke` (RFC 7009), `application/x-www-form-urlencoded`, with a `DPoP` header by the device key: the
+/// device signs itself out, and what it could open ends. Always 200 for a token that is not (or no longer) good.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RevocationRequest {
+    /// The newest refresh token.
+    pub token: String,
+    /// Always `postern-app`.
+    pub client_id: String,
+}
+
 /// The answer of the token endpoint.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -141,7 +152,8 @@ pub struct Passkeys {
     pub recovery_codes_left: u32,
 }
 
-/// One passkey. Another is added by signing in at the browser page with `add_passkey` (see the document).
+/// One passkey. Another is added in the browser: `GET /authorize` with `add_passkey=true` besides the usual parameters.
+/// The customer confirms with a passkey they have, makes another, and comes back signed in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Passkey {
@@ -200,6 +212,12 @@ pub struct ExportedProblem {
 impl core::fmt::Debug for RecoveryCodes {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("RecoveryCodes").finish_non_exhaustive()
+    }
+}
+
+impl core::fmt::Debug for RevocationRequest {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("RevocationRequest").finish_non_exhaustive()
     }
 }
 

@@ -178,6 +178,9 @@ pub struct CourierTokenRequest {
     /// Locker id, for a deposit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub locker: Option<String>,
+    /// For a locker whose clock is unset: the nonce of its HELLO, base64url (PROTOCOL.md, clock).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hello_nonce: Option<String>,
 }
 
 impl core::fmt::Debug for Webhook {

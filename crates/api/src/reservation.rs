@@ -200,6 +200,10 @@ pub enum Action {
     Unknown,
 }
 
+/// The share id that stands for all access passed on in person, of which the hub keeps no list: to take it back
+/// (`DELETE /v1/reservations/{id}/shares/in-person`) ends every token of the door at once.
+pub const IN_PERSON: &str = "in-person";
+
 /// A share that the owner gave over the hub.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

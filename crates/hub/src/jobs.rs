@@ -37,10 +37,14 @@ async fn deliver(hub: Arc<Hub>, courier: webhooks::Courier) {
     let mut tick = interval(Duration::from_secs(1));
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        tick.tick().await;
+        // What was settled makes room for more.
+        tokio::select! {
+            _ = tick.tick() => {}
+            () = courier.settled() => {}
+        }
         match courier.round(&hub).await {
             // More may be due: do not wait.
-            Ok(count) if count >= 20 => tick.reset_immediately(),
+            Ok(count) if count > 0 => tick.reset_immediately(),
             Ok(_) => {}
             Err(error) => tracing::error!(%error, "webhooks"),
         }

@@ -35,11 +35,16 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// When the listener fails.
 pub async fn serve(hub: Arc<Hub>, listener: TcpListener) -> Result<()> {
     let app = app(Arc::clone(&hub)).into_make_service_with_connect_info::<SocketAddr>();
-    let stopping = hub.stopping.clone();
-    axum::serve(listener, app)
-        .with_graceful_shutdown(async move { stopping.cancelled().await })
-        .await
-        .map_err(|error| Error::Internal(format!("listener: {error}")))
+    let (stopping, stop) = (hub.stopping.clone(), hub.stopping.clone());
+    let serving =
+        axum::serve(listener, app).with_graceful_shutdown(async move { stopping.cancelled().await });
+    tokio::select! {
+        ended = serving.into_future() => {
+            ended.map_err(|error| Error::Internal(format!("listener: {error}")))
+        }
+        // Somebody who sends half a request and waits does not keep the hub from ending.
+        () = async { stop.cancelled().await; tokio::time::sleep(PATIENCE).await } => Ok(()),
+    }
 }
 
 /// As [`serve`], with the hub's own certificate.

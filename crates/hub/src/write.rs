@@ -80,6 +80,9 @@ impl<T: DeserializeOwned> FromRequest<Arc<Hub>> for Write<T> {
         if !bytes.is_empty() && !json {
             return Err(refuse(Code::Malformed, "Content-Type must be application/json"));
         }
+        if names_nul(&bytes) {
+            return Err(refuse(Code::Malformed, "no NUL in text"));
+        }
         let text: &[u8] = if bytes.is_empty() { b"null" } else { &bytes };
         let body = serde_json::from_slice(text).map_err(|error| invalid("", error.to_string()))?;
         let mut digest = Sha256::new();
@@ -89,6 +92,20 @@ impl<T: DeserializeOwned> FromRequest<Arc<Hub>> for Write<T> {
         }
         Ok(Self { body, repeat: Repeat { key, fingerprint: random::encode(digest.finalize()) } })
     }
+}
+
+/// Whether JSON has a NUL in a text, which PostgreSQL does not keep. JSON itself allows it as `\u0000` only.
+fn names_nul(json: &[u8]) -> bool {
+    let mut rest = json;
+    while let Some(at) = rest.iter().position(|byte| *byte == b'\\') {
+        let escape = &rest[at + 1..];
+        if escape.starts_with(b"u0000") {
+            return true;
+        }
+        // What is escaped is over: the second of two backslashes begins nothing.
+        rest = escape.get(1..).unwrap_or_default();
+    }
+    false
 }
 
 /// What a write begins with.
@@ -196,4 +213,18 @@ fn respond(status: StatusCode, body: String) -> Response {
         response.headers_mut().insert(header::ETAG, etag);
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::names_nul;
+
+    #[test]
+    fn a_nul_is_found_and_what_looks_like_one_is_not() {
+        assert!(names_nul(br#"{"a":"x\u0000"}"#));
+        assert!(names_nul(br#""\\\u0000""#));
+        for fine in [&br#""\\u0000""#[..], br#""\u0001\n""#, b"", b"\\", br#""u0000""#] {
+            assert!(!names_nul(fine), "{}", String::from_utf8_lossy(fine));
+        }
+    }
 }

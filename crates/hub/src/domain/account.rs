@@ -118,6 +118,9 @@ pub async fn delete(tx: &mut Tx, account: &str, now: i64) -> Result<()> {
     Ok(())
 }
 
+/// Most passkeys of one account.
+pub const MOST_PASSKEYS: usize = 20;
+
 /// Adds a way in.
 ///
 /// # Errors

@@ -173,6 +173,7 @@ pub async fn token(
     asked: &CourierTokenRequest,
 ) -> Result<Grants> {
     let now = hub.clock.now();
+    let nonce = grants::hello_nonce(asked.hello_nonce.as_deref())?;
     let mut parcel = parcels::lock(tx, carrier, &asked.parcel).await?;
     let (operations, named): (&[Operation], _) = match (parcel.kind, parcel.state) {
         (Kind::Pickup, State::Announced | State::InTransit) => {
@@ -210,11 +211,11 @@ pub async fn token(
         expires,
         uses: hub.config.policy.uses,
         delegable: false,
-        nonce: None,
+        nonce,
         share: None,
     };
     let (token_id, token) = grants::sign(hub, tx, courier, &minted, now).await?;
-    let bulletin = grants::bulletin_for(hub, tx, &locker, None, now).await?;
+    let bulletin = grants::bulletin_for(hub, tx, &locker, nonce, now).await?;
     let bulletins =
         bulletin.map(|bytes| BulletinFor { locker: locker.clone(), bulletin: random::encode(bytes) });
     let grant = Grant {

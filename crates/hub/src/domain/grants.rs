@@ -41,13 +41,7 @@ pub async fn mint(hub: &Hub, tx: &mut Tx, customer: &Customer, batch: &TokenBatc
     if batch.reservations.len() > MOST {
         return Err(invalid("/reservations", "at most 200"));
     }
-    let nonce = match &batch.hello_nonce {
-        None => None,
-        Some(text) => {
-            let bytes = random::decode(text).and_then(|bytes| bytes.try_into().ok());
-            Some(bytes.ok_or_else(|| invalid("/hello_nonce", "16 bytes in base64url"))?)
-        }
-    };
+    let nonce = hello_nonce(batch.hello_nonce.as_deref())?;
     let rows = sqlx::query(concat!(
         "SELECT ",
         columns!(),
@@ -105,6 +99,16 @@ pub async fn mint(hub: &Hub, tx: &mut Tx, customer: &Customer, batch: &TokenBatc
         }
     }
     Ok(Grants { grants, bulletins })
+}
+
+/// The nonce of a HELLO as the contract writes it.
+///
+/// # Errors
+/// `Malformed` where it is none.
+pub fn hello_nonce(text: Option<&str>) -> Result<Option<[u8; 16]>> {
+    let Some(text) = text else { return Ok(None) };
+    let bytes = random::decode(text).and_then(|bytes| bytes.try_into().ok());
+    Ok(Some(bytes.ok_or_else(|| invalid("/hello_nonce", "16 bytes in base64url"))?))
 }
 
 struct Terms {
@@ -250,7 +254,7 @@ pub async fn sign(
     let token = token.ok_or_else(|| broken("reservation"))?;
     sqlx::query(
         "INSERT INTO grants (token_id, reservation_id, account_id, session_id, share_id, locker_id, issued_at, \
-         expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+         expires_at, epoch) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
     )
     .bind(hex::encode(id))
     .bind(minted.reservation)
@@ -260,6 +264,7 @@ pub async fn sign(
     .bind(minted.locker)
     .bind(now)
     .bind(minted.expires)
+    .bind(minted.epoch)
     .execute(tx.on())
     .await?;
     Ok((id, token))
@@ -320,7 +325,7 @@ pub async fn bulletin_for(
         hello_nonce: nonce,
         key_id: KeyId(0),
     };
-    hub.keyring.with_active(now, |issuer| {
+    hub.keyring.with_oldest(now, |issuer| {
         bulletin.key_id = issuer.key_id;
         // What does not fit the air is left to the next bulletin, the oldest revocations first: their tokens end first.
         while !issue::is_publishable(&bulletin) && bulletin.epochs.pop().is_some() {}

@@ -89,6 +89,19 @@ impl Keyring {
             .map(|key| sign(&key.issuer))
             .ok_or_else(|| Error::Internal("no issuer key is active".to_owned()))
     }
+
+    /// Signs with the oldest key that lockers still trust at `now`. Bulletins are signed so: the one that brings a new
+    /// key must be by a key that a locker knows which has heard nothing since.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn with_oldest<T>(&self, now: i64, sign: impl FnOnce(&Issuer) -> T) -> Result<T> {
+        let keys = self.all();
+        let oldest = keys.iter().find(|key| key.retired_at.is_none_or(|at| now < at));
+        oldest
+            .map(|key| sign(&key.issuer))
+            .ok_or_else(|| Error::Internal("no issuer key is trusted".to_owned()))
+    }
 }
 
 /// Adds a key that signs after `overlap` seconds, and retires those before it at twice that time. The new key's number.

@@ -2,7 +2,7 @@
 
 use postern_api::{
     problem::Code,
-    reservation::{Kind, NewShare, Share, ShareOffer, ShareState, State, TimelineEvent},
+    reservation::{IN_PERSON, Kind, NewShare, Share, ShareOffer, ShareState, State, TimelineEvent},
 };
 
 use super::{code, doors, feed, network::check_text, reservation::Reservation};
@@ -133,6 +133,9 @@ pub async fn claim(hub: &Hub, tx: &mut Tx, account: &str, secret: &str) -> Resul
 /// `NotFound` where there is no such share.
 pub async fn revoke(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, share: &str) -> Result<()> {
     let now = hub.clock.now();
+    if share == IN_PERSON {
+        return revoke_in_person(tx, reservation, now).await;
+    }
     let row = sqlx::query("SELECT state, account_id, name FROM shares WHERE id = $1 AND reservation_id = $2")
         .bind(share)
         .bind(&reservation.id)
@@ -148,6 +151,28 @@ pub async fn revoke(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, share
         feed::remove(tx, &guest, &reservation.id, now).await?;
     }
     reservation.note(now, TimelineEvent::Revoked, Some(&row.text("name")?), false);
+    reservation.save(tx, now).await
+}
+
+/// Ends what the owner's devices passed on in person. The hub hears of a delegation only by its receipt, so everything
+/// that may have been delegated ends: the owner's tokens of the door's present epoch. Where there is none (it was done
+/// before, and no token was minted since) nothing changes.
+async fn revoke_in_person(tx: &mut Tx, reservation: &mut Reservation, now: i64) -> Result<()> {
+    let standing = sqlx::query(
+        "SELECT g.token_id FROM grants g JOIN doors d ON d.reservation_id = g.reservation_id \
+         WHERE g.reservation_id = $1 AND g.account_id = $2 AND g.share_id IS NULL AND g.epoch = d.epoch \
+         AND g.expires_at > $3 LIMIT 1",
+    )
+    .bind(&reservation.id)
+    .bind(reservation.account.clone())
+    .bind(now)
+    .fetch_optional(tx.on())
+    .await?;
+    if standing.is_none() {
+        return Ok(());
+    }
+    doors::revoke(tx, reservation, now).await?;
+    reservation.note(now, TimelineEvent::Revoked, None, false);
     reservation.save(tx, now).await
 }
 

@@ -2,6 +2,7 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::Arc,
     time::Duration,
 };
 
@@ -14,6 +15,7 @@ use postern_api::{
 };
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use sha2::Sha256;
+use tokio::sync::Notify;
 use url::{Host, Url};
 
 use super::{code, network::OPERATOR, parcels, reservation::Reservation};
@@ -29,6 +31,8 @@ use crate::{
 const PATIENCE: [i64; 9] = [5, 30, 120, 600, 3600, 3 * 3600, 6 * 3600, 12 * 3600, 24 * 3600];
 /// Seconds that a receiver has for its answer.
 const ANSWER: u64 = 10;
+/// Messages under way to one endpoint: one that answers slowly holds up its own messages and no others.
+const AT_ONCE: i64 = 16;
 /// Most endpoints of one carrier.
 const MOST: i64 = 10;
 
@@ -171,8 +175,11 @@ impl Resolve for PublicOnly {
 }
 
 /// Sends what is due.
+#[derive(Clone)]
 pub struct Courier {
     client: reqwest::Client,
+    /// Told when a message was delivered or not: its endpoint may have the next.
+    settled: Arc<Notify>,
 }
 
 impl Courier {
@@ -189,25 +196,34 @@ impl Courier {
             .user_agent(concat!("postern-hub/", env!("CARGO_PKG_VERSION")));
         let builder = if anywhere { builder } else { builder.https_only(true).dns_resolver(PublicOnly) };
         let client = builder.build().map_err(|error| Error::Internal(format!("webhooks: {error}")))?;
-        Ok(Self { client })
+        Ok(Self { client, settled: Arc::default() })
     }
 
-    /// Sends up to 20 messages that are due; how many there were.
+    /// Waits until messages that were sent have been settled since the last time.
+    pub async fn settled(&self) {
+        self.settled.notified().await;
+    }
+
+    /// Begins to send up to 64 messages that are due; how many there were. None waits for another.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn round(&self, hub: &Hub) -> Result<usize> {
+    pub async fn round(&self, hub: &Arc<Hub>) -> Result<usize> {
         let now = hub.clock.now();
         let mut tx = hub.store.begin().await?;
         // Taken for a minute: if this process dies, another sends again, which is what "at least once" means.
         let due = sqlx::query(
             "UPDATE deliveries SET state = 'sending', next_at = $1, attempts = attempts + 1 \
-             WHERE state IN ('due', 'sending') AND next_at <= $2 AND id IN (SELECT id FROM deliveries \
-             WHERE state IN ('due', 'sending') AND next_at <= $2 ORDER BY next_at LIMIT 20) \
+             WHERE state IN ('due', 'sending') AND next_at <= $2 AND id IN (SELECT id FROM (SELECT id, next_at, \
+             ROW_NUMBER() OVER (PARTITION BY webhook_id ORDER BY next_at) + (SELECT COUNT(*) FROM deliveries o \
+             WHERE o.webhook_id = d.webhook_id AND o.state = 'sending' AND o.next_at > $2) AS place \
+             FROM deliveries d WHERE state IN ('due', 'sending') AND next_at <= $2) waiting \
+             WHERE place <= $3 ORDER BY next_at LIMIT 64) \
              RETURNING id, webhook_id, message, attempts",
         )
         .bind(now + 60)
         .bind(now)
+        .bind(AT_ONCE)
         .fetch_all(tx.on())
         .await?;
         let mut letters = Vec::new();
@@ -227,14 +243,25 @@ impl Courier {
         }
         tx.commit().await?;
         let count = letters.len();
-        // All at once: a slow receiver holds up nobody else.
-        let sent = futures::future::join_all(letters.iter().map(|letter| self.send(letter, now))).await;
-        let mut tx = hub.store.begin().await?;
-        for (letter, outcome) in letters.iter().zip(sent) {
-            settle(&mut tx, letter, outcome, hub.clock.now()).await?;
+        for letter in letters {
+            let (courier, hub) = (self.clone(), Arc::clone(hub));
+            tokio::spawn(async move {
+                tokio::select! {
+                    // Another instance, or this one after its start, sends it again.
+                    () = hub.stopping.cancelled() => {}
+                    () = courier.deliver(&hub, &letter, now) => {}
+                }
+            });
         }
-        tx.commit().await?;
         Ok(count)
+    }
+
+    async fn deliver(&self, hub: &Hub, letter: &Letter, now: i64) {
+        let outcome = self.send(letter, now).await;
+        if let Err(error) = settle(hub, letter, outcome).await {
+            tracing::error!(%error, "webhooks");
+        }
+        self.settled.notify_one();
     }
 
     async fn send(&self, letter: &Letter, now: i64) -> Result<(), String> {
@@ -271,7 +298,9 @@ struct Letter {
     attempts: i64,
 }
 
-async fn settle(tx: &mut Tx, letter: &Letter, outcome: Result<(), String>, now: i64) -> Result<()> {
+async fn settle(hub: &Hub, letter: &Letter, outcome: Result<(), String>) -> Result<()> {
+    let now = hub.clock.now();
+    let mut tx = hub.store.begin().await?;
     let (state, next, error) = match outcome {
         Ok(()) => ("done", now, String::new()),
         Err(error) => {
@@ -290,7 +319,7 @@ async fn settle(tx: &mut Tx, letter: &Letter, outcome: Result<(), String>, now: 
         .bind(&letter.id)
         .execute(tx.on())
         .await?;
-    Ok(())
+    tx.commit().await
 }
 
 /// Sends a dead letter again.

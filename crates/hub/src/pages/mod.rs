@@ -11,6 +11,8 @@ const FRAME: &str = include_str!("frame.html");
 const GUEST: &str = include_str!("guest.html");
 const CLAIM: &str = include_str!("claim.html");
 const SIGN_IN: &str = include_str!("sign_in.html");
+const ADD_PASSKEY: &str = include_str!("add_passkey.html");
+const SCRIPT_TAG: &str = include_str!("script.html");
 /// Style of all pages.
 pub const STYLE: &str = include_str!("page.css");
 /// The hub's sign.
@@ -30,8 +32,16 @@ pub fn words(headers: &HeaderMap) -> &'static Words {
 #[must_use]
 pub fn sign_in(network: &str, words: &Words, request: &str, claim: bool) -> String {
     let guest = if claim { fill(GUEST, words, &[]) } else { String::new() };
-    let main = fill(SIGN_IN, words, &[("request", request), ("guest_part", &guest)]);
+    let script = fill(SCRIPT_TAG, words, &[("request", request)]);
+    let main = fill(SIGN_IN, words, &[("guest_part", &guest), ("script", &script)]);
     frame(network, words, words.sign_in_title, &main)
+}
+
+/// The page where a customer gets another passkey; `request` is the sealed request.
+#[must_use]
+pub fn add_passkey(network: &str, words: &Words, request: &str) -> String {
+    let script = fill(SCRIPT_TAG, words, &[("request", request)]);
+    frame(network, words, words.add_title, &fill(ADD_PASSKEY, words, &[("script", &script)]))
 }
 
 /// The page that a claim link leads to; `link` opens the app.
@@ -113,6 +123,12 @@ mod tests {
             for id in ["name", "create", "sign-in", "error", "recover", "guest"] {
                 assert!(html.contains(&format!("id=\"{id}\"")), "{id}");
             }
+            let html = add_passkey("A <b> & C", words, "sealed");
+            assert!(!html.contains("{{") && html.contains("data-request=\"sealed\""), "{html}");
+            for id in ["sign-in", "add", "error"] {
+                assert!(html.contains(&format!("id=\"{id}\"")), "{id}");
+            }
+            assert!(!html.contains("id=\"create\"") && !html.contains("id=\"recover\""));
         }
         assert_eq!(words::choose("fr-CH, de;q=0.9, en;q=0.8").lang, "de");
         assert_eq!(words::choose("").lang, "en");

@@ -107,9 +107,10 @@ function complain(text, field) {
 
 function explain(error) {
   if (error instanceof Refused) {
-    return { offline: words.offline, stale: words.stale, malformed: words.stale, claim_ended: words.claimEnded, throttled: words.throttled }[error.code]
+    return { offline: words.offline, stale: words.stale, malformed: words.stale, claim_ended: words.claimEnded, limit_reached: words.addMany, throttled: words.throttled }[error.code]
       ?? words.failed;
   }
+  if (error?.name === "InvalidStateError") return words.addKnown;
   if (error?.name === "NotAllowedError" || error?.name === "AbortError") return words.cancelled;
   return words.failed;
 }
@@ -118,6 +119,7 @@ async function attempt(steps) {
   busy(true);
   try {
     const { redirect } = await steps();
+    if (!redirect) return busy(false);
     at("choices").hidden = true;
     at("status").hidden = false;
     at("status").textContent = words.done;
@@ -141,17 +143,26 @@ at("sign-in").addEventListener("click", () =>
   attempt(async () => {
     const { ceremony, options } = await ask("/authorize/sign-in/start", { request });
     const credential = await navigator.credentials.get(requestOptions(options));
-    return ask("/authorize/sign-in/finish", { ceremony, credential: asserted(credential) });
+    const answer = await ask("/authorize/sign-in/finish", { ceremony, credential: asserted(credential) });
+    if (answer.redirect) return answer;
+    // Another passkey is wanted. Browsers want a press of their own for each ceremony.
+    at("sign-in").hidden = true;
+    at("add").hidden = false;
+    addition = answer;
+    return {};
   }),
 );
 
-at("create").addEventListener("click", () => {
+let addition;
+at("add")?.addEventListener("click", () => attempt(() => register(addition)));
+
+at("create")?.addEventListener("click", () => {
   const name = at("name").value.trim();
   if (!name) return complain(words.nameMissing, at("name"));
   return attempt(async () => register(await ask("/authorize/register/start", { request, name })));
 });
 
-at("recover").addEventListener("click", () => {
+at("recover")?.addEventListener("click", () => {
   const code = at("code").value.trim();
   return attempt(async () => {
     const start = await ask("/authorize/recover/start", { request, code }).catch((error) => {
@@ -168,7 +179,7 @@ at("recover").addEventListener("click", () => {
 at("guest")?.addEventListener("click", () => attempt(() => ask("/authorize/guest", { request })));
 
 for (const [field, button] of [["name", "create"], ["code", "recover"]]) {
-  at(field).addEventListener("keydown", (event) => {
+  at(field)?.addEventListener("keydown", (event) => {
     if (event.key === "Enter") at(button).click();
   });
 }

@@ -27,6 +27,7 @@ words! {
     sign_in_title, intro, sign_in, or_new, name, name_hint, create, recover_question, recovery_code, recover, working,
     done, failed, cancelled, unsupported, stale, throttled, code_wrong, name_missing, offline, broken_title,
     broken_text, privacy, guest, guest_hint, claim_title, claim_text, claim_open, claim_ended,
+    add_title, add_intro, add_confirm, add, add_known, add_many,
 }
 
 const LANGUAGES: [Words; 4] = [
@@ -61,6 +62,12 @@ const LANGUAGES: [Words; 4] = [
         claim_text: "Somebody gave you access to a compartment. Open the app to go on; the link is used up by the first who goes on.",
         claim_open: "Open the app",
         claim_ended: "This link was used, taken back, or is over. Ask who sent it for a new one.",
+        add_title: "Another passkey",
+        add_intro: "First show a passkey that you have. Then make another: on this device, on a security key, or on another phone.",
+        add_confirm: "Use a passkey I have",
+        add: "Make another passkey",
+        add_known: "There is a passkey of your account on that device already. Choose another device or security key.",
+        add_many: "You have as many passkeys as one account can hold. Remove one in the app first.",
     },
     Words {
         lang: "de",
@@ -93,6 +100,12 @@ const LANGUAGES: [Words; 4] = [
         claim_text: "Jemand hat dir Zugang zu einem Fach gegeben. Öffne die App, um weiterzumachen; der Link gilt für die erste Person, die ihn benutzt.",
         claim_open: "App öffnen",
         claim_ended: "Dieser Link wurde benutzt, zurückgenommen oder ist abgelaufen. Bitte um einen neuen.",
+        add_title: "Weiterer Passkey",
+        add_intro: "Zeige zuerst einen Passkey, den du hast. Lege dann einen weiteren an: auf diesem Gerät, einem Sicherheitsschlüssel oder einem anderen Telefon.",
+        add_confirm: "Vorhandenen Passkey benutzen",
+        add: "Weiteren Passkey anlegen",
+        add_known: "Auf diesem Gerät gibt es schon einen Passkey deines Kontos. Wähle ein anderes Gerät oder einen Sicherheitsschlüssel.",
+        add_many: "Mehr Passkeys kann ein Konto nicht haben. Entferne zuerst einen in der App.",
     },
     Words {
         lang: "pl",
@@ -125,6 +138,12 @@ const LANGUAGES: [Words; 4] = [
         claim_text: "Ktoś udostępnił Ci skrytkę. Otwórz aplikację, aby kontynuować; link działa dla pierwszej osoby.",
         claim_open: "Otwórz aplikację",
         claim_ended: "Ten link został użyty, cofnięty lub wygasł. Poproś o nowy.",
+        add_title: "Kolejny klucz dostępu",
+        add_intro: "Najpierw użyj klucza dostępu, który już masz. Potem utwórz kolejny: na tym urządzeniu, na kluczu bezpieczeństwa lub na innym telefonie.",
+        add_confirm: "Użyj posiadanego klucza",
+        add: "Utwórz kolejny klucz",
+        add_known: "Na tym urządzeniu jest już klucz dostępu do Twojego konta. Wybierz inne urządzenie lub klucz bezpieczeństwa.",
+        add_many: "Konto ma już najwięcej kluczy, ile może mieć. Najpierw usuń jeden w aplikacji.",
     },
     Words {
         lang: "uk",
@@ -157,6 +176,12 @@ const LANGUAGES: [Words; 4] = [
         claim_text: "Хтось надав вам доступ до комірки. Відкрийте застосунок, щоб продовжити; посилання діє для першої людини.",
         claim_open: "Відкрити застосунок",
         claim_ended: "Це посилання використано, скасовано або його час минув. Попросіть нове.",
+        add_title: "Ще один ключ доступу",
+        add_intro: "Спершу скористайтеся ключем доступу, який у вас є. Потім створіть ще один: на цьому пристрої, на ключі безпеки або на іншому телефоні.",
+        add_confirm: "Скористатися наявним ключем",
+        add: "Створити ще один ключ",
+        add_known: "На цьому пристрої вже є ключ доступу до вашого облікового запису. Виберіть інший пристрій або ключ безпеки.",
+        add_many: "Обліковий запис уже має найбільшу можливу кількість ключів. Спершу вилучіть один у застосунку.",
     },
 ];
 

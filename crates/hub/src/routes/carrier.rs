@@ -2,18 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::{Path, State},
-    http::StatusCode,
-    response::Response,
-};
+use axum::{Json, extract::State, http::StatusCode, response::Response};
 use postern_api::{
     carrier::{Courier, CourierTokenRequest, Deposit, NewCourier, NewParcel, Parcel, Tasks},
     token::Grants,
 };
 
 use super::begin::begin;
+use super::parts::Path;
 use crate::{
     auth::{
         api_key::{Partner, Scope},
@@ -183,11 +179,10 @@ pub(super) async fn tasks(State(hub): State<Arc<Hub>>, customer: Customer) -> Re
 pub(super) async fn courier_token(
     State(hub): State<Arc<Hub>>,
     customer: Customer,
-    Write { body, .. }: Write<CourierTokenRequest>,
-) -> Result<Json<Grants>> {
+    Write { body, repeat }: Write<CourierTokenRequest>,
+) -> Result<Response> {
     let carrier = couriers::carrier_of(&hub, &customer).await?;
-    let mut tx = hub.store.begin().await?;
-    let grants = couriers::token(&hub, &mut tx, &customer, &carrier, &body).await?;
-    tx.commit().await?;
-    Ok(Json(grants))
+    let mut change = begin!(hub, customer, repeat);
+    let grants = couriers::token(&hub, &mut change.tx, &customer, &carrier, &body).await?;
+    change.finish(StatusCode::OK, &grants).await
 }

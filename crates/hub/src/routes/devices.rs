@@ -2,12 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::{Path, State},
-    http::StatusCode,
-    response::Response,
-};
+use axum::{Json, extract::State, http::StatusCode, response::Response};
 use postern_api::{
     account::{Account, Changes, Export, ExportedProblem, Passkey, Passkeys, RecoveryCodes},
     problem::Code,
@@ -15,6 +10,7 @@ use postern_api::{
 };
 use sqlx::AnyConnection;
 
+use super::parts::Path;
 use super::{account, begin::begin};
 use crate::{
     auth::customer::Customer,

@@ -2,16 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::{Query, State},
-};
+use axum::{Json, extract::State};
 use postern_api::{
     locker::{Sites, Size},
     reservation::{Asset, Assets},
 };
 use serde::Deserialize;
 
+use super::parts::Query;
 use crate::{
     auth::customer::Customer,
     domain::{

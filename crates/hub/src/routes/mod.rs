@@ -8,6 +8,7 @@ mod events;
 mod finder;
 mod meta;
 mod operator;
+mod parts;
 mod reservations;
 mod sync;
 mod tokens;

@@ -2,12 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::{Path, State},
-    http::StatusCode,
-    response::Response,
-};
+use axum::{Json, extract::State, http::StatusCode, response::Response};
 use postern_api::{
     locker::Site,
     operator::{
@@ -19,6 +14,7 @@ use postern_api::{
 };
 
 use super::begin::begin;
+use super::parts::Path;
 use crate::{
     auth::api_key::{self, Partner, Scope},
     domain::{demo, doors, network, service, storage},
@@ -38,16 +34,15 @@ const ONLINE: i64 = 600;
 pub(super) async fn provision(
     State(hub): State<Arc<Hub>>,
     partner: Partner,
-    Write { body, .. }: Write<Provision>,
-) -> Result<Json<Provisioned>> {
+    Write { body, repeat }: Write<Provision>,
+) -> Result<Response> {
     partner.operator(Scope::Network)?;
-    let mut tx = hub.store.begin().await?;
-    let provisioned = network::provision(&hub, &mut tx, &body.descriptor).await?;
+    let mut change = begin!(hub, partner, repeat);
+    let provisioned = network::provision(&hub, &mut change.tx, &body.descriptor).await?;
     if hub.demo {
-        demo::give_all(&hub, &mut tx).await?;
+        demo::give_all(&hub, &mut change.tx).await?;
     }
-    tx.commit().await?;
-    Ok(Json(provisioned))
+    change.finish(StatusCode::OK, &provisioned).await
 }
 
 /// The state of one locker.

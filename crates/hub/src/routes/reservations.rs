@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::State,
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -17,6 +17,7 @@ use postern_api::{
 };
 
 use super::begin::begin;
+use super::parts::Path;
 use crate::{
     auth::customer::Customer,
     domain::{

@@ -2,16 +2,12 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use axum::{
-    Json,
-    extract::{Query, State},
-    http::StatusCode,
-    response::Response,
-};
+use axum::{Json, extract::State, http::StatusCode, response::Response};
 use postern_api::sync::{Changes, ReceiptResults, ReceiptUpload};
 use serde::Deserialize;
 
 use super::begin::begin;
+use super::parts::Query;
 use crate::{
     auth::customer::Customer,
     domain::{

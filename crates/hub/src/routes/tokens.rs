@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use axum::{Json, extract::State};
+use axum::{extract::State, http::StatusCode, response::Response};
 use postern_api::token::{Grants, TokenBatch};
 
+use super::begin::begin;
 use crate::{auth::customer::Customer, domain::grants, error::Result, hub::Hub, write::Write};
 
 /// Tokens for this device, for all reservations that may be opened or those named, and news for the lockers concerned.
@@ -13,10 +14,9 @@ use crate::{auth::customer::Customer, domain::grants, error::Result, hub::Hub, w
 pub(super) async fn tokens(
     State(hub): State<Arc<Hub>>,
     customer: Customer,
-    Write { body, .. }: Write<TokenBatch>,
-) -> Result<Json<Grants>> {
-    let mut tx = hub.store.begin().await?;
-    let grants = grants::mint(&hub, &mut tx, &customer, &body).await?;
-    tx.commit().await?;
-    Ok(Json(grants))
+    Write { body, repeat }: Write<TokenBatch>,
+) -> Result<Response> {
+    let mut change = begin!(hub, customer, repeat);
+    let grants = grants::mint(&hub, &mut change.tx, &customer, &body).await?;
+    change.finish(StatusCode::OK, &grants).await
 }

@@ -2,18 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::{Path, State},
-    http::StatusCode,
-    response::Response,
-};
+use axum::{Json, extract::State, http::StatusCode, response::Response};
 use postern_api::{
     carrier::{DeadLetter, DeadLetters, NewWebhook, Webhook, Webhooks},
     problem::Code,
 };
 
 use super::begin::begin;
+use super::parts::Path;
 use crate::{
     auth::api_key::{Partner, Scope},
     domain::webhooks,

@@ -10,8 +10,8 @@ use axum::{
 use postern_api::problem::Code;
 use serde::{Deserialize, Serialize};
 use webauthn_rs::prelude::{
-    CreationChallengeResponse, DiscoverableAuthentication, Passkey, PasskeyRegistration, PublicKeyCredential,
-    RegisterPublicKeyCredential, RequestChallengeResponse, Uuid,
+    CreationChallengeResponse, CredentialID, DiscoverableAuthentication, Passkey, PasskeyRegistration,
+    PublicKeyCredential, RegisterPublicKeyCredential, RequestChallengeResponse, Uuid,
 };
 use webauthn_rs_proto::ResidentKeyRequirement;
 
@@ -63,12 +63,22 @@ pub(super) struct Finished {
     redirect: String,
 }
 
+/// What a sign-in leads to.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(super) enum SignedIn {
+    Done(Finished),
+    /// The customer wants another passkey: they have shown one, now they make one.
+    Add(Box<Started<CreationChallengeResponse>>),
+}
+
 /// What a ceremony is for.
 #[derive(Serialize, Deserialize)]
 enum Ceremony {
     Register { request: AuthorizationRequest, handle: Uuid, name: String, state: PasskeyRegistration },
     SignIn { request: AuthorizationRequest, state: DiscoverableAuthentication },
     Recover { request: AuthorizationRequest, account: String, code: String, state: PasskeyRegistration },
+    Add { request: AuthorizationRequest, account: String, state: PasskeyRegistration },
 }
 
 /// Only the hub's own page may start or finish a ceremony, not one elsewhere that the same browser shows.
@@ -94,7 +104,7 @@ pub(super) async fn register_start(
     let request = open_request(&hub, &body.request)?;
     let name = tidy_name(&body.name).ok_or_else(|| invalid("/name", "1 to 64 characters"))?;
     let handle = Uuid::new_v4();
-    let (options, state) = begin_registration(&hub, handle, &name)?;
+    let (options, state) = begin_registration(&hub, handle, &name, None)?;
     let ceremony = keep(&hub, &Ceremony::Register { request, handle, name, state }).await?;
     Ok(Json(Started { ceremony, options }))
 }
@@ -103,10 +113,11 @@ fn begin_registration(
     hub: &Hub,
     handle: Uuid,
     name: &str,
+    known: Option<Vec<CredentialID>>,
 ) -> Result<(CreationChallengeResponse, PasskeyRegistration)> {
     let (mut options, state) = hub
         .webauthn
-        .start_passkey_registration(handle, name, name, None)
+        .start_passkey_registration(handle, name, name, known)
         .map_err(|error| Error::Internal(format!("passkey registration: {error}")))?;
     // Signing in asks for no name, so the authenticator must be able to find the passkey by itself.
     if let Some(selection) = &mut options.public_key.authenticator_selection {
@@ -138,6 +149,11 @@ pub(super) async fn register_finish(
             let passkey = finish_registration(&hub, &body.credential, &state)?;
             account::use_recovery_code(&mut tx, &code).await?;
             account::add_passkey(&mut tx, &account, &passkey, "Passkey after recovery", now).await?;
+            (request, account)
+        }
+        Ceremony::Add { request, account, state } => {
+            let passkey = finish_registration(&hub, &body.credential, &state)?;
+            account::add_passkey(&mut tx, &account, &passkey, "Another passkey", now).await?;
             (request, account)
         }
         Ceremony::SignIn { .. } => return Err(over()),
@@ -213,7 +229,7 @@ pub(super) async fn sign_in_finish(
     caller: Caller,
     headers: HeaderMap,
     Write { body, .. }: Write<Finish<PublicKeyCredential>>,
-) -> Result<Json<Finished>> {
+) -> Result<Json<SignedIn>> {
     from_own_page(&hub, &headers)?;
     hub.sign_ins.take(&caller.0)?;
     let now = hub.clock.now();
@@ -248,7 +264,42 @@ pub(super) async fn sign_in_finish(
         .bind(row.text("id")?)
         .execute(tx.on())
         .await?;
-    finish(&hub, tx, &request, &row.text("account_id")?, &headers).await
+    let account = row.text("account_id")?;
+    if request.add_passkey {
+        tx.commit().await?;
+        return Ok(Json(SignedIn::Add(Box::new(begin_addition(&hub, request, account, handle).await?))));
+    }
+    let Json(finished) = finish(&hub, tx, &request, &account, &headers).await?;
+    Ok(Json(SignedIn::Done(finished)))
+}
+
+/// The customer has just shown a passkey and makes another, on something that holds none of theirs yet.
+async fn begin_addition(
+    hub: &Hub,
+    request: AuthorizationRequest,
+    account: String,
+    handle: Uuid,
+) -> Result<Started<CreationChallengeResponse>> {
+    let rows = sqlx::query(
+        "SELECT p.credential, a.display_name FROM passkeys p JOIN accounts a ON a.id = p.account_id \
+         WHERE a.id = $1",
+    )
+    .bind(&account)
+    .fetch_all(hub.store.read())
+    .await?;
+    if rows.len() >= account::MOST_PASSKEYS {
+        return Err(Code::LimitReached.into());
+    }
+    let mut known = Vec::new();
+    for row in &rows {
+        let passkey: Passkey = serde_json::from_str(&row.text("credential")?)
+            .map_err(|_| Error::Internal("a stored passkey cannot be read".to_owned()))?;
+        known.push(passkey.cred_id().clone());
+    }
+    let name = rows.first().ok_or_else(over)?.text("display_name")?;
+    let (options, state) = begin_registration(hub, handle, &name, Some(known))?;
+    let ceremony = keep(hub, &Ceremony::Add { request, account, state }).await?;
+    Ok(Started { ceremony, options })
 }
 
 /// Someone who lost every passkey: a recovery code lets them make a new one. The code is used up only when the new
@@ -273,7 +324,7 @@ pub(super) async fn recover_start(
     .ok_or_else(|| refuse(Code::Unauthenticated, "no such recovery code"))?;
     let handle = Uuid::parse_str(&row.text("handle")?)
         .map_err(|_| Error::Internal("a stored account handle cannot be read".to_owned()))?;
-    let (options, state) = begin_registration(&hub, handle, &row.text("display_name")?)?;
+    let (options, state) = begin_registration(&hub, handle, &row.text("display_name")?, None)?;
     let ceremony = Ceremony::Recover { request, account: row.text("id")?, code: random::hash(&code), state };
     let ceremony = keep(&hub, &ceremony).await?;
     Ok(Json(Started { ceremony, options }))

@@ -36,5 +36,6 @@ pub fn router() -> Router<Arc<Hub>> {
         .route("/claim/{secret}", get(page::claim))
         .route("/authorize/recover/start", post(ceremony::recover_start))
         .route("/oauth/token", post(token::token))
+        .route("/oauth/revoke", post(token::revoke))
         .layer(DefaultBodyLimit::max(64 * 1024))
 }

@@ -24,7 +24,15 @@ pub(super) async fn show(
     Ok(match query.check(hub.clock.now()) {
         Ok(request) => {
             let sealed = request.seal(&hub)?;
-            page(StatusCode::OK, pages::sign_in(&hub.config.name, words, &sealed, request.claim.is_some()))
+            let name = &hub.config.name;
+            page(
+                StatusCode::OK,
+                if request.add_passkey {
+                    pages::add_passkey(name, words, &sealed)
+                } else {
+                    pages::sign_in(name, words, &sealed, request.claim.is_some())
+                },
+            )
         }
         Err(Fault::Unsafe(what)) => {
             tracing::info!(what, "an authorization request was refused");

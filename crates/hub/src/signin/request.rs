@@ -28,6 +28,8 @@ pub(super) struct Query {
     device_name: Option<String>,
     /// The secret of a claim link that is to be taken up.
     claim: Option<String>,
+    /// `true`: the customer is to get another passkey.
+    add_passkey: Option<String>,
 }
 
 /// A request that was checked.
@@ -45,6 +47,8 @@ pub struct AuthorizationRequest {
     pub device_name: Option<String>,
     /// The secret of a claim link that is to be taken up.
     pub claim: Option<String>,
+    /// Another passkey is to be made, after the customer has shown one they have.
+    pub add_passkey: bool,
     expires: i64,
 }
 
@@ -116,6 +120,11 @@ impl Query {
         if self.claim.as_ref().is_some_and(|claim| !is_hash(claim)) {
             return Err(back("invalid_request", "claim must be the last segment of a claim link"));
         }
+        let add_passkey = match self.add_passkey.as_deref() {
+            None => false,
+            Some("true") if self.claim.is_none() => true,
+            Some(_) => return Err(back("invalid_request", "add_passkey must be true, without claim")),
+        };
         let device_name = self.device_name.as_deref().and_then(tidy_name);
         Ok(AuthorizationRequest {
             redirect_uri,
@@ -124,6 +133,7 @@ impl Query {
             thumbprint: self.dpop_jkt,
             device_name,
             claim: self.claim,
+            add_passkey,
             expires: now + LIFE,
         })
     }

@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use postern_api::{
-    account::{OAuthError, TokenRequest, TokenResponse},
+    account::{OAuthError, RevocationRequest, TokenRequest, TokenResponse},
     problem::Code,
 };
 use sha2::{Digest, Sha256};
@@ -81,14 +81,7 @@ pub(super) async fn token(
     hub.sign_ins.take(&caller.0)?;
     let Form(request) = form.map_err(|_| Denied::request("the form is not understood"))?;
     let now = hub.clock.now();
-    let url = format!("{}/oauth/token", hub.public_url());
-    let proof = dpop::verify(proof_header(&headers)?, "POST", &url, None, now)?;
-    if !hub.replays.fresh(&proof.id, now) {
-        return Err(crate::error::refuse(Code::BadProof, "proof was used before").into());
-    }
-    if hub.store.backend() == Backend::Postgres {
-        remember_everywhere(&hub, &proof.id, now).await?;
-    }
+    let proof = check_proof(&hub, &headers, "/oauth/token", now).await?;
     let answer = match request {
         TokenRequest::AuthorizationCode { code, redirect_uri, client_id, code_verifier, device_name } => {
             check_client(&client_id)?;
@@ -107,6 +100,52 @@ pub(super) async fn token(
     let mut response = Json(answer).into_response();
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
+}
+
+/// The device's proof for this very request.
+async fn check_proof(hub: &Hub, headers: &HeaderMap, path: &str, now: i64) -> Result<Proof, Error> {
+    let url = format!("{}{path}", hub.public_url());
+    let proof = dpop::verify(proof_header(headers)?, "POST", &url, None, now)?;
+    if !hub.replays.fresh(&proof.id, now) {
+        return Err(crate::error::refuse(Code::BadProof, "proof was used before"));
+    }
+    if hub.store.backend() == Backend::Postgres {
+        remember_everywhere(hub, &proof.id, now).await?;
+    }
+    Ok(proof)
+}
+
+/// `POST /oauth/revoke` (RFC 7009): the device signs itself out. A refresh token that was used up does as well, for the
+/// answer with the newer one may have been lost. Only the device's own key ends its session: a token alone, found
+/// somewhere, cannot be used against its owner.
+pub(super) async fn revoke(
+    State(hub): State<Arc<Hub>>,
+    caller: Caller,
+    headers: HeaderMap,
+    form: Result<Form<RevocationRequest>, FormRejection>,
+) -> Result<Response, Denied> {
+    hub.sign_ins.take(&caller.0)?;
+    let Form(request) = form.map_err(|_| Denied::request("the form is not understood"))?;
+    check_client(&request.client_id)?;
+    let now = hub.clock.now();
+    let proof = check_proof(&hub, &headers, "/oauth/revoke", now).await?;
+    let mut tx = hub.store.begin().await?;
+    let row = sqlx::query(
+        "SELECT s.id, s.thumbprint FROM refresh_tokens r JOIN sessions s ON s.id = r.session_id \
+         WHERE r.hash = $1 AND s.revoked_at IS NULL",
+    )
+    .bind(random::hash(&request.token))
+    .fetch_optional(tx.on())
+    .await?;
+    if let Some(row) = row {
+        if row.text("thumbprint")? != proof.thumbprint {
+            let why = "bound to another key".to_owned();
+            return Err(Denied(StatusCode::BAD_REQUEST, "invalid_dpop_proof", why));
+        }
+        device::remove(&mut tx, &row.text("id")?, now).await?;
+        tx.commit().await?;
+    }
+    Ok([(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))].into_response())
 }
 
 fn check_client(client: &str) -> Result<(), Denied> {

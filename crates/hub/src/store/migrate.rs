@@ -9,6 +9,7 @@ use crate::{
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "0001_start", include_str!("migrations/0001_start.sql")),
     (2, "0002_services", include_str!("migrations/0002_services.sql")),
+    (3, "0003_token_epochs", include_str!("migrations/0003_token_epochs.sql")),
 ];
 
 /// Names of the migrations that were run now.

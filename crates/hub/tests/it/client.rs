@@ -20,6 +20,8 @@ pub(crate) fn http() -> &'static reqwest::Client {
         reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .pool_max_idle_per_host(0)
+            // An answer that never comes fails the test instead of keeping it for ever; streams here are short.
+            .timeout(std::time::Duration::from_secs(60))
             .build()
             .unwrap()
     })
@@ -171,7 +173,13 @@ impl Pending {
 
     /// The sealed request that the page carries.
     pub(crate) async fn open_page(&self, base: &str) -> String {
-        let answer = Answer::of(http().get(format!("{base}/authorize")).query(&self.query())).await;
+        self.open_page_with(base, &[]).await
+    }
+
+    /// The same, with more in the request.
+    pub(crate) async fn open_page_with(&self, base: &str, more: &[(&str, &str)]) -> String {
+        let request = http().get(format!("{base}/authorize")).query(&self.query()).query(more);
+        let answer = Answer::of(request).await;
         let html = answer.ok().as_str().unwrap().to_owned();
         html.split("data-request=\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
     }

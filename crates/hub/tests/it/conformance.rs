@@ -8,20 +8,27 @@ use postern_protocol::{DeviceKey, IssuerKeys, KeyId, Operation, receipt::Outcome
 use reqwest::Method;
 use serde_json::{Value, json};
 
-#[allow(clippy::wildcard_imports)]
-use crate::services::*;
 use crate::{
     client::{Device, encode},
     postgres::Postgres,
     world::{Locker, World},
 };
+#[allow(clippy::wildcard_imports)]
+use crate::{gaps::*, services::*};
+
+/// A story that does not come to its end fails, and says which it was.
+async fn in_time(story: &str, told: impl Future<Output = ()>) {
+    let ended = tokio::time::timeout(Duration::from_secs(120), told).await;
+    assert!(ended.is_ok(), "{story} did not end within two minutes");
+}
 
 macro_rules! on_both {
     ($($name:ident),* $(,)?) => {
         mod on_sqlite {
             $(#[tokio::test]
             async fn $name() {
-                super::$name(super::World::start().await).await;
+                let told = async { super::$name(super::World::start().await).await };
+                super::in_time(stringify!($name), told).await;
             })*
         }
 
@@ -30,11 +37,14 @@ macro_rules! on_both {
             let Some(postgres) = Postgres::start() else { return };
             $(
                 eprintln!("on PostgreSQL: {}", stringify!($name));
-                let config = Config { database: Some(postgres.database()), ..Config::default() };
-                let world = World::with(config).await;
-                let hub = std::sync::Arc::clone(&world.hub);
-                $name(world).await;
-                hub.store.close().await;
+                let told = async {
+                    let config = Config { database: Some(postgres.database()), ..Config::default() };
+                    let world = World::with(config).await;
+                    let hub = std::sync::Arc::clone(&world.hub);
+                    $name(world).await;
+                    hub.store.close().await;
+                };
+                in_time(stringify!($name), told).await;
             )*
         }
     };
@@ -58,6 +68,12 @@ on_both!(
     an_account_is_exported_and_deleted,
     belief_is_held_against_evidence,
     a_door_is_never_given_twice,
+    what_was_passed_on_in_person_is_taken_back,
+    a_courier_opens_a_locker_that_lost_the_time,
+    a_device_signs_itself_out,
+    another_passkey_is_added,
+    issuer_keys_change_while_lockers_are_offline,
+    tokens_and_provisioning_are_answered_once,
 );
 
 async fn a_new_customer_finds_what_waits(world: World) {
@@ -201,7 +217,7 @@ async fn a_deposit_reaches_the_customer_at_once(world: World) {
     let poke = tokio::time::timeout(Duration::from_secs(5), stream.next()).await.unwrap().unwrap().unwrap();
     let took = began.elapsed();
     eprintln!("deposit answered after {answered:?}, poke after {took:?}");
-    assert!(took < answered + Duration::from_millis(100), "{took:?} against {answered:?}");
+    assert!(took < answered + Duration::from_secs(1), "{took:?} against {answered:?}");
     assert!(String::from_utf8(poke.to_vec()).unwrap().contains("cursor"));
 
     let changes = ada.get(&format!("/v1/changes?cursor={}", cursor.as_str().unwrap())).await.ok();

@@ -5,6 +5,7 @@
 mod browser;
 mod client;
 mod conformance;
+mod gaps;
 mod instances;
 mod kill;
 mod matrix;

@@ -77,7 +77,6 @@ impl Postgres {
                 return Some(this);
             }
             assert!(Instant::now() < deadline, "PostgreSQL did not start");
-            std::thread::yield_now();
         }
     }
 
@@ -106,6 +105,12 @@ impl Drop for Postgres {
         {
             let _ = Command::new("kill").args(["-INT", pid]).status();
         }
+        // One that does not end in time is ended, so that a failing test never becomes a waiting one.
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while matches!(self.server.try_wait(), Ok(None)) && Instant::now() < deadline {
+            std::thread::yield_now();
+        }
+        let _ = self.server.kill();
         let _ = self.server.wait();
     }
 }

@@ -1,8 +1,11 @@
 //! Webhooks: to a receiver that listens, that fails, that is slow, that lies.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicU16, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU16, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use axum::{
@@ -17,6 +20,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use postern_hub::config::Config;
 use serde_json::{Value, json};
 use sha2::Sha256;
+use tokio::{io::AsyncReadExt, sync::Notify};
 
 use crate::world::{Locker, World};
 
@@ -24,11 +28,12 @@ use crate::world::{Locker, World};
 struct Receiver {
     status: Arc<AtomicU16>,
     got: Arc<Mutex<Vec<(HeaderMap, Bytes)>>>,
+    heard: Arc<Notify>,
 }
 
 impl Receiver {
     async fn start() -> (Self, String) {
-        let this = Self { status: Arc::new(AtomicU16::new(200)), got: Arc::default() };
+        let this = Self { status: Arc::new(AtomicU16::new(200)), got: Arc::default(), heard: Arc::default() };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/hook", listener.local_addr().unwrap());
         let app = Router::new().route("/hook", post(receive)).with_state(this.clone());
@@ -41,11 +46,13 @@ impl Receiver {
     }
 
     async fn wait_for(&self, count: usize) {
-        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
-        while self.count() < count {
-            assert!(std::time::Instant::now() < deadline, "{} of {count}", self.count());
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
+        let all = async {
+            while self.count() < count {
+                self.heard.notified().await;
+            }
+        };
+        let heard = tokio::time::timeout(Duration::from_secs(60), all).await;
+        assert!(heard.is_ok(), "{} of {count}", self.count());
     }
 }
 
@@ -55,6 +62,7 @@ async fn receive(
     body: Bytes,
 ) -> (StatusCode, HeaderMap) {
     receiver.got.lock().unwrap().push((headers, body));
+    receiver.heard.notify_one();
     let status = StatusCode::from_u16(receiver.status.load(Ordering::SeqCst)).unwrap();
     let mut headers = HeaderMap::new();
     // A receiver that lies would have the hub go elsewhere.
@@ -95,7 +103,7 @@ async fn messages_are_signed_repeated_and_given_up() {
     receiver.status.store(500, Ordering::SeqCst);
     for n in 2..=10 {
         // Settled before time goes on.
-        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        let deadline = Instant::now() + Duration::from_secs(60);
         loop {
             let row: (i64, i64) = sqlx::query_as(
                 "SELECT COUNT(*), COALESCE(MIN(next_at), 0) FROM deliveries WHERE state = 'due' AND error <> ''",
@@ -107,18 +115,17 @@ async fn messages_are_signed_repeated_and_given_up() {
                 world.clock.advance(row.1 - world.clock.now());
                 break;
             }
-            assert!(std::time::Instant::now() < deadline);
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            assert!(Instant::now() < deadline, "{row:?}");
         }
         receiver.wait_for(before + n).await;
     }
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(60);
     let dead = loop {
         let dead = world.heron.get("/v1/carrier/dead-letters").await.ok()["letters"].clone();
         if dead.as_array().unwrap().len() == 1 {
             break dead;
         }
-        assert!(std::time::Instant::now() < deadline, "{dead}");
+        assert!(Instant::now() < deadline, "{dead}");
     };
     assert_eq!((dead[0]["attempts"].as_u64(), dead[0]["error"].as_str()), (Some(10), Some("answered 500")));
     assert_eq!(dead[0]["message"]["type"], "parcel.ready");
@@ -142,5 +149,52 @@ async fn messages_are_signed_repeated_and_given_up() {
             ("malformed", Some("/url")),
             "{bad}"
         );
+    }
+}
+
+/// One receiver takes the connection and the message, and never answers; the other hears everything meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receiver_that_stalls_holds_up_nobody_else() {
+    let world = World::with(Config { webhooks_anywhere: true, ..Config::default() }).await;
+    world.locker().await;
+    let stalled = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/hook", stalled.local_addr().unwrap());
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Ok((mut connection, _)) = stalled.accept().await {
+            let tell = tell.clone();
+            tokio::spawn(async move {
+                let mut some = [0; 64];
+                connection.read_exact(&mut some).await.unwrap();
+                tell.send(()).unwrap();
+                // Until the hub gives up.
+                while connection.read(&mut some).await.is_ok_and(|read| read > 0) {}
+            });
+        }
+    });
+    world.heron.post("/v1/carrier/webhooks", json!({ "url": url })).await.ok();
+    let (receiver, url) = Receiver::start().await;
+    world.heron.post("/v1/carrier/webhooks", json!({ "url": url })).await.ok();
+    let ada = world.customer("Ada").await;
+    told.recv().await.unwrap();
+    let account = ada.get("/v1/me").await.ok()["id"].clone();
+    let before = receiver.count();
+    for n in 0..40 {
+        let parcel = json!({ "reference": format!("W{n}"), "recipient": account, "title": "Box",
+                             "site": "lindenhof", "size": "m" });
+        world.heron.post("/v1/carrier/parcels", parcel).await.ok();
+    }
+    receiver.wait_for(before + 40).await;
+    // At most so many wait for the one that stalls, and those that it let run out come again later.
+    let (store, now) = (&world.hub.store, world.clock.now());
+    let count = |state: &'static str| async move {
+        let sql = "SELECT COUNT(*) FROM deliveries WHERE state = $1 AND next_at > $2";
+        let query = sqlx::query_scalar::<_, i64>(sql).bind(state).bind(now);
+        query.fetch_one(store.read()).await.unwrap()
+    };
+    assert!(count("sending").await <= 16);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while count("due").await == 0 {
+        assert!(Instant::now() < deadline, "the hub waits for ever");
     }
 }
