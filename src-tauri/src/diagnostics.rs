@@ -50,7 +50,7 @@ mod tests {
         assert_eq!(state(&NetworkView::Offline { since: Some(1) }), "offline");
         assert_eq!(state(&VaultView::MemoryOnly), "memoryOnly");
         assert_eq!(
-            state(&SessionView::InBrowser { url: "https://hub.example/?state=secret".into() }),
+            state(&SessionView::InBrowser { url: "https://hub.example/?state=secret".into(), problem: None }),
             "inBrowser"
         );
     }
