@@ -29,6 +29,8 @@ const MAX_ENTRIES: usize = 200;
 const BATCH: usize = 200;
 /// The hub gave no token for a reservation that looks open: do not ask at once again.
 const NO_GRANT_MS: u64 = 5 * 60_000;
+/// A refused token is renewed by the opening under way, or after this time.
+const OPENING_MS: u64 = 30_000;
 /// A token of less than this life is not renewed while the app is in the background.
 const LONG_LIFE_S: i64 = 3600;
 
@@ -57,6 +59,9 @@ pub(crate) struct Wallet {
     bulletins: BTreeMap<String, String>,
     traces: BTreeMap<String, Trace>,
     delegated: BTreeMap<String, Delegated>,
+    /// Ids of tokens that the locker refused, by reservation.
+    #[serde(default)]
+    refused: BTreeMap<String, String>,
     #[serde(skip)]
     fetching: Fetching,
 }
@@ -126,6 +131,23 @@ impl Wallet {
         self.grants.get(id).filter(|grant| now.unix() < grant.expires)
     }
 
+    /// The locker refused the token that is here.
+    pub(crate) fn is_refused(&self, id: &str) -> bool {
+        self.refused
+            .get(id)
+            .is_some_and(|token| self.grants.get(id).is_some_and(|grant| grant.token_id == *token))
+    }
+
+    /// The locker refused this token. Another is fetched; until there is one it stays, since a refusal can pass.
+    pub(crate) fn refused(&mut self, id: &str, token_id: String, now: Now) {
+        let ours = self.grants.get(id).is_some_and(|grant| grant.token_id == token_id);
+        if ours && !self.delegated.contains_key(id) {
+            self.refused.insert(id.to_owned(), token_id);
+            // The opening under way asks for one itself.
+            self.fetching.passed_over.insert(id.to_owned(), now.monotonic_ms + OPENING_MS);
+        }
+    }
+
     /// A bulletin to carry there.
     pub(crate) fn bulletin(&self, locker: &str) -> Option<Vec<u8>> {
         decode(self.bulletins.get(locker)?)
@@ -146,6 +168,7 @@ impl Wallet {
     /// A verified receipt says that the door opened.
     pub(crate) fn opened(&mut self, id: &str, now: Now) {
         self.traces.insert(id.to_owned(), Trace { opened_at: Some(now.unix()), taken: None });
+        self.refused.remove(id);
     }
 
     /// The customer says whether it was there and is taken.
@@ -200,6 +223,7 @@ impl Wallet {
         self.grants.remove(id);
         self.traces.remove(id);
         self.delegated.remove(id);
+        self.refused.remove(id);
     }
 
     /// One page of the change feed.
@@ -308,7 +332,8 @@ impl Wallet {
         }
         let compartment = reservation.compartment.as_ref()?;
         let Some(grant) = self.grants.get(&reservation.id) else { return Some(i64::MIN) };
-        if grant.locker != compartment.locker || !grant.doors.contains(&compartment.door) {
+        let fits = grant.locker == compartment.locker && grant.doors.contains(&compartment.door);
+        if !fits || self.is_refused(&reservation.id) {
             return Some(i64::MIN);
         }
         let life = grant.expires.saturating_sub(grant.not_before).max(1);
@@ -383,7 +408,8 @@ impl Wallet {
         }
     }
 
-    fn keep_grant(&mut self, grant: Grant, now: Now) {
+    /// A token that the hub gave, if it can be one.
+    pub(crate) fn keep_grant(&mut self, grant: Grant, now: Now) {
         let fits = is_plausible(&grant)
             && grant.expires > now.unix()
             && self

@@ -9,7 +9,7 @@ use postern_api::{
     token::Grants,
 };
 
-use super::{Core, env};
+use super::{Core, env, picture::opened_by_guess};
 use crate::{
     cx::Cx,
     effect::NotificationKind,
@@ -108,6 +108,14 @@ impl Core {
             }
             Purpose::FreshGrant => {
                 let grants = self.checked(parse::<Grants>(answer));
+                if self.unlock.fetches_for_any_session()
+                    && let Ok(grants) = &grants
+                {
+                    for grant in &grants.grants {
+                        self.kept.wallet.keep_grant(grant.clone(), cx.now);
+                    }
+                    cx.out.save_soon();
+                }
                 let env = env(&self.kept, &self.session, self.adapter, &self.network);
                 self.unlock.on_grant(grants, &env, cx);
             }
@@ -183,7 +191,7 @@ impl Core {
                     !matches!(
                         reservation.state,
                         State::Ready | State::Booked | State::Held | State::InTransit | State::Expired
-                    )
+                    ) && !opened_by_guess(reservation)
                 })
             })
             .cloned()

@@ -332,6 +332,10 @@ impl Core {
                     let notification = self.notification(NotificationKind::DoorLeftOpen, &reservation);
                     cx.out.notify(notification);
                 }
+                News::TokenRefused { reservation, token_id } => {
+                    self.kept.wallet.refused(&reservation, token_id, cx.now);
+                    cx.out.save_soon();
+                }
                 News::BulletinDelivered { locker } => {
                     self.kept.wallet.bulletin_delivered(&locker);
                     cx.out.save_soon();

@@ -4,7 +4,7 @@ use std::{cmp::Reverse, collections::BTreeSet};
 
 use postern_api::{
     locker::LockerDescriptor,
-    reservation::{Action, Kind, Reservation, Role, State},
+    reservation::{Action, Kind, Reservation, Role, State, TimelineEvent},
 };
 use postern_protocol::LockerId;
 
@@ -221,7 +221,9 @@ impl Core {
     /// Where a reservation stands: the hub's word, moved on by the receipts that this device verified and by what the
     /// customer said to them, never by hope.
     fn state(&self, reservation: &Reservation) -> StateView {
-        if self.unlock.is_pending(&reservation.id) && !self.unlock.is_being_asked(&reservation.id) {
+        let asked = self.unlock.is_pending(&reservation.id) && !self.unlock.is_being_asked(&reservation.id);
+        let trace = self.kept.wallet.trace(&reservation.id);
+        if asked || (trace.opened_at.is_none() && trace.taken != Some(true) && opened_by_guess(reservation)) {
             return StateView::MayBeOpen;
         }
         let hub = match reservation.state {
@@ -244,7 +246,6 @@ impl Core {
         if !movable || reservation.kind == Kind::Storage {
             return hub;
         }
-        let trace = self.kept.wallet.trace(&reservation.id);
         let opened = trace.opened_at.is_some() || hub == StateView::Opened;
         match (opened, trace.taken, reservation.kind) {
             (true, Some(true), Kind::Return) => StateView::Deposited,
@@ -263,18 +264,31 @@ impl Core {
     ) -> Vec<ActionView> {
         let hub = |action: Action| reservation.actions.contains(&action);
         let mut actions = Vec::new();
-        let settled = self.kept.wallet.trace(&reservation.id).taken.is_some();
+        let taken = self.kept.wallet.trace(&reservation.id).taken;
         match state {
             StateView::MayBeOpen => {
-                actions.extend([ActionView::Resolve, ActionView::ConfirmTaken]);
+                let asked = self.unlock.is_pending(&reservation.id);
+                let past = asked && self.unlock.is_past_asking(&reservation.id, self.now.unix());
+                let may = past || (!asked && hub(Action::Reopen));
+                if may && reservation.compartment.is_some() {
+                    actions.push(ActionView::Open);
+                }
+                if asked {
+                    actions.push(ActionView::Resolve);
+                }
+                actions.push(ActionView::ConfirmTaken);
             }
             StateView::Opened => {
-                if !settled {
+                if taken.is_none() {
                     actions.push(ActionView::ConfirmTaken);
                 }
                 // The hub knows of openings that this device did not see, by PIN or another device.
                 if reopen_until.is_some() || hub(Action::Reopen) {
                     actions.push(ActionView::Reopen);
+                }
+                if taken == Some(false) {
+                    // It was not there, and somebody brought it since.
+                    actions.push(ActionView::ConfirmTaken);
                 }
             }
             _ if is_openable(state) && hub(Action::Open) && reservation.compartment.is_some() => {
@@ -310,7 +324,8 @@ impl Core {
         if !wanted {
             return AccessView::None;
         }
-        if let Some(grant) = self.kept.wallet.grant(&reservation.id, self.now) {
+        let refused = self.kept.wallet.is_refused(&reservation.id);
+        if let Some(grant) = self.kept.wallet.grant(&reservation.id, self.now).filter(|_| !refused) {
             return AccessView::Ready { until: grant.expires };
         }
         if self.session.is_usable() && (self.network.is_online() || self.kept.wallet.is_fetching()) {
@@ -350,6 +365,13 @@ impl Core {
         })
         .filter(|nearby| !nearby.reservations.is_empty())
     }
+}
+
+/// The hub counts it as opened, by a receipt in which the locker says that it cannot tell.
+pub(super) fn opened_by_guess(reservation: &Reservation) -> bool {
+    let mut opened =
+        reservation.timeline.iter().filter(|entry| entry.event == TimelineEvent::Opened).peekable();
+    reservation.state == State::Opened && opened.peek().is_some() && opened.all(|entry| !entry.proven)
 }
 
 /// States in which the door may be opened.

@@ -1,5 +1,6 @@
 //! What comes over the air in an opening: progress, HELLO, replies, the end of the link.
 
+use postern_api::token::Operation;
 use postern_protocol::{
     ClockState, Refusal, Reply, Request,
     message::{DoorEvent, DoorEventKind, StatusReport},
@@ -301,8 +302,13 @@ impl Unlock {
         if mine && remembers {
             // A locker keeps the receipt of each movement at least as long as the token lives, and the door is not
             // open: it never took place.
-            self.pendings.remove(&reservation);
-            run.step_mut().state = StepState::Failed(problem(ProblemCode::LinkLost));
+            self.did_not_take_place(&pending);
+            let Some(run) = &mut self.run else { return };
+            run.step_mut().state = if self.pendings.contains_key(&reservation) {
+                StepState::MayBeOpen
+            } else {
+                StepState::Failed(problem(ProblemCode::LinkLost))
+            };
             cx.out.save_now();
         } else {
             run.step_mut().state = StepState::MayBeOpen;
@@ -314,12 +320,26 @@ impl Unlock {
         let Some(run) = &mut self.run else { return };
         let Ask::Sent { pending, status, .. } = std::mem::replace(&mut run.ask, Ask::Nothing) else { return };
         // An authentic no to the only time that it was asked: nothing moved.
-        if !status && pending.handshakes.len() <= 1 {
-            self.pendings.remove(&pending.reservation);
+        let nothing_moved = !status && pending.handshakes.len() <= 1;
+        if nothing_moved {
+            self.did_not_take_place(&pending);
             cx.out.save_soon();
         }
         let Some(run) = &mut self.run else { return };
         match refusal {
+            Refusal::Refused | Refusal::OutOfOrder
+                if nothing_moved
+                    && (refusal == Refusal::Refused || pending.operation == Operation::Reopen) =>
+            {
+                run.last = Some(ProblemCode::Refused);
+                run.refused.push((pending.token_id.clone(), pending.operation));
+                self.news.push(News::TokenRefused {
+                    reservation: pending.reservation,
+                    token_id: pending.token_id,
+                });
+                // Another operation, a newer token, or words: still the same gesture.
+                self.drive_active(env, cx);
+            }
             Refusal::Busy => {
                 run.last = Some(ProblemCode::LockerBusy);
                 run.ask = Ask::Pause { until: now + REDIAL_MS + cx.jitter(REDIAL_MS) };

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 use postern_api::{
     reservation::Action,
-    token::{Grants, Operation, TokenBatch},
+    token::{Grant, Grants, Operation, TokenBatch},
 };
 use postern_protocol::receipt::Receipt;
 
@@ -77,6 +77,13 @@ pub(crate) enum News {
         /// Of which reservation.
         reservation: String,
     },
+    /// The locker refused a token of this device's own.
+    TokenRefused {
+        /// Of which reservation.
+        reservation: String,
+        /// Its id.
+        token_id: String,
+    },
     /// The locker has the bulletin.
     BulletinDelivered {
         /// Locker id.
@@ -121,8 +128,28 @@ impl Unlock {
     pub(crate) fn is_being_asked(&self, reservation: &str) -> bool {
         self.run.as_ref().is_some_and(|run| {
             matches!(&run.ask, Ask::Sent { status: false, pending, .. }
-                if pending.reservation == reservation && pending.handshakes.len() == 1)
+                if pending.reservation == reservation
+                    && pending.handshakes.len() == 1
+                    && pending.replaces.is_none())
         })
+    }
+
+    /// The outcome of an operation is unknown and will not be found out by asking, so the door is opened anew.
+    pub(crate) fn is_past_asking(&self, reservation: &str, now: i64) -> bool {
+        self.pendings.get(reservation).is_some_and(|pending| pending.is_past_asking(now))
+    }
+
+    /// Of its kind the next answer to a fetch is good for any session, and worth keeping.
+    pub(crate) fn fetches_for_any_session(&self) -> bool {
+        matches!(self.run.as_ref().map(|run| &run.fresh), Some(Fresh::Fetching(None)))
+    }
+
+    /// It did not take place. What was unknown before it is unknown still.
+    fn did_not_take_place(&mut self, pending: &Pending) {
+        match &pending.replaces {
+            Some(other) => self.pendings.insert(pending.reservation.clone(), (**other).clone()),
+            None => self.pendings.remove(&pending.reservation),
+        };
     }
 
     /// The hub or the customer knows better by now.
@@ -224,6 +251,7 @@ impl Unlock {
             last: None,
             failures: 0,
             clock_unset: false,
+            refused: Vec::new(),
         });
         self.drive(env, cx);
     }
@@ -402,7 +430,12 @@ impl Unlock {
     fn prefetch(&mut self, env: &Env<'_>, cx: &mut Cx<'_>) {
         let Some(run) = &mut self.run else { return };
         let id = &run.step().reservation;
-        let here = env.wallet.grant(id, cx.now).is_some() || self.pendings.contains_key(id);
+        let good = env.wallet.grant(id, cx.now).is_some() && !(env.online && env.wallet.is_refused(id));
+        let asked = self
+            .pendings
+            .get(id)
+            .is_some_and(|pending| run.purpose == Purpose::Resolve || !pending.is_past_asking(cx.now.unix()));
+        let here = good || asked;
         if here || !matches!(run.fresh, Fresh::None) {
             return;
         }
@@ -442,38 +475,39 @@ impl Unlock {
             }
             return self.fail(problem(ProblemCode::LockerClockUnset), cx);
         }
-        let grant = fresh_grant.as_ref().or_else(|| env.wallet.grant(&id, cx.now));
         let resolving = run.purpose == Purpose::Resolve;
-        // The same token and nonce again, so that nothing moves twice; unless the customer asks anew after that token
-        // has ended, when the locker would only refuse it.
-        let reusable = self
-            .pendings
-            .get(&id)
-            .filter(|pending| resolving || (cx.now.unix() < pending.expires && !pending.locker_unsure));
+        // The same token and nonce again, so that nothing moves twice; unless the customer asks anew where that could
+        // come to nothing.
+        let (reusable, unknown) = match self.pendings.get(&id) {
+            Some(pending) if resolving || !pending.is_past_asking(cx.now.unix()) => (Some(pending), None),
+            unknown => (None, unknown),
+        };
+        let grant = fresh_grant
+            .as_ref()
+            .or_else(|| env.wallet.grant(&id, cx.now))
+            .filter(|_| fetched_already || !(env.online && env.wallet.is_refused(&id)));
+        let wish = grant.and_then(|grant| {
+            let usual =
+                env.wallet.reservation(&id).and_then(|reservation| wallet::operation(reservation, grant));
+            let fresh = fresh_grant.is_some();
+            Some((grant, wished(run, usual, unknown.is_some(), fresh, grant)?))
+        });
         let pending = if let Some(pending) = reusable {
             if !resolving && !pending.may_be_asked() {
                 return self.fail(problem(ProblemCode::LinkLost), cx);
             }
             pending.clone()
-        } else if let Some(grant) = grant {
-            let usual =
-                || env.wallet.reservation(&id).and_then(|reservation| wallet::operation(reservation, grant));
-            let operation = match run.purpose {
-                Purpose::Reopen => Some(Operation::Reopen),
-                Purpose::Open | Purpose::Resolve => usual(),
-            };
-            let Some(operation) = operation else {
-                return self.fail(problem(ProblemCode::Refused), cx);
-            };
-            if !grant.operations.contains(&operation) {
-                return self.fail(problem(ProblemCode::Refused), cx);
-            }
+        } else if let Some((grant, operation)) = wish {
             let delegation = env.wallet.delegation_text(&id);
             Pending::new(grant, delegation, run.step().door, operation, cx.random(), cx.now.unix())
+                .instead_of(unknown)
         } else if env.online && !fetched_already && !env.wallet.is_delegated(&id) {
             return fetch(run, None, cx);
         } else {
-            return self.fail(problem(ProblemCode::TokenExpired), cx);
+            // A network would bring a token that is good, unless it was the hub's newest that the locker refused.
+            let refused = grant.is_some() && (env.online || env.wallet.is_delegated(&id));
+            let code = if refused { ProblemCode::Refused } else { ProblemCode::TokenExpired };
+            return self.fail(problem(code), cx);
         };
         let bulletin = fresh_bulletin.or_else(|| env.wallet.bulletin(&run.locker));
         let Some(mut request) = pending.request(resolving, bulletin) else {
@@ -553,6 +587,29 @@ fn next_step(run: &mut Run) {
     run.ask = Ask::Nothing;
     run.fresh = Fresh::None;
     run.last = None;
+    run.refused.clear();
+}
+
+/// What is asked for with this token; none where it allows nothing that makes sense, or all of that was refused.
+///
+/// Where the door may have been open the locker takes Reopen, which costs no use; where it was not, the `usual`. A
+/// second choice is made only with a token that the hub gave just now, knowing what it knows, or where nobody can know.
+fn wished(
+    run: &Run,
+    usual: Option<Operation>,
+    unknown: bool,
+    fresh: bool,
+    grant: &Grant,
+) -> Option<Operation> {
+    let again = Some(Operation::Reopen);
+    let first = if run.purpose == Purpose::Reopen || unknown { again } else { usual };
+    // A new token without the usual operation says that the hub knows of an opening.
+    let second = if first == again { usual } else { again.filter(|_| usual.is_none()) };
+    let second = second.filter(|_| fresh || unknown);
+    first.into_iter().chain(second).find(|operation| {
+        grant.operations.contains(operation)
+            && !run.refused.iter().any(|(token, refused)| *token == grant.token_id && refused == operation)
+    })
 }
 
 /// A link with another door waiting is kept as long as the customer may need to come to it.

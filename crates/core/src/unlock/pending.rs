@@ -37,6 +37,10 @@ pub(crate) struct Pending {
     pub(crate) expires: i64,
     /// The locker itself cannot tell: power failed between latch and sensor.
     pub(crate) locker_unsure: bool,
+    /// The operation of unknown outcome in whose place the customer asked for this one. It counts again where this one
+    /// turns out not to have taken place.
+    #[serde(default)]
+    pub(crate) replaces: Option<Box<Pending>>,
 }
 
 /// Sessions in which one operation may be asked for. All must be remembered, since the receipt names the one in which
@@ -66,7 +70,20 @@ impl Pending {
             asked_at,
             expires: grant.expires,
             locker_unsure: false,
+            replaces: None,
         }
+    }
+
+    /// Asking the locker what became of it cannot settle it any more: the locker cannot tell, or need no longer remember.
+    /// What is left is to open by a new operation.
+    pub(crate) fn is_past_asking(&self, now: i64) -> bool {
+        self.locker_unsure || now >= self.expires
+    }
+
+    /// This one is asked for in place of another.
+    pub(crate) fn instead_of(mut self, other: Option<&Pending>) -> Self {
+        self.replaces = other.map(|other| Box::new(Pending { replaces: None, ..other.clone() }));
+        self
     }
 
     /// The request for it: the same each time, but for the bulletin; or a question about it.

@@ -1,6 +1,6 @@
 //! One opening: its doors, its link, and what is being asked.
 
-use postern_api::token::Grant;
+use postern_api::token::{Grant, Operation};
 use postern_protocol::{
     Request,
     phone::{Greeted, Session},
@@ -135,6 +135,8 @@ pub(crate) struct Run {
     pub(crate) failures: u32,
     /// The locker said in this session that it lost the time.
     pub(crate) clock_unset: bool,
+    /// What the locker refused for the current door, by token id: it is not asked for again.
+    pub(crate) refused: Vec<(String, Operation)>,
 }
 
 impl Run {

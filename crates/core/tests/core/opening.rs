@@ -7,7 +7,7 @@ use postern_api::{
 use postern_core::{
     event::{Adapter, EndReason, Event, RadioEvent},
     intent::Intent,
-    view::{ActionView, OpeningDoorState, OpeningPhase, ProblemCode, StateView},
+    view::{AccessView, ActionView, OpeningDoorState, OpeningPhase, ProblemCode, StateView},
 };
 use postern_protocol::{ClockState, Refusal, message::DoorEventKind, receipt::Outcome};
 
@@ -299,7 +299,8 @@ fn each_bad_day_has_its_own_words() {
         (Refusal::Version, ProblemCode::VersionMismatch),
     ] {
         let mut rig = Rig::with_parcels(42, &[3]);
-        rig.locker.refuse.push_back(refusal);
+        // The new token that the hub gives for the first no is refused, too.
+        rig.locker.refuse.extend([refusal, refusal]);
         rig.open(&["r3"]);
         assert_eq!(failed(&rig), code);
         assert_eq!(rig.reservation("r3").state, StateView::Ready, "an authentic no moved nothing");
@@ -498,8 +499,93 @@ fn power_cut_in_the_locker_is_said_as_it_is() {
     assert_eq!(rig.phase(), OpeningPhase::MayBeOpen { asking: false });
     let view = rig.reservation("r3");
     assert_eq!(view.state, StateView::MayBeOpen);
+    assert_eq!(view.actions[..3], [ActionView::Open, ActionView::Resolve, ActionView::ConfirmTaken]);
     // Never locked out: the customer may open again, with a new operation.
     rig.locker.outcome = Outcome::Opened;
     rig.open(&["r3"]);
     assert!(matches!(rig.phase(), OpeningPhase::Opened { .. }));
+    // The locker counted the first one, so it was asked for a reopening.
+    assert_eq!(
+        rig.locker.operations,
+        [postern_protocol::Operation::Collect, postern_protocol::Operation::Reopen]
+    );
+    assert_eq!(rig.reservation("r3").state, StateView::Opened);
+}
+
+#[test]
+fn what_is_unknown_stays_unknown_when_opening_again_is_refused() {
+    let mut rig = Rig::with_parcels(57, &[3]);
+    rig.locker.outcome = Outcome::Unknown;
+    rig.open(&["r3"]);
+    // Neither the reopening nor another collection, and neither with a new token.
+    rig.locker.refuse.extend([Refusal::Refused; 4]);
+    rig.open(&["r3"]);
+    assert_eq!(rig.phase(), OpeningPhase::MayBeOpen { asking: false });
+    assert_eq!(rig.reservation("r3").state, StateView::MayBeOpen);
+    assert!(rig.locker.refuse.is_empty());
+    // And over a restart of the app.
+    rig.advance(2_000);
+    rig.restart();
+    assert_eq!(rig.reservation("r3").state, StateView::MayBeOpen);
+    // The hub heard of it: it counts it as opened, without proof, and so does this device.
+    rig.change("r3", |reservation| {
+        reservation.state = State::Opened;
+        reservation.actions = vec![Action::Reopen, Action::ConfirmTaken];
+        reservation.timeline.push(postern_api::reservation::TimelineEntry {
+            at: 1,
+            event: postern_api::reservation::TimelineEvent::Opened,
+            by: None,
+            proven: false,
+        });
+    });
+    assert_eq!(rig.reservation("r3").state, StateView::MayBeOpen);
+    assert_eq!(rig.reservation("r3").actions[0], ActionView::Open);
+    rig.locker.outcome = Outcome::Opened;
+    rig.open(&["r3"]);
+    assert!(matches!(rig.phase(), OpeningPhase::Opened { .. }));
+}
+
+#[test]
+fn a_refused_token_is_replaced_within_the_gesture() {
+    let mut rig = Rig::with_parcels(58, &[3]);
+    let before = rig.hub.calls("/v1/tokens").len();
+    rig.locker.refuse.push_back(Refusal::Refused);
+    rig.open(&["r3"]);
+    assert!(matches!(rig.phase(), OpeningPhase::Opened { .. }));
+    assert_eq!(rig.hub.calls("/v1/tokens").len(), before + 1);
+    assert_eq!((rig.locker.movements, rig.dials), (1, 1));
+
+    // Once: what the hub gave just now and the locker refuses is not asked for again.
+    let mut rig = Rig::with_parcels(59, &[3]);
+    rig.locker.refuse.extend([Refusal::Refused; 9]);
+    rig.open(&["r3"]);
+    assert_eq!(failed(&rig), ProblemCode::Refused);
+    assert_eq!(rig.locker.movements, 0);
+
+    // Without a network: said as what it is, tried again at the next gesture, replaced when there is a network.
+    let mut rig = Rig::with_parcels(60, &[3]);
+    rig.hub.online = false;
+    rig.intent(Intent::Refresh);
+    rig.advance(10_000);
+    rig.locker.refuse.push_back(Refusal::Refused);
+    rig.open(&["r3"]);
+    assert_eq!(failed(&rig), ProblemCode::TokenExpired);
+    assert_eq!(rig.reservation("r3").access, AccessView::NeedsNetwork);
+    rig.hub.online = true;
+    rig.advance(400_000);
+    assert!(matches!(rig.reservation("r3").access, AccessView::Ready { .. }));
+    rig.open(&["r3"]);
+    assert!(matches!(rig.phase(), OpeningPhase::Opened { .. }));
+}
+
+#[test]
+fn a_reopening_that_is_refused_falls_back_to_a_new_token() {
+    let mut rig = Rig::with_parcels(61, &[3]);
+    rig.open(&["r3"]);
+    rig.close_door(3);
+    rig.advance(10_000);
+    rig.locker.refuse.push_back(Refusal::Refused);
+    rig.intent(Intent::Reopen { reservation: "r3".into() });
+    assert!(matches!(rig.phase(), OpeningPhase::Opened { .. }));
+    assert_eq!(rig.locker.movements, 2);
 }

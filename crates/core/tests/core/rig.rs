@@ -200,6 +200,7 @@ impl Rig {
                 journal: BTreeMap::new(),
                 sequence: 0,
                 movements: 0,
+                operations: Vec::new(),
                 open: BTreeMap::new(),
                 outcome: Outcome::Opened,
                 refuse: VecDeque::new(),

@@ -189,7 +189,7 @@ fn every_failure_of_an_opening() {
     keep("busy", &|rig| rig.locker.busy = u32::MAX);
     keep("lost before asked", &|rig| rig.locker.cut_after = Some(0));
     keep("impostor", &|rig| rig.locker.impostor = true);
-    keep("refused", &|rig| rig.locker.refuse.push_back(Refusal::Refused));
+    keep("refused", &|rig| rig.locker.refuse.extend([Refusal::Refused; 2]));
     keep("throttled", &|rig| rig.locker.refuse.push_back(Refusal::Throttled { seconds: 30 }));
     keep("out of order", &|rig| rig.locker.refuse.push_back(Refusal::OutOfOrder));
     keep("version", &|rig| rig.locker.refuse.push_back(Refusal::Version));

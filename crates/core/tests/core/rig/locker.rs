@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use postern_core::Now;
 use postern_protocol::{
-    ClockState, LockerKeys, OperationNonce, Refusal, Reply, Request, Timestamp, TokenId,
+    ClockState, LockerKeys, Operation, OperationNonce, Refusal, Reply, Request, Timestamp, TokenId,
     locker_side::{Greeting, Session},
     message::{Hello, StatusReport},
     receipt::{self, Outcome, Receipt, Source},
@@ -24,6 +24,8 @@ pub(crate) struct Locker {
     pub(crate) journal: BTreeMap<(Vec<u8>, [u8; 8]), Vec<u8>>,
     pub(crate) sequence: u32,
     pub(crate) movements: u32,
+    /// What receipts were made for.
+    pub(crate) operations: Vec<Operation>,
     pub(crate) open: BTreeMap<u16, bool>,
     pub(crate) outcome: Outcome,
     pub(crate) refuse: VecDeque<Refusal>,
@@ -120,6 +122,7 @@ impl Locker {
             source: Source::Radio,
         };
         self.sequence += 1;
+        self.operations.push(request.operation);
         let bytes = receipt::sign(&receipt, &self.keys);
         self.journal.insert(key, bytes.clone());
         Reply::Receipt(bytes)
