@@ -101,7 +101,7 @@ impl Holder {
     pub(crate) fn tells_time(&self, reading: Reading, hello: Option<[u8; 16]>) -> Result<bool, Reason> {
         match self.claims.hello_nonce {
             Some(bound) if hello != Some(bound) => Err(Reason::Clock),
-            Some(_) => Ok(self.claims.issued_at >= reading.at),
+            Some(_) => Ok(reading.may_be(self.claims.issued_at)),
             None => Ok(false),
         }
         .and_then(|tells| {

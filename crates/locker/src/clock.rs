@@ -7,7 +7,8 @@ use postern_protocol::{ClockState, Timestamp};
 
 use crate::Uptime;
 
-/// A wall clock that lags behind the lower bound by more than this many seconds has lost the time.
+/// A wall clock that lags behind the lower bound by more than this many seconds has lost the time. And the lower bound
+/// may be ahead of the truth by as much: a clock that ran ahead raised it before it was lost.
 const LAG: u64 = 300;
 
 /// The lower bound, and whether it has been told since power-on.
@@ -26,6 +27,14 @@ pub(crate) struct Clock {
 pub(crate) struct Reading {
     pub(crate) at: Timestamp,
     pub(crate) state: ClockState,
+}
+
+impl Reading {
+    /// Whether what the hub signed at `at` for a HELLO of this session can be the time. It is the truth; the lower bound
+    /// is this locker's own, and would otherwise keep every token out for ever.
+    pub(crate) fn may_be(self, at: Timestamp) -> bool {
+        at.plus(LAG) >= self.at
+    }
 }
 
 impl Clock {

@@ -24,7 +24,7 @@ impl<H: Hardware> Locker<H> {
             return;
         }
         let reading = self.time(now);
-        if bulletin.hello_nonce == Some(hello) && bulletin.issued_at >= reading.at {
+        if bulletin.hello_nonce == Some(hello) && reading.may_be(bulletin.issued_at) {
             self.clock.tell(bulletin.issued_at, now);
         } else {
             self.clock.raise(bulletin.issued_at, now);

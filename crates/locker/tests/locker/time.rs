@@ -155,6 +155,36 @@ fn a_lost_clock_is_told_the_time_by_a_token_for_its_hello() {
     assert_eq!(site.openings(), 2);
 }
 
+/// A clock that ran ahead has raised the floor above the truth; without it the floor goes on with the uptime, and the
+/// hub's true time stays below for ever. So a token for this HELLO is believed within the tolerance.
+#[test]
+fn a_clock_that_ran_ahead_before_it_was_lost_keeps_nobody_out() {
+    let mut site = Site::new();
+    site.pass(700_000);
+    site.clock_runs = false;
+    site.reboot();
+    for (behind, known) in [(301, false), (299, true)] {
+        let connection = site.connect();
+        let nonce = site.greeted(connection).hello_nonce();
+        let floor = site.greeted(connection).hello().floor;
+        let phone = site.phone_with(1, |claims| {
+            claims.hello_nonce = Some(nonce);
+            claims.issued_at.0 = floor.0 - behind;
+            claims.not_before = claims.issued_at;
+        });
+        let mut session = site.open_on(connection, &phone, &phone.collect(3));
+        let reply = site.reply(connection, &mut session, 1000);
+        if known {
+            let receipt = site.expect(reply, Outcome::Opened);
+            assert_eq!(receipt.clock, ClockState::Floor);
+            assert!(receipt.at >= floor, "the floor never goes back");
+        } else {
+            assert_eq!(reply, Some(Reply::Refused(postern_protocol::Refusal::ClockUnset)));
+        }
+        site.disconnect(connection);
+    }
+}
+
 #[test]
 fn a_bulletin_for_this_hello_sets_the_clock() {
     let mut site = Site::new();
