@@ -17,6 +17,8 @@ pub enum Errand {
     Deposit(usize),
     /// To hand a bulletin over.
     Bulletin,
+    /// To fetch the parcel of this booking, on what its owner passed on.
+    Guest(usize),
     /// To open what is not theirs. Must never come to anything.
     Harm,
     /// To use up what is theirs: may come to no more than it allows.
@@ -36,6 +38,8 @@ pub struct Wish {
     pub door: Door,
     /// The token's bytes.
     pub token: Vec<u8>,
+    /// What the owner of the token passed on.
+    pub delegation: Option<Vec<u8>>,
     /// A bulletin to hand over.
     pub bulletin: Option<Vec<u8>>,
     /// The operation nonce.
@@ -68,6 +72,10 @@ pub struct Agent {
     session: Option<Session>,
     waiting: Option<Greeted>,
     greeted: bool,
+    /// The bulletin of the request under way.
+    handed: Option<Vec<u8>>,
+    /// A bulletin that the locker has: it answered, authentically, what came with it.
+    pub delivered: Option<Vec<u8>>,
     dice: Dice,
 }
 
@@ -93,18 +101,21 @@ impl Agent {
             session: None,
             waiting: None,
             greeted: false,
+            handed: None,
+            delivered: None,
             dice: Dice::new(seed),
         }
     }
 
     fn next(&mut self) -> Option<Request> {
         let wish = self.wishes.pop()?;
+        self.handed.clone_from(&wish.bulletin);
         Some(Request {
             operation: wish.operation,
             door: wish.door,
             nonce: wish.nonce,
             token: wish.token,
-            delegation: None,
+            delegation: wish.delegation,
             bulletin: wish.bulletin,
         })
     }
@@ -118,7 +129,11 @@ impl Agent {
             return Move::Wait;
         }
         if let Some(session) = &mut self.session {
-            return match session.receive(message) {
+            let reply = session.receive(message);
+            if reply.is_ok() {
+                self.delivered = self.handed.take();
+            }
+            return match reply {
                 Ok(Reply::Receipt(receipt)) => Move::Receipt(receipt),
                 Ok(Reply::Event(_)) => Move::Wait,
                 Ok(_) => self.go_on(),

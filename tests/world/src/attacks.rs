@@ -1,8 +1,12 @@
 //! What those do who mean harm. Each attack is made with everything that the design grants the attacker: the air, every
 //! token ever signed, devices and tokens of their own.
 
-use ed25519_dalek::SigningKey;
-use postern_protocol::{Door, OperationNonce, message::Operation};
+use ed25519_dalek::{Signer, SigningKey};
+use postern_protocol::{
+    Door, OperationNonce, Timestamp,
+    delegation::{self, Delegation},
+    message::{Operation, Operations},
+};
 
 use crate::{
     agent::{Agent, Errand, Wish, public},
@@ -43,11 +47,72 @@ impl World {
                 let key = self.phones[victim].key.clone();
                 self.send_agent(Errand::Harm, key, locker, old);
             }
+            Attack::MaliciousGuest => self.malicious_guest(victim, locker),
+            Attack::GuessPin => {
+                for _ in 0..6 {
+                    let digits = format!("{:08}", self.dice.below(100_000_000));
+                    self.type_pin(locker, None, &digits);
+                }
+            }
             Attack::Garbage => {
                 let noise = (0..3).map(|_| self.dice.bytes::<90>().to_vec()).collect();
                 let key = SigningKey::from_bytes(&self.dice.bytes());
                 self.send_agent(Errand::Play(noise), key, locker, Vec::new());
             }
+        }
+    }
+
+    /// What a guest could try with a token that was passed on to them: every one of these must be refused.
+    fn malicious_guest(&mut self, victim: usize, locker: usize) {
+        let Some(issued) = self.tokens_of(victim, locker).into_iter().next_back() else { return };
+        let unix = self.unix();
+        let guest = SigningKey::from_bytes(&self.dice.bytes());
+        let owner = self.phones[victim].key.clone();
+        let (door, _) = issued.claims.doors[0];
+        let other = Door(door.0 % self.cabinets[locker].doors + 1);
+        let given = Delegation {
+            token: issued.claims.id,
+            to: public(&guest),
+            doors: vec![door],
+            operations: Operations::NONE.with(Operation::Reopen),
+            not_before: Timestamp(unix.saturating_sub(120)),
+            expires: Timestamp(issued.claims.expires.0),
+            uses: 1,
+        };
+        let sign = |delegation: &Delegation, by: &SigningKey| {
+            let signature = by.sign(&delegation::signing_input(delegation)).to_bytes();
+            delegation::assemble(delegation, signature)
+        };
+        let honest = sign(&given, &owner);
+        // Passed on by the guest, to the guest's own second key; written wider by the guest; of another token.
+        let everything = issued.claims.operations;
+        let wider = sign(&Delegation { operations: everything, uses: 9, ..given.clone() }, &guest);
+        let mut token = given.token;
+        token.0[0] ^= 1;
+        let strange = sign(&Delegation { token, operations: everything, ..given.clone() }, &owner);
+        let over = Delegation {
+            operations: everything,
+            not_before: Timestamp(unix.saturating_sub(900)),
+            expires: Timestamp(unix.saturating_sub(300)),
+            ..given
+        };
+        let over = sign(&over, &owner);
+        for (operation, door, delegation) in [
+            (Operation::Collect, door, honest.clone()),
+            (Operation::Collect, other, honest),
+            (Operation::Collect, door, wider),
+            (Operation::Collect, door, strange),
+            (Operation::Collect, door, over),
+        ] {
+            let wish = Wish {
+                operation,
+                door,
+                token: issued.bytes.clone(),
+                delegation: Some(delegation),
+                bulletin: None,
+                nonce: OperationNonce(self.dice.bytes()),
+            };
+            self.send_agent(Errand::Harm, guest.clone(), locker, vec![wish]);
         }
     }
 
@@ -64,6 +129,7 @@ impl World {
             operation: Operation::Collect,
             door: issued.claims.doors[0].0,
             token: issued.bytes.clone(),
+            delegation: None,
             bulletin: None,
             nonce: OperationNonce(dice.bytes()),
         }
@@ -102,9 +168,20 @@ impl World {
             (Operation::Collect, other),
             (Operation::Deposit, issued.claims.doors[0].0),
             (Operation::Access, issued.claims.doors[0].0),
+            (Operation::Reopen, issued.claims.doors[0].0),
+            (Operation::Reopen, issued.claims.doors[0].0),
+            (Operation::Reopen, issued.claims.doors[0].0),
+            (Operation::Reopen, issued.claims.doors[0].0),
         ] {
             let nonce = OperationNonce(self.dice.bytes());
-            wishes.push(Wish { operation, door, token: issued.bytes.clone(), bulletin: None, nonce });
+            let token = issued.bytes.clone();
+            wishes.push(Wish { operation, door, token, delegation: None, bulletin: None, nonce });
+        }
+        // A customer of another locker, who has a good token there.
+        if let Some(booking) = self.hub.bookings.iter().position(|it| it.locker != locker) {
+            let key = public(&self.phones[customer].key);
+            let issued = self.hub.mint(booking, key, issued.claims.operations, self.unix(), None);
+            wishes.push(self.plain_wish(&issued));
         }
         for wish in wishes {
             let key = self.phones[customer].key.clone();

@@ -14,8 +14,13 @@ impl World {
             if self.hub.bookings[booking].customer != customer {
                 continue;
             }
-            let claims =
-                matches!(Self::shown(&view, booking), Some(StateView::Opened | StateView::Collected));
+            let said = self.phones[customer].said.contains(&booking);
+            let claims = match Self::shown(&view, booking) {
+                Some(StateView::Opened) => true,
+                // What the customer said is the customer's, wherever it is shown.
+                Some(StateView::Collected) => !said,
+                _ => false,
+            };
             if claims && !self.reference.proven.contains(&booking) {
                 self.reference.object(5, format!("customer {customer} is shown booking {booking} as opened"));
             }
@@ -85,7 +90,7 @@ impl World {
                 );
             }
             let opened = self.reference.proven.contains(&booking);
-            if matches!(it.state, State::Opened | State::Collected) && !opened {
+            if it.certain && !opened {
                 self.reference.object(7, format!("the hub believes that booking {booking} was opened"));
             }
         }

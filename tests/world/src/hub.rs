@@ -8,7 +8,9 @@ use postern_api::{
     account::{Account, Device, HubInfo, TokenResponse},
     locker::{DoorInfo, LockerDescriptor, Reach, Size},
     problem::{Code, Problem},
-    reservation::{Action, Carrier, Compartment, Kind, Reservation, Role, State},
+    reservation::{
+        Action, Carrier, Compartment, Kind, Reservation, Role, State, TimelineEntry, TimelineEvent,
+    },
     sync::{Changes, ReceiptResult, ReceiptResults, ReceiptUpload},
     token::{BulletinFor, Grant, Grants, Operation, TokenBatch},
 };
@@ -18,7 +20,8 @@ use postern_protocol::{
     bulletin::Bulletin,
     issue::Issuer,
     message::{Operation as Op, Operations},
-    receipt::{self, Outcome, Receipt},
+    pin,
+    receipt::{self, Outcome, Receipt, Source},
     token::Claims,
 };
 use serde::Serialize;
@@ -27,10 +30,10 @@ use crate::dice::Dice;
 
 /// Base URL in this world.
 pub const BASE: &str = "https://hub.example";
-/// Seconds that a token lives here.
-pub const TOKEN_LIFE: u64 = 900;
-/// Openings that a token allows.
-pub const USES: u8 = 2;
+/// Seconds within which a door may be opened again.
+pub const REOPEN: u64 = 600;
+/// The secret of which the PINs of all lockers are made.
+pub const PIN_SECRET: [u8; 32] = [0x2a; 32];
 
 /// A token that the hub signed.
 #[derive(Clone, Debug)]
@@ -56,6 +59,10 @@ pub struct Booking {
     pub state: State,
     /// The customer said that it was taken.
     pub taken: Option<bool>,
+    /// A receipt says for certain that the door was opened.
+    pub certain: bool,
+    /// Some receipt says that it was, or that the locker cannot tell.
+    opened: Option<u64>,
     version: u64,
     position: u64,
 }
@@ -76,6 +83,11 @@ pub struct Hub {
     keys: Vec<DeviceKey>,
     idempotent: BTreeMap<String, (u16, Vec<u8>)>,
     touched: Vec<usize>,
+    /// Seconds that a token lives in this world.
+    token_life: u64,
+    /// Openings that a token allows in this world.
+    pub uses: u8,
+    disputes: Vec<usize>,
     /// A receipt contradicted one that the hub had.
     pub forks: u32,
 }
@@ -118,6 +130,9 @@ impl Hub {
             keys,
             idempotent: BTreeMap::new(),
             touched: Vec::new(),
+            token_life: if seed.is_multiple_of(4) { 900 } else { 200 },
+            uses: if seed.is_multiple_of(3) { 2 } else { 1 },
+            disputes: Vec::new(),
             forks: 0,
         }
     }
@@ -175,7 +190,17 @@ impl Hub {
         }
         self.raise_epoch(locker, door);
         let state = State::InTransit;
-        self.bookings.push(Booking { customer, locker, door, state, taken: None, version: 0, position: 0 });
+        self.bookings.push(Booking {
+            customer,
+            locker,
+            door,
+            state,
+            taken: None,
+            certain: false,
+            opened: None,
+            version: 0,
+            position: 0,
+        });
         self.touch(self.bookings.len() - 1);
         Some(self.bookings.len() - 1)
     }
@@ -184,6 +209,24 @@ impl Hub {
     pub fn deposited(&mut self, booking: usize) {
         self.bookings[booking].state = State::Ready;
         self.touch(booking);
+    }
+
+    /// Bookings whose customers said, since the last time, that nothing was there.
+    pub fn take_disputes(&mut self) -> Vec<usize> {
+        std::mem::take(&mut self.disputes)
+    }
+
+    /// The PIN of a door in an epoch.
+    pub fn pin_of(&self, locker: usize, door: u16, epoch: u32) -> String {
+        pin::derive(&PIN_SECRET, self.lockers[locker].0.id, Door(door), Epoch(epoch))
+    }
+
+    /// Whose parcel the hub believes to be behind a door.
+    pub fn booked(&self, locker: usize, door: u16) -> Option<usize> {
+        let here = |it: &Booking| {
+            (it.locker, it.door) == (locker, door) && matches!(it.state, State::Ready | State::Opened)
+        };
+        self.bookings.iter().position(here)
     }
 
     /// Takes all tokens of a booking back: the door's epoch rises, and new tokens carry the new one.
@@ -229,12 +272,12 @@ impl Hub {
             doors: vec![(Door(door), Epoch(self.epoch(locker, door)))],
             operations,
             not_before: Timestamp(now - 60),
-            expires: Timestamp(now + TOKEN_LIFE),
+            expires: Timestamp(now + self.token_life),
             issued_at: Timestamp(now),
             id: TokenId(self.dice.bytes()),
             key,
-            uses: USES,
-            delegable: false,
+            uses: self.uses,
+            delegable: true,
             hello_nonce,
         };
         let bytes = self.issuer().sign_token(&claims);
@@ -335,7 +378,7 @@ impl Hub {
             (Method::Get, "/v1/changes") => self.changes(customer, query, now),
             (Method::Post, "/v1/tokens") => self.grants(customer, body, now),
             (Method::Post, "/v1/receipts") => self.ingest(body),
-            (Method::Post, _) => self.taken(customer, path, body),
+            (Method::Post, _) => self.taken(customer, path, body, now),
             _ => problem(404, Code::NotFound),
         }
     }
@@ -350,7 +393,7 @@ impl Hub {
         lockers.dedup();
         json(&Changes {
             cursor: self.position.to_string(),
-            reservations: changed.into_iter().map(|at| self.reservation(at)).collect(),
+            reservations: changed.into_iter().map(|at| self.reservation(at, now)).collect(),
             removed: Vec::new(),
             lockers: lockers.into_iter().map(|at| self.descriptor(at)).collect(),
             more: false,
@@ -358,13 +401,22 @@ impl Hub {
         })
     }
 
-    fn reservation(&self, at: usize) -> Reservation {
+    fn reservation(&self, at: usize, now: u64) -> Reservation {
         let booking = &self.bookings[at];
-        let actions = match booking.state {
-            State::Ready => vec![Action::Open],
-            State::Opened => vec![Action::ConfirmTaken, Action::Reopen],
+        let mut actions = match booking.state {
+            State::Ready => vec![Action::Open, Action::Report],
+            State::Opened => vec![Action::ConfirmTaken, Action::Report],
             _ => Vec::new(),
         };
+        if booking.state == State::Opened && booking.may_open(now) {
+            actions.insert(0, Action::Reopen);
+        }
+        let opened = booking.opened.map(|at| TimelineEntry {
+            at: i64::try_from(at).expect("in range"),
+            event: TimelineEvent::Opened,
+            by: None,
+            proven: booking.certain,
+        });
         Reservation {
             id: Self::id_of(at),
             version: booking.version,
@@ -386,7 +438,7 @@ impl Hub {
             identification: None,
             actions,
             shares: Vec::new(),
-            timeline: Vec::new(),
+            timeline: opened.into_iter().collect(),
         }
     }
 
@@ -400,7 +452,7 @@ impl Hub {
             receipt_key: encode(&identity.receipt_key),
             scanner: true,
             keypad: true,
-            reopen_minutes: 10,
+            reopen_minutes: u16::try_from(REOPEN / 60).expect("small"),
             doors: (1..=*doors)
                 .map(|door| DoorInfo {
                     door,
@@ -423,19 +475,31 @@ impl Hub {
         let nonce = batch.hello_nonce.as_ref().and_then(|text| {
             BASE64_URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| <[u8; 16]>::try_from(bytes).ok())
         });
-        let wanted: Vec<usize> = (0..self.bookings.len())
-            .filter(|at| {
-                let booking = &self.bookings[*at];
-                booking.customer == customer
-                    && matches!(booking.state, State::Ready | State::Opened)
-                    && (batch.reservations.is_empty() || batch.reservations.contains(&Self::id_of(*at)))
-            })
-            .collect();
+        let named = |at: &usize| {
+            self.bookings[*at].customer == customer
+                && (batch.reservations.is_empty() || batch.reservations.contains(&Self::id_of(*at)))
+        };
+        let mut wanted: Vec<usize> = (0..self.bookings.len()).filter(named).collect();
+        if wanted.len() < batch.reservations.len() {
+            return problem(404, Code::NotFound);
+        }
+        let before = wanted.len();
+        wanted.retain(|at| self.bookings[*at].may_open(now));
+        if wanted.len() < before && !batch.reservations.is_empty() {
+            return problem(409, Code::WrongState);
+        }
         let mut grants = Vec::new();
         let mut lockers = Vec::new();
         for at in wanted {
-            let operations =
-                [Op::Collect, Op::Reopen, Op::Status].into_iter().fold(Operations::NONE, Operations::with);
+            // Taken out once; the token that took it out has no use left, and a new one gives none.
+            let (allowed, told): (&[Op], &[Operation]) = match self.bookings[at].state {
+                State::Opened => (&[Op::Reopen, Op::Status], &[Operation::Reopen, Operation::Status]),
+                _ => (
+                    &[Op::Collect, Op::Reopen, Op::Status],
+                    &[Operation::Collect, Operation::Reopen, Operation::Status],
+                ),
+            };
+            let operations = allowed.iter().copied().fold(Operations::NONE, Operations::with);
             let key = self.keys[customer];
             let issued = self.mint(at, key, operations, now, nonce);
             let booking = &self.bookings[at];
@@ -444,11 +508,11 @@ impl Hub {
                 reservation: Self::id_of(at),
                 locker: self.lockers[booking.locker].0.id.to_string(),
                 doors: vec![booking.door],
-                operations: vec![Operation::Collect, Operation::Reopen, Operation::Status],
+                operations: told.to_vec(),
                 not_before: i64::try_from(issued.claims.not_before.0).expect("in range"),
                 expires: i64::try_from(issued.claims.expires.0).expect("in range"),
-                uses: USES,
-                delegable: false,
+                uses: self.uses,
+                delegable: true,
                 token_id: issued.claims.id.0.iter().map(|byte| format!("{byte:02x}")).collect(),
                 token: encode(&issued.bytes),
             });
@@ -501,18 +565,27 @@ impl Hub {
     }
 
     fn follow(&mut self, receipt: &Receipt) {
-        let Some(booking) = self.ledger.get(&receipt.token).and_then(|issued| issued.reservation) else {
-            return;
+        let booking = if receipt.source == Source::Pin {
+            let locker = self.lockers.iter().position(|(identity, _)| identity.id == receipt.locker);
+            locker.and_then(|locker| self.booked(locker, receipt.door.0))
+        } else {
+            self.ledger.get(&receipt.token).and_then(|issued| issued.reservation)
         };
-        let opened = matches!(receipt.outcome, Outcome::Opened | Outcome::AlreadyOpen);
-        if opened && receipt.operation == Op::Collect && self.bookings[booking].state == State::Ready {
-            self.bookings[booking].state = State::Opened;
-            self.touch(booking);
-            self.settle(booking);
+        let Some(booking) = booking else { return };
+        if receipt.outcome == Outcome::Jammed || receipt.operation == Op::Deposit {
+            return;
         }
+        // A locker that cannot tell counts as opened, and not as proof.
+        let it = &mut self.bookings[booking];
+        it.certain |= receipt.outcome != Outcome::Unknown;
+        it.opened = Some(it.opened.map_or(receipt.at.0, |last| last.max(receipt.at.0)));
+        if it.state == State::Ready {
+            it.state = State::Opened;
+        }
+        self.touch(booking);
     }
 
-    fn taken(&mut self, customer: usize, path: &str, body: &[u8]) -> (u16, Vec<u8>) {
+    fn taken(&mut self, customer: usize, path: &str, body: &[u8], now: u64) -> (u16, Vec<u8>) {
         let booking = path
             .strip_prefix("/v1/reservations/")
             .and_then(|rest| rest.strip_suffix("/taken"))
@@ -522,16 +595,28 @@ impl Hub {
         if self.bookings.get(booking).is_none_or(|booking| booking.customer != customer) {
             return problem(404, Code::NotFound);
         }
+        match (self.bookings[booking].state, said.taken) {
+            (State::Collected, true) => {}
+            (State::Opened, true) => self.bookings[booking].state = State::Collected,
+            (State::Opened | State::Collected, false) => {
+                self.bookings[booking].state = State::Opened;
+                self.disputes.push(booking);
+            }
+            _ => return problem(409, Code::WrongState),
+        }
         self.bookings[booking].taken = Some(said.taken);
-        self.settle(booking);
-        json(&self.reservation(booking))
+        self.touch(booking);
+        json(&self.reservation(booking, now))
     }
+}
 
-    fn settle(&mut self, booking: usize) {
-        let it = &self.bookings[booking];
-        if it.state == State::Opened && it.taken == Some(true) {
-            self.bookings[booking].state = State::Collected;
-            self.touch(booking);
+impl Booking {
+    /// Whether its door may be opened by its customer.
+    fn may_open(&self, now: u64) -> bool {
+        match self.state {
+            State::Ready => true,
+            State::Opened => self.opened.is_some_and(|at| now < at + REOPEN),
+            _ => false,
         }
     }
 }

@@ -12,6 +12,7 @@ mod check;
 pub mod dice;
 pub mod hub;
 pub mod machine;
+pub mod mutants;
 mod people;
 pub mod phone;
 pub mod plan;

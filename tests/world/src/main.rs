@@ -8,7 +8,7 @@ use std::{
 };
 
 use clap::Parser;
-use postern_world::{plan::Plan, shrink::shrink, world};
+use postern_world::{mutants, plan::Plan, shrink::shrink, world};
 
 /// Seeded simulation of phones, lockers and a hub, held against an independent reference.
 #[derive(Parser)]
@@ -31,6 +31,12 @@ struct Options {
     /// Play a plan that was written down.
     #[arg(long)]
     plan: Option<PathBuf>,
+    /// Do not shrink what fails.
+    #[arg(long)]
+    keep_whole: bool,
+    /// Switch deliberate defects on, one after the other, in a copy of the source: each must be found within --seeds.
+    #[arg(long)]
+    mutants: bool,
     /// Where a shrunk plan and its log are written when something is found.
     #[arg(long, default_value = "target/world")]
     out: PathBuf,
@@ -48,6 +54,12 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> io::Result<ExitCode> {
+    if options.mutants {
+        let workspace = std::fs::canonicalize(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))?;
+        let target =
+            std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace.join("target"), PathBuf::from);
+        return mutants::run(&workspace, &target, options.seeds);
+    }
     if let Some(path) = &options.plan {
         let plan = serde_json::from_slice(&std::fs::read(path)?)?;
         return show(&plan, options.step);
@@ -100,7 +112,7 @@ fn show(plan: &Plan, step: bool) -> io::Result<ExitCode> {
 
 fn found(plan: &Plan, options: &Options) -> io::Result<ExitCode> {
     println!("seed {} breaks an invariant; shrinking {} steps", plan.seed, plan.steps.len());
-    let small = shrink(plan);
+    let small = if options.keep_whole { plan.clone() } else { shrink(plan) };
     std::fs::create_dir_all(&options.out)?;
     let path = options.out.join(format!("seed-{}.json", plan.seed));
     std::fs::write(&path, serde_json::to_vec_pretty(&small)?)?;

@@ -1,14 +1,15 @@
 //! What people do: customers with their habits and patience, couriers, hands at doors; and the steps of a plan.
 
-use ed25519_dalek::SigningKey;
+use ed25519_dalek::{Signer, SigningKey};
 use postern_api::reservation::State;
 use postern_core::{
     event::{Event, PushEvent},
     intent::Intent,
-    view::{ActionView, OpeningPhase, SessionView, StateView, View},
+    view::{ActionView, OpeningPhase, ReservationView, SessionView, StateView, View},
 };
 use postern_protocol::{
     Door, LockerId, OperationNonce,
+    delegation::{self, Delegation},
     message::{Operation, Operations},
     receipt::{self, Outcome},
 };
@@ -17,10 +18,10 @@ use url::Url;
 use crate::{
     agent::{Agent, Errand, Move, Wish, public},
     air::Who,
-    hub::{BASE, Hub},
+    hub::{BASE, Hub, Issued},
     machine::WallClock,
     plan::Step,
-    world::{Happening, World},
+    world::{Happening, Planted, World},
 };
 
 /// What a hand does at a door.
@@ -30,6 +31,8 @@ pub(crate) enum Hand {
     Take(usize),
     /// Puts the parcel of this booking in.
     Put(usize),
+    /// Takes the parcel of this booking out for somebody else.
+    Fetch(usize),
     /// Shuts the door.
     Shut,
 }
@@ -102,6 +105,14 @@ impl World {
                     self.poke();
                 }
             }
+            Step::PassOn { customer } => self.pass_on(customer),
+            Step::Pin { customer } => {
+                if let Some(booking) = self.ready_for(customer) {
+                    let (locker, door) = (self.hub.bookings[booking].locker, self.hub.bookings[booking].door);
+                    let digits = self.hub.pin_of(locker, door, self.hub.epoch(locker, door));
+                    self.type_pin(locker, Some(booking), &digits);
+                }
+            }
             Step::CarryBulletin { locker } => self.carry_bulletin(locker),
             Step::RotateKey => self.hub.rotate_key(),
             Step::Attack { attack, locker, victim } => self.attack(attack, locker, victim),
@@ -172,6 +183,14 @@ impl World {
         if self.calm {
             self.after(5_000, Happening::Behave { customer });
         }
+        self.look(customer);
+    }
+
+    /// One look at the phone.
+    pub(crate) fn look(&mut self, customer: usize) {
+        if self.planted == Some(Planted::NobodyComes) {
+            return;
+        }
         let view = self.phones[customer].core.view();
         if !matches!(view.session, SessionView::SignedIn { .. }) {
             return self.sign_in_if_needed(customer);
@@ -179,13 +198,13 @@ impl World {
         if view.opening.is_some() {
             return self.go_on_opening(customer, &view);
         }
-        let Some((id, action, locker)) = view.reservations.iter().find_map(|reservation| {
-            let action = *reservation.actions.first()?;
+        let wished = view.reservations.iter().find_map(|reservation| {
             let locker: LockerId = reservation.locker.as_ref()?.parse().ok()?;
-            let at = self.cabinets.iter().position(|cabinet| cabinet.keys.identity().id == locker)?;
+            let at = self.locker_ids.iter().position(|id| *id == locker)?;
             let wanted = self.calm || self.phones[customer].near == Some(at);
-            wanted.then(|| (reservation.id.clone(), action, at))
-        }) else {
+            Some((self.choose(customer, reservation).filter(|_| wanted)?, at))
+        });
+        let Some((intent, locker)) = wished else {
             if self.calm {
                 self.wish(customer, Intent::Refresh);
             }
@@ -194,11 +213,48 @@ impl World {
         if self.calm {
             self.walk(customer, Some(locker));
         }
-        match action {
-            ActionView::Open => self.wish(customer, Intent::Open { reservations: vec![id] }),
-            ActionView::Resolve => self.wish(customer, Intent::ResolveOpening { reservation: Some(id) }),
-            ActionView::ConfirmTaken | ActionView::Reopen => self.say_taken(customer, id),
-            _ => {}
+        if let Intent::ConfirmTaken { reservation, taken: true } = &intent {
+            self.phones[customer].said.insert(booking_of(reservation));
+        }
+        self.wish(customer, intent);
+    }
+
+    /// What somebody wishes who knows whether their parcel still lies in the compartment, among what is offered.
+    fn choose(&mut self, customer: usize, reservation: &ReservationView) -> Option<Intent> {
+        let id = reservation.id.clone();
+        let offered = |action: ActionView| reservation.actions.contains(&action);
+        let vain = self.phones[customer].vain.get(&booking_of(&id)).copied().unwrap_or(0);
+        let taken = |taken| Intent::ConfirmTaken { reservation: id.clone(), taken };
+        let inside = self.content_is_here(&id) == Some(true);
+        let past_asking = reservation.actions.first() == Some(&ActionView::Open);
+        if offered(ActionView::Resolve) && !past_asking {
+            return Some(Intent::ResolveOpening { reservation: Some(id) });
+        }
+        if !inside && offered(ActionView::ConfirmTaken) {
+            return Some(taken(true));
+        }
+        // Whoever tried again and again says that it cannot be got at, and then goes on trying.
+        let disputed = self.hub.bookings[booking_of(&id)].taken == Some(false);
+        if inside && offered(ActionView::ConfirmTaken) && vain >= 6 && !disputed {
+            return Some(taken(false));
+        }
+        if offered(ActionView::Open) {
+            return Some(Intent::Open { reservations: vec![id] });
+        }
+        if inside && offered(ActionView::Reopen) {
+            return Some(Intent::Reopen { reservation: id });
+        }
+        (inside && offered(ActionView::ConfirmTaken) && !disputed).then(|| taken(false))
+    }
+
+    /// The operator looks into a compartment with a key of their own, and brings the customer what lies there.
+    pub(crate) fn operator(&mut self, booking: usize) {
+        self.note(|| format!("the operator looks for the parcel of booking {booking}"));
+        let (locker, door) = (self.hub.bookings[booking].locker, self.hub.bookings[booking].door);
+        if let Some(compartment) = self.cabinets[locker].machine().compartments.get_mut(&door)
+            && compartment.content == Some(booking)
+        {
+            compartment.content = None;
         }
     }
 
@@ -209,30 +265,25 @@ impl World {
         Some(content == Some(booking))
     }
 
-    fn say_taken(&mut self, customer: usize, id: String) {
-        match self.content_is_here(&id) {
-            Some(true) => self.wish(customer, Intent::Reopen { reservation: id }),
-            _ => self.wish(customer, Intent::ConfirmTaken { reservation: id, taken: true }),
-        }
-    }
-
     fn go_on_opening(&mut self, customer: usize, view: &View) {
         let Some(opening) = &view.opening else { return };
         self.note(|| format!("customer {customer} sees {:?}", opening.phase));
         let id = opening.reservation.clone();
         match &opening.phase {
-            OpeningPhase::MayBeOpen { asking: false } => {
-                if self.calm {
-                    let at = self.hub.bookings[booking_of(&id)].locker;
-                    self.walk(customer, Some(at));
-                }
-                self.wish(customer, Intent::ResolveOpening { reservation: None });
+            // The list says what can be done about it.
+            OpeningPhase::MayBeOpen { asking: false } | OpeningPhase::Cancelled => {
+                *self.phones[customer].vain.entry(booking_of(&id)).or_insert(0) += 1;
+                self.wish(customer, Intent::DismissOpening);
+                self.after(500, Happening::Look { customer });
             }
             OpeningPhase::Opened { .. } | OpeningPhase::Closed { .. } => {
+                self.phones[customer].vain.remove(&booking_of(&id));
                 self.wish(customer, Intent::DismissOpening);
-                self.say_taken(customer, id);
+                // By then they have taken what was there and shut the door.
+                self.after(7_000, Happening::Look { customer });
             }
-            OpeningPhase::Failed { .. } | OpeningPhase::Cancelled => {
+            OpeningPhase::Failed { .. } => {
+                *self.phones[customer].vain.entry(booking_of(&id)).or_insert(0) += 1;
                 self.wish(customer, Intent::DismissOpening);
             }
             OpeningPhase::NextDoor => self.wish(customer, Intent::ContinueOpening),
@@ -249,8 +300,12 @@ impl World {
             let it = &self.hub.bookings[**booking];
             Some(public(courier)) == key && (it.locker, it.door) == (locker, door)
         });
+        let guest = key.and_then(|key| self.guests.get(&key).copied());
+        let typed = if key.is_none() { self.typists.get(&locker).copied() } else { None };
         if let Some(customer) = customer {
             self.after(3_000, Happening::Hand { locker, door, hand: Hand::Take(customer) });
+        } else if let Some(booking) = guest.or(typed) {
+            self.after(3_000, Happening::Hand { locker, door, hand: Hand::Fetch(booking) });
         } else if let Some((booking, _)) = parcel {
             let hand = Hand::Put(*booking);
             self.after(3_000, Happening::Hand { locker, door, hand });
@@ -261,7 +316,7 @@ impl World {
     pub(crate) fn hand(&mut self, locker: usize, door: u16, hand: Hand) {
         let near = match hand {
             Hand::Take(customer) => self.phones[customer].near == Some(locker),
-            Hand::Put(_) | Hand::Shut => true,
+            Hand::Put(_) | Hand::Fetch(_) | Hand::Shut => true,
         };
         let bookings = &self.hub.bookings;
         let owner = |booking: usize| bookings[booking].customer;
@@ -273,6 +328,9 @@ impl World {
                 }
             }
             Hand::Put(booking) if compartment.open => compartment.content = Some(booking),
+            Hand::Fetch(booking) if compartment.open && compartment.content == Some(booking) => {
+                compartment.content = None;
+            }
             Hand::Shut => compartment.open = false,
             _ => {}
         }
@@ -281,6 +339,63 @@ impl World {
         if let Hand::Put(booking) = hand {
             self.deposit_if_done(booking);
         }
+    }
+
+    fn ready_for(&self, customer: usize) -> Option<usize> {
+        self.hub.bookings.iter().position(|it| it.customer == customer && it.state == State::Ready)
+    }
+
+    /// Somebody stands at the keypad.
+    pub(crate) fn type_pin(&mut self, locker: usize, booking: Option<usize>, digits: &str) {
+        self.note(|| format!("somebody types a PIN at locker {locker} for {booking:?}"));
+        match booking {
+            Some(booking) => self.typists.insert(locker, booking),
+            None => self.typists.remove(&locker),
+        };
+        self.reference.typed(locker, digits);
+        self.firmware(locker, |locker, now| locker.pin_entered(digits, now));
+    }
+
+    /// The owner's device signs part of its newest token over to a guest's, who goes to the locker at once.
+    fn pass_on(&mut self, customer: usize) {
+        let Some(booking) = self.ready_for(customer) else { return };
+        let owner = self.phones[customer].key.clone();
+        let unix = self.unix();
+        let theirs = |issued: &&Issued| {
+            issued.reservation == Some(booking)
+                && issued.claims.key == public(&owner)
+                && issued.claims.operations.contains(Operation::Collect)
+                && issued.claims.hello_nonce.is_none()
+                && unix < issued.claims.expires.0
+        };
+        let Some(issued) = self.hub.ledger.values().filter(theirs).max_by_key(|it| it.claims.issued_at)
+        else {
+            return;
+        };
+        let issued = issued.clone();
+        let guest = SigningKey::from_bytes(&self.dice.bytes());
+        let delegation = Delegation {
+            token: issued.claims.id,
+            to: public(&guest),
+            doors: vec![issued.claims.doors[0].0],
+            operations: Operations::NONE.with(Operation::Collect),
+            not_before: issued.claims.not_before,
+            expires: issued.claims.expires,
+            uses: 1,
+        };
+        let signature = owner.sign(&delegation::signing_input(&delegation)).to_bytes();
+        let locker = self.hub.bookings[booking].locker;
+        self.guests.insert(delegation.to, booking);
+        self.reference.delegations.insert((delegation.token, delegation.to), delegation.clone());
+        let wish = Wish {
+            operation: Operation::Collect,
+            door: delegation.doors[0],
+            token: issued.bytes,
+            delegation: Some(delegation::assemble(&delegation, signature)),
+            bulletin: None,
+            nonce: OperationNonce(self.dice.bytes()),
+        };
+        self.send_agent(Errand::Guest(booking), guest, locker, vec![wish]);
     }
 
     // --- couriers ---------------------------------------------------------------------------------------------------
@@ -307,6 +422,7 @@ impl World {
             operation: Operation::Deposit,
             door: Door(door),
             token: issued.bytes.clone(),
+            delegation: None,
             bulletin: Some(bulletin),
             nonce: OperationNonce(*nonce),
         };
@@ -344,6 +460,7 @@ impl World {
             operation: Operation::Status,
             door: issued.claims.doors[0].0,
             token: issued.bytes.clone(),
+            delegation: None,
             bulletin: Some(bulletin),
             nonce: OperationNonce(self.dice.bytes()),
         };
@@ -380,6 +497,11 @@ impl World {
                     }
                 }
             },
+            // A guest's app hands it to the hub, too.
+            Errand::Guest(_) => {
+                self.hub.evidence(locker, bytes);
+                self.poke();
+            }
             Errand::Harm | Errand::Play(_) | Errand::Hog => {
                 self.reference.object(1, format!("agent {agent}, who means harm, was given {receipt:?}"));
             }

@@ -1,5 +1,7 @@
 //! A customer's phone: the core, and what an operating system would keep for it.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use ed25519_dalek::SigningKey;
 use postern_core::{
     Config, Core, Now,
@@ -41,6 +43,10 @@ pub struct Phone {
     pub due: Option<u64>,
     /// Randomness of the phone.
     pub dice: Dice,
+    /// Bookings of which the customer said that the parcel is taken.
+    pub said: BTreeSet<usize>,
+    /// Gestures that came to nothing, by booking.
+    pub vain: BTreeMap<usize, u32>,
     state: Option<Zeroizing<Vec<u8>>>,
     session: Option<Zeroizing<Vec<u8>>>,
 }
@@ -68,6 +74,8 @@ impl Phone {
             attempt: None,
             due: None,
             dice: Dice::new(seed),
+            said: BTreeSet::new(),
+            vain: BTreeMap::new(),
             state: None,
             session: None,
         }

@@ -128,6 +128,16 @@ pub enum Step {
         /// Whose.
         customer: usize,
     },
+    /// A customer passes one of their parcels on in person: a guest goes and fetches it.
+    PassOn {
+        /// Who passes on.
+        customer: usize,
+    },
+    /// A customer without a charged phone types the PIN of a parcel at its locker.
+    Pin {
+        /// Who.
+        customer: usize,
+    },
     /// Somebody carries the newest bulletin to a locker.
     CarryBulletin {
         /// Which locker.
@@ -163,6 +173,10 @@ pub enum Attack {
     OldToken,
     /// Noise instead of messages.
     Garbage,
+    /// A guest passes on what was passed on, and asks for more than was.
+    MaliciousGuest,
+    /// Types PINs until one fits.
+    GuessPin,
 }
 
 impl Plan {
@@ -205,7 +219,7 @@ impl Plan {
         let customer = dice.index(self.customers);
         let locker = dice.index(self.lockers);
         let skew = i64::try_from(dice.below(120)).expect("small") - 60;
-        match dice.below(26) {
+        match dice.below(29) {
             0..4 => Step::Gesture { customer },
             4 => Step::Cancel { customer },
             5 => Step::Parcel { customer, locker, door: self.door(dice) },
@@ -232,6 +246,8 @@ impl Plan {
             22 => Step::Revoke { customer },
             23 if dice.chance(30) => Step::RotateKey,
             23 => Step::CarryBulletin { locker },
+            24 => Step::PassOn { customer },
+            25 => Step::Pin { customer },
             _ => Step::Attack {
                 attack: [
                     Attack::Replay,
@@ -241,7 +257,9 @@ impl Plan {
                     Attack::Hog,
                     Attack::OldToken,
                     Attack::Garbage,
-                ][dice.index(7)],
+                    Attack::MaliciousGuest,
+                    Attack::GuessPin,
+                ][dice.index(9)],
                 locker,
                 victim: customer,
             },

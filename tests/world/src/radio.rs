@@ -6,7 +6,7 @@ use postern_core::{
 };
 use postern_locker::Connection;
 use postern_protocol::{
-    DeviceKey, LockerId, LockerKeys, Timestamp,
+    DeviceKey, LockerId, LockerKeys, Timestamp, bulletin,
     frame::{Reassembler, Tag, fragments},
     locker_side::Greeting,
     message::{ClockState, Hello},
@@ -252,6 +252,13 @@ impl World {
             }
             (Who::Agent(agent), Some(Some(bytes))) => {
                 let made = self.agents[agent].hear(&bytes);
+                if let Some(bulletin) = self.agents[agent].delivered.take()
+                    && let Ok(bulletin) = bulletin::verify(&bulletin, &self.hub.issuer_keys())
+                {
+                    let locker = self.links[link].locker;
+                    let epochs = bulletin.epochs.into_iter().map(|(door, epoch)| (door.0, epoch.0));
+                    self.reference.learnt(locker, epochs);
+                }
                 self.agent_moves(agent, link, made);
             }
             (_, Some(None)) => {}

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use postern_protocol::{
     DeviceKey, Door, LockerId, TokenId,
+    delegation::Delegation,
     message::Operation,
     receipt::{self, Outcome, Receipt, Source},
 };
@@ -13,8 +14,12 @@ use crate::hub::Hub;
 
 /// Seconds by which a locker's clock may be wrong in this world, and one more.
 pub const CLOCK_TOLERANCE: u64 = 61;
-/// Times that a door may be opened again on one token.
+/// Times that a door may be opened again after one opening.
 const REOPENINGS: usize = 3;
+/// Uses of a token that are given back where the door did not come open, or stood open.
+const GIVEN_BACK: usize = 3;
+/// Openings by one PIN.
+const PIN_USES: usize = 3;
 
 /// Something that must never happen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +35,7 @@ pub struct Violation {
 struct Movement {
     at: u64,
     key: Option<DeviceKey>,
+    typed: Option<String>,
     epoch_known: u32,
     receipt: Option<u32>,
 }
@@ -42,17 +48,42 @@ struct Truth {
     bytes: Vec<Vec<u8>>,
     movements: BTreeMap<u16, Vec<Movement>>,
     asked: BTreeMap<u16, Option<DeviceKey>>,
+    typed: Option<String>,
     epochs: BTreeMap<u16, u32>,
-    used: BTreeMap<TokenId, Vec<(Operation, [u8; 8])>>,
+    used: BTreeMap<TokenId, Vec<Use>>,
+    reopened: BTreeMap<u16, usize>,
+    pins_used: BTreeMap<(u16, String), usize>,
+}
+
+/// One receipt for a token.
+struct Use {
+    operation: Operation,
+    nonce: [u8; 8],
+    outcome: Outcome,
+    guest: Option<DeviceKey>,
+}
+
+/// Uses that count: an opening, or one of which nobody can tell; what came to nothing is given back so many times.
+fn counted<'a>(uses: impl Iterator<Item = &'a Use>) -> usize {
+    let (mut spent, mut vain) = (0, 0_usize);
+    for it in uses.filter(|it| it.operation != Operation::Reopen) {
+        match it.outcome {
+            Outcome::Opened | Outcome::Unknown => spent += 1,
+            Outcome::Jammed | Outcome::AlreadyOpen => vain += 1,
+        }
+    }
+    spent + vain.saturating_sub(GIVEN_BACK)
 }
 
 /// The reference.
 pub struct Reference {
     lockers: Vec<Truth>,
-    /// When the door of a booking really came open for its customer, in milliseconds of the world.
+    /// When the door of a booking really came open at the request of its customer's own phone, in milliseconds of the world.
     pub opened: BTreeMap<usize, Vec<u64>>,
     /// Bookings for whose collection a receipt exists that says the door stood open.
     pub proven: BTreeSet<usize>,
+    /// What owners passed on in person, by token and guest.
+    pub delegations: BTreeMap<(TokenId, DeviceKey), Delegation>,
     /// Doors opened.
     pub openings: u64,
     /// What was found.
@@ -69,13 +100,17 @@ impl Reference {
             bytes: Vec::new(),
             movements: BTreeMap::new(),
             asked: BTreeMap::new(),
+            typed: None,
             epochs: BTreeMap::new(),
             used: BTreeMap::new(),
+            reopened: BTreeMap::new(),
+            pins_used: BTreeMap::new(),
         });
         Self {
             lockers: lockers.collect(),
             opened: BTreeMap::new(),
             proven: BTreeSet::new(),
+            delegations: BTreeMap::new(),
             openings: 0,
             violations: Vec::new(),
         }
@@ -91,6 +126,11 @@ impl Reference {
         self.lockers[locker].asked.insert(door.0, key);
     }
 
+    /// Somebody typed this at the keypad.
+    pub fn typed(&mut self, locker: usize, digits: &str) {
+        self.lockers[locker].typed = Some(digits.to_owned());
+    }
+
     /// A latch was seen to be driven; `first` for the first pulse of an opening.
     pub fn latch(&mut self, locker: usize, door: u16, first: bool, at: u64) {
         let truth = &mut self.lockers[locker];
@@ -99,7 +139,9 @@ impl Reference {
                 return self.object(1, format!("latch of door {door} of locker {locker} without a request"));
             };
             let epoch_known = truth.epochs.get(&door).copied().unwrap_or(0);
-            truth.movements.entry(door).or_default().push(Movement { at, key, epoch_known, receipt: None });
+            let typed = if key.is_none() { truth.typed.clone() } else { None };
+            let movement = Movement { at, key, typed, epoch_known, receipt: None };
+            truth.movements.entry(door).or_default().push(movement);
         } else if truth
             .movements
             .get(&door)
@@ -154,9 +196,75 @@ impl Reference {
         if !continues {
             self.object(3, format!("chain of locker {locker} breaks at {}", receipt.sequence));
         }
-        if receipt.source == Source::Radio {
-            self.judge(locker, &receipt, hub, unix);
+        match receipt.source {
+            Source::Radio => self.judge(locker, &receipt, hub, unix),
+            Source::Pin => self.judge_pin(locker, &receipt, hub),
+            Source::Scanner => self.object(1, "nobody in this world uses the scanner"),
         }
+    }
+
+    /// An opening by PIN: the digits that were typed are those of the door, in an epoch that the locker need not know
+    /// to be over, and not more often than a PIN opens.
+    fn judge_pin(&mut self, locker: usize, receipt: &Receipt, hub: &Hub) {
+        let truth = &mut self.lockers[locker];
+        let door = receipt.door.0;
+        truth.reopened.insert(door, 0);
+        let movement = truth
+            .movements
+            .get_mut(&door)
+            .and_then(|all| all.iter_mut().rev().find(|movement| movement.receipt.is_none()))
+            .map(|movement| {
+                movement.receipt = Some(receipt.sequence);
+                movement.clone()
+            });
+        let Some(movement) = movement else {
+            if matches!(receipt.outcome, Outcome::Opened | Outcome::Jammed) {
+                self.object(3, format!("receipt {receipt:?} of locker {locker} without a movement"));
+            }
+            // It stood open already, so that nothing had to move.
+            if receipt.outcome == Outcome::AlreadyOpen {
+                self.proven.extend(hub.booked(locker, door));
+            }
+            return;
+        };
+        let typed = movement.typed.unwrap_or_default();
+        let epochs = movement.epoch_known.max(1)..=hub.epoch(locker, door);
+        let right = epochs.into_iter().any(|epoch| hub.pin_of(locker, door, epoch) == typed);
+        let uses = truth.pins_used.entry((door, typed)).or_insert(0);
+        *uses += 1;
+        if *uses > PIN_USES {
+            self.object(2, format!("one PIN opened door {door} of locker {locker} too often"));
+        }
+        if !right {
+            self.object(1, format!("door {door} of locker {locker} opened by digits that are not its PIN"));
+        }
+        let opened = matches!(receipt.outcome, Outcome::Opened | Outcome::AlreadyOpen);
+        if let Some(booking) = hub.booked(locker, door).filter(|_| opened) {
+            self.proven.insert(booking);
+            self.openings += 1;
+        }
+    }
+
+    /// Whether somebody who is not the owner was given this by the owner.
+    fn passed_on(
+        &self,
+        receipt: &Receipt,
+        guest: DeviceKey,
+        uses: &[Use],
+        unix: u64,
+    ) -> Result<(), &'static str> {
+        let Some(given) = self.delegations.get(&(receipt.token, guest)) else {
+            return Err("by somebody without its key");
+        };
+        let fits = given.doors.contains(&receipt.door)
+            && given.operations.contains(receipt.operation)
+            && unix + CLOCK_TOLERANCE >= given.not_before.0
+            && unix <= given.expires.0 + CLOCK_TOLERANCE;
+        if !fits {
+            return Err("by a guest, beyond what was passed on");
+        }
+        let theirs = counted(uses.iter().filter(|it| it.guest == Some(guest)));
+        if theirs > usize::from(given.uses) { Err("by a guest, too often") } else { Ok(()) }
     }
 
     fn judge(&mut self, locker: usize, receipt: &Receipt, hub: &Hub, unix: u64) {
@@ -192,9 +300,6 @@ impl Reference {
             wrong.push("outside of its time");
         }
         if let Some(movement) = &movement {
-            if movement.key.is_some_and(|key| key != claims.key) {
-                wrong.push("by somebody without its key");
-            }
             if epoch.is_some_and(|epoch| epoch < movement.epoch_known) {
                 self.violations.push(Violation {
                     invariant: 6,
@@ -207,16 +312,30 @@ impl Reference {
             let known = truth.epochs.entry(door).or_insert(0);
             *known = (*known).max(epoch);
         }
-        let used = truth.used.entry(receipt.token).or_default();
-        if used.iter().any(|(_, nonce)| *nonce == receipt.nonce.0) {
+        let guest = movement.as_ref().and_then(|movement| movement.key).filter(|key| *key != claims.key);
+        let mut used = truth.used.remove(&receipt.token).unwrap_or_default();
+        if used.iter().any(|it| it.nonce == receipt.nonce.0) {
             self.violations.push(Violation {
                 invariant: 2,
                 what: format!("two receipts for one request at door {door} of locker {locker}"),
             });
         }
-        used.push((receipt.operation, receipt.nonce.0));
-        let reopened = used.iter().filter(|(operation, _)| *operation == Operation::Reopen).count();
-        if used.len() - reopened > usize::from(claims.uses) || reopened > REOPENINGS {
+        used.push(Use {
+            operation: receipt.operation,
+            nonce: receipt.nonce.0,
+            outcome: receipt.outcome,
+            guest,
+        });
+        let reopened = truth.reopened.entry(door).or_insert(0);
+        *reopened = if receipt.operation == Operation::Reopen { *reopened + 1 } else { 0 };
+        let too_often = counted(used.iter()) > usize::from(claims.uses) || *reopened > REOPENINGS;
+        if let Some(guest) = guest
+            && let Err(what) = self.passed_on(receipt, guest, &used, unix)
+        {
+            wrong.push(what);
+        }
+        self.lockers[locker].used.insert(receipt.token, used);
+        if too_often {
             self.violations.push(Violation {
                 invariant: 2,
                 what: format!("door {door} of locker {locker} opened more often than its token allows"),
@@ -230,7 +349,10 @@ impl Reference {
             }
             if receipt.outcome == Outcome::Opened {
                 self.openings += 1;
-                self.opened.entry(booking).or_default().push(movement.map_or(0, |movement| movement.at));
+                // What a guest opens says nothing of what the owner's own request came to.
+                if guest.is_none() {
+                    self.opened.entry(booking).or_default().push(movement.map_or(0, |movement| movement.at));
+                }
             }
         }
         for what in wrong {

@@ -1,14 +1,18 @@
 //! Makes a failing plan smaller while it still fails in the same way.
 
-use crate::{plan::Plan, world};
-
-/// The number of the first invariant that a plan breaks.
-fn fails(plan: &Plan) -> Option<u8> {
-    world::run(plan).violations.first().map(|violation| violation.invariant)
-}
+use crate::{
+    plan::Plan,
+    world::{self, Outcome},
+};
 
 /// Takes steps away in ever smaller blocks (delta debugging, Zeller 1999) as long as the same invariant breaks.
 pub fn shrink(plan: &Plan) -> Plan {
+    shrink_by(plan, world::run)
+}
+
+/// The same, for another way to run a plan.
+pub fn shrink_by(plan: &Plan, run: impl Fn(&Plan) -> Outcome) -> Plan {
+    let fails = |plan: &Plan| run(plan).violations.first().map(|violation| violation.invariant);
     let mut best = plan.clone();
     let Some(invariant) = fails(&best) else { return best };
     let mut block = best.steps.len().div_ceil(2).max(1);

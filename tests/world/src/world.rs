@@ -8,13 +8,17 @@ use postern_core::{
     event::{Event, HttpFailure, HttpResponse, PushEvent, Ticket},
 };
 use postern_locker::{Config, Keys, Locker, Notice, Output, Uptime};
-use postern_protocol::{Door, IssuerKeys, LockerId, LockerKeys};
+use postern_protocol::{
+    DeviceKey, Door, IssuerKeys, LockerId, LockerKeys,
+    receipt::{self, Source},
+};
+use zeroize::Zeroizing;
 
 use crate::{
     agent::{Agent, public},
     air::{Far, Link, Who},
     dice::Dice,
-    hub::{Hub, Issued},
+    hub::{Hub, Issued, PIN_SECRET},
     machine::Machine,
     people::Hand,
     phone::Phone,
@@ -26,6 +30,8 @@ use crate::{
 pub const BEGINNING: u64 = 1_800_000_000;
 /// Milliseconds after the last step until all faults end.
 const CALM_AFTER: u64 = 30_000;
+/// Milliseconds until the operator has looked into a compartment of which a customer says that nothing was there.
+const OPERATOR: u64 = 60_000;
 /// Milliseconds of calm within which every honest customer has their parcel (invariant 4).
 pub const PATIENCE: u64 = 600_000;
 
@@ -45,7 +51,9 @@ pub(crate) enum Happening {
     Hand { locker: usize, door: u16, hand: Hand },
     LinkOver { link: usize },
     Courier { booking: usize },
+    Operator { booking: usize },
     Behave { customer: usize },
+    Look { customer: usize },
 }
 
 /// A cabinet: firmware on its machine, or a machine without power.
@@ -78,12 +86,19 @@ pub struct World {
     pub(crate) hub: Hub,
     pub(crate) phones: Vec<Phone>,
     pub(crate) cabinets: Vec<Cabinet>,
+    /// Their ids, in the same order.
+    pub(crate) locker_ids: Vec<LockerId>,
     pub(crate) links: Vec<Link>,
     pub(crate) agents: Vec<Agent>,
     pub(crate) reference: Reference,
     pub(crate) calm: bool,
     /// Couriers' tokens by booking: the same one is used until the door has opened.
     pub(crate) courier_tokens: BTreeMap<usize, (SigningKey, Issued, [u8; 8])>,
+    /// Guests to whom a booking was passed on.
+    pub(crate) guests: BTreeMap<DeviceKey, usize>,
+    /// For which booking somebody typed a PIN last, by locker.
+    pub(crate) typists: BTreeMap<usize, usize>,
+    pub(crate) planted: Option<Planted>,
     /// What happened, in words, where asked for.
     pub log: Option<Vec<String>>,
     queue: BTreeMap<(u64, u64), Happening>,
@@ -107,6 +122,20 @@ pub struct Outcome {
 /// Runs a plan to its end.
 pub fn run(plan: &Plan) -> Outcome {
     World::new(plan, false).run().0
+}
+
+/// A defect of the world itself, to see that what is broken is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Planted {
+    /// Customers never look at their phones.
+    NobodyComes,
+}
+
+/// Runs a plan with a defect in it.
+pub fn run_with(plan: &Plan, planted: Planted) -> Outcome {
+    let mut world = World::new(plan, false);
+    world.planted = Some(planted);
+    world.run().0
 }
 
 /// The same, with a log of everything that happened.
@@ -135,6 +164,7 @@ impl World {
         let reference =
             Reference::new(identities.iter().map(|keys| (keys.identity().id, keys.identity().receipt_key)));
         let trust = hub.issuer_keys();
+        let locker_ids = identities.iter().map(|keys| keys.id).collect();
         let cabinets = identities
             .into_iter()
             .map(|keys| Cabinet {
@@ -154,11 +184,15 @@ impl World {
             hub,
             phones,
             cabinets,
+            locker_ids,
             links: Vec::new(),
             agents: Vec::new(),
             reference,
             calm: false,
             courier_tokens: BTreeMap::new(),
+            guests: BTreeMap::new(),
+            typists: BTreeMap::new(),
+            planted: None,
             log: logged.then(Vec::new),
             queue: BTreeMap::new(),
             number: 0,
@@ -259,7 +293,9 @@ impl World {
             Happening::LinkOver { link } => self.link_is_over(link),
             Happening::Hand { locker, door, hand } => self.hand(locker, door, hand),
             Happening::Courier { booking } => self.courier(booking),
+            Happening::Operator { booking } => self.operator(booking),
             Happening::Behave { customer } => self.behave(customer),
+            Happening::Look { customer } => self.look(customer),
         }
     }
 
@@ -349,6 +385,9 @@ impl World {
         let (status, body) = self.hub.answer(request, unix);
         self.note(|| format!("hub: customer {customer} {} -> {status}", request.url));
         self.poke();
+        for booking in self.hub.take_disputes() {
+            self.after(OPERATOR, Happening::Operator { booking });
+        }
         let result = if self.phones[customer].online {
             let date = Some(i64::try_from(unix).expect("in range"));
             Ok(HttpResponse { status, date, etag: None, body })
@@ -377,7 +416,11 @@ impl World {
         let Some(mut machine) = cabinet.machine.take() else { return };
         machine.dead = false;
         machine.true_time = unix;
-        let keys = Keys { locker: cabinet.keys.clone(), issuers: cabinet.trust.clone(), pin_secret: None };
+        let keys = Keys {
+            locker: cabinet.keys.clone(),
+            issuers: cabinet.trust.clone(),
+            pin_secret: Some(Zeroizing::new(PIN_SECRET)),
+        };
         let mut config = Config::new((1..=cabinet.doors).map(Door).collect());
         config.remembered_tokens = 64;
         config.kept_receipts = 32;
@@ -460,7 +503,10 @@ impl World {
                                 );
                             }
                         }
-                        Notice::Receipt(bytes) => self.reference.receipt(locker, &bytes, &self.hub, unix),
+                        Notice::Receipt(bytes) => {
+                            self.reference.receipt(locker, &bytes, &self.hub, unix);
+                            self.read_out(locker, &bytes);
+                        }
                         Notice::Faulted if !dead => {
                             self.reference.object(4, format!("locker {locker} gave up without a fault"));
                         }
@@ -472,6 +518,15 @@ impl World {
         }
         for door in pulses {
             self.reference.object(1, format!("latch {door} of locker {locker} driven without a word"));
+        }
+    }
+
+    /// No phone carries the receipt of an opening by PIN: a technician reads it out at the locker.
+    fn read_out(&mut self, locker: usize, bytes: &[u8]) {
+        let key = self.cabinets[locker].keys.identity().receipt_key;
+        if receipt::verify(bytes, &key).is_ok_and(|receipt| receipt.source == Source::Pin) {
+            self.hub.evidence(locker, bytes);
+            self.poke();
         }
     }
 

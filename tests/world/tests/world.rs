@@ -1,0 +1,65 @@
+//! The world in the test command: as many seeds as fit, and proof that the net holds what it should.
+
+use std::time::{Duration, Instant};
+
+use postern_world::{
+    plan::{Plan, Step},
+    shrink::shrink_by,
+    world,
+};
+
+fn budget() -> Duration {
+    let seconds = std::env::var("POSTERN_WORLD_SECONDS").ok().and_then(|text| text.parse().ok());
+    Duration::from_secs(seconds.unwrap_or(60))
+}
+
+/// Seeds from 1 on until the time is up (`POSTERN_WORLD_SECONDS`, 60 where nothing is said); at least twenty.
+#[test]
+fn nothing_is_found_in_as_many_seeds_as_fit() {
+    let began = Instant::now();
+    let (mut seeds, mut openings) = (0, 0);
+    while seeds < 20 || began.elapsed() < budget() {
+        seeds += 1;
+        let plan = Plan::of(seeds);
+        let outcome = world::run(&plan);
+        assert!(
+            outcome.violations.is_empty(),
+            "seed {seeds}: {:?}; `cargo xtask world --seed {seeds} --seeds 1` shrinks it and writes its log",
+            outcome.violations
+        );
+        openings += outcome.openings;
+    }
+    assert!(
+        openings >= seeds,
+        "a world in which nobody opens anything proves nothing: {openings} in {seeds} seeds"
+    );
+    println!("{seeds} seeds, {openings} openings");
+}
+
+/// The same seed is the same life, to the last word of its log: a seed in a report is enough to see it again.
+#[test]
+fn a_seed_is_the_same_world_every_time() {
+    for seed in [3, 17, 530] {
+        let plan = Plan::of(seed);
+        let (first, log) = world::run_logged(&plan);
+        let (second, again) = world::run_logged(&plan);
+        assert_eq!(first.happenings, second.happenings);
+        assert!(!log.is_empty());
+        assert_eq!(log, again, "seed {seed}");
+        // A plan that was written down is the plan.
+        let text = serde_json::to_vec(&plan).expect("a plan can be written");
+        assert_eq!(serde_json::from_slice::<Plan>(&text).expect("and read"), plan);
+    }
+}
+
+/// A planted defect, here a world in which nobody comes to open: found, and reduced to the one step that matters.
+#[test]
+fn what_is_found_is_shrunk_to_what_matters() {
+    let plan = Plan::of(4);
+    let abandoned = |plan: &Plan| world::run_with(plan, world::Planted::NobodyComes);
+    let found = abandoned(&plan);
+    assert_eq!(found.violations.first().map(|violation| violation.invariant), Some(4));
+    let small = shrink_by(&plan, abandoned);
+    assert!(small.steps.len() < plan.steps.len());
+    assert!(matches!(small.steps[..], [(_, Step::Parcel { .. })]), "{:?}", small.steps);
+}
