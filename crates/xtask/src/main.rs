@@ -13,6 +13,7 @@ mod promises;
 mod setup;
 mod suite;
 mod tidy;
+mod world;
 
 use std::{
     path::{Path, PathBuf},
@@ -35,6 +36,8 @@ enum Chore {
     Setup,
     /// Hub, simulated cabinet and app, up and connected; without a display the whole story runs by itself.
     Demo(demo::Flags),
+    /// The seeded world of phones, lockers and a hub, held against a reference.
+    World(world::Flags),
     /// Every test, one summary.
     Test(suite::Flags),
     /// A real Bluetooth stack on virtual controllers, for machines without Bluetooth.
@@ -67,6 +70,7 @@ fn main() -> ExitCode {
         Chore::Setup => setup::run(),
         Chore::Demo(flags) => demo::run(&flags),
         Chore::Test(flags) => suite::run(&flags),
+        Chore::World(flags) => world::run(&flags),
         Chore::Lab { what } => run_lab(&what),
         Chore::Platforms(flags) => platforms::run(&flags),
         Chore::Package => platforms::package(),
