@@ -9,6 +9,7 @@ pub mod board;
 pub mod cabinet;
 pub mod chain;
 pub mod config;
+pub mod courier;
 pub mod customer;
 pub mod fate;
 pub mod hub;

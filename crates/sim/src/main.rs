@@ -17,6 +17,7 @@ use postern_sim::{
     air,
     cabinet::Setup,
     config::Cabinets,
+    courier::Courier,
     hub::{self, Hub, HubError},
     panel::{self, Panel},
     scenario::{self, Scenario},
@@ -178,7 +179,8 @@ async fn run(serve: Serve) -> Result<()> {
     on_bluetooth(&serve.ble, &world, &mut tasks).await?;
 
     let air_address = air.as_ref().map(|air| air.local_addr().to_string());
-    let courier = hub.zip(serve.carrier_key.clone().map(Zeroizing::new));
+    let courier =
+        hub.zip(serve.carrier_key.clone().map(Zeroizing::new)).map(|(hub, key)| Courier::new(hub, key));
     let (panel, serving) = panel::bind(serve.panel, Panel { world: world.clone(), air, courier }).await?;
     tasks.spawn(async move { serving.await.map_err(Into::into) });
 

@@ -15,9 +15,8 @@ use axum::{
 };
 use postern_radio::air::AirServer;
 use tokio::net::TcpListener;
-use zeroize::Zeroizing;
 
-use crate::{hub::Hub, world::World};
+use crate::{courier::Courier, world::World};
 
 /// What the panel works on.
 pub struct Panel {
@@ -25,8 +24,8 @@ pub struct Panel {
     pub world: Arc<World>,
     /// Their radio, if it is `air`.
     pub air: Option<Arc<AirServer>>,
-    /// The hub and a carrier's key there, for the courier.
-    pub courier: Option<(Hub, Zeroizing<String>)>,
+    /// The courier of a carrier at the hub.
+    pub courier: Option<Courier>,
 }
 
 /// Listens; port 0 takes any. Returns the address and the server to run.

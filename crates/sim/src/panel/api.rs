@@ -13,7 +13,6 @@ use axum::{
     routing::{get, post},
 };
 use futures::{Stream, StreamExt};
-use postern_api::carrier::Deposit;
 use postern_protocol::LockerId;
 use postern_radio::AdapterState;
 use serde::{Deserialize, Serialize};
@@ -23,6 +22,7 @@ use tokio_stream::wrappers::WatchStream;
 use super::{Panel, state};
 use crate::{
     cabinet::Cabinet,
+    courier::{Courier, CourierError},
     fate::Fate,
     hub::HubError,
     machine::{Compartment, Now},
@@ -51,6 +51,7 @@ pub(super) fn routes() -> Router<Arc<Panel>> {
         .route("/cabinets/{id}/address", post(address))
         .route("/cabinets/{id}/faults", get(faults).post(set_faults).delete(clear_faults))
         .route("/cabinets/{id}/courier/deposit", post(deposit))
+        .route("/cabinets/{id}/courier/collect", post(collect))
 }
 
 /// What went wrong, as JSON.
@@ -323,34 +324,62 @@ struct DepositRequest {
 #[derive(Serialize)]
 struct DepositAnswer {
     door: u16,
+    /// Opened by the protocol; otherwise the hub was told by the carrier's key.
+    by_protocol: bool,
 }
 
-/// The courier opens with the carrier's own means, puts the parcel in, closes, and the carrier's system tells the hub.
+#[derive(Serialize)]
+struct CollectAnswer {
+    /// What was taken out.
+    collected: Vec<Collected>,
+}
+
+#[derive(Serialize)]
+struct Collected {
+    reference: String,
+    door: u16,
+}
+
+/// The courier opens a door, puts the parcel in, closes, and hands the receipt in.
 async fn deposit(
     State(panel): Shared,
     Path(id): Path<String>,
     Json(request): Json<DepositRequest>,
 ) -> Result<Json<DepositAnswer>, Failure> {
     let index = find(&panel, &id)?;
-    let (hub, key) = panel.courier.as_ref().ok_or_else(|| bad("started without --hub and --carrier-key"))?;
-    let deposit = Deposit { locker: id.clone(), door: request.door, until: None };
-    let idempotency = format!("deposit-{}", request.parcel);
-    let parcel =
-        hub.deposit(key, &request.parcel, &deposit, &idempotency).await.map_err(|error| match error {
-            HubError::Unreachable(_) => Failure(StatusCode::BAD_GATEWAY, error.to_string()),
-            HubError::Refused { .. } => Failure(StatusCode::CONFLICT, error.to_string()),
-        })?;
-    let door =
-        parcel.door.ok_or_else(|| Failure(StatusCode::BAD_GATEWAY, "the hub named no door".to_owned()))?;
-    let what = request.what.unwrap_or_else(|| parcel.reference.clone());
-    let there = panel.world.with(index, |cabinet, now| {
-        cabinet.remark(format!("courier: {} put into door {door}", parcel.reference));
-        cabinet.hand(door, "put", now, |compartment, _| compartment.inside = Some(what))
+    let errand = courier(&panel)?
+        .deposit(&panel.world, index, &request.parcel, request.door, request.what)
+        .await
+        .map_err(errand_failed)?;
+    panel.world.with(index, |cabinet, _| {
+        cabinet.remark(format!("courier: {} put into door {}", errand.reference, errand.door));
     });
-    if there != Some(true) {
-        return Err(not_found("door"));
-    }
-    Ok(Json(DepositAnswer { door }))
+    Ok(Json(DepositAnswer { door: errand.door, by_protocol: errand.by_protocol }))
+}
+
+/// The courier takes out what has expired or goes back.
+async fn collect(State(panel): Shared, Path(id): Path<String>) -> Result<Json<CollectAnswer>, Failure> {
+    let index = find(&panel, &id)?;
+    let errands = courier(&panel)?.collect(&panel.world, index).await.map_err(errand_failed)?;
+    panel.world.with(index, |cabinet, _| {
+        cabinet.remark(format!("courier: {} taken out", errands.len()));
+    });
+    let collected =
+        errands.into_iter().map(|errand| Collected { reference: errand.reference, door: errand.door });
+    Ok(Json(CollectAnswer { collected: collected.collect() }))
+}
+
+fn courier(panel: &Panel) -> Result<&Courier, Failure> {
+    panel.courier.as_ref().ok_or_else(|| bad("started without --hub and --carrier-key"))
+}
+
+fn errand_failed(error: CourierError) -> Failure {
+    let status = match error {
+        CourierError::Hub(HubError::Unreachable(_)) => StatusCode::BAD_GATEWAY,
+        CourierError::NoCabinet => StatusCode::NOT_FOUND,
+        _ => StatusCode::CONFLICT,
+    };
+    Failure(status, error.to_string())
 }
 
 #[cfg(test)]

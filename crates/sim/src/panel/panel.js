@@ -287,7 +287,8 @@ function act(cabinet) {
       el("button", { disabled: !expired.length, onclick: () => { for (const door of expired) call(`/cabinets/${cabinet.id}/doors/${door.door}/take`); } }, "Empty open doors"),
       el("button", { onclick: () => call(`/cabinets/${cabinet.id}/faults`, undefined, "DELETE") }, "A good day")),
     cabinet.scanner ? el("div", { class: "buttons" }, scan, el("button", { onclick: () => call(`/cabinets/${cabinet.id}/scanner`, { text: scan.value }) }, "Scan"), picture) : null,
-    state.courier ? el("div", { class: "buttons" }, parcel, el("button", { class: "main", onclick: () => call(`/cabinets/${cabinet.id}/courier/deposit`, { parcel: parcel.value }) }, "Deposit")) : null);
+    state.courier ? el("div", { class: "buttons" }, parcel, el("button", { class: "main", onclick: () => call(`/cabinets/${cabinet.id}/courier/deposit`, { parcel: parcel.value }) }, "Deposit"),
+      el("button", { onclick: () => call(`/cabinets/${cabinet.id}/courier/collect`) }, "Collect expired")) : null);
 }
 
 // -- drawing ---------------------------------------------------------------------------------------------------------
