@@ -11,6 +11,6 @@ use jni::{EnvUnowned, errors::ThrowRuntimeExAndDefault, objects::JClass};
 // Exporting a name is the one thing here that the compiler cannot check: no other symbol of the app has this name.
 #[allow(unsafe_code)]
 #[unsafe(no_mangle)]
-pub extern "system" fn Java_app_postern_Bluetooth_start(mut env: EnvUnowned<'_>, _class: JClass<'_>) {
+pub(crate) extern "system" fn Java_app_postern_Bluetooth_start(mut env: EnvUnowned<'_>, _class: JClass<'_>) {
     env.with_env(|env| btleplug::platform::init(env)).resolve::<ThrowRuntimeExAndDefault>();
 }

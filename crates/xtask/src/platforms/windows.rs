@@ -9,7 +9,7 @@ use super::{
     table::{Proof, Step},
     toolchain::{self, MINGW, RUST, Toolchain},
 };
-use crate::{process, setup};
+use crate::{process, root, setup};
 
 const TARGET: &str = "x86_64-pc-windows-gnu";
 const LINKER: &str = "x86_64-w64-mingw32-gcc-posix";
@@ -49,6 +49,8 @@ pub(crate) fn run(steps: &mut Vec<Step>) -> Result<()> {
     step(steps, Proof::Ran, "tests of protocol, locker, api and core under Wine", || {
         let mut tests = cargo(&toolchain, "test");
         lend_wine(&mut tests, &prefix);
+        // Snapshots are found from here: under Wine no cargo can be asked where the workspace is.
+        tests.env("INSTA_WORKSPACE_ROOT", root()).env("INSTA_UPDATE", "no");
         for room in TESTED {
             tests.args(["--package", room]);
         }
