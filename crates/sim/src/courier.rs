@@ -210,9 +210,8 @@ async fn visit(
     phone: &mut Phone,
     request: &Request,
 ) -> Result<Vec<u8>, CourierError> {
-    let locker = world
-        .look(cabinet, |cabinet| cabinet.keys().locker.identity())
-        .ok_or(CourierError::NoCabinet)?;
+    let locker =
+        world.look(cabinet, |cabinet| cabinet.keys().locker.identity()).ok_or(CourierError::NoCabinet)?;
     let Admitted { link, acts } = world.connect(cabinet, MTU).ok_or(CourierError::TurnedAway)?;
     let line = Line { world: world.clone(), link, acts, frames: Reassembler::new() };
     let talk = async {

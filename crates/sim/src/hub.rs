@@ -222,8 +222,7 @@ impl Hub {
     /// # Errors
     /// See [`HubError`]; also when the hub does not accept it.
     pub async fn receipt(&self, device: &Device, locker: LockerId, receipt: &[u8]) -> Result<(), HubError> {
-        let receipts =
-            vec![UploadedReceipt { locker: locker.to_string(), receipt: BASE64.encode(receipt) }];
+        let receipts = vec![UploadedReceipt { locker: locker.to_string(), receipt: BASE64.encode(receipt) }];
         let request =
             self.signed(device, reqwest::Method::POST, "/receipts")?.json(&ReceiptUpload { receipts });
         let results: ReceiptResults = answer(request).await?;
