@@ -3,6 +3,7 @@
 //! Imports nothing of ours, so that it builds in seconds; what it starts are the project's own binaries.
 #![forbid(unsafe_code)]
 
+mod bench;
 mod build;
 mod demo;
 mod graph;
@@ -38,6 +39,8 @@ enum Chore {
     Demo(demo::Flags),
     /// The seeded world of phones, lockers and a hub, held against a reference.
     World(world::Flags),
+    /// What it costs, each number beside its floor or peer, as a table, JSON and a page.
+    Bench(bench::Flags),
     /// Every test, one summary.
     Test(suite::Flags),
     /// A real Bluetooth stack on virtual controllers, for machines without Bluetooth.
@@ -70,6 +73,7 @@ fn main() -> ExitCode {
         Chore::Setup => setup::run(),
         Chore::Demo(flags) => demo::run(&flags),
         Chore::Test(flags) => suite::run(&flags),
+        Chore::Bench(flags) => bench::run(&flags),
         Chore::World(flags) => world::run(&flags),
         Chore::Lab { what } => run_lab(&what),
         Chore::Platforms(flags) => platforms::run(&flags),

@@ -164,14 +164,18 @@ impl Logs {
 }
 
 /// A lab for as long as the suite needs it; one that ran already is used, and left as it is.
-struct Lab {
+pub(crate) struct Lab {
     bus: String,
     /// To be stopped, and who stops it when we are not asked (Ctrl-C, SIGKILL).
     ours: Option<(lab::Lab, Child)>,
 }
 
 impl Lab {
-    fn up() -> Result<Self> {
+    /// Boots it, or finds it running.
+    ///
+    /// # Errors
+    /// As [`lab::up`].
+    pub(crate) fn up() -> Result<Self> {
         println!("booting the lab");
         let options = lab::Options::new(&target());
         let ran = lab::running(&options.folder).is_some();
@@ -179,6 +183,11 @@ impl Lab {
         let bus = up.bus.clone();
         let ours = if ran { None } else { Some((up, guard()?)) };
         Ok(Self { bus, ours })
+    }
+
+    /// The address of its message bus.
+    pub(crate) fn bus(&self) -> &str {
+        &self.bus
     }
 }
 
