@@ -36,8 +36,11 @@ impl Notices {
         self.notices.clear();
     }
 
-    /// For the window.
-    pub(crate) fn view(&self) -> Vec<NoticeView> {
-        self.notices.clone()
+    /// For the window: what still holds. That something lies ready is no news once it does not any more.
+    pub(crate) fn view(&self, ready: impl Fn(&str) -> bool) -> Vec<NoticeView> {
+        let holds = |notice: &&NoticeView| {
+            notice.code != NoticeCode::NewReady || notice.reservation.as_deref().is_some_and(&ready)
+        };
+        self.notices.iter().filter(holds).cloned().collect()
     }
 }

@@ -67,7 +67,10 @@ export function harness(): Harness {
   return self;
 }
 
-/** What of the page is wider than the screen or cut off. Hidden helpers for screen readers do not count. */
+/**
+ * What of the page is wider than the screen or cut off, and the window itself where it could be scrolled: bringing
+ * something into view would shift navigation and strips out of it. Hidden helpers for screen readers do not count.
+ */
 export function overflow(page: Page): Promise<string[]> {
   return page.evaluate(() => {
     const found: string[] = [];
@@ -88,6 +91,8 @@ export function overflow(page: Page): Promise<string[]> {
         found.push(`too wide by ${element.scrollWidth - element.clientWidth}: ${name(element)}`);
       }
     }
+    const { scrollHeight, clientHeight } = document.documentElement;
+    if (scrollHeight > clientHeight + 1) found.push(`the window scrolls by ${scrollHeight - clientHeight}`);
     return [...new Set(found)].slice(0, 8);
   });
 }

@@ -56,13 +56,15 @@ impl Core {
             },
             loaded: self.sync.cursor().is_some() || !self.kept.wallet.is_empty(),
             nearby: self.nearby_view(&reservations),
+            notices: self
+                .notices
+                .view(|id| reservations.iter().any(|view| view.id == id && view.state == StateView::Ready)),
             reservations,
             lockers: self.kept.wallet.lockers().map(locker_view).collect(),
             opening: self.unlock.view(&self.kept.wallet, self.now),
             receipts: self.kept.receipts.view(),
             outbox: self.kept.outbox.view(),
             settings: self.kept.settings.clone(),
-            notices: self.notices.view(),
             opening_code: self.opening_code.view(),
             share_offer,
             share_problem,

@@ -30,6 +30,7 @@ fn a_deposit_appears_by_itself_and_is_announced() {
     rig.hub.version += 1;
     rig.event(Event::Push(PushEvent::Poke));
     assert_eq!(rig.view().reservations.len(), 1);
+    assert!(rig.view().notices.is_empty(), "what is gone does not lie ready");
 }
 
 #[test]
