@@ -157,8 +157,12 @@ def canonical_types(value):
     return not isinstance(value, (int, bytes, bool))
 
 
-@unittest.skipUnless(os.environ.get("POSTERN_SIM"), "POSTERN_SIM names no simulator")
-class Simulator(unittest.TestCase):
+class Cabinet(unittest.TestCase):
+    """A cabinet of the simulator, provisioned by a network of this test's own."""
+
+    # How it is on the air.
+    where = ["--air", "127.0.0.1:0"]
+
     @classmethod
     def setUpClass(cls):
         cls.folder = tempfile.TemporaryDirectory()
@@ -177,16 +181,16 @@ class Simulator(unittest.TestCase):
         ready = folder / "ready.json"
         cls.process = subprocess.Popen(
             [os.environ["POSTERN_SIM"], "serve", "--data", str(folder / "data"), "--provision", str(folder / "given.json"),
-             "--air", "127.0.0.1:0", "--ready-file", str(ready)],
+             *cls.where, "--ready-file", str(ready)],
+            stdout=subprocess.DEVNULL,
         )
-        end = time.monotonic() + 30
+        end = time.monotonic() + 60
         while not ready.exists():
             if cls.process.poll() is not None or time.monotonic() > end:
                 raise RuntimeError("the simulator does not start")
             time.sleep(0.02)
         told = json.loads(ready.read_text())
-        host, port = told["air"].rsplit(":", 1)
-        cls.air = (host, int(port))
+        cls.air = told.get("air")
         cls.locker_id = bytes.fromhex(told["cabinets"][0])
         cls.locker = locker_of(cls.locker_id, cls.find_seed(folder / "data"))
 
@@ -212,11 +216,15 @@ class Simulator(unittest.TestCase):
             "locker": self.locker_id, "doors": [[1, 1]], "operations": 0b10011, "uses": 1, "delegable": True, **changes,
         }
 
+
+@unittest.skipUnless(os.environ.get("POSTERN_SIM"), "POSTERN_SIM names no simulator")
+class Simulator(Cabinet):
     def session(self, device, claims, door=1, mtu=247, delegation=None, tamper=None, operation=peer.COLLECT, nonce=None):
         """Connects and sends OPEN; the link, the phone, the request and the first reply (or none)."""
         # A locker has few places: one link at a time.
         self.doCleanups()
-        link = peer.Link(*self.air, self.locker_id, mtu)
+        host, port = self.air.rsplit(":", 1)
+        link = peer.Link(host, int(port), self.locker_id, mtu)
         self.addCleanup(link.close)
         hello = link.receive()
         phone = peer.Phone(self.locker, tamper(hello) if tamper else hello)

@@ -6,11 +6,14 @@
 mod bench;
 mod build;
 mod demo;
+mod fuzz;
 mod graph;
 mod lab;
+mod peer;
 mod platforms;
 mod process;
 mod promises;
+mod sbom;
 mod setup;
 mod suite;
 mod tidy;
@@ -41,6 +44,8 @@ enum Chore {
     World(world::Flags),
     /// What it costs, each number beside its floor or peer, as a table, JSON and a page.
     Bench(bench::Flags),
+    /// Hostile bytes for everything that reads bytes, under libFuzzer.
+    Fuzz(fuzz::Flags),
     /// Every test, one summary.
     Test(suite::Flags),
     /// A real Bluetooth stack on virtual controllers, for machines without Bluetooth.
@@ -52,6 +57,8 @@ enum Chore {
     Platforms(platforms::Flags),
     /// `.deb` and `.rpm` of the window.
     Package,
+    /// What the product is made of, as CycloneDX.
+    Sbom(sbom::Flags),
     /// Crate graph, file sizes, rustfmt, clippy, cargo-deny.
     Tidy(tidy::Flags),
 }
@@ -74,10 +81,12 @@ fn main() -> ExitCode {
         Chore::Demo(flags) => demo::run(&flags),
         Chore::Test(flags) => suite::run(&flags),
         Chore::Bench(flags) => bench::run(&flags),
+        Chore::Fuzz(flags) => fuzz::run(&flags),
         Chore::World(flags) => world::run(&flags),
         Chore::Lab { what } => run_lab(&what),
         Chore::Platforms(flags) => platforms::run(&flags),
         Chore::Package => platforms::package(),
+        Chore::Sbom(flags) => sbom::run(&flags),
         Chore::Tidy(flags) => tidy::run(&flags),
     };
     match outcome {

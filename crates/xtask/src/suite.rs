@@ -13,7 +13,7 @@ use clap::{Args, ValueEnum};
 
 use crate::{
     build::{self, TestBinary},
-    lab, process, root, setup, target, tidy,
+    lab, peer, process, root, setup, target, tidy,
 };
 
 /// No test binary takes as long as this, in seconds.
@@ -40,6 +40,8 @@ pub(crate) enum Part {
     Window,
     /// The real Bluetooth stack.
     Lab,
+    /// The protocol's second implementation, in Python, over `air` and over the real Bluetooth stack.
+    Peer,
 }
 
 impl Part {
@@ -55,7 +57,7 @@ impl Part {
 
     /// Whether its tests speak Bluetooth.
     fn needs_lab(self) -> bool {
-        matches!(self, Self::Window | Self::Lab)
+        matches!(self, Self::Window | Self::Lab | Self::Peer)
     }
 
     fn name(self) -> &'static str {
@@ -65,6 +67,7 @@ impl Part {
             Self::World => "world",
             Self::Window => "window",
             Self::Lab => "lab",
+            Self::Peer => "peer",
         }
     }
 }
@@ -91,7 +94,7 @@ impl Tally {
 /// Something is missing or does not build. A failed test is not an error but a failure in the summary.
 pub(crate) fn run(flags: &Flags) -> Result<ExitCode> {
     let began = Instant::now();
-    let all = [Part::Unit, Part::Ui, Part::World, Part::Window, Part::Lab];
+    let all = [Part::Unit, Part::Ui, Part::World, Part::Window, Part::Lab, Part::Peer];
     let parts: Vec<Part> =
         all.into_iter().filter(|part| flags.only.is_empty() || flags.only.contains(part)).collect();
     setup::packages()?;
@@ -116,6 +119,7 @@ pub(crate) fn run(flags: &Flags) -> Result<ExitCode> {
         let mut tally = Tally::default();
         match part {
             Part::Ui => tally.add(page(&logs)?),
+            Part::Peer => tally.add(peer::run(&logs, lab.as_ref())?),
             Part::Unit => {
                 tally.add(rust(part, &binaries, &logs, None)?);
                 tally.add(tidy::shape());
@@ -144,7 +148,7 @@ fn seconds(duration: Duration) -> String {
 }
 
 /// `target/test`: one file for each test binary.
-struct Logs {
+pub(crate) struct Logs {
     folder: PathBuf,
 }
 
@@ -158,7 +162,8 @@ impl Logs {
         Ok(Self { folder })
     }
 
-    fn file(&self, name: &str) -> PathBuf {
+    /// The file of this name.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.folder.join(format!("{name}.log"))
     }
 }
@@ -248,7 +253,15 @@ fn page(logs: &Logs) -> Result<Tally> {
 
 /// Runs one program whose lines tell how many held; where it fails without telling, that is one failure, and where it
 /// succeeds without telling, one success.
-fn one(name: &str, command: &mut Command, log: &Path, read: fn(&str) -> Option<Tally>) -> Result<Tally> {
+///
+/// # Errors
+/// It cannot be started, or its log cannot be written.
+pub(crate) fn one(
+    name: &str,
+    command: &mut Command,
+    log: &Path,
+    read: fn(&str) -> Option<Tally>,
+) -> Result<Tally> {
     let began = Instant::now();
     let mut tally = Tally::default();
     let mut told = false;

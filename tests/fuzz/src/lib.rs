@@ -1,9 +1,9 @@
 //! Fuzz targets as plain functions. Each takes any bytes, and panics only when something is wrong: a decoder that
 //! panics, a second encoding of the same thing, memory that grows, a latch that moves.
 //!
-//! Two ways to run them: the runner of this crate (`cargo run -p postern-fuzz -- --minutes 10`), which needs nothing
-//! but stable Rust, mutates a seed corpus and shrinks what fails; and libFuzzer
-//! (`POSTERN_FUZZ_TARGET=token cargo +nightly fuzz run --fuzz-dir tests/fuzz libfuzzer`), which also follows coverage.
+//! Two ways to run them: libFuzzer, which follows coverage and keeps what it finds in a corpus
+//! (`cargo xtask fuzz --minutes 10`, on stable Rust); and the runner of this crate (`cargo run -p postern-fuzz`), which
+//! needs no build of its own, mutates the seed corpus and shrinks what fails. The test command runs the latter, briefly.
 #![forbid(unsafe_code)]
 
 pub mod fixture;
