@@ -99,6 +99,11 @@ pub enum Intent {
         /// What the owner's QR code said.
         text: String,
     },
+    /// Follow a claim link that the customer entered by hand, where the system would not hand it over.
+    FollowLink {
+        /// `https://HUB/claim/CODE` or `postern://claim/CODE`.
+        url: String,
+    },
     /// Take a share back.
     RevokeShare {
         /// Which reservation.

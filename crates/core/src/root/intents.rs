@@ -84,6 +84,7 @@ impl Core {
             | Intent::HideMyInvitation
             | Intent::AcceptInvitation { .. }
             | Intent::TakeDelegation { .. } => self.on_sharing_intent(intent, cx),
+            Intent::FollowLink { url } => self.on_deep_link(url.trim(), cx),
             Intent::FindSites { latitude, longitude, size } => {
                 let size = size.as_deref().and_then(named::<Size>);
                 self.finder.find(latitude.zip(longitude), size, cx);

@@ -9,7 +9,7 @@ use postern_core::{
     effect::NotificationKind,
     event::{Event, HttpFailure, VaultState},
     intent::Intent,
-    view::{NetworkView, ProblemCode, SessionView, VaultView},
+    view::{NetworkView, NoticeCode, ProblemCode, SessionView, VaultView},
 };
 use sha2::{Digest, Sha256};
 use url::Url;
@@ -335,4 +335,12 @@ fn claim_links_of_this_hub_only() {
     let mut rig = Rig::new(122);
     rig.event(Event::DeepLink { url: "postern://claim/abc123".into() });
     assert!(rig.browser.unwrap().contains("claim=abc123"));
+    // One that was pasted goes the same way, with the spaces that pasting brings along.
+    let mut rig = Rig::new(123);
+    rig.intent(Intent::FollowLink { url: format!(" {HUB}/claim/abc123\n") });
+    assert!(rig.browser.unwrap().contains("claim=abc123"));
+    let mut rig = Rig::new(124);
+    rig.intent(Intent::FollowLink { url: "https://elsewhere.example/claim/abc123".into() });
+    assert!(rig.browser.is_none());
+    assert_eq!(rig.view().notices[0].code, NoticeCode::InvitationInvalid);
 }

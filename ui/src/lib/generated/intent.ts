@@ -71,7 +71,11 @@ until: number, } | { "type": "takeDelegation",
 /**
  * What the owner's QR code said.
  */
-text: string, } | { "type": "revokeShare", 
+text: string, } | { "type": "followLink", 
+/**
+ * `https://HUB/claim/CODE` or `postern://claim/CODE`.
+ */
+url: string, } | { "type": "revokeShare", 
 /**
  * Which reservation.
  */
