@@ -8,9 +8,14 @@ import { App } from './lib/app.svelte';
 
 /** Puts the app into the page. Resolves when the first view is drawn. */
 export async function mountApp(bridge: Bridge): Promise<void> {
-  const target = document.getElementById('app');
-  if (!target) throw new Error('the page has no #app');
   const app = new App(bridge);
   await app.start();
-  mount(Root, { target, props: { app } });
+  drawApp(app);
+}
+
+/** Draws an app that has begun; what comes back is for `unmount`. */
+export function drawApp(app: App): ReturnType<typeof mount> {
+  const target = document.getElementById('app');
+  if (!target) throw new Error('the page has no #app');
+  return mount(Root, { target, props: { app } });
 }

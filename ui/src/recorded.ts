@@ -1,6 +1,13 @@
-import { RecordedBridge } from './lib/bridge/recorded';
-import { mountApp } from './mount';
+import { flushSync, unmount } from 'svelte';
 import { scenes } from '../fixtures/scenes';
+import { App } from './lib/app.svelte';
+import { RecordedBridge } from './lib/bridge/recorded';
+import { loadPreferences } from './lib/preferences';
+import { parseRoute } from './lib/route';
+import { drawApp } from './mount';
+
+/** How a scene is to be looked at: preferences of the page, as Preferences has them. */
+type Look = Partial<Record<'lang' | 'theme' | 'text' | 'gesture', string>>;
 
 declare global {
   interface Window {
@@ -8,24 +15,43 @@ declare global {
     recorded: RecordedBridge;
     /** For tests and the gallery: where each scene begins. */
     sceneIndex: Record<string, { hash?: string | undefined; press?: string[] | undefined }>;
+    /** Shows another scene, as a new page would but sooner: nothing of the one before is left. */
+    showScene(name: string, look: Look): Promise<void>;
   }
+}
+
+function found(name: string) {
+  const scene = scenes[name];
+  if (!scene) throw new Error(`no scene ${name}`);
+  return scene;
+}
+
+function prefer({ lang, theme, text, gesture }: Look): void {
+  localStorage.setItem('preferences', JSON.stringify({ language: lang, theme, text, gesture }));
 }
 
 // recorded.html?scene=home&theme=dark&lang=de&text=150#/r/…: a recorded view in a plain browser.
 const query = new URLSearchParams(location.search);
-const scene = scenes[query.get('scene') ?? 'home'] ?? scenes['home'];
-if (!scene) throw new Error('no scene to show');
-localStorage.setItem(
-  'preferences',
-  JSON.stringify({
-    language: query.get('lang') ?? undefined,
-    theme: query.get('theme') ?? undefined,
-    text: query.get('text') ?? undefined,
-    gesture: query.get('gesture') ?? undefined,
-  }),
-);
-if (location.hash === '' && scene.hash) location.hash = scene.hash;
-const bridge = new RecordedBridge(scene.view);
+const first = found(query.get('scene') ?? 'home');
+prefer(Object.fromEntries(query));
+if (location.hash === '' && first.hash) location.hash = first.hash;
+const bridge = new RecordedBridge(first.view);
+const app = new App(bridge);
 window.recorded = bridge;
 window.sceneIndex = Object.fromEntries(Object.entries(scenes).map(([name, { hash, press }]) => [name, { hash, press }]));
-void mountApp(bridge);
+
+void app.start().then(() => {
+  let drawn = drawApp(app);
+  window.showScene = async (name, look) => {
+    const scene = found(name);
+    await unmount(drawn);
+    prefer(look);
+    await app.set(loadPreferences());
+    history.replaceState(null, '', scene.hash ?? '#/');
+    app.route = parseRoute(location.hash);
+    app.say('');
+    bridge.restart(scene.view);
+    drawn = drawApp(app);
+    flushSync();
+  };
+});

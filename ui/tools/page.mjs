@@ -10,11 +10,15 @@ export function launch() {
   });
 }
 
-/** Opens a scene of the recorded page and waits until it stands still. */
+/** Shows a scene of the recorded page; resolves when it stands still. */
 export async function openScene(page, url, name, scene, { theme = 'light', lang = 'en', text = '100', gesture = 'hold' } = {}) {
-  const query = new URLSearchParams({ scene: name, theme, lang, text, gesture });
-  await page.goto(`${url}/recorded.html?${query}${scene.hash ?? ''}`);
-  await page.waitForSelector('#app > *');
+  const look = { theme, lang, text, gesture };
+  if (page.url().startsWith(`${url}/recorded.html`)) {
+    await page.evaluate(([wanted, how]) => window.showScene(wanted, how), [name, look]);
+  } else {
+    await page.goto(`${url}/recorded.html?${new URLSearchParams({ scene: name, ...look })}${scene.hash ?? ''}`);
+    await page.waitForSelector('#app > *');
+  }
   for (const testid of scene.press ?? []) await page.getByTestId(testid).click();
   await page.evaluate(() => document.fonts.ready);
 }

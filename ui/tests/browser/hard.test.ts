@@ -104,22 +104,21 @@ test('ten thousand reservations: few are in the page, scrolling keeps up, search
   console.info(`worst frame while scrolling 10,000: ${worst.toFixed(1)} ms`);
   expect(worst).toBeLessThan(33);
   await page.evaluate(() => (document.querySelector('[data-testid=home]')!.scrollTop = 0));
-  const answered = await page.evaluate(async () => {
-    const field = document.querySelector<HTMLInputElement>('[data-testid=search]')!;
-    const times: number[] = [];
-    for (const wanted of ['parcel 99', 'nordpost 7', 'zzz', 'B3', '']) {
-      const before = performance.now();
-      field.value = wanted;
+  // One letter after the other as a person types, each with everything that the page does for it.
+  const answered: number[] = [];
+  for (const wanted of ['parcel 99', 'nordpost 7', 'zzz', 'B3', '']) {
+    const before = await busy();
+    await page.evaluate(async (text) => {
+      const field = document.querySelector<HTMLInputElement>('[data-testid=search]')!;
+      field.value = text;
       field.dispatchEvent(new Event('input', { bubbles: true }));
-      await Promise.resolve();
-      void document.body.offsetHeight;
-      times.push(performance.now() - before);
-    }
-    return times;
-  });
+      await new Promise(requestAnimationFrame);
+      await new Promise(requestAnimationFrame);
+    }, wanted);
+    answered.push((await busy()) - before);
+  }
   console.info(`search in 10,000: ${answered.map((one) => one.toFixed(1)).join(', ')} ms`);
-  // The first one folds all texts; a person types the second letter later than that.
-  expect(Math.max(...answered.slice(1))).toBeLessThan(50);
+  expect(Math.max(...answered)).toBeLessThan(50);
   await page.getByTestId('search').fill('parcel 9876 ');
   await page.getByTestId('card-m-9875').waitFor();
   await page.getByTestId('search').fill('no such thing');
