@@ -7,6 +7,7 @@ mod bench;
 mod build;
 mod demo;
 mod fuzz;
+mod gallery;
 mod graph;
 mod lab;
 mod peer;
@@ -48,6 +49,8 @@ enum Chore {
     Fuzz(fuzz::Flags),
     /// Every test, one summary.
     Test(suite::Flags),
+    /// Pictures of every screen in every state, both themes, phone and desktop, with an index page.
+    Gallery(gallery::Flags),
     /// A real Bluetooth stack on virtual controllers, for machines without Bluetooth.
     Lab {
         #[command(subcommand)]
@@ -83,6 +86,7 @@ fn main() -> ExitCode {
         Chore::Bench(flags) => bench::run(&flags),
         Chore::Fuzz(flags) => fuzz::run(&flags),
         Chore::World(flags) => world::run(&flags),
+        Chore::Gallery(flags) => gallery::run(&flags),
         Chore::Lab { what } => run_lab(&what),
         Chore::Platforms(flags) => platforms::run(&flags),
         Chore::Package => platforms::package(),
