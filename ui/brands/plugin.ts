@@ -6,6 +6,8 @@ import type { Plugin } from 'vite';
 export interface Brand {
   /** What the app is called. */
   name: string;
+  /** Reverse domain name of the installed app; two brands on one machine must differ in it. */
+  identifier: string;
   /** Base URL of the operator's hub, or null for the one that the app was configured with. */
   hub: string | null;
   /** Languages offered, first one is the fall-back; a subset of src/lib/i18n. */

@@ -5,6 +5,7 @@ import type { LockerView, ReservationView, View } from './generated/view';
 import { t, useLanguage } from './i18n/i18n.svelte';
 import { loadPreferences, savePreferences, type Preferences } from './preferences';
 import { parseRoute, routeHash, type Route } from './route';
+import { metresBetween, type Place } from './sites';
 
 /** What every screen sees: the view, the time, where the page is, and the way to say what the customer wants. */
 export class App {
@@ -16,6 +17,8 @@ export class App {
   nowMs = $state(0);
   /** A short confirmation at the foot of the page. */
   said = $state('');
+  /** Where the customer is, once they wanted that known in the finder; for this run of the app only. */
+  place = $state.raw<Place | null>(null);
   readonly bridge: Bridge;
   /** The bridge's clock minus the core's. */
   private skewMs = 0;
@@ -69,6 +72,12 @@ export class App {
 
   locker(id: string | null | undefined): LockerView | undefined {
     return id == null ? undefined : this.lockers.get(id);
+  }
+
+  /** Metres from where the customer is, where both are known. */
+  metresTo(place: Place | null): number | null {
+    const real = place && Math.abs(place.latitude) <= 90 && Math.abs(place.longitude) <= 180;
+    return real && this.place ? metresBetween(this.place, place) : null;
   }
 
   /**

@@ -1,4 +1,3 @@
-import type { BigDoorLook } from '../components/BigDoor.svelte';
 import type { KindView, OpeningPhase, OpeningView } from './generated/view';
 import { t, tCode } from './i18n/i18n.svelte';
 
@@ -10,17 +9,45 @@ export function isMoving(phase: OpeningPhase): boolean {
   return (STEPS as readonly string[]).includes(phase.step);
 }
 
+/**
+ * How the door is drawn: `seeking` while the locker is listened for, `heard` while it is spoken to, `straining` once it
+ * was asked, `open` by its receipt, `ajar` where nobody knows, `stuck` where it did not open.
+ */
+export type BigDoorLook = 'seeking' | 'heard' | 'straining' | 'open' | 'ajar' | 'stuck' | 'shut';
+
 /** How the door is drawn. */
 export function bigDoorLook(phase: OpeningPhase): BigDoorLook {
   switch (phase.step) {
+    case 'searching':
+      return 'seeking';
+    case 'connecting':
+    case 'proving':
+      return 'heard';
     case 'asked':
       return 'straining';
     case 'opened':
       return 'open';
     case 'mayBeOpen':
       return 'ajar';
+    case 'failed':
+      return 'stuck';
     default:
       return 'shut';
+  }
+}
+
+/** The sign on the door: it is done, or it wants to be looked at. */
+export function bigDoorBadge(phase: OpeningPhase, kind: KindView, collected: boolean): 'check' | 'alert' | null {
+  switch (phase.step) {
+    case 'closed':
+      return collected || kind === 'return' ? 'check' : null;
+    case 'opened':
+      return phase.leftOpen ? 'alert' : null;
+    case 'mayBeOpen':
+    case 'failed':
+      return 'alert';
+    default:
+      return null;
   }
 }
 

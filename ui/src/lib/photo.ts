@@ -25,6 +25,33 @@ export async function readPhoto(file: Blob): Promise<string | null> {
   return null;
 }
 
+/** Longest side of a picture that a code is looked for in: enough for its modules, and soon read. */
+const SCAN_SIDE = 1000;
+
+/** How bright a picture is, a byte a pixel, base64url. Null where it is no picture. */
+export async function brightness(file: Blob): Promise<{ width: number; luma: string } | null> {
+  try {
+    const picture = await createImageBitmap(file);
+    const scale = Math.min(1, SCAN_SIDE / Math.max(picture.width, picture.height, 1));
+    const canvas = document.createElement('canvas');
+    const width = (canvas.width = Math.max(1, Math.round(picture.width * scale)));
+    const height = (canvas.height = Math.max(1, Math.round(picture.height * scale)));
+    const context = canvas.getContext('2d', { willReadFrequently: true });
+    if (!context) return null;
+    context.drawImage(picture, 0, 0, width, height);
+    picture.close();
+    const { data } = context.getImageData(0, 0, width, height);
+    const luma = new Uint8Array(width * height);
+    // ITU-R BT.601.
+    for (let at = 0; at < luma.length; at += 1) {
+      luma[at] = (299 * (data[4 * at] ?? 0) + 587 * (data[4 * at + 1] ?? 0) + 114 * (data[4 * at + 2] ?? 0)) / 1000;
+    }
+    return { width, luma: base64url(luma) };
+  } catch {
+    return null;
+  }
+}
+
 /** RFC 4648, section 5, without padding. */
 export function base64url(bytes: Uint8Array): string {
   let binary = '';

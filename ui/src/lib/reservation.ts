@@ -47,3 +47,13 @@ export function deadlineWords(reservation: ReservationView, now: number): string
     ? timeLeft(reservation.until, now)
     : t('detail.untilWhen', { when: own(moment(reservation.until, now)) });
 }
+
+/** The one thing to do with it now, in words; nothing where there is only waiting. */
+export function nextStep(reservation: ReservationView): string {
+  const { actions, kind } = reservation;
+  const label = reservation.label ?? '';
+  if (actions.includes('resolve')) return t('next.resolve', { label });
+  if (actions.includes('confirmTaken')) return t('next.confirm');
+  if (actions.includes('open')) return t(kind === 'return' ? 'next.dropOff' : 'next.open', { label });
+  return '';
+}

@@ -35,3 +35,18 @@ export function distance(metres: number): string {
     maximumFractionDigits: kilometres && metres < 10_000 ? 1 : 0,
   }).format(kilometres ? metres / 1000 : Math.round(metres / 10) * 10);
 }
+
+/** A point on the earth, WGS 84. */
+export interface Place {
+  latitude: number;
+  longitude: number;
+}
+
+/** Metres between two points along the surface (haversine, a sphere of 6,371 km: good to half a per cent). */
+export function metresBetween(one: Place, other: Place): number {
+  const radians = (degrees: number) => (degrees * Math.PI) / 180;
+  const north = Math.sin(radians(other.latitude - one.latitude) / 2) ** 2;
+  const east = Math.sin(radians(other.longitude - one.longitude) / 2) ** 2;
+  const part = north + Math.cos(radians(one.latitude)) * Math.cos(radians(other.latitude)) * east;
+  return 2 * 6_371_000 * Math.asin(Math.min(1, Math.sqrt(part)));
+}

@@ -400,6 +400,94 @@ test('a reservation that disappears takes its detail with it', async () => {
   expect(shoes.id).toBe('r-shoes');
 });
 
+test('a link that the system did not hand over is followed, by keyboard alone', async () => {
+  const page = await ui.page();
+  await ui.show(page, 'welcome');
+  await tabTo(page, 'have-link');
+  await page.keyboard.press('Enter');
+  await tabTo(page, 'link-url');
+  await page.keyboard.type('not a link');
+  await page.keyboard.press('Enter');
+  await page.getByRole('alert').filter({ hasText: 'https://' }).waitFor();
+  expect(await types(page)).not.toContain('followLink');
+  await page.getByTestId('link-url').fill('');
+  await page.keyboard.type(' https://hub.postern.example/claim/abc123 ');
+  await page.keyboard.press('Enter');
+  expect(await sent(page)).toContainEqual({ type: 'followLink', url: 'https://hub.postern.example/claim/abc123' });
+  await page.getByTestId('link-sheet').waitFor({ state: 'detached' });
+});
+
+test('the code on another screen is scanned from a picture, with no network', async () => {
+  const page = await ui.page();
+  await ui.show(page, 'share');
+  await page.getByTestId('share-sheet').getByText('They are beside me').click();
+  const picture = await page.evaluate(async () => {
+    const canvas = document.createElement('canvas');
+    canvas.width = 1200;
+    canvas.height = 600;
+    const context = canvas.getContext('2d')!;
+    context.fillStyle = '#ffffff';
+    context.fillRect(0, 0, 600, 600);
+    const blob = await new Promise<Blob | null>((done) => canvas.toBlob(done, 'image/png'));
+    return Array.from(new Uint8Array(await blob!.arrayBuffer()));
+  });
+  const file = { name: 'screen.png', mimeType: 'image/png', buffer: Buffer.from(picture) };
+  await page.getByTestId('scan-code').setInputFiles(file);
+  await page.getByText('No code in this picture').waitFor();
+  const [width, luma] = (await calls(page)).find((one) => one.name === 'readQr')!.args as [number, string];
+  const seen = Buffer.from(luma, 'base64url');
+  // Halved, white on the left; what is transparent is black.
+  expect([width, seen.length, seen[0], seen[width - 1]]).toEqual([1000, 500_000, 255, 0]);
+  await page.evaluate(() => (window.recorded.answers['readQr'] = 'INVITATION'));
+  await page.getByTestId('scan-code').setInputFiles(file);
+  await page.getByText('The code was read').waitFor();
+  await page.getByTestId('share-name').fill('Ida');
+  await page.getByTestId('share-sheet').getByRole('radio').first().check();
+  await page.getByTestId('share-make').click();
+  expect((await sent(page)).find((one) => one.type === 'acceptInvitation')).toMatchObject({ invitation: 'INVITATION', name: 'Ida' });
+  await ui.show(page, 'settings-invitation');
+  await page.evaluate(() => (window.recorded.answers['readQr'] = 'DELEGATION'));
+  await page.getByTestId('scan-code').setInputFiles(file);
+  await page.getByText('The code was read').waitFor();
+  await page.getByTestId('invitation-sheet').getByRole('button', { name: 'Take the access' }).click();
+  expect(await sent(page)).toContainEqual({ type: 'takeDelegation', text: 'DELEGATION' });
+});
+
+test('a card says what to do next, and how far it is once the customer wants to be placed', async () => {
+  const page = await ui.page({ permissions: ['geolocation'], geolocation: { latitude: 52.5221, longitude: 13.3849 } });
+  await ui.show(page, 'home');
+  const shown = async (id: string) => (await page.getByTestId(`card-${id}`).innerText()).replace(/[\u2068\u2069]/g, '');
+  expect(await shown('r-shoes')).toContain('Open B3');
+  expect(await shown('r-jacket')).toContain('Drop it off in C1');
+  expect(await shown('r-lamp')).not.toContain('Open');
+  expect(await shown('r-shoes')).not.toMatch(/\d k?m\b/);
+  await page.getByTestId('nav-find').click();
+  await page.getByTestId('near-me').click();
+  await page.waitForFunction(() => window.recorded.sent.some((one) => one.type === 'findSites' && one.latitude === 52.5221));
+  await page.getByTestId('nav-home').click();
+  expect(await shown('r-shoes')).toContain('1.1 km');
+});
+
+test('beside the list stand the lockers with all doors that are the customer’s, until one is chosen', async () => {
+  const page = await ui.page({ viewport: SIZES.desktop });
+  await ui.show(page, 'home');
+  const drawing = page.getByRole('img', { name: /your doors/ });
+  expect((await drawing.getAttribute('aria-label'))?.replace(/[\u2068\u2069]/g, '')).toBe('Drawing of Lindenhof 1; your doors: B3, A2, C1, D2');
+  await page.getByTestId('card-r-shoes').click();
+  await page.getByTestId('detail').waitFor();
+  expect(await drawing.count()).toBe(0);
+});
+
+test('the main action of an opening is within reach of a thumb', async () => {
+  const page = await ui.page();
+  for (const [name, testid] of [['opening-closed', 'confirm-taken'], ['opening-next-door', 'continue-opening'], ['opening-collected', 'opening-done'], ['opening-may-be-open', 'resolve-opening'], ['opening-failed-jammed', 'retry']] as const) {
+    await ui.show(page, name);
+    const box = (await page.getByTestId('opening').getByTestId(testid).boundingBox())!;
+    // Seen without scrolling, and in the lower half.
+    expect([name, box.y + box.height <= SIZES.phone.height, box.y >= SIZES.phone.height * 0.45]).toEqual([name, true, true]);
+  }
+});
+
 test('motion stops when the system asks for less, and explains when it does not', async () => {
   const still = await ui.page({ reducedMotion: 'reduce' });
   await ui.show(still, 'opening-asked');

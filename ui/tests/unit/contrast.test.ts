@@ -29,6 +29,7 @@ const TEXT: [string, string][] = [
   ['dim', 'bg'], ['dim', 'surface'], ['dim', 'raised'], ['dim', 'wall'],
   ['accent-text', 'bg'], ['accent-text', 'surface'], ['accent-text', 'raised'],
   ['on-accent', 'accent'], ['on-ground', 'ground'], ['on-ground-dim', 'ground'], ['on-leaf', 'leaf'],
+  ['on-leaf', 'on-ground'], ['on-warn', 'warn'],
   ['danger', 'bg'], ['danger', 'surface'], ['danger', 'danger-bg'], ['on-strip', 'strip'],
 ];
 const MARKS: [string, string][] = [

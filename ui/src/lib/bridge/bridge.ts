@@ -22,7 +22,7 @@ export interface Platform {
   openBluetoothSettings(): Promise<boolean>;
   /** Opens an http(s) address in the system browser. */
   openInBrowser(url: string): Promise<boolean>;
-  /** Copies; a secret text is taken off the clipboard again after a minute. */
+  /** Copies; a secret text is taken off the clipboard again after half a minute. */
   copyText(text: string, secret: boolean): Promise<boolean>;
   /** Facts for a support desk, without secrets; null where there are none. */
   diagnostics(): Promise<string | null>;
@@ -32,6 +32,8 @@ export interface Platform {
   autostart(on?: boolean): Promise<boolean | null>;
   /** Asks for biometrics or the device's PIN. Null: this platform has none. */
   confirmPresence(reason: string): Promise<boolean | null>;
+  /** The text of the QR code in a picture: brightness, a byte a pixel, `width` a row, base64url. Null: none to be read. */
+  readQr(width: number, luma: string): Promise<string | null>;
   /** Lets the customer keep a file. `contents` is text, or bytes for pictures. */
   saveFile(name: string, contents: string | Uint8Array): Promise<boolean>;
 }

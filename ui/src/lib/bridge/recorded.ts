@@ -31,6 +31,14 @@ export class RecordedBridge implements Bridge {
     this.sent.push(intent);
   }
 
+  /** Begins again: nothing sent, nothing called, another view. */
+  restart(view: View): void {
+    this.sent.length = 0;
+    this.calls.length = 0;
+    this.answers = {};
+    this.push(view);
+  }
+
   /** Shows another view. */
   push(view: View): void {
     this.view = view;
@@ -60,6 +68,7 @@ export class RecordedBridge implements Bridge {
     setLanguage: (language) => this.call('setLanguage', [language], true),
     autostart: (on) => this.call<boolean | null>('autostart', [on], on ?? false),
     confirmPresence: (reason) => this.call<boolean | null>('confirmPresence', [reason], true),
+    readQr: (width, luma) => this.call<string | null>('readQr', [width, luma], null),
     saveFile: (name, contents) => this.call('saveFile', [name, contents], true),
   };
 

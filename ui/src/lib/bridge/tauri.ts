@@ -38,6 +38,7 @@ export const tauriBridge: Bridge = {
     setLanguage: (language) => does('set_language', { language }),
     autostart: (on) => answer<boolean>('autostart', { on: on ?? null }),
     confirmPresence: (reason) => answer<boolean>('confirm_presence', { reason }),
+    readQr: (width, luma) => answer<string>('read_qr', { width, luma }),
     saveFile: (name, contents) =>
       does('save_file', { name, contents: typeof contents === 'string' ? contents : Array.from(contents) }),
   },
