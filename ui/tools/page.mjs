@@ -20,5 +20,10 @@ export async function openScene(page, url, name, scene, { theme = 'light', lang 
     await page.waitForSelector('#app > *');
   }
   for (const testid of scene.press ?? []) await page.getByTestId(testid).click();
-  await page.evaluate(() => document.fonts.ready);
+  await page.evaluate(async () => {
+    await document.fonts.ready;
+    // What comes in has come in; what goes on for ever is not waited for.
+    const ending = document.getAnimations().filter((one) => one.effect?.getComputedTiming().endTime !== Infinity);
+    await Promise.allSettled(ending.map((one) => one.finished));
+  });
 }

@@ -57,3 +57,8 @@ export function nextStep(reservation: ReservationView): string {
   if (actions.includes('open')) return t(kind === 'return' ? 'next.dropOff' : 'next.open', { label });
   return '';
 }
+
+/** Collected, and with a reference that the carrier knows: it can be booked to go back by that alone. */
+export function isReturnable({ kind, state, guest, reference }: ReservationView): boolean {
+  return kind === 'pickup' && state === 'collected' && !guest && reference !== null && reference.trim() !== '';
+}

@@ -86,6 +86,16 @@ test('the focus goes into the opening, stays there, and comes back', async () =>
   await page.waitForFunction(() => document.activeElement?.getAttribute('data-testid') === 'open-gesture');
 });
 
+test.each(Object.entries(SIZES))('an opening covers the whole window: %s', async (_, viewport) => {
+  const page = await ui.page({ viewport });
+  await ui.show(page, 'opening-opened');
+  const outside = await page.evaluate(() => {
+    const points = [0.02, 0.5, 0.98].flatMap((x) => [0.02, 0.5, 0.98].map((y) => [x * innerWidth, y * innerHeight] as const));
+    return points.filter(([x, y]) => !document.elementFromPoint(x, y)?.closest('[data-testid=opening]'));
+  });
+  expect(outside).toEqual([]);
+});
+
 test('a short press opens nothing and says so; a hold opens once', async () => {
   const page = await ui.page();
   await ui.show(page, 'detail');
@@ -291,6 +301,24 @@ test('books a return and leads home', async () => {
   await page.getByTestId('book-send').click();
   expect(await sent(page)).toContainEqual({ type: 'bookReturn', code: 'RET-1234', site: 's1', size: 'l' });
   await page.getByTestId('home').waitFor();
+});
+
+test('what was collected goes back without typing a code, from its detail or from the booking', async () => {
+  const page = await ui.page();
+  await ui.show(page, 'detail-collected');
+  await page.getByTestId('action-return').click();
+  expect(await page.getByTestId('order-r-tea').isChecked()).toBe(true);
+  expect(await page.getByTestId('return-code').count()).toBe(0);
+  await push(page, scenes['find']!.view);
+  await page.getByTestId('book-size').selectOption('l');
+  await page.getByTestId('book-sheet').getByRole('radio', { name: 'Lindenhof' }).check();
+  await page.getByTestId('book-send').click();
+  expect(await sent(page)).toContainEqual({ type: 'bookReturn', code: 'HX 2241 9083 1177', site: 's1', size: 'l' });
+  await ui.show(page, 'return-book');
+  await page.getByTestId('order-r-tea').check();
+  expect(await page.getByTestId('return-code').count()).toBe(0);
+  // Not what is only ready, nor what somebody else lent.
+  expect(await page.getByTestId('order-r-shoes').count()).toBe(0);
 });
 
 test('books a compartment for a while, and hands one over', async () => {
