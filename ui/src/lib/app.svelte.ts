@@ -3,6 +3,7 @@ import type { Bridge } from './bridge/bridge';
 import type { Intent } from './generated/intent';
 import type { LockerView, ReservationView, View } from './generated/view';
 import { t, useLanguage } from './i18n/i18n.svelte';
+import { followKeyboard } from './keyboard';
 import { loadPreferences, savePreferences, type Preferences } from './preferences';
 import { parseRoute, routeHash, type Route } from './route';
 import { metresBetween, type Place } from './sites';
@@ -45,6 +46,7 @@ export class App {
       this.watch();
     });
     matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.dress());
+    followKeyboard();
     this.dress();
     await useLanguage(this.preferences.language);
     void this.bridge.platform.setLanguage(this.preferences.language);

@@ -506,6 +506,23 @@ test('beside the list stand the lockers with all doors that are the customer’s
   expect(await drawing.count()).toBe(0);
 });
 
+test('a sheet stays above the keyboard of the screen, and comes down with it', async () => {
+  const page = await ui.page();
+  await ui.show(page, 'share');
+  // What iOS does: the page keeps its size, the part of it that is seen gets smaller.
+  const keyboard = (height: number) =>
+    page.evaluate((seen) => {
+      Object.defineProperty(visualViewport, 'height', { configurable: true, get: () => seen });
+      visualViewport?.dispatchEvent(new Event('resize'));
+    }, SIZES.phone.height - height);
+  const bottom = () => page.getByTestId('share-sheet').evaluate((sheet) => sheet.getBoundingClientRect().bottom);
+  await keyboard(280);
+  expect(await bottom()).toBeLessThanOrEqual(SIZES.phone.height - 280);
+  expect(await page.getByTestId('share-sheet').evaluate((sheet) => sheet.getBoundingClientRect().top)).toBeGreaterThanOrEqual(0);
+  await keyboard(0);
+  expect(await bottom()).toBe(SIZES.phone.height);
+});
+
 test('the main action of an opening is within reach of a thumb', async () => {
   const page = await ui.page();
   for (const [name, testid] of [['opening-closed', 'confirm-taken'], ['opening-next-door', 'continue-opening'], ['opening-collected', 'opening-done'], ['opening-may-be-open', 'resolve-opening'], ['opening-failed-jammed', 'retry']] as const) {
