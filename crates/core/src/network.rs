@@ -55,9 +55,9 @@ impl Network {
         matches!(self.state, State::Offline | State::WrongHub)
     }
 
-    /// The hub's time as well as it is known, UNIX seconds.
-    pub(crate) fn hub_now(&self, now: Now) -> i64 {
-        now.unix().saturating_sub(self.skew)
+    /// How far this device's clock is ahead of the hub's, seconds, as of the last contact; 0 before.
+    pub(crate) fn skew(&self) -> i64 {
+        self.skew
     }
 
     /// When the hub was last heard, UNIX seconds.

@@ -64,9 +64,8 @@ impl OpeningCode {
         self.shown.as_ref().map(|shown| shown.renews_at)
     }
 
-    /// Renews it when it is time. `hub_now` is the hub's time as well as it is known, UNIX seconds: a locker compares
-    /// with its own clock, which the hub set.
-    pub(crate) fn drive(&mut self, wallet: &Wallet, hub_now: i64, cx: &mut Cx<'_>) {
+    /// Renews it when it is time.
+    pub(crate) fn drive(&mut self, wallet: &Wallet, cx: &mut Cx<'_>) {
         let Some(shown) = &mut self.shown else { return };
         if cx.now.monotonic_ms < shown.renews_at {
             return;
@@ -101,7 +100,8 @@ impl OpeningCode {
             token,
             door: Door(door),
             operation: on_air(operation),
-            at: Timestamp(hub_now.max(0).unsigned_abs()),
+            // A locker compares with its own clock, which the hub set.
+            at: Timestamp(wallet.hub_time(cx.now).max(0).unsigned_abs()),
             nonce: OperationNonce(shown.nonce),
         };
         let ticket = cx.out.ticket();

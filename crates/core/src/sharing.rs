@@ -272,7 +272,7 @@ fn prepare(
         .into_iter()
         .filter(|operation| grant.operations.contains(operation))
         .fold(Operations::NONE, |set, operation| set.with(on_air(operation)));
-    if expires <= cx.now.unix() {
+    if expires <= wallet.hub_time(cx.now) {
         return Err(ProblemCode::TokenExpired);
     }
     Ok(Delegation {
@@ -315,7 +315,7 @@ fn read_access(text: &str, own: &event::DeviceKey, wallet: &mut Wallet, cx: &Cx<
         event::DeviceKey::P256(bytes) => DeviceKey::P256(*bytes),
     };
     let expires = i64::try_from(delegation.expires.0).ok()?;
-    if delegation.to != own || expires <= cx.now.unix() {
+    if delegation.to != own || expires <= wallet.hub_time(cx.now) {
         return None;
     }
     let door = delegation.doors.first()?.0;

@@ -64,6 +64,9 @@ pub(crate) struct Wallet {
     refused: BTreeMap<String, String>,
     #[serde(skip)]
     fetching: Fetching,
+    /// How far this device's clock is ahead of the hub's, seconds, as of the last contact.
+    #[serde(skip)]
+    skew: i64,
 }
 
 /// Fetching tokens ahead.
@@ -126,9 +129,20 @@ impl Wallet {
         self.delegated.contains_key(id)
     }
 
-    /// A token that is good now, by this device's clock.
+    /// The hub told its time: this device's clock is ahead by so many seconds.
+    pub(crate) fn set_skew(&mut self, seconds: i64) {
+        self.skew = seconds;
+    }
+
+    /// The hub's time as well as it is known, UNIX seconds. Tokens live by it: a device whose clock is wrong by more
+    /// than a token's life could otherwise never open. The locker is what enforces their end.
+    pub(crate) fn hub_time(&self, now: Now) -> i64 {
+        now.unix().saturating_sub(self.skew)
+    }
+
+    /// A token that is good now, by the hub's time.
     pub(crate) fn grant(&self, id: &str, now: Now) -> Option<&Grant> {
-        self.grants.get(id).filter(|grant| now.unix() < grant.expires)
+        self.grants.get(id).filter(|grant| self.hub_time(now) < grant.expires)
     }
 
     /// The locker refused the token that is here.
@@ -351,7 +365,7 @@ impl Wallet {
         let mut next = None;
         for reservation in self.reservations.values() {
             let Some(at) = self.renewal(reservation) else { continue };
-            let wait = at.saturating_sub(now.unix()).max(0).unsigned_abs().saturating_mul(1000);
+            let wait = at.saturating_sub(self.hub_time(now)).max(0).unsigned_abs().saturating_mul(1000);
             let mut due = now.monotonic_ms.saturating_add(wait).max(self.fetching.not_before);
             if let Some(not_before) = self.fetching.passed_over.get(&reservation.id) {
                 due = due.max(*not_before);
@@ -371,7 +385,7 @@ impl Wallet {
         let due: Vec<String> = self
             .reservations
             .values()
-            .filter(|reservation| self.renewal(reservation).is_some_and(|at| at <= now.unix()))
+            .filter(|reservation| self.renewal(reservation).is_some_and(|at| at <= self.hub_time(now)))
             .filter(|reservation| passed_over.get(&reservation.id).is_none_or(|at| *at <= now.monotonic_ms))
             .take(BATCH)
             .map(|reservation| reservation.id.clone())
@@ -410,8 +424,9 @@ impl Wallet {
 
     /// A token that the hub gave, if it can be one.
     pub(crate) fn keep_grant(&mut self, grant: Grant, now: Now) {
+        let now = self.hub_time(now);
         let fits = is_plausible(&grant)
-            && grant.expires > now.unix()
+            && grant.expires > now
             && self
                 .reservations
                 .get(&grant.reservation)
@@ -423,7 +438,7 @@ impl Wallet {
             // A token that comes with less than a third of its life left would be renewed again at once; the pause in
             // `passed_over` stands between.
             if self.fetching.passed_over.contains_key(&grant.reservation)
-                && grant.expires - (grant.expires - grant.not_before) / 3 > now.unix()
+                && grant.expires - (grant.expires - grant.not_before) / 3 > now
             {
                 self.fetching.passed_over.remove(&grant.reservation);
             }

@@ -268,21 +268,22 @@ impl Core {
     }
 }
 
-/// The code of a claim link: `postern://claim/CODE`, or `/claim/CODE` at the hub.
+/// The code of a claim link of this hub: `/claim/CODE` there, or what that page leads to,
+/// `postern://claim?hub=BASE&claim=CODE`.
 fn claim_of(link: &str, hub: &str) -> Option<String> {
     let link = Url::parse(link).ok().filter(|_| link.len() <= 2048)?;
-    let path: Vec<&str> = if link.scheme() == "postern" {
-        (link.host_str() == Some("claim")).then_some(())?;
-        link.path().trim_matches('/').split('/').collect()
+    let hub = Url::parse(hub).ok()?;
+    let code = if link.scheme() == "postern" {
+        (link.host_str() == Some("claim") && link.path().trim_matches('/').is_empty()).then_some(())?;
+        let told = |name: &str| link.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value);
+        let of = Url::parse(&told("hub")?).ok()?;
+        (of.origin() == hub.origin()).then_some(())?;
+        told("claim")?.into_owned()
     } else {
-        let hub = Url::parse(hub).ok()?;
         (link.origin() == hub.origin()).then_some(())?;
-        link.path().strip_prefix("/claim/")?.trim_end_matches('/').split('/').collect()
+        link.path().strip_prefix("/claim/")?.trim_end_matches('/').to_owned()
     };
-    match path[..] {
-        [code] if text::is_id(code) => Some(code.to_owned()),
-        _ => None,
-    }
+    text::is_id(&code).then_some(code)
 }
 
 /// A value of the contract by its name there.

@@ -286,6 +286,7 @@ impl Core {
 
     /// Lets every machine do what is due, and carries what came of it on.
     fn drive(&mut self, cx: &mut Cx<'_>) {
+        self.kept.wallet.set_skew(self.network.skew());
         self.sign_in.drive(cx);
         self.nearby.drive(cx);
         if self.session.is_usable() {
@@ -296,7 +297,7 @@ impl Core {
         let env = env(&self.kept, &self.session, self.adapter, &self.network);
         self.unlock.drive(&env, cx);
         self.carry_on(cx);
-        self.opening_code.drive(&self.kept.wallet, self.network.hub_now(cx.now), cx);
+        self.opening_code.drive(&self.kept.wallet, cx);
         self.remind(cx);
         self.line.pump(&mut self.session, cx);
         let now = cx.now.monotonic_ms;

@@ -348,7 +348,7 @@ impl Core {
     fn nearby_view(&self, reservations: &[ReservationView]) -> Option<NearbyView> {
         let strongest = reservations
             .iter()
-            .filter(|view| view.nearby && view.actions.first() == Some(&ActionView::Open))
+            .filter(|view| view.nearby && is_offered(view))
             .filter_map(|view| view.locker.as_deref())
             .max_by_key(|locker| (self.strength(locker), Reverse(*locker)))?;
         Some(NearbyView {
@@ -356,17 +356,17 @@ impl Core {
             name: self.kept.wallet.locker(strongest).map(|locker| locker.name.clone()).unwrap_or_default(),
             reservations: reservations
                 .iter()
-                .filter(|view| {
-                    view.locker.as_deref() == Some(strongest)
-                        && view.actions.first() == Some(&ActionView::Open)
-                        // A compartment of one's own is opened on purpose, not because one walks by.
-                        && view.kind != KindView::Storage
-                })
+                .filter(|view| view.locker.as_deref() == Some(strongest) && is_offered(view))
                 .map(|view| view.id.clone())
                 .collect(),
         })
-        .filter(|nearby| !nearby.reservations.is_empty())
     }
+}
+
+/// What is offered to somebody who walks up to its locker. A compartment of one's own is opened on purpose, not because
+/// one walks by.
+fn is_offered(view: &ReservationView) -> bool {
+    view.actions.first() == Some(&ActionView::Open) && view.kind != KindView::Storage
 }
 
 /// The hub counts it as opened, by a receipt in which the locker says that it cannot tell.

@@ -322,7 +322,12 @@ fn claim_links_of_this_hub_only() {
         "https://evil.example/claim/abc",
         "http://localhost:9001/claim/abc",
         "postern://open/r3",
-        "postern://claim/",
+        "postern://claim",
+        "postern://claim/abc123",
+        "postern://claim?claim=abc123",
+        "postern://claim?hub=http%3A%2F%2Flocalhost%3A9000&claim=",
+        "postern://claim?hub=http%3A%2F%2Flocalhost%3A9000&claim=a%2Fb",
+        "postern://claim?hub=https%3A%2F%2Fevil.example&claim=abc123",
         "javascript:alert(1)",
         "http://localhost:9000/claim/a/b",
     ] {
@@ -333,7 +338,8 @@ fn claim_links_of_this_hub_only() {
     assert_eq!(rig.hub.calls("/v1/claims")[0].body, r#"{"claim":"abc123"}"#);
     // Without a session it is taken up by signing in, with the claim in the authorization request.
     let mut rig = Rig::new(122);
-    rig.event(Event::DeepLink { url: "postern://claim/abc123".into() });
+    let from_the_hubs_page = "postern://claim?hub=http%3A%2F%2Flocalhost%3A9000&claim=abc123";
+    rig.event(Event::DeepLink { url: from_the_hubs_page.into() });
     assert!(rig.browser.unwrap().contains("claim=abc123"));
     // One that was pasted goes the same way, with the spaces that pasting brings along.
     let mut rig = Rig::new(123);

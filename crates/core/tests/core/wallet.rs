@@ -409,3 +409,21 @@ fn sites_are_found_and_a_stale_answer_is_not_shown() {
     rig.intent(Intent::FindSites { latitude: None, longitude: None, size: None });
     assert_eq!(rig.view().sites.unwrap().problem.unwrap().code, ProblemCode::HubUnreachable);
 }
+
+#[test]
+fn a_device_whose_clock_is_wrong_by_more_than_a_tokens_life_opens_all_the_same() {
+    for ahead in [-1_200, 1_200] {
+        let mut rig = Rig::new(220);
+        rig.hub.token_life = 900;
+        rig.hub.reservations = vec![reservation("r3", 3, State::Ready)];
+        rig.sign_in();
+        rig.advance(1_000);
+        rig.hub.clock_ahead = ahead;
+        // Long enough for several tokens to end by either clock.
+        rig.advance(3_600_000);
+        rig.intent(Intent::Refresh);
+        assert!(matches!(rig.reservation("r3").access, AccessView::Ready { .. }), "{ahead}");
+        rig.open(&["r3"]);
+        assert_eq!(rig.reservation("r3").state, StateView::Opened, "{ahead}");
+    }
+}

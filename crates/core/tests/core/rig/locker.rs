@@ -77,7 +77,7 @@ impl Locker {
             Reply::Refused(refusal)
         } else if self.clock == ClockState::Unset
             && request.token.len() < 30
-            && request.operation != postern_protocol::Operation::Status
+            && request.operation != Operation::Status
             && !self.journal.contains_key(&(request.token.clone(), request.nonce.0))
         {
             // Bound tokens of the rig are longer by the nonce.
@@ -90,7 +90,7 @@ impl Locker {
 
     fn obey(&mut self, request: &Request, now: Now) -> Reply {
         let key = (request.token.clone(), request.nonce.0);
-        if request.operation == postern_protocol::Operation::Status {
+        if request.operation == Operation::Status {
             return Reply::Status(StatusReport {
                 door: request.door,
                 door_open: self.open.get(&request.door.0).copied().or(Some(false)),
