@@ -190,6 +190,19 @@ impl Wallet {
         self.traces.entry(id.to_owned()).or_default().taken = Some(taken);
     }
 
+    /// What the customer said of an opening without a receipt, which its receipt makes good.
+    pub(crate) fn word_without_receipt(&self, id: &str) -> Option<bool> {
+        let trace = self.trace(id);
+        trace.taken.filter(|_| trace.opened_at.is_none())
+    }
+
+    /// The customer opens again, so what was said without a receipt is said no more.
+    pub(crate) fn unsay(&mut self, id: &str) {
+        if self.word_without_receipt(id).is_some() {
+            self.traces.remove(id);
+        }
+    }
+
     /// Access that was given in person.
     pub(crate) fn take_delegation(
         &mut self,

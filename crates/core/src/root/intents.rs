@@ -165,6 +165,9 @@ impl Core {
     }
 
     fn on_opening_intent(&mut self, intent: Intent, cx: &mut Cx<'_>) {
+        if let Intent::Open { reservations } = &intent {
+            reservations.iter().for_each(|id| self.kept.wallet.unsay(id));
+        }
         let env = env(&self.kept, &self.session, self.adapter, &self.network);
         match intent {
             Intent::Open { reservations } => self.unlock.open(&reservations, &env, cx),
@@ -244,26 +247,34 @@ impl Core {
         }
     }
 
-    /// Collected comes from a receipt and the customer. Without a receipt the customer's word alone settles only that
-    /// nobody need ask the locker any more.
+    /// Collected comes from a receipt and the customer: the hub takes the customer's word only with a receipt. Where the
+    /// opening was cut off before there was one, the locker is asked for it, and the word goes out behind it. Said once
+    /// more, the word settles that nobody need ask the locker any more.
     fn confirm_taken(&mut self, id: String, taken: bool, cx: &mut Cx<'_>) {
         let Some(reservation) = self.kept.wallet.reservation(&id) else { return };
         let kind = reservation.kind;
-        let known = self.kept.wallet.trace(&id).opened_at.is_some() || self.unlock.is_pending(&id);
-        let hub_says = reservation.state == postern_api::reservation::State::Opened;
-        if !(known || hub_says) || kind == Kind::Storage {
+        let trace = self.kept.wallet.trace(&id);
+        let opened = trace.opened_at.is_some()
+            || reservation.state == postern_api::reservation::State::Opened
+            || self.unlock.has_receipt(&id);
+        if !(opened || self.unlock.is_pending(&id)) || kind == Kind::Storage {
             return;
         }
-        if taken && kind == Kind::Pickup && self.kept.settings.habits {
-            let opened_at = self.kept.wallet.trace(&id).opened_at;
-            self.kept.habits.learn(opened_at.unwrap_or_else(|| cx.now.unix()));
+        if taken && kind == Kind::Pickup && self.kept.settings.habits && trace.taken != Some(true) {
+            self.kept.habits.learn(trace.opened_at.unwrap_or_else(|| cx.now.unix()));
         }
         self.kept.wallet.confirmed(&id, taken);
-        self.unlock.settle(&id);
-        if self.kept.wallet.is_delegated(&id) {
+        if !opened && trace.taken != Some(taken) {
+            let env = env(&self.kept, &self.session, self.adapter, &self.network);
+            self.unlock.resolve(Some(&id), &env, cx);
             cx.out.save_now();
-        } else {
+            return;
+        }
+        self.unlock.settle(&id);
+        if opened && !self.kept.wallet.is_delegated(&id) {
             self.kept.outbox.put(Some(id), What::Taken { taken }, cx);
+        } else {
+            cx.out.save_now();
         }
     }
 }

@@ -317,6 +317,7 @@ impl Core {
         for news in self.unlock.take_news() {
             match news {
                 News::Receipt { pending, bytes, receipt } => {
+                    let word = self.kept.wallet.word_without_receipt(&pending.reservation);
                     if matches!(receipt.outcome, Outcome::Opened | Outcome::AlreadyOpen) {
                         self.kept.wallet.opened(&pending.reservation, cx.now);
                     }
@@ -327,6 +328,9 @@ impl Core {
                         if self.session.is_usable() {
                             self.kept.outbox.drive(&self.kept.receipts, cx);
                         }
+                    }
+                    if let Some(taken) = word.filter(|_| receipt.outcome != Outcome::Jammed) {
+                        self.word_made_good(pending.reservation, taken, cx);
                     }
                 }
                 News::LeftOpen { reservation } => {
@@ -342,6 +346,16 @@ impl Core {
                     cx.out.save_soon();
                 }
             }
+        }
+    }
+
+    /// The receipt came for what the customer had said already.
+    fn word_made_good(&mut self, id: String, taken: bool, cx: &mut Cx<'_>) {
+        self.kept.wallet.confirmed(&id, taken);
+        self.unlock.settle(&id);
+        self.unlock.dismiss(cx);
+        if !self.kept.wallet.is_delegated(&id) {
+            self.kept.outbox.put(Some(id), What::Taken { taken }, cx);
         }
     }
 

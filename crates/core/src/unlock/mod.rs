@@ -124,6 +124,11 @@ impl Unlock {
         self.pendings.contains_key(reservation)
     }
 
+    /// There is a receipt for the operation of unknown outcome: the locker itself cannot tell.
+    pub(crate) fn has_receipt(&self, reservation: &str) -> bool {
+        self.pendings.get(reservation).is_some_and(|pending| pending.locker_unsure)
+    }
+
     /// The first answer to its only request is still on its way: nothing went wrong so far.
     pub(crate) fn is_being_asked(&self, reservation: &str) -> bool {
         self.run.as_ref().is_some_and(|run| {

@@ -513,6 +513,45 @@ fn power_cut_in_the_locker_is_said_as_it_is() {
 }
 
 #[test]
+fn what_was_taken_out_without_a_receipt_is_told_once_there_is_one() {
+    let mut rig = Rig::with_parcels(63, &[3]);
+    // OPEN arrives, and nothing comes back as long as the gesture lasts.
+    rig.locker.cut_after = Some(2);
+    rig.locker.cuts = u32::MAX;
+    rig.open(&["r3"]);
+    rig.advance(60_000);
+    assert_eq!(rig.reservation("r3").state, StateView::MayBeOpen);
+    assert_eq!(rig.locker.movements, 1);
+    rig.intent(Intent::DismissOpening);
+    let taken = Intent::ConfirmTaken { reservation: "r3".into(), taken: true };
+    // It is still not to be heard: the word waits, and the hub is not told what it would refuse.
+    rig.intent(taken.clone());
+    rig.advance(60_000);
+    assert_eq!(rig.reservation("r3").state, StateView::MayBeOpen);
+    assert!(rig.hub.calls("/v1/reservations/r3/taken").is_empty());
+    rig.locker.cuts = 0;
+    rig.intent(Intent::ResolveOpening { reservation: None });
+    rig.advance(5_000);
+    assert_eq!(rig.reservation("r3").state, StateView::Collected);
+    assert!(rig.hub.calls("/v1/reservations/r3/taken")[0].body.contains("true"));
+    assert_eq!((rig.hub.calls("/v1/receipts").len(), rig.locker.movements), (1, 1));
+    assert!(rig.view().opening.is_none() && rig.view().outbox.is_empty());
+
+    // A locker that is never heard again does not keep it forever.
+    let mut rig = Rig::with_parcels(64, &[3]);
+    rig.locker.cut_after = Some(2);
+    rig.locker.cuts = u32::MAX;
+    rig.open(&["r3"]);
+    rig.advance(60_000);
+    rig.intent(taken.clone());
+    rig.advance(60_000);
+    rig.intent(taken);
+    rig.advance(60_000);
+    assert_ne!(rig.reservation("r3").state, StateView::MayBeOpen);
+    assert!(rig.hub.calls("/v1/reservations/r3/taken").is_empty());
+}
+
+#[test]
 fn what_is_unknown_stays_unknown_when_opening_again_is_refused() {
     let mut rig = Rig::with_parcels(57, &[3]);
     rig.locker.outcome = Outcome::Unknown;
