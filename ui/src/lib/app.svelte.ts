@@ -52,6 +52,8 @@ export class App {
     void this.bridge.platform.setLanguage(this.preferences.language);
     await this.bridge.subscribe((view) => {
       this.skewMs = this.bridge.now() - view.now * 1000;
+      // Whoever signs in next begins at home, not on the page that somebody signed out from.
+      if (this.view?.session.state === 'signedIn' && view.session.state !== 'signedIn') this.go({ screen: 'home' });
       this.view = view;
       this.tick();
       this.pace();
