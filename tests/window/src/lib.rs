@@ -5,6 +5,7 @@
 pub mod app;
 pub mod browser;
 pub mod child;
+pub mod desk;
 pub mod parts;
 pub mod qr;
 pub mod radio;

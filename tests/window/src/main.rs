@@ -93,7 +93,7 @@ fn desktop(flags: &Flags) -> Result<()> {
     let (bluetooth, air) = bluetooth(adapters.as_ref());
     let mut stage = Stage::set(&flags.out, Screen::Desktop, Keyring::Unlocked)?;
     stage.use_bluetooth(bluetooth);
-    let hub = Hub::start(&stage)?;
+    let hub = Hub::start(&stage, "")?;
     let cabinet = Cabinet::start(&stage, &hub, &air)?;
     let mut app = stage.command(binary("postern-app")?);
     Settings { hub: hub.url.clone(), radio: cabinet.radio.clone() }.tell(&stage, &mut app);

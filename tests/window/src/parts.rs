@@ -4,9 +4,10 @@ use std::{fs, path::PathBuf, process::Command, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
+use sqlx::{Connection, Row};
 use ureq::Agent;
 
-use crate::{app::binary, child::Program, stage::Stage};
+use crate::{app::binary, child::Program, stage::Stage, world::now_ms};
 
 /// How long a part may take to be ready, on a machine that has other things to do.
 const READY: Duration = Duration::from_secs(30);
@@ -21,17 +22,20 @@ pub struct Hub {
     /// Heron's key, for the courier.
     carrier_key: String,
     data: PathBuf,
+    /// By how many seconds its clock is ahead.
+    ahead: i64,
     program: Option<Program>,
 }
 
 impl Hub {
-    /// Starts one whose data lie in `hub` of the stage's folder, on any port.
+    /// Starts one whose data lie in `hub` of the stage's folder, on any port, configured so (TOML).
     ///
     /// # Errors
     /// It does not come up.
-    pub fn start(stage: &Stage) -> Result<Self> {
+    pub fn start(stage: &Stage, configuration: &str) -> Result<Self> {
         let data = stage.folder().join("hub");
         fs::create_dir_all(&data)?;
+        fs::write(data.join("postern.toml"), configuration)?;
         let output =
             stage.command(binary("postern-hub")?).args(["demo-data", "--data"]).arg(&data).output()?;
         if !output.status.success() {
@@ -41,7 +45,7 @@ impl Hub {
         let text = |value: &Value| value.as_str().map(str::to_owned).context("postern-hub demo-data");
         let operator_key = text(&keys["operator_key"])?;
         let carrier_key = text(&keys["carriers"][0]["key"])?;
-        let mut hub = Self { url: String::new(), operator_key, carrier_key, data, program: None };
+        let mut hub = Self { url: String::new(), operator_key, carrier_key, data, ahead: 0, program: None };
         hub.serve(stage, "127.0.0.1:0")?;
         Ok(hub)
     }
@@ -52,6 +56,10 @@ impl Hub {
         let mut command = stage.command(binary("postern-hub")?);
         command.args(["serve", "--demo", "--listen", address, "--data"]).arg(&self.data);
         command.arg("--ready-file").arg(&ready);
+        if self.ahead != 0 {
+            let library = find_faketime()?;
+            command.env("LD_PRELOAD", library).env("FAKETIME", format!("{:+}s", self.ahead));
+        }
         let mut program = Program::start("hub", stage.logs(), &command)?;
         let url =
             program.ready(&ready, READY)?["url"].as_str().context("the hub named no address")?.to_owned();
@@ -66,6 +74,69 @@ impl Hub {
         self.program.as_ref().map_or(0, Program::id)
     }
 
+    /// Sets its clock so many seconds ahead of everybody else's, from its next start on.
+    pub fn set_ahead(&mut self, seconds: i64) {
+        self.ahead = seconds;
+    }
+
+    /// What its operator configures (TOML), from its next start on.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn configure(&self, configuration: &str) -> Result<()> {
+        Ok(fs::write(self.data.join("postern.toml"), configuration)?)
+    }
+
+    /// Heron Express takes a parcel in for the one customer of this hub and sends it on its way: its id.
+    ///
+    /// # Errors
+    /// The hub's.
+    pub fn dispatches(&self, title: &str) -> Result<String> {
+        let parcel = json!({
+            "reference": format!("HX-{}", title.replace(' ', "-")), "recipient": self.customer()?, "title": title,
+            "site": "lindenhof", "size": "s",
+        });
+        let told = self.post("/v1/carrier/parcels", &self.carrier_key, &parcel)?;
+        let id = told["id"].as_str().context("the hub named no parcel")?.to_owned();
+        self.post(&format!("/v1/carrier/parcels/{id}/dispatch"), &self.carrier_key, &json!({}))?;
+        Ok(id)
+    }
+
+    /// The cabinet can be reached online: tokens for it live for minutes from now on, no longer for hours.
+    ///
+    /// # Errors
+    /// The hub's.
+    pub fn hears_from(&self, cabinet: &Cabinet) -> Result<()> {
+        let path = format!("/v1/operator/lockers/{}/heartbeat", cabinet.id);
+        self.post(&path, &self.operator_key, &json!({})).map(drop)
+    }
+
+    fn post(&self, path: &str, key: &str, body: &Value) -> Result<Value> {
+        let mut response = ureq::post(format!("{}{path}", self.url))
+            .header("Authorization", format!("Bearer {key}"))
+            .header("Idempotency-Key", format!("{}{}", path.replace('/', "-"), now_ms()?))
+            .config()
+            .http_status_as_error(false)
+            .build()
+            .send_json(body)?;
+        let (status, told) = (response.status(), response.body_mut().read_to_string()?);
+        if !status.is_success() {
+            bail!("{path}: {status}: {told}");
+        }
+        Ok(serde_json::from_str(&told).unwrap_or_default())
+    }
+
+    /// The account of its first customer. A shop has it from the order.
+    fn customer(&self) -> Result<String> {
+        let url = format!("sqlite:{}?mode=ro", self.data.join("hub.db").display());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async {
+            let mut database = sqlx::SqliteConnection::connect(&url).await?;
+            let query = "SELECT id FROM accounts WHERE guest = 0 ORDER BY created_at LIMIT 1";
+            Ok(sqlx::query(query).fetch_one(&mut database).await?.try_get(0)?)
+        })
+    }
+
     /// Stops it: whoever calls it now finds nobody.
     pub fn stop(&mut self) {
         self.program = None;
@@ -76,9 +147,17 @@ impl Hub {
     /// # Errors
     /// It does not come up.
     pub fn restart(&mut self, stage: &Stage) -> Result<()> {
+        self.stop();
         let port = self.url.rsplit(':').next().context("the address has no port")?.to_owned();
         self.serve(stage, &format!("127.0.0.1:{port}"))
     }
+}
+
+/// A library that tells a program another time, which `cargo xtask setup` installs.
+fn find_faketime() -> Result<PathBuf> {
+    let folder = format!("/usr/lib/{}-linux-gnu", std::env::consts::ARCH);
+    let path = PathBuf::from(folder).join("faketime/libfaketime.so.1");
+    path.canonicalize().with_context(|| format!("{}: cargo xtask setup installs it", path.display()))
 }
 
 /// What the cabinet is heard on.

@@ -53,7 +53,7 @@ pub fn tell(folder: &Path, bluetooth: Bluetooth, air: &Air) -> Result<World> {
     proof(&world, &mut transcript, &second, "and it waits for the hub", false)?;
     timing(&mut transcript, "with no network", offline)?;
 
-    world.hub.restart(&world.stage)?;
+    world.hub.restart(&world.desk.stage)?;
     proof(&world, &mut transcript, &second, "and now the hub has it", true)?;
     return_home(&mut world, &mut transcript)?;
     Ok(world)

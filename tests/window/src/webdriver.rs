@@ -200,6 +200,16 @@ impl Session {
         Ok(text.as_str().unwrap_or_default().to_owned())
     }
 
+    /// An attribute of an element, as it is written.
+    ///
+    /// # Errors
+    /// The driver's.
+    pub fn attribute(&self, element: &Element, name: &str) -> Result<Option<String>> {
+        let script = "return arguments[0].getAttribute(arguments[1])";
+        let value = self.run(script, &json!([{ ELEMENT: element.0 }, name]))?;
+        Ok(value.as_str().map(str::to_owned))
+    }
+
     /// A picture of what the window shows, as PNG.
     ///
     /// # Errors

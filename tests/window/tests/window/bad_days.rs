@@ -2,22 +2,10 @@
 
 use std::time::Duration;
 
-use crate::common::{SIGNED_OUT, signed_in, world};
+use crate::common::{SIGNED_OUT, latches, problem, signed_in, world};
 use anyhow::{Result, ensure};
-use postern_window_tests::{
-    app::{App, Settings, binary},
-    child::Program,
-    stage::Keyring,
-    world::{PATIENCE, World},
-};
+use postern_window_tests::stage::Keyring;
 use serde_json::json;
-
-/// Waits for a problem of this code, in words, and gives them.
-fn problem(world: &World, code: &str) -> Result<String> {
-    let words = world.see("problem", &format!("[data-code='{code}']"))?;
-    ensure!(words.trim().len() > 10, "{code} has no words: {words:?}");
-    Ok(words)
-}
 
 #[test]
 fn hub_unreachable_says_so_and_sign_in_works_once_it_is_back() -> Result<()> {
@@ -26,7 +14,7 @@ fn hub_unreachable_says_so_and_sign_in_works_once_it_is_back() -> Result<()> {
     world.start_app(SIGNED_OUT)?;
     world.press("sign-in")?;
     problem(&world, "hubUnreachable")?;
-    world.hub.restart(&world.stage)?;
+    world.hub.restart(&world.desk.stage)?;
     world.sign_in("Robin")
 }
 
@@ -34,8 +22,8 @@ fn hub_unreachable_says_so_and_sign_in_works_once_it_is_back() -> Result<()> {
 fn wrong_hub_is_recognised_before_anything_is_entrusted_to_it() -> Result<()> {
     let mut world = world("wrong-hub", Keyring::Unlocked)?;
     // Something else that answers to HTTP: the cabinet's panel.
-    let settings = Settings { hub: world.cabinet.panel().to_owned(), radio: world.cabinet.radio.clone() };
-    world.app = Some(App::start(&world.stage, &settings)?);
+    world.desk.settings.hub = world.cabinet.panel().to_owned();
+    world.start_app(SIGNED_OUT)?;
     world.press("sign-in")?;
     problem(&world, "wrongHub").map(drop)
 }
@@ -81,11 +69,7 @@ fn a_browser_closed_in_the_middle_of_sign_in_can_be_given_up_on() -> Result<()> 
 fn a_second_instance_hands_over_to_the_first_and_ends() -> Result<()> {
     let mut world = world("second-instance", Keyring::Unlocked)?;
     world.start_app(SIGNED_OUT)?;
-    let mut second = world.stage.command(binary("postern-app")?);
-    world.settings().tell(&world.stage, &mut second);
-    let mut second = Program::start("second", world.stage.logs(), &second)?;
-    let status = second.wait(PATIENCE)?;
-    ensure!(status.success(), "the second instance ended with {status}");
+    world.hand_to_app(None)?;
     world.see("welcome", "[data-session='signedOut']").map(drop)
 }
 
@@ -165,7 +149,7 @@ fn a_link_that_breaks_at_the_wrong_moment_is_told_as_it_is_and_found_out() -> Re
         .window
         .wait_for("[data-testid='opening-phase'][data-phase='opened']", Duration::from_secs(60))?;
     ensure!(world.cabinet.is_open("A2")?, "the app says opened, and the door is shut");
-    let latch = world.cabinet.log()?.iter().filter(|entry| entry["what"] == "latch").count();
+    let latch = latches(&world)?;
     ensure!(latch == 1, "the latch moved {latch} times");
     Ok(())
 }

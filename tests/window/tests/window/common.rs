@@ -2,7 +2,7 @@
 
 use std::{env, path::PathBuf};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use postern_window_tests::{
     parts::Air,
     stage::{Bluetooth, Keyring},
@@ -30,4 +30,16 @@ pub(crate) fn signed_in(name: &str) -> Result<World> {
     world.start_app(SIGNED_OUT)?;
     world.sign_in("Robin")?;
     Ok(world)
+}
+
+/// How often latches of the cabinet moved, as far back as its log goes.
+pub(crate) fn latches(world: &World) -> Result<usize> {
+    Ok(world.cabinet.log()?.iter().filter(|entry| entry["what"] == "latch").count())
+}
+
+/// Waits for a problem of this code, in words, and gives them.
+pub(crate) fn problem(world: &World, code: &str) -> Result<String> {
+    let words = world.see("problem", &format!("[data-code='{code}']"))?;
+    ensure!(words.trim().len() > 10, "{code} has no words: {words:?}");
+    Ok(words)
 }

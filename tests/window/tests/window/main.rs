@@ -3,4 +3,7 @@
 mod bad_days;
 mod codes;
 mod common;
+mod journeys;
+mod no_network;
+mod sharing;
 mod story;
