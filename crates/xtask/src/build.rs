@@ -83,7 +83,14 @@ pub(crate) fn tests() -> Result<Vec<TestBinary>> {
     build
         .args(["build", "--workspace", "--exclude", "postern-xtask", "--bins", "--tests"])
         .arg("--message-format=json-render-diagnostics");
-    let messages = process::output(build.stdin(Stdio::null()))?;
+    test_binaries(&process::output(build.stdin(Stdio::null()))?)
+}
+
+/// The test executables that cargo's messages tell of.
+///
+/// # Errors
+/// They are of another shape.
+pub(crate) fn test_binaries(messages: &str) -> Result<Vec<TestBinary>> {
     let mut found = Vec::new();
     for line in messages.lines().filter(|line| line.starts_with('{')) {
         let message: Value = serde_json::from_str(line)?;

@@ -5,6 +5,7 @@
 
 mod bench;
 mod build;
+mod coverage;
 mod demo;
 mod fuzz;
 mod gallery;
@@ -60,6 +61,8 @@ enum Chore {
     Platforms(platforms::Flags),
     /// `.deb` and `.rpm` of the window.
     Package,
+    /// Which lines the tests beside the code run, by room.
+    Coverage(coverage::Flags),
     /// What the product is made of, as CycloneDX.
     Sbom(sbom::Flags),
     /// Crate graph, file sizes, rustfmt, clippy, cargo-deny.
@@ -90,6 +93,7 @@ fn main() -> ExitCode {
         Chore::Lab { what } => run_lab(&what),
         Chore::Platforms(flags) => platforms::run(&flags),
         Chore::Package => platforms::package(),
+        Chore::Coverage(flags) => coverage::run(&flags),
         Chore::Sbom(flags) => sbom::run(&flags),
         Chore::Tidy(flags) => tidy::run(&flags),
     };

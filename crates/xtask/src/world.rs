@@ -28,6 +28,9 @@ pub(crate) struct Flags {
     /// Switch deliberate defects on, one after the other: each must be found within --seeds.
     #[arg(long)]
     mutants: bool,
+    /// With stand-ins for the public-key cryptography: many times as many seeds in the same time.
+    #[arg(long)]
+    stand_in: bool,
     /// With optimisation: worth its build for more than a few hundred seeds.
     #[arg(long)]
     release: bool,
@@ -49,7 +52,7 @@ pub(crate) fn run(flags: &Flags) -> Result<ExitCode> {
             cargo.arg(name).arg(value.to_string());
         }
     }
-    for (name, on) in [("--step", flags.step), ("--mutants", flags.mutants)] {
+    for (name, on) in [("--step", flags.step), ("--mutants", flags.mutants), ("--stand-in", flags.stand_in)] {
         if on {
             cargo.arg(name);
         }

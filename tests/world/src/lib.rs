@@ -9,6 +9,7 @@ pub mod agent;
 pub mod air;
 mod attacks;
 mod check;
+pub mod copy;
 pub mod dice;
 pub mod hub;
 pub mod machine;

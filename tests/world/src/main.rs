@@ -3,12 +3,12 @@
 use std::{
     io::{self, BufRead, Write},
     path::PathBuf,
-    process::ExitCode,
+    process::{Command, ExitCode},
     time::{Duration, Instant},
 };
 
 use clap::Parser;
-use postern_world::{mutants, plan::Plan, shrink::shrink, world};
+use postern_world::{copy, mutants, plan::Plan, shrink::shrink, world};
 
 /// Seeded simulation of phones, lockers and a hub, held against an independent reference.
 #[derive(Parser)]
@@ -37,6 +37,15 @@ struct Options {
     /// Switch deliberate defects on, one after the other, in a copy of the source: each must be found within --seeds.
     #[arg(long)]
     mutants: bool,
+    /// With stand-ins for the public-key cryptography, in a copy of the source: many times as many seeds in the same time.
+    #[arg(long, conflicts_with = "mutants")]
+    stand_in: bool,
+    /// Busy minutes without mishaps: how fast openings are simulated.
+    #[arg(long)]
+    busy: bool,
+    /// Say what came of it as JSON.
+    #[arg(long)]
+    json: bool,
     /// Where a shrunk plan and its log are written when something is found.
     #[arg(long, default_value = "target/world")]
     out: PathBuf,
@@ -54,24 +63,31 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> io::Result<ExitCode> {
-    if options.mutants {
+    if options.mutants || options.stand_in {
         let workspace = std::fs::canonicalize(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))?;
         let target =
             std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace.join("target"), PathBuf::from);
-        return mutants::run(&workspace, &target, options.seeds);
+        if options.mutants {
+            return mutants::run(&workspace, &target, options.seeds);
+        }
+        let program = copy::stand_in(&workspace, &target)?;
+        let arguments = std::env::args_os().skip(1).filter(|argument| argument != "--stand-in");
+        let status = Command::new(program).args(arguments).status()?;
+        return Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
+    let plan_of = if options.busy { Plan::busy } else { Plan::of };
     if let Some(path) = &options.plan {
         let plan = serde_json::from_slice(&std::fs::read(path)?)?;
         return show(&plan, options.step);
     }
     if options.step || options.log {
-        return show(&Plan::of(options.seed), options.step);
+        return show(&plan_of(options.seed), options.step);
     }
     let began = Instant::now();
     let limit = options.seconds.map(Duration::from_secs);
     let (mut openings, mut happenings, mut seeds) = (0, 0, 0);
     for seed in options.seed..options.seed.saturating_add(options.seeds) {
-        let plan = Plan::of(seed);
+        let plan = plan_of(seed);
         let outcome = world::run(&plan);
         if !outcome.violations.is_empty() {
             return found(&plan, options);
@@ -84,11 +100,25 @@ fn run(options: &Options) -> io::Result<ExitCode> {
         }
     }
     let seconds = began.elapsed().as_secs_f64();
+    if options.json {
+        let busy = busy().unwrap_or(seconds);
+        let said = serde_json::json!({
+            "seeds": seeds, "openings": openings, "happenings": happenings, "seconds": seconds, "busy_seconds": busy,
+        });
+        println!("{said}");
+        return Ok(ExitCode::SUCCESS);
+    }
     println!(
         "world: {seeds} seeds, {openings} openings, {happenings} happenings in {seconds:.1} s ({:.0} openings/s), nothing found",
         openings as f64 / seconds
     );
     Ok(ExitCode::SUCCESS)
+}
+
+/// Seconds that this thread has been on a core, where the system tells (Linux).
+fn busy() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    Some(text.split_whitespace().next()?.parse::<u64>().ok()? as f64 / 1e9)
 }
 
 fn show(plan: &Plan, step: bool) -> io::Result<ExitCode> {

@@ -322,10 +322,12 @@ impl World {
         let owner = |booking: usize| bookings[booking].customer;
         let Some(compartment) = self.cabinets[locker].machine().compartments.get_mut(&door) else { return };
         match hand {
-            Hand::Take(customer) if near && compartment.open => {
-                if compartment.content.is_some_and(|booking| owner(booking) == customer) {
-                    compartment.content = None;
-                }
+            Hand::Take(customer)
+                if near
+                    && compartment.open
+                    && compartment.content.is_some_and(|booking| owner(booking) == customer) =>
+            {
+                compartment.content = None;
             }
             Hand::Put(booking) if compartment.open => compartment.content = Some(booking),
             Hand::Fetch(booking) if compartment.open && compartment.content == Some(booking) => {
@@ -335,7 +337,7 @@ impl World {
             _ => {}
         }
         self.note(|| format!("hand at door {door} of locker {locker}: {hand:?}"));
-        self.firmware(locker, |locker, now| locker.tick(now));
+        self.firmware(locker, postern_locker::Locker::tick);
         if let Hand::Put(booking) = hand {
             self.deposit_if_done(booking);
         }

@@ -207,6 +207,37 @@ impl Plan {
         plan
     }
 
+    /// Busy minutes without mishaps, to measure how fast openings are simulated: at three lockers, twelve customers fetch
+    /// four parcels each, one after the other.
+    pub fn busy(seed: u64) -> Self {
+        Self::busy_for(seed, 12)
+    }
+
+    /// The same for so many customers, four to a locker.
+    pub fn busy_for(seed: u64, customers: usize) -> Self {
+        const PARCELS: u16 = 4;
+        const AT_ONE_LOCKER: usize = 4;
+        let mut dice = Dice::new(seed ^ 0x6275_7379_2121_2121);
+        let lockers = customers.div_ceil(AT_ONE_LOCKER);
+        let mut plan = Self { seed, lockers, doors: 12, customers, steps: Vec::new() };
+        for customer in 0..customers {
+            let locker = customer / AT_ONE_LOCKER;
+            // Each has three doors of their own: no parcel waits for another's door.
+            let first = u16::try_from(customer % AT_ONE_LOCKER * 3 + 1).expect("few");
+            plan.add(0, Step::Walk { customer, locker: Some(locker) });
+            let mut at = dice.between(5_000, 30_000);
+            for parcel in 0..PARCELS {
+                plan.add(at, Step::Parcel { customer, locker, door: first + parcel % 3 });
+                // The courier needs a while; then one gesture opens, and one says that it is taken.
+                plan.add(at + 20_000, Step::Gesture { customer });
+                plan.add(at + 35_000, Step::Gesture { customer });
+                at += dice.between(45_000, 60_000);
+            }
+        }
+        plan.steps.sort_by_key(|(at, _)| *at);
+        plan
+    }
+
     fn add(&mut self, at: u64, step: Step) {
         self.steps.push((at, step));
     }

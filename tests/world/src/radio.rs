@@ -210,7 +210,7 @@ impl World {
         })
     }
 
-    pub(crate) fn to_locker(&mut self, link: usize, frame: Vec<u8>) {
+    pub(crate) fn reaches_locker(&mut self, link: usize, frame: Vec<u8>) {
         if !self.links[link].up || self.links[link].ended {
             return;
         }
@@ -236,7 +236,7 @@ impl World {
         }
     }
 
-    pub(crate) fn to_phone(&mut self, link: usize, frame: &[u8]) {
+    pub(crate) fn reaches_phone(&mut self, link: usize, frame: &[u8]) {
         if !self.links[link].up {
             return;
         }

@@ -299,13 +299,13 @@ impl Reference {
         if unix + CLOCK_TOLERANCE < claims.not_before.0 || unix > claims.expires.0 + CLOCK_TOLERANCE {
             wrong.push("outside of its time");
         }
-        if let Some(movement) = &movement {
-            if epoch.is_some_and(|epoch| epoch < movement.epoch_known) {
-                self.violations.push(Violation {
-                    invariant: 6,
-                    what: format!("revoked token opened door {door} of locker {locker}"),
-                });
-            }
+        if let Some(movement) = &movement
+            && epoch.is_some_and(|epoch| epoch < movement.epoch_known)
+        {
+            self.violations.push(Violation {
+                invariant: 6,
+                what: format!("revoked token opened door {door} of locker {locker}"),
+            });
         }
         let truth = &mut self.lockers[locker];
         if let Some(epoch) = epoch {

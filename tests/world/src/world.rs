@@ -283,13 +283,13 @@ impl World {
                 let cabinet = &mut self.cabinets[locker];
                 if cabinet.boot == boot && cabinet.due.is_some_and(|due| due <= self.now) {
                     cabinet.due = None;
-                    self.firmware(locker, |locker, now| locker.tick(now));
+                    self.firmware(locker, Locker::tick);
                 }
             }
             Happening::Boot { locker } => self.boot(locker),
             Happening::Dialled { who, locker, patience } => self.dialled(who, locker, patience),
-            Happening::ToLocker { link, frame } => self.to_locker(link, frame),
-            Happening::ToPhone { link, frame } => self.to_phone(link, &frame),
+            Happening::ToLocker { link, frame } => self.reaches_locker(link, frame),
+            Happening::ToPhone { link, frame } => self.reaches_phone(link, &frame),
             Happening::LinkOver { link } => self.link_is_over(link),
             Happening::Hand { locker, door, hand } => self.hand(locker, door, hand),
             Happening::Courier { booking } => self.courier(booking),

@@ -1,0 +1,101 @@
+//! Copies of what the world is built of, in which something is otherwise than in the product: deliberate defects
+//! ([`crate::mutants`]), or stand-ins for what costs time ([`stand_in`]). The product itself has no switch for either.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+/// What the world is made of, below the workspace.
+const CRATES: [&str; 5] = ["crates/api", "crates/core", "crates/locker", "crates/protocol", "tests/world"];
+/// The program with the stand-ins.
+const PROGRAM: &str = "postern-world-stand-in";
+
+fn bad(what: String) -> io::Error {
+    io::Error::other(what)
+}
+
+/// Puts `new` in the place of the only `old`.
+pub(crate) fn replace(path: &Path, old: &str, new: &str) -> io::Result<()> {
+    let text = fs::read_to_string(path)?;
+    match text.matches(old).count() {
+        1 => fs::write(path, text.replacen(old, new, 1)),
+        count => Err(bad(format!("{}: found {count} times, not once: {old}", path.display()))),
+    }
+}
+
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let (source, target) = (entry.path(), to.join(entry.file_name()));
+        if entry.file_type()?.is_dir() {
+            copy(&source, &target)?;
+        } else {
+            fs::copy(&source, &target)?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes a copy whose program has this name, so that it does not take the place of the real one.
+pub(crate) fn write(workspace: &Path, folder: &Path, program: &str) -> io::Result<()> {
+    if folder.exists() {
+        fs::remove_dir_all(folder)?;
+    }
+    for member in CRATES {
+        copy(&workspace.join(member), &folder.join(member))?;
+    }
+    fs::copy(workspace.join("Cargo.lock"), folder.join("Cargo.lock"))?;
+    let manifest = fs::read_to_string(workspace.join("Cargo.toml"))?;
+    let members = CRATES.map(|member| format!("{member:?}")).join(", ");
+    let lines = manifest.lines().map(|line| match line.split(" = ").next() {
+        Some("members") => format!("members = [{members}, \"tests/world/stand-in/*\"]"),
+        Some("default-members" | "exclude") => String::new(),
+        _ => line.to_owned(),
+    });
+    fs::write(folder.join("Cargo.toml"), lines.collect::<Vec<_>>().join("\n"))?;
+    replace(
+        &folder.join("tests/world/Cargo.toml"),
+        "name = \"postern-world\"\npath",
+        &format!("name = \"{program}\"\npath"),
+    )
+}
+
+/// Builds a copy and gives its program. Its target folder is its own: cargo tells packages apart by their place in the
+/// workspace, and would take the copy's libraries for the real ones.
+pub(crate) fn build(folder: &Path, target: &Path, program: &str, release: bool) -> io::Result<PathBuf> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(["build", "--offline", "--quiet", "--package", "postern-world", "--bin", program]);
+    if release {
+        command.arg("--release");
+    }
+    let output = command.current_dir(folder).env("CARGO_TARGET_DIR", target).stdin(Stdio::null()).output()?;
+    if output.status.success() {
+        return Ok(target.join(if release { "release" } else { "debug" }).join(program));
+    }
+    Err(bad(format!("the copy does not build:\n{}", String::from_utf8_lossy(&output.stderr))))
+}
+
+/// The world with the public-key cryptography of tests/world/stand-in in the place of the real one: what is left is what
+/// phones, lockers, hub and the world themselves cost. Built with optimisation. The rest of the cryptography (hashes, the
+/// cipher, key derivation) stays.
+///
+/// # Errors
+/// The copy cannot be written or built.
+pub fn stand_in(workspace: &Path, target: &Path) -> io::Result<PathBuf> {
+    let folder = target.join("stand-in");
+    write(workspace, &folder, PROGRAM)?;
+    for curve in ["ed25519", "x25519"] {
+        replace(
+            &folder.join("Cargo.toml"),
+            &format!("\n{curve}-dalek = {{ version = \"3\","),
+            &format!(
+                "\n{curve}-dalek = {{ package = \"postern-stand-in-{curve}\", path = \"tests/world/stand-in/{curve}\","
+            ),
+        )?;
+    }
+    build(&folder, &target.join("stand-in-target"), PROGRAM, true)
+}
