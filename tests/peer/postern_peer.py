@@ -381,7 +381,7 @@ class Link:
         kind, body = self.air.receive()
         if kind != Air.CONNECTED:
             raise ConnectionError(f"refused: {body.hex()}")
-        self.size = min(mtu, struct.unpack(">H", body)[0]) - 3
+        self.size = min(min(mtu, struct.unpack(">H", body)[0]) - 3, 510)
         self.call(Air.SUBSCRIBE, b"", Air.SUBSCRIBED)
 
     def call(self, kind: int, body: bytes, answer: int) -> bytes:

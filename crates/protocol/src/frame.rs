@@ -6,6 +6,9 @@ use alloc::vec::Vec;
 pub const MAX_MESSAGE: usize = 1024;
 /// Smallest frame that every link carries: ATT MTU 23 less the three bytes of the ATT header.
 pub const MIN_FRAME: usize = 20;
+/// Largest frame, whatever the MTU: an attribute value has at most 512 bytes (Core Specification, Vol 3, Part F, 3.2.9),
+/// and BlueZ counts the two of the handle with a write (its issue 570).
+pub const MAX_FRAME: usize = 510;
 /// First byte of a HELLO: the only message by which a phone may learn its tag.
 const HELLO: u8 = crate::message::kind::HELLO;
 
@@ -38,11 +41,11 @@ pub enum FrameError {
     Mismatch,
 }
 
-/// Cuts a message into frames of at most `max_frame` bytes (ATT MTU less 3; below [`MIN_FRAME`] it counts as
-/// [`MIN_FRAME`]). A message that fits is one frame. Yields nothing for a message that is empty or longer than
+/// Cuts a message into frames of at most `max_frame` bytes (ATT MTU less 3, brought within [`MIN_FRAME`] and
+/// [`MAX_FRAME`]). A message that fits is one frame. Yields nothing for a message that is empty or longer than
 /// [`MAX_MESSAGE`]: this crate makes none.
 pub fn fragments(message: &[u8], tag: Tag, max_frame: usize) -> impl Iterator<Item = Vec<u8>> {
-    let max_frame = max_frame.max(MIN_FRAME);
+    let max_frame = max_frame.clamp(MIN_FRAME, MAX_FRAME);
     let mut rest = if message.len() > MAX_MESSAGE { &[][..] } else { message };
     // The length fits: MAX_MESSAGE is below 2^16.
     let total = (message.len() as u16).to_be_bytes();
@@ -132,6 +135,17 @@ impl Reassembler {
     #[must_use]
     pub const fn is_partial(&self) -> bool {
         self.partial.is_some()
+    }
+
+    /// Whether this frame has the right sequence to come next. False for frames of others, and while the tag is unknown.
+    #[must_use]
+    pub fn is_due(&self, frame: &[u8]) -> bool {
+        let &[header, tag, ..] = frame else { return false };
+        let due = match &self.partial {
+            None => FIRST,
+            Some(partial) => partial.next,
+        };
+        self.tag == Some(Tag(tag)) && header & (FIRST | SEQUENCE) == due
     }
 
     /// Drops the message under way; keeps the tag.

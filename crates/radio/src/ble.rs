@@ -16,6 +16,8 @@
 //! | services missing right after connecting (stale GATT cache, late discovery) | BlueZ, CoreBluetooth | discovery is repeated once, then the link is given up and made anew |
 //! | reads and writes fail with InProgress while another client uses the device | BlueZ; bleak issue 1282 | repeated within the deadline |
 //! | a dropped `connect` leaves the platform connecting | BlueZ keeps a connection without its client | the task that connects outlives the future and disconnects |
+//! | notifications overtake each other | BlueZ over enhanced bearers (EATT, on by default in 5.66): each bearer is a socket of its own | frames are put in order ([`crate::inbox`]) |
+//! | a write of MTU - 3 bytes is refused at MTU 517 | an attribute has at most 512 bytes, of which BlueZ's server takes two for the handle (issue 570) | frames have at most 510 |
 //! | RSSI of 127 | HCI's "not available" | unknown |
 //!
 //! Writes are with response: they arrive in order, they are not lost, and they hold the sender back. What the MTU is the

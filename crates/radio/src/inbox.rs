@@ -1,30 +1,54 @@
-//! From frames to messages, with what a notification channel really does: HELLO lost, doubled or halved, and frames
-//! meant for another phone.
+//! From frames to messages, with what a notification channel really does: HELLO lost, doubled or halved, frames meant for
+//! another phone, and frames that overtook each other.
 
 use postern_protocol::frame::{FrameError, Reassembler, Tag};
 
 /// Header bit of a first fragment (PROTOCOL.md, frames).
 const FIRST: u8 = 0x80;
+/// Where another fragment's part begins: header and tag.
+const HEADER: usize = 2;
 /// Where a first fragment's message begins: header, tag, two bytes of length.
 const BODY: usize = 4;
+/// Frames that came too early and wait for the ones before them. Enhanced bearers (EATT) are a few, each with a few frames
+/// under way.
+const MAX_HELD: usize = 16;
 
 /// Reassembles what the locker sends on one link. The first message it yields is the HELLO, exactly once.
 pub(crate) struct Inbox {
     frames: Reassembler,
-    /// First byte of the HELLO, once it is here.
-    hello: Option<u8>,
+    /// The HELLO, once it is here.
+    hello: Option<Vec<u8>>,
     /// A message other than the HELLO has begun: from here on a stray fragment is an error.
     past_hello: bool,
+    /// Frames of ours that came before their turn.
+    held: Vec<Vec<u8>>,
 }
 
 impl Inbox {
     pub(crate) fn new() -> Self {
-        Self { frames: Reassembler::new(), hello: None, past_hello: false }
+        Self { frames: Reassembler::new(), hello: None, past_hello: false, held: Vec::new() }
     }
 
-    /// Takes one notification.
-    pub(crate) fn push(&mut self, frame: &[u8]) -> Result<Option<Vec<u8>>, FrameError> {
+    /// Takes one notification: the messages that it completed, mostly none or one.
+    pub(crate) fn push(&mut self, frame: &[u8]) -> Result<Vec<Vec<u8>>, FrameError> {
+        let mut messages = Vec::new();
+        messages.extend(self.take(frame)?);
+        while let Some(next) = self.held.iter().position(|frame| self.frames.is_due(frame)) {
+            let frame = self.held.remove(next);
+            messages.extend(self.take(&frame)?);
+        }
+        Ok(messages)
+    }
+
+    fn take(&mut self, frame: &[u8]) -> Result<Option<Vec<u8>>, FrameError> {
         if self.hello.is_some() && self.echoes_hello(frame) {
+            return Ok(None);
+        }
+        if self.is_early(frame) {
+            if self.held.len() == MAX_HELD {
+                return Err(FrameError::Sequence);
+            }
+            self.held.push(frame.to_vec());
             return Ok(None);
         }
         if self.hello.is_some() && self.is_ours(frame) {
@@ -35,12 +59,13 @@ impl Inbox {
                 // A fragment of the HELLO was lost, or the echo of a read got in between. The HELLO can be read as a whole,
                 // so nothing is lost by beginning anew; only what follows it must be without a gap.
                 self.frames = Reassembler::new();
+                self.held.clear();
                 self.frames.push(frame).unwrap_or_default()
             }
             result => result?,
         };
-        if let (None, Some(message)) = (self.hello, &message) {
-            self.hello = message.first().copied();
+        if let (None, Some(message)) = (&self.hello, &message) {
+            self.hello = Some(message.clone());
         }
         Ok(message)
     }
@@ -53,8 +78,9 @@ impl Inbox {
         let mut frames = Reassembler::new();
         let message = frames.push(value)?;
         if let Some(message) = &message {
-            self.hello = message.first().copied();
+            self.hello = Some(message.clone());
             self.frames = frames;
+            self.held.clear();
         }
         Ok(message)
     }
@@ -71,11 +97,18 @@ impl Inbox {
 
     /// A message of ours is under way: the next fragment is due.
     pub(crate) fn is_partial(&self) -> bool {
-        self.frames.is_partial()
+        self.frames.is_partial() || !self.held.is_empty()
     }
 
     fn is_ours(&self, frame: &[u8]) -> bool {
         frame.get(1).copied().map(Tag) == self.frames.tag()
+    }
+
+    /// Over enhanced bearers notifications may overtake each other (PROTOCOL.md, frames). A first fragment in the middle of
+    /// the HELLO is not one of those: it is the HELLO again.
+    fn is_early(&self, frame: &[u8]) -> bool {
+        let &[header, _, _, ..] = frame else { return false };
+        self.is_ours(frame) && !self.frames.is_due(frame) && (self.hello.is_some() || header & FIRST == 0)
     }
 
     /// Platforms report a read value as a notification too (BlueZ), and the notification of the HELLO may come in the
@@ -85,7 +118,12 @@ impl Inbox {
         if !self.is_ours(frame) || self.frames.is_partial() {
             return false;
         }
-        if header & FIRST != 0 { frame.get(BODY).copied() == self.hello } else { !self.past_hello }
+        let (Some(hello), Some(part)) = (&self.hello, frame.get(HEADER..)) else { return false };
+        if header & FIRST != 0 {
+            frame.get(BODY) == hello.first()
+        } else {
+            !self.past_hello && !part.is_empty() && hello.windows(part.len()).any(|window| window == part)
+        }
     }
 }
 
@@ -105,7 +143,7 @@ mod tests {
     }
 
     fn feed(inbox: &mut Inbox, frames: impl IntoIterator<Item = Vec<u8>>) -> Vec<Vec<u8>> {
-        frames.into_iter().filter_map(|frame| inbox.push(&frame).unwrap()).collect()
+        frames.into_iter().flat_map(|frame| inbox.push(&frame).unwrap()).collect()
     }
 
     #[test]
@@ -125,7 +163,7 @@ mod tests {
         let mut inbox = Inbox::new();
         assert!(inbox.push_read(&[]).unwrap().is_none());
         assert_eq!(inbox.push_read(&whole).unwrap(), Some(hello()));
-        assert_eq!(inbox.push(&whole).unwrap(), None);
+        assert!(inbox.push(&whole).unwrap().is_empty());
         assert!(feed(&mut inbox, fragments(&hello(), TAG, 20)).is_empty());
         assert_eq!(feed(&mut inbox, fragments(&[0x55; 40], TAG, 20)), [vec![0x55; 40]]);
     }
@@ -167,11 +205,32 @@ mod tests {
     }
 
     #[test]
-    fn a_stray_fragment_after_other_messages_is_an_error() {
+    fn frames_that_overtake_each_other_are_put_in_order() {
+        let mut inbox = Inbox::new();
+        let mut parts: Vec<_> = fragments(&hello(), TAG, 20).collect();
+        parts.swap(2, 4);
+        parts.swap(3, 5);
+        assert_eq!(feed(&mut inbox, parts), [hello()]);
+        let (reply, event) = (vec![0x55; 300], vec![0x56; 30]);
+        let mut parts: Vec<_> = fragments(&reply, TAG, 180).chain(fragments(&event, TAG, 180)).collect();
+        assert_eq!(parts.len(), 3);
+        parts.swap(0, 1);
+        assert_eq!(feed(&mut inbox, parts.clone()), [reply.clone(), event.clone()]);
+        parts.rotate_left(1);
+        assert_eq!(feed(&mut inbox, parts), [reply, event], "the next message began before this one ended");
+        assert!(!inbox.is_partial());
+    }
+
+    #[test]
+    fn a_stray_fragment_counts_as_a_message_under_way_and_many_are_an_error() {
         let mut inbox = Inbox::new();
         feed(&mut inbox, fragments(&hello(), TAG, 514));
         feed(&mut inbox, fragments(&[0x55; 40], TAG, 514));
         let stray = fragments(&[0x55; 40], TAG, 20).nth(1).unwrap();
+        for _ in 0..MAX_HELD {
+            assert!(inbox.push(&stray).unwrap().is_empty());
+            assert!(inbox.is_partial(), "so that the gap ends the link");
+        }
         assert!(inbox.push(&stray).is_err());
     }
 }

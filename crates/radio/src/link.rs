@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use postern_protocol::frame::{self, MAX_MESSAGE, MIN_FRAME};
+use postern_protocol::frame::{self, MAX_FRAME, MAX_MESSAGE, MIN_FRAME};
 use tokio::{
     sync::{mpsc, oneshot},
     time::{Instant, sleep_until},
@@ -138,7 +138,7 @@ impl Worker {
             notifications,
             messages,
             inbox: Inbox::new(),
-            max_frame: max_frame.max(MIN_FRAME),
+            max_frame: max_frame.clamp(MIN_FRAME, MAX_FRAME),
             hello_reads: 0,
             due: Instant::now() + HELLO_PATIENCE,
             summary: Summary::default(),
@@ -197,16 +197,16 @@ impl Run<'_> {
 
     async fn notified(&mut self, frame: Option<Result<Vec<u8>, RadioError>>) -> Result<(), RadioError> {
         let frame = frame.unwrap_or_else(|| Err(RadioError::Lost("disconnected".into())))?;
-        let message = self.inbox.push(&frame).map_err(|error| RadioError::Frame(error.to_string()))?;
+        let messages = self.inbox.push(&frame).map_err(|error| RadioError::Frame(error.to_string()))?;
         if self.inbox.is_partial() {
             let patience = if self.inbox.has_hello() { FRAGMENT_GAP } else { HELLO_PATIENCE };
             self.due = Instant::now() + patience;
         }
-        self.deliver(message).await
+        self.deliver(messages).await
     }
 
-    async fn deliver(&mut self, message: Option<Vec<u8>>) -> Result<(), RadioError> {
-        if let Some(message) = message {
+    async fn deliver(&mut self, messages: impl IntoIterator<Item = Vec<u8>>) -> Result<(), RadioError> {
+        for message in messages {
             self.summary.received += 1;
             // An error here means that the user is gone; the closed command channel says the same.
             let _ = self.messages.send(Ok(message)).await;

@@ -2,6 +2,8 @@
 
 use std::{cmp::Reverse, collections::BinaryHeap};
 
+use postern_protocol::frame::MAX_FRAME;
+
 use crate::{
     fate::{AirFate, Direction, DropAfter, TooLong},
     log::Ender,
@@ -79,7 +81,7 @@ impl Link {
 
     /// The most that a notification carries: the locker knows its own radio.
     pub(crate) fn max_frame(&self) -> usize {
-        usize::from(self.carried - ATT_HEADER)
+        usize::from(self.carried - ATT_HEADER).min(MAX_FRAME)
     }
 
     /// Frames in and out so far.

@@ -1,6 +1,6 @@
 //! Fragments at every MTU, and what must end a connection.
 
-use postern_protocol::frame::{FrameError, MAX_MESSAGE, MIN_FRAME, Reassembler, Tag, fragments};
+use postern_protocol::frame::{FrameError, MAX_FRAME, MAX_MESSAGE, MIN_FRAME, Reassembler, Tag, fragments};
 use proptest::prelude::*;
 
 const TAG: Tag = Tag(0xa5);
@@ -27,8 +27,9 @@ fn mtu_matrix() {
         for len in 1..=MAX_MESSAGE {
             let max_frame = mtu.saturating_sub(3);
             let frames: Vec<_> = fragments(&message(len), TAG, max_frame).collect();
-            assert!(frames.iter().all(|frame| frame.len() <= max_frame.max(MIN_FRAME)));
-            assert_eq!(frames.len() == 1, len + 4 <= max_frame.max(MIN_FRAME), "one frame when it fits");
+            let most = max_frame.clamp(MIN_FRAME, MAX_FRAME);
+            assert!(frames.iter().all(|frame| frame.len() <= most));
+            assert_eq!(frames.len() == 1, len + 4 <= most, "one frame when it fits");
             assert!(frames.len() <= 57);
             let whole = put_together(&mut Reassembler::with_tag(TAG), &frames).expect("in order");
             assert_eq!(whole.as_deref(), Some(&message(len)[..]), "MTU {mtu}, {len} bytes");
