@@ -31,7 +31,7 @@ pub trait Bench: Send + Sync {
     async fn lose_hello(&self);
     /// Advertises state bits: accepting, low battery, clock unset.
     async fn advertise(&self, accepting: bool, low_battery: bool);
-    /// Cuts every link from the peripheral's side, as a break of radio contact does.
+    /// Cuts every link from the peripheral's side; returns when its stack says that they are gone.
     async fn cut(&self);
     /// Resolves when the peripheral has no link any more.
     async fn let_go(&self);

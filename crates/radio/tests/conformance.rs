@@ -151,6 +151,7 @@ impl Bench for AirBench {
 
     async fn cut(&self) {
         let _ = self.shared.cut.send(());
+        self.let_go().await;
     }
 
     async fn let_go(&self) {

@@ -73,7 +73,7 @@ enum Chore {
 enum LabChore {
     /// Boot it (about 10 s) or find it running; prints `DBUS_SYSTEM_BUS_ADDRESS=…` for programs that are to use it.
     Up {
-        /// Write HCI traffic and bluetoothd's thoughts to hci.log and bluetoothd.log in its folder.
+        /// Write HCI traffic and bluetoothd's thoughts to hci.btsnoop (for btmon -r) and bluetoothd.log in its folder.
         #[arg(long)]
         trace: bool,
     },

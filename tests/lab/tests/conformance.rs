@@ -11,7 +11,7 @@ use std::{
 };
 
 use bluer::{
-    Adapter, Session,
+    Adapter, AdapterEvent, Address, Session,
     adv::{Advertisement, AdvertisementHandle},
     gatt::local::{
         Application, ApplicationHandle, Characteristic, CharacteristicNotifier, CharacteristicNotify,
@@ -19,8 +19,8 @@ use bluer::{
         Service,
     },
 };
-use futures::FutureExt;
-use postern_lab_tests::{PATIENCE, PHONE, in_lab};
+use futures::{FutureExt, StreamExt};
+use postern_lab_tests::{PATIENCE, PHONE, fresh, in_lab};
 use postern_protocol::{
     LockerId,
     frame::{Reassembler, Tag, fragments},
@@ -47,13 +47,13 @@ struct Echo {
     lose: Arc<AtomicBool>,
     advertised: tokio::sync::Mutex<Option<AdvertisementHandle>>,
     state: Mutex<(bool, bool)>,
+    /// Not a phone: see [`occupy_a_handle`].
+    occupant: Option<Address>,
     _application: ApplicationHandle,
 }
 
 impl Echo {
-    async fn start(session: &Session, adapter: &str, locker: LockerId) -> Self {
-        let adapter = session.adapter(adapter).unwrap();
-        adapter.set_powered(true).await.unwrap();
+    async fn start(adapter: Adapter, locker: LockerId, occupant: Option<Address>) -> Self {
         let lose = Arc::new(AtomicBool::new(false));
         let application = adapter.serve_gatt_application(application(lose.clone())).await.unwrap();
         let echo = Self {
@@ -62,6 +62,7 @@ impl Echo {
             lose,
             advertised: tokio::sync::Mutex::new(None),
             state: Mutex::new((true, false)),
+            occupant,
             _application: application,
         };
         echo.publish().await;
@@ -102,12 +103,43 @@ impl Echo {
         for address in self.adapter.device_addresses().await.unwrap_or_default() {
             if let Ok(device) = self.adapter.device(address)
                 && device.is_connected().await.unwrap_or(false)
+                && Some(address) != self.occupant
             {
                 connected.push(device);
             }
         }
         connected
     }
+}
+
+/// Connects one adapter to another, and leaves it so.
+///
+/// BlueZ's emulator numbers connections for each controller by itself, and then tells both ends the number of the one
+/// that called (btvirt, `le_conn_complete`). A phone's second link therefore reaches its peripheral only where that has
+/// one already.
+async fn occupy_a_handle(from: &Adapter, to: &Adapter) -> Address {
+    let address = to.address().await.unwrap();
+    let advertisement = || Advertisement {
+        local_name: Some("handle".to_owned()),
+        discoverable: Some(true),
+        ..Advertisement::default()
+    };
+    let mut heard = Box::pin(from.discover_devices().await.unwrap());
+    let mut on_air = to.advertise(advertisement()).await.unwrap();
+    loop {
+        match tokio::time::timeout(Duration::from_secs(1), heard.next()).await {
+            Ok(Some(AdapterEvent::DeviceAdded(found))) if found == address => break,
+            Ok(Some(_)) => {}
+            Ok(None) => panic!("discovery ended"),
+            // The emulator reports an advertiser once.
+            Err(_) => {
+                drop(on_air);
+                on_air = to.advertise(advertisement()).await.unwrap();
+            }
+        }
+    }
+    from.device(address).unwrap().connect().await.unwrap();
+    address
 }
 
 /// Registers the advertisement again and again while nobody is connected: for the reason see `postern_sim::ble`.
@@ -233,8 +265,8 @@ impl Bench for BleBench {
     async fn cut(&self) {
         for echo in &self.echoes {
             for device in echo.connected().await {
-                // Its answer takes up to 2 s; the link breaks at once.
-                tokio::spawn(async move { device.disconnect().await });
+                // BlueZ lets 2 s pass between this call and the HCI command, and answers when the link is gone.
+                device.disconnect().await.unwrap();
             }
         }
     }
@@ -263,15 +295,18 @@ fn ble_conforms() {
         let session = Session::new().await.unwrap();
         let seed = std::process::id().to_be_bytes();
         let locker = |number| LockerId([number, seed[0], seed[1], seed[2], seed[3], 0, 0, 0]);
+        let first = fresh(&session, "hci2").await.unwrap();
+        let second = fresh(&session, "hci3").await.unwrap();
+        let filler = fresh(&session, "hci1").await.unwrap();
+        let occupant = occupy_a_handle(&second, &filler).await;
         let echoes = vec![
-            Arc::new(Echo::start(&session, "hci2", locker(seed[3])).await),
-            Arc::new(Echo::start(&session, "hci3", locker(!seed[3])).await),
+            Arc::new(Echo::start(first, locker(seed[3]), None).await),
+            Arc::new(Echo::start(second, locker(!seed[3]), Some(occupant)).await),
         ];
         for echo in &echoes {
             tokio::spawn(keep_on_air(Arc::downgrade(echo)));
         }
-        let phone = session.adapter(PHONE).unwrap();
-        phone.set_powered(true).await.unwrap();
+        let phone = fresh(&session, PHONE).await.unwrap();
         let bench = BleBench { radio: BleRadio::new(Some(PHONE)), phone, echoes };
         conformance::all(&bench).await;
     });
