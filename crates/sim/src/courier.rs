@@ -64,20 +64,24 @@ pub struct Errand {
     pub door: u16,
     /// By the protocol, or only by word to the hub.
     pub by_protocol: bool,
+    /// The hub knows of it. Where it could not be reached, the receipt is handed in with the next errand.
+    pub reported: bool,
 }
 
-/// See the module.
+/// See the module. One account at the hub for as long as this lives.
 pub struct Courier {
     hub: Hub,
     carrier_key: Zeroizing<String>,
     device: Mutex<Option<Device>>,
+    /// Receipts that the hub has not got yet.
+    outbox: Mutex<Vec<(LockerId, Vec<u8>)>>,
 }
 
 impl Courier {
     /// A courier of the carrier with this API key. Signs in when there is something to do.
     #[must_use]
     pub fn new(hub: Hub, carrier_key: Zeroizing<String>) -> Self {
-        Self { hub, carrier_key, device: Mutex::new(None) }
+        Self { hub, carrier_key, device: Mutex::new(None), outbox: Mutex::new(Vec::new()) }
     }
 
     /// Puts a parcel in. A hub that gives couriers no tokens is told with the carrier's key instead, and so is a hub that
@@ -94,6 +98,7 @@ impl Courier {
         what: Option<String>,
     ) -> Result<Errand, CourierError> {
         let id = world.look(cabinet, |cabinet| cabinet.id()).ok_or(CourierError::NoCabinet)?;
+        self.catch_up().await;
         if door.is_none() {
             let asked = CourierTokenRequest {
                 parcel: parcel.to_owned(),
@@ -105,8 +110,8 @@ impl Courier {
                     let inside = what.unwrap_or_else(|| "parcel".to_owned());
                     reach_in(world, cabinet, door, "put", Some(inside));
                     reach_in(world, cabinet, door, "close", None);
-                    self.report(id, receipt).await?;
-                    return Ok(Errand { reference: parcel.to_owned(), door, by_protocol: true });
+                    let reported = self.report(id, receipt).await?;
+                    return Ok(Errand { reference: parcel.to_owned(), door, by_protocol: true, reported });
                 }
                 Err(CourierError::Hub(error)) if error.means_no_couriers() => {
                     tracing::info!(%error, "no token for couriers, telling the hub by the carrier's key");
@@ -120,7 +125,7 @@ impl Courier {
         let door = parcel.door.ok_or_else(|| CourierError::Refused("the hub named no door".to_owned()))?;
         let inside = what.unwrap_or_else(|| parcel.reference.clone());
         reach_in(world, cabinet, door, "put", Some(inside));
-        Ok(Errand { reference: parcel.reference, door, by_protocol: false })
+        Ok(Errand { reference: parcel.reference, door, by_protocol: false, reported: true })
     }
 
     /// Takes out of this cabinet whatever the hub lists for it: expired parcels, and returns on their way to the sender.
@@ -129,6 +134,7 @@ impl Courier {
     /// See [`CourierError`]; what was taken out before stays so.
     pub async fn collect(&self, world: &Arc<World>, cabinet: usize) -> Result<Vec<Errand>, CourierError> {
         let id = world.look(cabinet, |cabinet| cabinet.id()).ok_or(CourierError::NoCabinet)?;
+        self.catch_up().await;
         let tasks = {
             let mut device = self.device.lock().await;
             self.hub.tasks(self.signed_in(&mut device).await?).await?
@@ -142,23 +148,62 @@ impl Courier {
             let (door, receipt) = self.open(world, cabinet, &asked, Operation::Collect).await?;
             reach_in(world, cabinet, door, "take", None);
             reach_in(world, cabinet, door, "close", None);
-            self.report(id, receipt).await?;
-            done.push(Errand { reference: task.parcel.reference, door, by_protocol: true });
+            let reported = self.report(id, receipt).await?;
+            done.push(Errand { reference: task.parcel.reference, door, by_protocol: true, reported });
         }
         Ok(done)
     }
 
     /// The device, signed in.
     async fn signed_in<'a>(&self, device: &'a mut Option<Device>) -> Result<&'a mut Device, HubError> {
-        if device.as_ref().is_none_or(Device::expired) {
+        if let Some(old) = device.as_mut().filter(|device| device.expired())
+            && let Err(error) = self.hub.renew(old).await
+        {
+            if matches!(error, HubError::Unreachable(_)) {
+                return Err(error);
+            }
+            tracing::info!(%error, "the courier's device is not known any more");
+            *device = None;
+        }
+        if device.is_none() {
             *device = Some(self.hub.enrol(&self.carrier_key).await?);
         }
         device.as_mut().ok_or_else(|| HubError::Unreachable("not signed in".to_owned()))
     }
 
-    async fn report(&self, locker: LockerId, receipt: Vec<u8>) -> Result<(), CourierError> {
-        let mut device = self.device.lock().await;
-        Ok(self.hub.receipt(self.signed_in(&mut device).await?, locker, &receipt).await?)
+    /// Hands a receipt in, now or with the next errand: what was done at the door is done.
+    async fn report(&self, locker: LockerId, receipt: Vec<u8>) -> Result<bool, CourierError> {
+        self.outbox.lock().await.push((locker, receipt));
+        match self.hand_in().await {
+            Ok(()) => Ok(true),
+            Err(CourierError::Hub(HubError::Unreachable(why))) => {
+                tracing::warn!(why, "the receipt waits for the next errand");
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Hands in what is left of earlier errands. That it fails is no reason not to go on the next.
+    async fn catch_up(&self) {
+        if let Err(error) = self.hand_in().await {
+            tracing::warn!(%error, "receipts of earlier errands");
+        }
+    }
+
+    /// Empties the outbox, oldest first. What the hub refuses is not offered again.
+    async fn hand_in(&self) -> Result<(), CourierError> {
+        let mut outbox = self.outbox.lock().await;
+        while let Some((locker, receipt)) = outbox.first() {
+            let mut device = self.device.lock().await;
+            let answer = self.hub.receipt(self.signed_in(&mut device).await?, *locker, receipt).await;
+            if let Err(error @ HubError::Unreachable(_)) = answer {
+                return Err(error.into());
+            }
+            outbox.remove(0);
+            answer?;
+        }
+        Ok(())
     }
 
     /// Fetches a token and opens with it: the door, and the receipt.

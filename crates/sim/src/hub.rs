@@ -50,10 +50,11 @@ impl HubError {
     }
 }
 
-/// A courier's device that is signed in. It lives no longer than its first access token: the next errand enrols anew.
+/// A courier's device that is signed in.
 pub struct Device {
     phone: Phone,
     access_token: Zeroizing<String>,
+    refresh_token: Zeroizing<String>,
     until: Instant,
 }
 
@@ -167,20 +168,34 @@ impl Hub {
             .json(&NewCourier { name: "Courier at the simulator".to_owned() });
         let courier: Courier = answer(request).await?;
         let code = Zeroizing::new(courier.enrolment_code.unwrap_or_default());
-        let url = format!("{}/oauth/token", self.base);
-        let form = [
-            ("grant_type", "enrolment"),
-            ("code", code.as_str()),
-            ("client_id", "postern-app"),
-            ("device_name", "Simulator"),
-        ];
-        let proof = prove(&phone, "POST", &url, None)?;
-        let token: TokenResponse = answer(self.client.post(url).header("DPoP", proof).form(&form)).await?;
+        let form = [("grant_type", "enrolment"), ("code", code.as_str()), ("device_name", "Simulator")];
+        let token = self.token(&phone, &form).await?;
         Ok(Device {
             phone,
             access_token: Zeroizing::new(token.access_token),
+            refresh_token: Zeroizing::new(token.refresh_token),
             until: Instant::now() + Duration::from_secs(token.expires_in.into()),
         })
+    }
+
+    /// Gives a device a new access token.
+    ///
+    /// # Errors
+    /// See [`HubError`].
+    pub async fn renew(&self, device: &mut Device) -> Result<(), HubError> {
+        let form = [("grant_type", "refresh_token"), ("refresh_token", device.refresh_token.as_str())];
+        let token = self.token(&device.phone, &form).await?;
+        device.access_token = Zeroizing::new(token.access_token);
+        device.refresh_token = Zeroizing::new(token.refresh_token);
+        device.until = Instant::now() + Duration::from_secs(token.expires_in.into());
+        Ok(())
+    }
+
+    async fn token(&self, phone: &Phone, form: &[(&str, &str)]) -> Result<TokenResponse, HubError> {
+        let url = format!("{}/oauth/token", self.base);
+        let proof = prove(phone, "POST", &url, None)?;
+        let form: Vec<_> = form.iter().chain(&[("client_id", "postern-app")]).collect();
+        answer(self.client.post(url).header("DPoP", proof).form(&form)).await
     }
 
     /// What lies before the couriers of a carrier.

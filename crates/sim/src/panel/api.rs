@@ -22,7 +22,7 @@ use tokio_stream::wrappers::WatchStream;
 use super::{Panel, state};
 use crate::{
     cabinet::Cabinet,
-    courier::{Courier, CourierError},
+    courier::{Courier, CourierError, Errand},
     fate::Fate,
     hub::HubError,
     machine::{Compartment, Now},
@@ -326,6 +326,8 @@ struct DepositAnswer {
     door: u16,
     /// Opened by the protocol; otherwise the hub was told by the carrier's key.
     by_protocol: bool,
+    /// The hub knows of it already.
+    reported: bool,
 }
 
 #[derive(Serialize)]
@@ -338,6 +340,7 @@ struct CollectAnswer {
 struct Collected {
     reference: String,
     door: u16,
+    reported: bool,
 }
 
 /// The courier opens a door, puts the parcel in, closes, and hands the receipt in.
@@ -354,7 +357,8 @@ async fn deposit(
     panel.world.with(index, |cabinet, _| {
         cabinet.remark(format!("courier: {} put into door {}", errand.reference, errand.door));
     });
-    Ok(Json(DepositAnswer { door: errand.door, by_protocol: errand.by_protocol }))
+    let Errand { door, by_protocol, reported, .. } = errand;
+    Ok(Json(DepositAnswer { door, by_protocol, reported }))
 }
 
 /// The courier takes out what has expired or goes back.
@@ -364,8 +368,10 @@ async fn collect(State(panel): Shared, Path(id): Path<String>) -> Result<Json<Co
     panel.world.with(index, |cabinet, _| {
         cabinet.remark(format!("courier: {} taken out", errands.len()));
     });
-    let collected =
-        errands.into_iter().map(|errand| Collected { reference: errand.reference, door: errand.door });
+    let collected = errands.into_iter().map(|errand| {
+        let Errand { reference, door, reported, .. } = errand;
+        Collected { reference, door, reported }
+    });
     Ok(Json(CollectAnswer { collected: collected.collect() }))
 }
 
