@@ -15,6 +15,7 @@ use crate::{link::Link, window, words::Language};
 
 /// The argument that a start with the session is given.
 const BACKGROUND: &str = "--background";
+const NEAREST: &str = "nearest";
 const SHOW: &str = "show";
 const QUIT: &str = "quit";
 
@@ -69,6 +70,7 @@ pub(crate) fn autostart(app: &AppHandle, on: Option<bool>) -> Option<bool> {
 /// The tray's menu, whose words change.
 struct Tray {
     waiting: MenuItem<Wry>,
+    nearest: MenuItem<Wry>,
     show: MenuItem<Wry>,
     quit: MenuItem<Wry>,
     count: Mutex<usize>,
@@ -91,12 +93,18 @@ pub(crate) fn tray(app: &AppHandle) {
 fn build(app: &AppHandle) -> tauri::Result<Tray> {
     let words = app.state::<Language>().words();
     let waiting = MenuItem::new(app, words.waits(0), false, None::<&str>)?;
+    let nearest = MenuItem::with_id(app, NEAREST, words.nearest, true, None::<&str>)?;
     let show = MenuItem::with_id(app, SHOW, words.show, true, None::<&str>)?;
     let quit = MenuItem::with_id(app, QUIT, words.quit, true, None::<&str>)?;
-    let menu = Menu::with_items(app, &[&waiting, &show, &quit])?;
+    let menu = Menu::with_items(app, &[&waiting, &nearest, &show, &quit])?;
     let mut icon = TrayIconBuilder::new().menu(&menu).on_menu_event(|app, event| match event.id.as_ref() {
         SHOW => {
             if let Err(error) = window::open(app) {
+                tracing::warn!(%error, "the window could not be brought");
+            }
+        }
+        NEAREST => {
+            if let Err(error) = window::nearest(app) {
                 tracing::warn!(%error, "the window could not be brought");
             }
         }
@@ -107,7 +115,7 @@ fn build(app: &AppHandle) -> tauri::Result<Tray> {
         icon = icon.icon(image.clone());
     }
     icon.build(app)?;
-    Ok(Tray { waiting, show, quit, count: Mutex::new(0) })
+    Ok(Tray { waiting, nearest, show, quit, count: Mutex::new(0) })
 }
 
 async fn watch(app: AppHandle) {
@@ -138,6 +146,7 @@ pub(crate) fn relabel(app: &AppHandle) {
     let said = tray
         .waiting
         .set_text(words.waits(count))
+        .and_then(|()| tray.nearest.set_text(words.nearest))
         .and_then(|()| tray.show.set_text(words.show))
         .and_then(|()| tray.quit.set_text(words.quit));
     if let Err(error) = said {

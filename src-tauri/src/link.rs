@@ -7,7 +7,7 @@ use tauri_plugin_deep_link::DeepLinkExt;
 use tokio::sync::watch;
 use url::Url;
 
-use crate::notifications;
+use crate::{notifications, window};
 
 /// The runtime, once it is up.
 pub(crate) struct Link {
@@ -46,10 +46,11 @@ pub(crate) async fn connect(app: AppHandle) {
     app.state::<Link>().handle.send_replace(Some(handle.clone()));
 
     if let Ok(Some(urls)) = app.deep_link().get_current() {
-        urls.into_iter().for_each(|url| follow(&handle, url));
+        urls.into_iter().for_each(|url| follow(&app, &handle, url));
     }
-    let links = handle.clone();
-    app.deep_link().on_open_url(move |event| event.urls().into_iter().for_each(|url| follow(&links, url)));
+    let (links, window) = (handle.clone(), app.clone());
+    app.deep_link()
+        .on_open_url(move |event| event.urls().into_iter().for_each(|url| follow(&window, &links, url)));
     notifications::forward(app, handle).await;
 }
 
@@ -57,8 +58,15 @@ async fn start() -> Result<Handle, Box<dyn std::error::Error + Send + Sync>> {
     Ok(Runtime::start(Options::from_env()?).await?)
 }
 
-/// The core checks what is in it; here it is only carried.
-fn follow(handle: &Handle, url: Url) {
+/// The core checks what is in it; here it is only carried. `postern://nearest` is what launchers offer, and opens
+/// nothing: it leads to where the gesture is made.
+fn follow(app: &AppHandle, handle: &Handle, url: Url) {
+    if (url.scheme(), url.host_str()) == ("postern", Some("nearest")) {
+        if let Err(error) = window::nearest(app) {
+            tracing::warn!(%error, "the window could not be brought");
+        }
+        return;
+    }
     // Ended means that the app is about to end.
     let _ = handle.redirect(url.into());
 }

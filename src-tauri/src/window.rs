@@ -33,3 +33,14 @@ pub(crate) fn open(app: &AppHandle) -> tauri::Result<()> {
     builder.build()?;
     Ok(())
 }
+
+/// Brings it, at what lies in the nearest locker: all that is left is the gesture.
+///
+/// # Errors
+/// The platform has no web view.
+pub(crate) fn nearest(app: &AppHandle) -> tauri::Result<()> {
+    open(app)?;
+    let Some(window) = app.get_webview_window(LABEL) else { return Ok(()) };
+    // By way of home, so that asking twice is asking twice.
+    window.eval("location.hash = '#/'; location.hash = '#/nearest'")
+}

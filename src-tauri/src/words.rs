@@ -37,6 +37,8 @@ impl Language {
 /// One language. `{title}` and `{door}` stand for what the notification is about.
 pub(crate) struct Words {
     language: &'static str,
+    /// Tray: bring the window, at what lies in the nearest locker.
+    pub(crate) nearest: &'static str,
     /// Tray: bring the window.
     pub(crate) show: &'static str,
     /// Tray: end the app.
@@ -110,6 +112,7 @@ const ALL: &[&Words] = &[&ENGLISH, &GERMAN, &POLISH, &UKRAINIAN];
 
 const ENGLISH: Words = Words {
     language: "en",
+    nearest: "Open the nearest…",
     show: "Open Postern",
     quit: "Quit",
     nothing: "Nothing to collect",
@@ -126,6 +129,7 @@ const ENGLISH: Words = Words {
 
 const GERMAN: Words = Words {
     language: "de",
+    nearest: "Nächstes Fach öffnen …",
     show: "Postern öffnen",
     quit: "Beenden",
     nothing: "Nichts abzuholen",
@@ -145,6 +149,7 @@ const GERMAN: Words = Words {
 
 const POLISH: Words = Words {
     language: "pl",
+    nearest: "Otwórz najbliższą skrytkę…",
     show: "Otwórz Postern",
     quit: "Zakończ",
     nothing: "Nic do odbioru",
@@ -164,6 +169,7 @@ const POLISH: Words = Words {
 
 const UKRAINIAN: Words = Words {
     language: "uk",
+    nearest: "Відчинити найближчу комірку…",
     show: "Відкрити Postern",
     quit: "Вийти",
     nothing: "Немає чого забирати",

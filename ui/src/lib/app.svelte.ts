@@ -40,6 +40,11 @@ export class App {
   async start(): Promise<void> {
     this.route = parseRoute(location.hash);
     addEventListener('hashchange', () => (this.route = parseRoute(location.hash)));
+    addEventListener('keydown', (event) => {
+      if (!(event.ctrlKey || event.metaKey) || event.key.toLowerCase() !== 'o' || this.view?.opening) return;
+      event.preventDefault();
+      this.go({ screen: 'home', nearest: true });
+    });
     document.addEventListener('visibilitychange', () => {
       this.tick();
       this.pace();

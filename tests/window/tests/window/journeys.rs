@@ -146,6 +146,27 @@ fn receipts(world: &World, count: usize) -> Result<()> {
 }
 
 #[test]
+fn the_nearest_door_is_one_key_away_from_anywhere_and_opens_by_the_gesture_alone() -> Result<()> {
+    let world = signed_in("nearest")?;
+    let window = &world.app()?.window;
+    let asked = |how: &str| {
+        window.until(&format!("the gesture to be next after {how}"), PATIENCE, || {
+            let focused = window.run("return document.activeElement?.dataset.testid", &json!([]))?;
+            Ok((focused == "open-nearby").then_some(()))
+        })
+    };
+    world.press("nav-settings")?;
+    let script = "dispatchEvent(new KeyboardEvent('keydown', { key: 'o', ctrlKey: true }))";
+    window.run(script, &json!([]))?;
+    asked("the key")?;
+    world.press("nav-activity")?;
+    world.hand_to_app(Some("postern://nearest"))?;
+    asked("the launcher's link")?;
+    ensure!(latches(&world)? == 0, "a door opened with no gesture");
+    Ok(())
+}
+
+#[test]
 fn a_door_that_fell_shut_opens_again_within_the_operators_minutes() -> Result<()> {
     let world = signed_in("reopen")?;
     let parcel = world.reservation("Two paperbacks")?;
