@@ -79,7 +79,17 @@ enum Heard {
 }
 
 enum Order {
-    Connect { mtu: u16, heard: mpsc::UnboundedSender<Heard>, number: oneshot::Sender<Option<u16>> },
+    /// Every link breaks, as at the edge of the radio's reach.
+    Cut,
+    /// The next notification gets lost on the air.
+    LoseNext,
+    /// The radio offers this ATT MTU from now on.
+    Offer(u16),
+    Connect {
+        mtu: u16,
+        heard: mpsc::UnboundedSender<Heard>,
+        number: oneshot::Sender<Option<(u16, u16)>>,
+    },
     Send(ToBoard),
     Disconnect(u16),
     Measure(oneshot::Sender<Measures>),
@@ -93,8 +103,8 @@ pub struct Board {
     advertisement: watch::Receiver<Option<Advertisement>>,
     starts: watch::Receiver<u32>,
     opened: watch::Receiver<HashMap<Door, u32>>,
+    links: watch::Receiver<usize>,
     address: [u8; 6],
-    mtu: u16,
 }
 
 impl Board {
@@ -120,8 +130,10 @@ impl Board {
         let (open, opened) = watch::channel(HashMap::new());
         let mut address = [0; 6];
         address.copy_from_slice(&config.keys.locker.id.0[2..]);
-        let mtu = config.mtu;
+        let (linked, links) = watch::channel(0);
         let bridge = Bridge {
+            linked,
+            lose_next: false,
             _child: child,
             to,
             mailbox,
@@ -145,7 +157,7 @@ impl Board {
                 _ => BoardError::Gone,
             }),
         }
-        Ok(Self { orders, advertisement, starts, opened, address, mtu })
+        Ok(Self { orders, advertisement, starts, opened, links, address })
     }
 
     /// Serves it on an `air` endpoint until either is gone.
@@ -172,11 +184,10 @@ impl Board {
         if dial.address() != self.address {
             return dial.refuse(RefuseReason::Nobody).await;
         }
-        let mtu = dial.mtu().min(self.mtu).max(23);
         let (sender, heard) = mpsc::unbounded_channel();
         let (number, assigned) = oneshot::channel();
-        let order = Order::Connect { mtu, heard: sender, number };
-        let Some(number) = self.orders.send(order).ok().and(assigned.await.ok()).flatten() else {
+        let order = Order::Connect { mtu: dial.mtu(), heard: sender, number };
+        let Some((number, mtu)) = self.orders.send(order).ok().and(assigned.await.ok()).flatten() else {
             return dial.refuse(RefuseReason::Busy).await;
         };
         if let Ok(central) = dial.accept(mtu).await {
@@ -237,6 +248,44 @@ impl Board {
         self.orders.send(Order::Send(ToBoard::PowerCut { step, bytes })).map_err(|_| BoardError::Gone)
     }
 
+    /// Its battery is low, or well again.
+    ///
+    /// # Errors
+    /// [`BoardError::Gone`].
+    pub fn battery(&self, low: bool) -> Result<(), BoardError> {
+        self.orders.send(Order::Send(ToBoard::Battery(low))).map_err(|_| BoardError::Gone)
+    }
+
+    /// Its radio offers this ATT MTU from the next connection on; 23 to 517.
+    ///
+    /// # Errors
+    /// [`BoardError::Gone`].
+    pub fn offer(&self, mtu: u16) -> Result<(), BoardError> {
+        self.orders.send(Order::Offer(mtu)).map_err(|_| BoardError::Gone)
+    }
+
+    /// The next notification to anybody gets lost on the air.
+    ///
+    /// # Errors
+    /// [`BoardError::Gone`].
+    pub fn lose_next_notification(&self) -> Result<(), BoardError> {
+        self.orders.send(Order::LoseNext).map_err(|_| BoardError::Gone)
+    }
+
+    /// Every link breaks, as at the edge of the radio's reach.
+    ///
+    /// # Errors
+    /// [`BoardError::Gone`].
+    pub fn cut_links(&self) -> Result<(), BoardError> {
+        self.orders.send(Order::Cut).map_err(|_| BoardError::Gone)
+    }
+
+    /// How many links there are.
+    #[must_use]
+    pub fn links(&self) -> watch::Receiver<usize> {
+        self.links.clone()
+    }
+
     /// A hand closes a door.
     ///
     /// # Errors
@@ -267,6 +316,8 @@ struct Bridge {
     started: watch::Sender<u32>,
     opened: watch::Sender<HashMap<Door, u32>>,
     links: HashMap<u16, mpsc::UnboundedSender<Heard>>,
+    linked: watch::Sender<usize>,
+    lose_next: bool,
     next: u16,
     /// Doors that are about to open or close.
     movements: Vec<(Instant, Door, bool)>,
@@ -305,6 +356,8 @@ impl Bridge {
                 },
                 () = movement => self.move_doors().await?,
             }
+            self.linked
+                .send_if_modified(|linked| std::mem::replace(linked, self.links.len()) != self.links.len());
         }
     }
 
@@ -338,6 +391,7 @@ impl Bridge {
                 self.started.send_replace(starts);
             }
             FromBoard::NotStarted(reason) => return Err(BoardError::NotStarted(reason)),
+            FromBoard::Send(..) if std::mem::take(&mut self.lose_next) => {}
             FromBoard::Send(link, frame) => self.pass_on(link, Heard::Notify(frame)),
             FromBoard::Read(link, value) => self.pass_on(link, Heard::Value(value)),
             FromBoard::Disconnect(link) => {
@@ -380,10 +434,25 @@ impl Bridge {
                 let link = self.next;
                 self.next = self.next.wrapping_add(1);
                 self.links.insert(link, heard);
-                let _ = number.send(Some(link));
+                let mtu = mtu.min(self.config.mtu).max(23);
+                let _ = number.send(Some((link, mtu)));
                 self.tell(&ToBoard::Connect(Connection(link), mtu - ATT_HEADER)).await
             }
             Order::Send(packet) => self.tell(&packet).await,
+            Order::Offer(mtu) => {
+                self.config.mtu = mtu;
+                Ok(())
+            }
+            Order::LoseNext => {
+                self.lose_next = true;
+                Ok(())
+            }
+            Order::Cut => {
+                for link in std::mem::take(&mut self.links).into_keys() {
+                    self.tell(&ToBoard::Disconnect(Connection(link))).await?;
+                }
+                Ok(())
+            }
             Order::Disconnect(link) => match self.links.remove(&link) {
                 Some(_) => self.tell(&ToBoard::Disconnect(Connection(link))).await,
                 None => Ok(()),

@@ -7,14 +7,17 @@ use std::{
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
+    time::Duration,
 };
 
 use anyhow::{Context, Result, bail};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use postern_api::operator::Provisioned;
+use postern_protocol::Door;
 use postern_radio::air::AirServer;
 use postern_sim::{
     air,
+    board::{Board, BoardConfig},
     cabinet::Setup,
     config::Cabinets,
     courier::Courier,
@@ -81,6 +84,16 @@ struct Serve {
     /// one adapter each: hci1,hci2.
     #[arg(long, value_delimiter = ',')]
     ble: Vec<String>,
+    /// In place of a simulated cabinet, the firmware's image on a microcontroller, bridged to the air. Its one cabinet
+    /// has no panel: its doors close by themselves, and its flash is forgotten when the simulator ends.
+    #[arg(long, value_enum, requires = "board_image", conflicts_with = "ble")]
+    board: Option<BoardKind>,
+    /// The image `locker` of crates/locker-board.
+    #[arg(long, env = "POSTERN_BOARD_IMAGE")]
+    board_image: Option<PathBuf>,
+    /// QEMU for Arm.
+    #[arg(long, env = "POSTERN_QEMU_ARM", default_value = "qemu-system-arm")]
+    qemu: PathBuf,
     /// Address of the panel; port 0 takes any.
     #[arg(long, default_value = "127.0.0.1:0")]
     panel: SocketAddr,
@@ -91,6 +104,16 @@ struct Serve {
     #[arg(long)]
     ready_file: Option<PathBuf>,
 }
+
+/// Where the firmware's image runs.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum BoardKind {
+    /// A Cortex-M4 of 256 KB, as QEMU plays it (mps2-an386).
+    Qemu,
+}
+
+/// After so long a hand closes a door of the board.
+const BOARD_DOORS_CLOSE: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
     let filter = tracing_subscriber::EnvFilter::try_from_env("POSTERN_LOG")
@@ -158,6 +181,9 @@ async fn run(serve: Serve) -> Result<()> {
         rng.fill_bytes(&mut seed);
         setups.push(Setup { config, keys: store.keys()?, folder: Some(store.folder().to_owned()), seed });
     }
+    if let Some(BoardKind::Qemu) = serve.board {
+        return on_board(serve, setups).await;
+    }
     let ids: Vec<_> = setups.iter().map(|setup| setup.keys.locker.id.to_string()).collect();
     rng.fill_bytes(&mut seed);
     let world = World::new(setups, seed)?;
@@ -190,13 +216,53 @@ async fn run(serve: Serve) -> Result<()> {
         "panel": format!("http://{panel}"),
         "cabinets": ids,
     });
-    println!("{ready}");
-    if let Some(path) = &serve.ready_file {
-        write_atomically(path, ready.to_string().as_bytes())?;
-    }
+    announce(&serve, &ready)?;
     tokio::select! {
         Some(ended) = tasks.join_next() => ended?,
         () = asked_to_end() => Ok(()),
+    }
+}
+
+/// One cabinet, whose firmware runs on the board.
+async fn on_board(serve: Serve, setups: Vec<Setup>) -> Result<()> {
+    let (Some(address), Some(image)) = (serve.air, serve.board_image.clone()) else {
+        bail!("a board is reached over --air");
+    };
+    let [setup] = <[Setup; 1]>::try_from(setups).map_err(|_| anyhow::anyhow!("a board is one cabinet"))?;
+    let id = setup.keys.locker.id.to_string();
+    let config = &setup.config;
+    let board = Board::start(BoardConfig {
+        qemu: serve.qemu.clone(),
+        image,
+        keys: setup.keys,
+        doors: config.doors().iter().map(|door| Door(door.door)).collect(),
+        capabilities: 0,
+        connections: config.connections.try_into().context("connections of a board: at most 255")?,
+        remembered_tokens: config.remembered_tokens.try_into().context("tokens of a board: at most 65535")?,
+        mtu: config.mtu,
+        closes_after: Some(BOARD_DOORS_CLOSE),
+        seed: setup.seed,
+    })
+    .await?;
+    let (server, dials) = AirServer::bind(address).await.with_context(|| address.to_string())?;
+    let ready = serde_json::json!({
+        "air": server.local_addr().to_string(),
+        "board": "qemu",
+        "cabinets": [id],
+    });
+    announce(&serve, &ready)?;
+    tokio::select! {
+        () = board.serve(Arc::new(server), dials) => bail!("the board is gone"),
+        () = asked_to_end() => Ok(()),
+    }
+}
+
+/// Says that all stands, on standard output and in the ready file.
+fn announce(serve: &Serve, ready: &serde_json::Value) -> Result<()> {
+    println!("{ready}");
+    match &serve.ready_file {
+        Some(path) => write_atomically(path, ready.to_string().as_bytes()),
+        None => Ok(()),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The firmware on a Cortex-M4 in QEMU, reached over `air` like any other locker.
 //!
-//! Runs where `POSTERN_BOARD_IMAGE` names the image (`cargo xtask platforms --only cortex-m` builds it and sets this);
+//! Runs where `POSTERN_BOARD_IMAGE` names the image (`cargo xtask platforms --only cortex-m4` builds it and sets this);
 //! `POSTERN_QEMU_ARM` names QEMU if it is not `qemu-system-arm` on the path.
 #![allow(clippy::unwrap_used)]
 
@@ -10,12 +10,13 @@ use std::{
 };
 
 use postern_protocol::{
-    Door, LockerIdentity, Operation, Reply, Request, Timestamp,
+    Door, LockerId, LockerIdentity, Operation, Reply, Request, Timestamp,
     receipt::{self, Outcome, Receipt},
 };
 use postern_radio::{
-    Radio,
+    AdapterState, Radio,
     air::{AirRadio, AirServer},
+    conformance::{self, Bench},
 };
 use postern_sim::{
     board::{Board, BoardConfig},
@@ -28,6 +29,7 @@ const INTENT: u32 = 91;
 
 struct Rig {
     board: Board,
+    server: Arc<AirServer>,
     radio: AirRadio,
     locker: LockerIdentity,
     network: Network,
@@ -57,8 +59,9 @@ impl Rig {
         .unwrap();
         let (server, dials) = AirServer::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
         let radio = AirRadio::new(server.local_addr().to_string());
-        tokio::spawn(board.clone().serve(Arc::new(server), dials));
-        Self { board, radio, locker, network, phone: Phone::new(4) }
+        let server = Arc::new(server);
+        tokio::spawn(board.clone().serve(server.clone(), dials));
+        Self { board, server, radio, locker, network, phone: Phone::new(4) }
     }
 
     fn request(&mut self, door: u16) -> Request {
@@ -88,6 +91,62 @@ impl Rig {
     fn opened(&self, door: u16) -> u32 {
         self.board.opened().borrow().get(&Door(door)).copied().unwrap_or_default()
     }
+}
+
+/// The board as the radio's conformance suite wants it. Firmware has no echo; all else is asked of it.
+#[async_trait::async_trait]
+impl Bench for Rig {
+    fn radio(&self) -> &dyn Radio {
+        &self.radio
+    }
+
+    fn lockers(&self) -> Vec<LockerId> {
+        vec![self.locker.id]
+    }
+
+    fn mtus(&self) -> Vec<u16> {
+        vec![23, 24, 100, 185, 247, 517]
+    }
+
+    async fn offer(&self, mtu: u16) {
+        self.board.offer(mtu).unwrap();
+    }
+
+    async fn lose_hello(&self) {
+        self.board.lose_next_notification().unwrap();
+    }
+
+    async fn advertise(&self, accepting: bool, low_battery: bool) {
+        assert!(accepting, "a board with a connection to spare accepts");
+        self.board.battery(low_battery).unwrap();
+    }
+
+    async fn cut(&self) {
+        self.board.cut_links().unwrap();
+    }
+
+    async fn let_go(&self) {
+        self.board.links().wait_for(|links| *links == 0).await.unwrap();
+    }
+
+    async fn switch(&self, on: bool) -> bool {
+        self.server.set_adapter(if on { AdapterState::On } else { AdapterState::Off });
+        true
+    }
+
+    fn patience(&self) -> Duration {
+        PATIENCE
+    }
+
+    fn echoes(&self) -> bool {
+        false
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs the board's image and QEMU; cargo xtask platforms runs it"]
+async fn the_radio_conforms_on_a_board() {
+    conformance::all(&Rig::new(16, 512, 247).await).await;
 }
 
 #[tokio::test]

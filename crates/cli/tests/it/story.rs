@@ -3,12 +3,14 @@
 use std::{
     io::{BufRead as _, BufReader},
     os::unix::fs::PermissionsExt as _,
+    path::Path,
     process::Stdio,
     time::{Duration, Instant},
 };
 
 use postern_runtime::{Browser as _, vault::testing::TestKeyring};
 use serde_json::Value;
+use tokio::runtime::Runtime;
 
 use crate::{
     Shell,
@@ -16,28 +18,18 @@ use crate::{
     parts::{Cabinet, Hub},
 };
 
-#[test]
-fn a_parcel_is_collected_from_a_terminal() {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let keyring = TestKeyring::start();
-    let folder = tempfile::tempdir().unwrap();
-    let mut hub = Hub::start(folder.path());
-    let cabinet = Cabinet::start(folder.path(), &hub);
-    let browser = runtime.block_on(Chromium::start());
-
-    // The browser of this customer's shell: a program that takes the page down for the real one.
-    let opener = folder.path().join("browser");
-    let page = folder.path().join("page");
+/// A customer's shell. Its browser is a program that takes the page down for the real one.
+fn shell(keyring: &TestKeyring, folder: &Path, hub: &Hub, cabinet: &Cabinet, page: &Path) -> Shell {
+    let opener = folder.join("browser");
     let script = format!("#!/bin/sh\nprintf %s \"$1\" > '{0}.new' && mv '{0}.new' '{0}'\n", page.display());
     std::fs::write(&opener, script).unwrap();
     std::fs::set_permissions(&opener, std::fs::Permissions::from_mode(0o755)).unwrap();
-    let shell = Shell::new(keyring.environment(), folder.path(), &hub.url, &format!("air:{}", cabinet.air))
+    Shell::new(keyring.environment(), folder, &hub.url, &format!("air:{}", cabinet.air))
         .with("BROWSER", opener.as_os_str())
-        .with("TZ", "UTC");
+        .with("TZ", "UTC")
+}
 
-    let doctor = shell.run(&["doctor"]).good();
-    assert!(doctor.out.contains("one locker in range"), "{}", doctor.out);
-
+fn sign_in(shell: &Shell, runtime: &Runtime, browser: &Chromium, page: &Path) {
     let mut signing_in =
         shell.command(&["sign-in", "--json"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut told = BufReader::new(signing_in.stderr.take().unwrap()).lines();
@@ -49,13 +41,54 @@ fn a_parcel_is_collected_from_a_terminal() {
         assert!(Instant::now() < deadline, "no browser was opened");
         std::thread::park_timeout(Duration::from_millis(20));
     }
-    assert_eq!(std::fs::read_to_string(&page).unwrap(), url);
+    assert_eq!(std::fs::read_to_string(page).unwrap(), url);
     runtime.block_on(browser.open(&url)).unwrap();
     let output = signing_in.wait_with_output().unwrap();
     assert!(output.status.success());
     let signed_in: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(signed_in["name"], "Ada Lovelace");
     assert_eq!(signed_in["reservations"], 4);
+}
+
+/// The same with the firmware on a Cortex-M4: what a terminal opens is a door of the board.
+#[test]
+#[ignore = "needs the board's image and QEMU; cargo xtask platforms runs it"]
+fn a_door_of_a_board_is_opened_from_a_terminal() {
+    let runtime = Runtime::new().unwrap();
+    let keyring = TestKeyring::start();
+    let folder = tempfile::tempdir().unwrap();
+    let hub = Hub::start(folder.path());
+    let cabinet = Cabinet::on_board(folder.path(), &hub);
+    let browser = runtime.block_on(Chromium::start());
+    let page = folder.path().join("page");
+    let shell = shell(&keyring, folder.path(), &hub, &cabinet, &page);
+    sign_in(&shell, &runtime, &browser, &page);
+
+    let doors = shell.run(&["open", "A2", "--yes", "--json"]).good().json();
+    assert_eq!((&doors[0]["label"], &doors[0]["state"]), (&"A2".into(), &"opened".into()));
+    eprintln!("gesture to receipt: {} ms", doors[0]["openedAfterMs"]);
+    assert_eq!(shell.run(&["taken", "A2"]).good().out, "Two paperbacks: taken.\n");
+    let receipts = shell.run(&["receipts", "--json"]).good().json();
+    assert_eq!((&receipts[0]["verified"], &receipts[0]["delivered"]), (&true.into(), &true.into()));
+    runtime.block_on(browser.end());
+}
+
+#[test]
+fn a_parcel_is_collected_from_a_terminal() {
+    let runtime = Runtime::new().unwrap();
+    let keyring = TestKeyring::start();
+    let folder = tempfile::tempdir().unwrap();
+    let mut hub = Hub::start(folder.path());
+    let cabinet = Cabinet::start(folder.path(), &hub);
+    let browser = runtime.block_on(Chromium::start());
+
+    let page = folder.path().join("page");
+    let shell = shell(&keyring, folder.path(), &hub, &cabinet, &page);
+
+    let doctor = shell.run(&["doctor"]).good();
+    assert!(doctor.out.contains("one locker in range"), "{}", doctor.out);
+
+    sign_in(&shell, &runtime, &browser, &page);
 
     let list = shell.run(&["list"]).good().out;
     for words in ["To collect", "To return", "My lockers", "Two paperbacks", "A2 · Lindenhof", "on its way"]

@@ -140,8 +140,24 @@ impl Cabinet {
             .arg(folder.join("sim"))
             .env("POSTERN_OPERATOR_KEY", &hub.operator_key)
             .env("POSTERN_CARRIER_KEY", &hub.carrier_key);
-        let (program, ready) = Program::start(&mut command, &folder.join("sim.ready"));
-        let text = |value: &Value| value.as_str().expect("text").to_owned();
+        Self::of(&mut command, folder)
+    }
+
+    /// The firmware's image on a Cortex-M4 in its place: `POSTERN_BOARD_IMAGE` and `POSTERN_QEMU_ARM` say where they
+    /// are. It has no panel, and a hand closes its doors.
+    #[allow(dead_code, reason = "not every test that has these parts has a board")]
+    pub(crate) fn on_board(folder: &Path, hub: &Hub) -> Self {
+        let mut command = Command::new(binary("postern-sim"));
+        command
+            .args(["serve", "--hub", &hub.url, "--air", "127.0.0.1:0", "--board", "qemu", "--data"])
+            .arg(folder.join("sim"))
+            .env("POSTERN_OPERATOR_KEY", &hub.operator_key);
+        Self::of(&mut command, folder)
+    }
+
+    fn of(command: &mut Command, folder: &Path) -> Self {
+        let (program, ready) = Program::start(command, &folder.join("sim.ready"));
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         Self {
             air: text(&ready["air"]),
             panel: text(&ready["panel"]),
