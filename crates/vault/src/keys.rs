@@ -22,19 +22,30 @@ impl StoredKeys {
     pub fn new(secrets: Arc<dyn Secrets>) -> Self {
         Self { secrets }
     }
+
+    /// The key that stands, if there is one.
+    ///
+    /// # Errors
+    /// As [`Secrets::get`].
+    pub async fn load(&self) -> Result<Option<Arc<dyn DeviceKey>>, VaultError> {
+        let Some(stored) = self.secrets.get(NAME).await? else { return Ok(None) };
+        if let Some(seed) = stored
+            .split_first()
+            .and_then(|(tag, seed)| (*tag == TAG_ED25519).then(|| <&[u8; 32]>::try_from(seed).ok()).flatten())
+        {
+            return Ok(Some(Arc::new(SoftwareEd25519::from_seed(seed))));
+        }
+        // Something else wrote here. The key cannot be had again; a new one means signing in again.
+        tracing::warn!(code = "device_key_malformed", "the stored device key is replaced");
+        Ok(None)
+    }
 }
 
 #[async_trait::async_trait]
 impl DeviceKeys for StoredKeys {
     async fn load_or_create(&self) -> Result<(Arc<dyn DeviceKey>, bool), VaultError> {
-        if let Some(stored) = self.secrets.get(NAME).await? {
-            if let Some(seed) = stored.split_first().and_then(|(tag, seed)| {
-                (*tag == TAG_ED25519).then(|| <&[u8; 32]>::try_from(seed).ok()).flatten()
-            }) {
-                return Ok((Arc::new(SoftwareEd25519::from_seed(seed)), false));
-            }
-            // Something else wrote here. The key cannot be had again; a new one means signing in again.
-            tracing::warn!(code = "device_key_malformed", "the stored device key is replaced");
+        if let Some(key) = self.load().await? {
+            return Ok((key, false));
         }
         let mut seed = Zeroizing::new([0u8; 32]);
         random(seed.as_mut_slice())?;

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod file;
+pub mod hardware;
 pub mod keyring;
 pub mod keys;
 mod lock;

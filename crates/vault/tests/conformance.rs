@@ -24,6 +24,25 @@ async fn the_p256_stand_in_conforms() {
     conformance::device_keys(&StandInKeys::new()).await;
 }
 
+/// Windows keeps secrets in its Credential Manager; under Wine the tests find Wine's.
+#[cfg(windows)]
+mod credential_manager {
+    use postern_vault::keyring::KeyringSecrets;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn secrets_in_the_credential_manager_conform() {
+        conformance::secrets(&KeyringSecrets::new("conformance-secrets").unwrap()).await;
+    }
+
+    #[tokio::test]
+    async fn device_keys_in_the_credential_manager_conform() {
+        let secrets = Arc::new(KeyringSecrets::new("conformance-keys").unwrap());
+        conformance::device_keys(&StoredKeys::new(secrets)).await;
+    }
+}
+
 #[cfg(target_os = "linux")]
 mod secret_service {
     use postern_vault::{Secrets as _, Vault, VaultError, keyring::KeyringSecrets, testing::in_keyring};
