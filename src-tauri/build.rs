@@ -13,6 +13,7 @@ const COMMANDS: &[&str] = &[
     "diagnostics",
     "set_language",
     "autostart",
+    "confirm_presence",
     "save_file",
 ];
 

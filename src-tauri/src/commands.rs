@@ -100,6 +100,18 @@ pub(crate) async fn autostart(app: AppHandle, on: Option<bool>) -> Option<bool> 
     }
 }
 
+/// Asks for a face, a finger or the device's PIN, with these words. None where the platform has no such thing.
+#[tauri::command]
+pub(crate) async fn confirm_presence(app: AppHandle, reason: String) -> Option<bool> {
+    #[cfg(mobile)]
+    return Some(crate::phone::confirm_presence(app, reason).await);
+    #[cfg(desktop)]
+    {
+        let _ = (app, reason);
+        None
+    }
+}
+
 /// Keeps a file in the customer's downloads, never over one that is there.
 #[tauri::command]
 pub(crate) async fn save_file(app: AppHandle, name: String, contents: files::Contents) -> bool {

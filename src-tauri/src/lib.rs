@@ -23,6 +23,8 @@ mod diagnostics;
 mod files;
 mod link;
 mod notifications;
+#[cfg(mobile)]
+mod phone;
 mod settings_page;
 mod window;
 mod words;
@@ -61,6 +63,8 @@ fn app() -> tauri::Result<()> {
     // The first plugin of all, so that a second instance does nothing before it hands over and ends.
     #[cfg(desktop)]
     let builder = desktop::plugins(builder);
+    #[cfg(mobile)]
+    let builder = builder.plugin(tauri_plugin_biometric::init());
     builder
         .plugin(tauri_plugin_deep_link::init())
         .plugin(tauri_plugin_opener::Builder::new().open_js_links_on_click(false).build())
@@ -75,6 +79,7 @@ fn app() -> tauri::Result<()> {
             commands::diagnostics,
             commands::set_language,
             commands::autostart,
+            commands::confirm_presence,
             commands::save_file,
         ])
         .setup(|app| {
@@ -92,14 +97,27 @@ fn app() -> tauri::Result<()> {
     Ok(())
 }
 
+/// Whether the customer looks at the app from now on, where the event says so. A phone says it of the whole app: a call
+/// that comes in takes the screen, whether or not the window loses its focus.
+fn looking(event: &WindowEvent) -> Option<bool> {
+    match event {
+        WindowEvent::Focused(focused) => Some(*focused),
+        #[cfg(mobile)]
+        WindowEvent::Suspended => Some(false),
+        #[cfg(mobile)]
+        WindowEvent::Resumed => Some(true),
+        _ => None,
+    }
+}
+
 /// Tells the runtime when the customer is looking, and lets it finish what must not be lost.
 fn lifecycle(app: &AppHandle, event: RunEvent) {
     let runtime = || app.state::<Link>().runtime_now();
     match event {
-        RunEvent::WindowEvent { event: WindowEvent::Focused(focused), .. } => {
-            if let Some(runtime) = runtime() {
+        RunEvent::WindowEvent { event, .. } => {
+            if let (Some(looking), Some(runtime)) = (looking(&event), runtime()) {
                 // Ended means that there is nothing to tell any more.
-                let _ = runtime.foreground(focused);
+                let _ = runtime.foreground(looking);
             }
         }
         RunEvent::Exit => {

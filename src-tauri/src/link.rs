@@ -1,7 +1,9 @@
 //! The way between the window and the runtime. The window is on the screen before the runtime is up (the keyring may
 //! ask the customer something first), so whoever needs the runtime waits for it here.
 
-use postern_runtime::{Handle, Options, Runtime};
+#[cfg(desktop)]
+use postern_runtime::Options;
+use postern_runtime::{Handle, Runtime};
 use tauri::{AppHandle, Manager};
 use tauri_plugin_deep_link::DeepLinkExt;
 use tokio::sync::watch;
@@ -34,7 +36,7 @@ impl Link {
 /// Starts the runtime, tells those who wait, and carries links and notifications to where they belong, until the app
 /// ends.
 pub(crate) async fn connect(app: AppHandle) {
-    let handle = match start().await {
+    let handle = match start(&app).await {
         Ok(handle) => handle,
         Err(error) => {
             tracing::error!(%error, "the app cannot start");
@@ -54,8 +56,15 @@ pub(crate) async fn connect(app: AppHandle) {
     notifications::forward(app, handle).await;
 }
 
-async fn start() -> Result<Handle, Box<dyn std::error::Error + Send + Sync>> {
-    Ok(Runtime::start(Options::from_env()?).await?)
+async fn start(app: &AppHandle) -> Result<Handle, Box<dyn std::error::Error + Send + Sync>> {
+    #[cfg(mobile)]
+    let options = crate::phone::options(app)?;
+    #[cfg(desktop)]
+    let options = {
+        let _ = app;
+        Options::from_env()?
+    };
+    Ok(Runtime::start(options).await?)
 }
 
 /// The core checks what is in it; here it is only carried. `postern://nearest` is what launchers offer, and opens

@@ -19,6 +19,8 @@ use crate::{
 
 /// The version of the hub's contract that this client speaks.
 const API: u32 = 1;
+/// Where the phone apps are brought back to; the hub allows this one link besides loopback addresses.
+const PHONE_REDIRECT: &str = "postern://signed-in";
 /// How long the customer may take in the browser.
 const BROWSER_MS: u64 = 10 * 60 * 1000;
 /// How long the redirect listener may take to stand.
@@ -315,9 +317,12 @@ fn is_safe(url: &Url) -> bool {
     url.has_host() && (url.scheme() == "https" || (url.scheme() == "http" && is_loopback(url)))
 }
 
-/// RFC 8252 §7.3: plain http on the loopback interface with the port that we listen on.
+/// RFC 8252 §7.3: plain http on the loopback interface with the port that we listen on; §7.1: the link of the phone
+/// apps.
 fn is_our_redirect(url: &Url) -> bool {
-    url.scheme() == "http" && is_loopback(url) && url.port().is_some() && url.query().is_none()
+    let listened =
+        url.scheme() == "http" && is_loopback(url) && url.port().is_some() && url.query().is_none();
+    listened || url.as_str() == PHONE_REDIRECT
 }
 
 /// Both endpoints must be where the customer thinks that the hub is.

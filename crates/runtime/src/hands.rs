@@ -7,7 +7,7 @@ use postern_core::{
     event::{DeviceKey as CoreKey, Event, Opened, VaultState},
 };
 use postern_vault::{
-    Algorithm, DeviceKeys, Secrets, Vault, VaultError, keys::StoredKeys, memory::MemorySecrets,
+    Algorithm, DeviceKeys, Secrets, Vault, VaultError, hardware, keys::StoredKeys, memory::MemorySecrets,
 };
 use tokio::sync::{broadcast, mpsc};
 
@@ -17,7 +17,7 @@ use crate::{
     http::{self, Http},
     push,
     radio::RadioDesk,
-    redirect::Listener,
+    redirect::{Listener, WayBack},
     task::Task,
 };
 
@@ -34,6 +34,8 @@ pub(crate) struct Tools {
     pub(crate) browser: Arc<dyn Browser>,
     pub(crate) secrets: Arc<dyn Secrets>,
     pub(crate) device_keys: Option<Arc<dyn DeviceKeys>>,
+    pub(crate) account: String,
+    pub(crate) way_back: WayBack,
     pub(crate) folder: PathBuf,
     pub(crate) notifications: broadcast::Sender<Notification>,
     pub(crate) events: mpsc::Sender<Event>,
@@ -158,6 +160,9 @@ impl Hands {
 
     async fn listen_for_redirect(&mut self) {
         self.redirect = None;
+        if let WayBack::Link(link) = &self.tools.way_back {
+            return self.tell(Event::RedirectReady { redirect_uri: link.clone() }).await;
+        }
         match Listener::bind().await {
             Ok(listener) => {
                 let redirect_uri = listener.redirect_uri();
@@ -206,7 +211,8 @@ impl Hands {
             let keys = given.unwrap_or_else(|| Arc::new(StoredKeys::new(Arc::new(MemorySecrets::new()))));
             Vault::in_memory(keys).await?
         } else {
-            let keys = given.unwrap_or_else(|| Arc::new(StoredKeys::new(self.tools.secrets.clone())));
+            let keys =
+                given.unwrap_or_else(|| hardware::keys(&self.tools.account, self.tools.secrets.clone()));
             Vault::open(self.tools.secrets.clone(), keys, self.tools.folder.join(STORE)).await?
         };
         let prover = Prover::new(opened.vault.device_key().clone())

@@ -31,4 +31,5 @@ pub use options::{Options, OptionsError, SecretsChoice};
 pub use postern_core::{effect, intent, view};
 pub use postern_radio::Radio;
 pub use postern_vault as vault;
+pub use redirect::WayBack;
 pub use runtime::{Ended, Handle, Runtime, StartError};

@@ -6,7 +6,10 @@ use postern_radio::{BadRadioName, Radio};
 use postern_vault::{DeviceKeys, Secrets};
 use sha2::{Digest as _, Sha256};
 
-use crate::browser::{Browser, SystemBrowser};
+use crate::{
+    browser::{Browser, SystemBrowser},
+    redirect::WayBack,
+};
 
 /// The hub of a build that names none: a hub on this machine, as `postern-hub serve` starts it.
 const LOCAL_HUB: &str = "http://localhost:8460";
@@ -39,8 +42,10 @@ pub struct Options {
     pub browser: Arc<dyn Browser>,
     /// The keyring.
     pub secrets: SecretsChoice,
-    /// A device key in hardware; among the secrets where there is none.
+    /// The device key; without it the best that the platform has (`postern_vault::hardware`).
     pub device_keys: Option<Arc<dyn DeviceKeys>>,
+    /// How the browser's answer reaches the app.
+    pub way_back: WayBack,
 }
 
 /// What the environment says that makes no sense.
@@ -64,16 +69,26 @@ impl Options {
     /// # Errors
     /// [`OptionsError`] where one of them makes no sense.
     pub fn from_env() -> Result<Self, OptionsError> {
-        Self::from_lookup(|name| env::var(name).ok().filter(|value| !value.is_empty()))
+        Self::in_folder(dirs::data_dir().map(|folder| folder.join("postern")))
     }
 
-    fn from_lookup(variable: impl Fn(&str) -> Option<String>) -> Result<Self, OptionsError> {
+    /// The same, on a platform that gives each app a folder of its own and says to the app alone where it is.
+    ///
+    /// # Errors
+    /// As [`Options::from_env`].
+    pub fn in_folder(platform: Option<PathBuf>) -> Result<Self, OptionsError> {
+        Self::from_lookup(|name| env::var(name).ok().filter(|value| !value.is_empty()), platform)
+    }
+
+    fn from_lookup(
+        variable: impl Fn(&str) -> Option<String>,
+        platform: Option<PathBuf>,
+    ) -> Result<Self, OptionsError> {
         let profile = variable("POSTERN_PROFILE").unwrap_or_else(|| "default".into());
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         if profile.is_empty() || profile.len() > 32 || !profile.chars().all(plain) {
             return Err(OptionsError::Profile(profile));
         }
-        let platform = dirs::data_dir().map(|folder| folder.join("postern"));
         let data = variable("POSTERN_DATA_DIR").map(PathBuf::from);
         let folder = data.clone().or(platform.clone()).ok_or(OptionsError::NoFolder)?.join(&profile);
         // Secrets belong to their folder: a second data folder on the same machine must not touch the first one's.
@@ -97,6 +112,7 @@ impl Options {
             browser: Arc::new(SystemBrowser),
             secrets: SecretsChoice::Keyring,
             device_keys: None,
+            way_back: WayBack::default(),
         })
     }
 }
@@ -114,7 +130,8 @@ mod tests {
     use super::*;
 
     fn with(pairs: &[(&str, &str)]) -> Result<Options, OptionsError> {
-        Options::from_lookup(|name| pairs.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()))
+        let variable = |name: &str| pairs.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
+        Options::from_lookup(variable, None)
     }
 
     #[test]
@@ -125,6 +142,14 @@ mod tests {
         assert!(one.account.starts_with("default-"));
         assert_eq!(one.folder, PathBuf::from("/tmp/one/default"));
         assert_eq!(one.account, with(&[("POSTERN_DATA_DIR", "/tmp/one")]).unwrap().account);
+    }
+
+    #[test]
+    fn a_platform_that_gives_a_folder_is_asked_for_none() {
+        let options = Options::in_folder(Some("/data/user/0/app.postern".into())).unwrap();
+        assert_eq!(options.folder, PathBuf::from("/data/user/0/app.postern/default"));
+        assert_eq!(options.account, "default");
+        assert_eq!(with(&[]).err(), Some(OptionsError::NoFolder));
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! The way back from the system browser at sign-in: a listener on the loopback interface (RFC 8252 §7.3).
+//! The way back from the system browser at sign-in: a listener on the loopback interface (RFC 8252 §7.3), or a link
+//! that the platform brings to the app (§7.1).
 
 mod page;
 
@@ -27,6 +28,35 @@ const CONNECTIONS: usize = 8;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest request head. An authorization response is far shorter.
 const HEAD_LIMIT: usize = 16 << 10;
+
+/// How the browser's answer reaches the app.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum WayBack {
+    /// Over a listener of ours on this machine.
+    #[default]
+    Loopback,
+    /// By this link, whose scheme is the app's: on phones, which stop an app behind the browser and its listener with
+    /// it. Another app could claim the scheme; what it would get is worth nothing without the verifier (RFC 7636) and
+    /// the device key (RFC 9449, `dpop_jkt`).
+    Link(String),
+}
+
+impl WayBack {
+    /// The link of the phone apps; the hub knows it by heart.
+    pub fn phone() -> Self {
+        Self::Link("postern://signed-in".into())
+    }
+
+    /// Whether a link that reached the app is the browser's answer.
+    pub(crate) fn is_answer(&self, url: &str) -> bool {
+        match self {
+            Self::Loopback => false,
+            Self::Link(link) => {
+                url.strip_prefix(link.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('?'))
+            }
+        }
+    }
+}
 
 /// A bound listener.
 pub(crate) struct Listener {
@@ -133,6 +163,18 @@ mod tests {
     };
 
     use super::*;
+
+    #[test]
+    fn only_the_whole_link_is_the_way_back() {
+        let phone = WayBack::phone();
+        assert!(phone.is_answer("postern://signed-in?code=a&state=b"));
+        for other in
+            ["postern://signed-in.evil?code=a", "postern://claim?x", "https://postern.app/signed-in?code=a"]
+        {
+            assert!(!phone.is_answer(other), "{other}");
+        }
+        assert!(!WayBack::Loopback.is_answer("postern://signed-in?code=a"));
+    }
 
     async fn ask(port: u16, request: &str) -> String {
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.unwrap();

@@ -22,6 +22,7 @@ use crate::{
     http::Http,
     options::{Options, SecretsChoice},
     radio::RadioDesk,
+    redirect::WayBack,
 };
 
 /// Facts that may wait for the core.
@@ -62,6 +63,7 @@ pub struct Handle {
     words: mpsc::UnboundedSender<Word>,
     views: watch::Receiver<Arc<View>>,
     notifications: broadcast::Sender<Notification>,
+    way_back: WayBack,
 }
 
 /// The app without a window.
@@ -81,7 +83,7 @@ impl Runtime {
             .ok_or(StartError::InUse)?;
         let secrets = match options.secrets {
             SecretsChoice::Keyring => {
-                Arc::new(KeyringSecrets::new(options.account).map_err(StartError::Keyring)?)
+                Arc::new(KeyringSecrets::new(options.account.clone()).map_err(StartError::Keyring)?)
             }
             SecretsChoice::Given(secrets) => secrets,
         };
@@ -97,6 +99,8 @@ impl Runtime {
             browser: options.browser,
             secrets,
             device_keys: options.device_keys,
+            account: options.account,
+            way_back: options.way_back.clone(),
             folder: options.folder,
             notifications: notifications.clone(),
             events,
@@ -112,7 +116,7 @@ impl Runtime {
             drop(lock);
             drop(picture);
         });
-        Ok(Handle { words, views, notifications })
+        Ok(Handle { words, views, notifications, way_back: options.way_back })
     }
 }
 
@@ -125,12 +129,13 @@ impl Handle {
         self.say(Word::Event(Event::Intent(intent)))
     }
 
-    /// A deep link reached the app: `postern://…` or a claim link. Everything in it is checked.
+    /// A deep link reached the app: `postern://…`, a claim link, or the browser's answer. Everything in it is checked.
     ///
     /// # Errors
     /// [`Ended`] after [`Handle::shutdown`].
     pub fn redirect(&self, url: String) -> Result<(), Ended> {
-        self.say(Word::Event(Event::DeepLink { url }))
+        let answer = self.way_back.is_answer(&url);
+        self.say(Word::Event(if answer { Event::Redirected { url } } else { Event::DeepLink { url } }))
     }
 
     /// The app came to the foreground or left it.

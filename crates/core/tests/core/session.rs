@@ -118,9 +118,12 @@ fn a_listener_elsewhere_is_not_used() {
     let mut rig = Rig::new(105);
     rig.hub.online = true;
     rig.intent(Intent::SignIn { hub: None });
-    for redirect_uri in
-        ["http://192.168.1.5:80/callback", "https://evil.example/cb", "http://127.0.0.1/callback"]
-    {
+    for redirect_uri in [
+        "http://192.168.1.5:80/callback",
+        "https://evil.example/cb",
+        "http://127.0.0.1/callback",
+        "postern://evil",
+    ] {
         let mut rig = Rig::new(106);
         // The rig answers by itself; a core that is preparing gets this one first.
         rig.queue.push_back(Event::Intent(Intent::SignIn { hub: None }));

@@ -9,7 +9,7 @@ use std::{
 };
 
 use postern_runtime::{
-    Runtime, StartError,
+    Runtime, StartError, WayBack,
     intent::Intent,
     vault::{Secret, Secrets, VaultError, keys::StandInKeys, memory::MemorySecrets},
     view::{NetworkView, NoticeCode, ProblemCode, SessionView, VaultView},
@@ -251,6 +251,31 @@ async fn redirect_abuse_is_refused_and_the_wait_goes_on() {
     .await;
     assert_eq!(hub.count("POST /oauth/token"), 0, "the attacker's code was not redeemed");
     page.back(&[("code", "good-code"), ("state", &page.state)]).await;
+    app.holds("signed in", |view| matches!(view.session, SessionView::SignedIn { .. })).await;
+    app.end().await;
+}
+
+/// A phone stops the app behind the browser: the way back is a link, and nobody listens on a port.
+#[tokio::test]
+async fn a_phone_comes_back_by_its_link() {
+    let hub = Hub::start(Manners::default()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let (mut options, mut pages) = options(&hub.url, folder.path());
+    options.way_back = WayBack::phone();
+    let app = App::start(options).await;
+    opened(&app).await;
+    app.send(Intent::SignIn { hub: None });
+    let page = Authorization::of(&mut pages).await;
+    assert_eq!(page.redirect.as_str(), "postern://signed-in");
+
+    let back = |code: &str, state: &str| format!("postern://signed-in?code={code}&state={state}");
+    app.0.redirect(back("stolen", "made-up")).unwrap();
+    app.holds("refused", |view| {
+        matches!(&view.session, SessionView::InBrowser { problem: Some(p), .. } if p.code == ProblemCode::SignInMismatch)
+    })
+    .await;
+    assert_eq!(hub.count("POST /oauth/token"), 0, "another app's code was not redeemed");
+    app.0.redirect(back("good-code", &page.state)).unwrap();
     app.holds("signed in", |view| matches!(view.session, SessionView::SignedIn { .. })).await;
     app.end().await;
 }

@@ -4,7 +4,7 @@ use std::{io, path::Path, sync::Arc, time::Duration};
 
 use postern_radio::air::AirRadio;
 use postern_runtime::{
-    Browser, Handle, Options, Runtime, SecretsChoice,
+    Browser, Handle, Options, Runtime, SecretsChoice, WayBack,
     intent::Intent,
     vault::{Secrets, memory::MemorySecrets},
     view::{ReservationView, View},
@@ -40,6 +40,7 @@ pub(crate) fn options(hub: &str, folder: &Path) -> (Options, mpsc::UnboundedRece
         browser: Arc::new(Opener { opened, works: true }),
         secrets: SecretsChoice::Given(Arc::new(MemorySecrets::new())),
         device_keys: None,
+        way_back: WayBack::Loopback,
     };
     (options, pages)
 }

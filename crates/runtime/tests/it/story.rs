@@ -6,7 +6,7 @@ use std::{path::Path, sync::Arc, time::Instant};
 
 use postern_radio::air::AirRadio;
 use postern_runtime::{
-    Browser, Options, SecretsChoice,
+    Browser, Options, SecretsChoice, WayBack,
     intent::Intent,
     vault::{DeviceKeys, keys::StandInKeys, testing::in_keyring},
     view::{
@@ -55,6 +55,7 @@ impl World {
             browser,
             secrets: SecretsChoice::Keyring,
             device_keys: self.keys.clone(),
+            way_back: WayBack::Loopback,
         })
         .await
     }
