@@ -27,7 +27,8 @@ const PROJECT: &str = "src-tauri/gen/android";
 const KOTLIN: &str = "2.4.20";
 /// What the project's Gradle plugin speaks.
 const LANGUAGE: &str = "2.2";
-const INSTALLED: &[(&str, &str)] = &[("default-jdk-headless", "runs the Kotlin compiler")];
+const INSTALLED: &[(&str, &str)] =
+    &[("default-jdk-headless", "runs the Kotlin compiler and the tests of the Keystore")];
 
 /// What the manifest must say.
 const MANIFEST: &[Claim] = &[
@@ -79,6 +80,25 @@ pub(crate) fn run(steps: &mut Vec<Step>) -> Result<()> {
         kotlin()?;
         Ok(None)
     })?;
+    step(
+        steps,
+        Proof::Ran,
+        "device key of the Keystore, on this machine's Java and a keystore like Android's",
+        || {
+            let mut tests = process::cargo();
+            tests.args([
+                "test",
+                "--package",
+                "postern-vault",
+                "--features",
+                "jvm",
+                "--test",
+                "android_keystore",
+            ]);
+            process::run(&mut tests)?;
+            Ok(None)
+        },
+    )?;
     let toolchain = Toolchain::with(&[RUST, CLANG])?;
     step(steps, Proof::TypeChecked, "rooms below the window", || {
         let mut check = cargo(&toolchain);

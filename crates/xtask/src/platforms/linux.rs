@@ -3,6 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    process::Command,
     time::{Duration, Instant},
 };
 
@@ -44,26 +45,53 @@ pub(crate) fn run(steps: &mut Vec<Step>) -> Result<()> {
         process::run(process::command("appstreamcli").args(["validate", "--no-net", METADATA]))?;
         Ok(None)
     })?;
-    let packages = build(steps)?;
-    let deb = packages.iter().find(|path| path.extension().is_some_and(|its| its == "deb"));
-    let deb = deb.context("no .deb")?;
-    let clean = toolchain::built().join("clean-root");
-    step(steps, Proof::Checked, "desktop file as packaged (desktop-file-validate)", || {
-        install(deb, &clean)?;
-        process::run(process::command("desktop-file-validate").arg(clean.join(CONTENTS[1])))?;
-        Ok(None)
-    })?;
-    step(steps, Proof::Ran, "the installed app shows its window under Xvfb", || {
-        start(&clean)?;
-        Ok(None)
-    })
+    for (kind, package) in build(steps)? {
+        let root = Root::new(kind)?;
+        let name = kind.extension();
+        step(
+            steps,
+            Proof::Checked,
+            &format!("desktop file as the .{name} installs it (desktop-file-validate)"),
+            || {
+                root.install(&package)?;
+                process::run(process::command("desktop-file-validate").arg(root.folder.join(CONTENTS[1])))?;
+                Ok(None)
+            },
+        )?;
+        let what = format!("app of the .{name}, installed into a clean root: shows its window under Xvfb");
+        step(steps, Proof::Ran, &what, || {
+            start(&root.folder)?;
+            Ok(None)
+        })?;
+        step(steps, Proof::Ran, &format!("the .{name} removed again: nothing of it stays"), || {
+            root.remove(&package)?;
+            Ok(None)
+        })?;
+    }
+    Ok(())
+}
+
+/// A kind of package.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Deb,
+    Rpm,
+}
+
+impl Kind {
+    fn extension(self) -> &'static str {
+        match self {
+            Self::Deb => "deb",
+            Self::Rpm => "rpm",
+        }
+    }
 }
 
 /// Builds `.deb` and `.rpm` with Tauri's bundler, which needs nothing from elsewhere for these two.
 ///
 /// # Errors
 /// Something does not build, is too large, or lacks what it must bring.
-pub(crate) fn build(steps: &mut Vec<Step>) -> Result<Vec<PathBuf>> {
+pub(crate) fn build(steps: &mut Vec<Step>) -> Result<Vec<(Kind, PathBuf)>> {
     setup::install(INSTALLED)?;
     build::page()?;
     let folder = target().join("release/bundle");
@@ -77,14 +105,14 @@ pub(crate) fn build(steps: &mut Vec<Step>) -> Result<Vec<PathBuf>> {
     process::run(&mut bundler)?;
     let took = began.elapsed();
     let mut packages = Vec::new();
-    for kind in ["deb", "rpm"] {
-        let package = newest(&folder.join(kind), kind)?;
+    for kind in [Kind::Deb, Kind::Rpm] {
+        let package = newest(&folder.join(kind.extension()), kind.extension())?;
         let size = package.metadata()?.len();
         inspect(&package, kind)?;
         ensure!(size <= MOST_PACKAGE, "{} has {size} bytes, at most {MOST_PACKAGE}", package.display());
         let what = format!("{} (both packages were built in this time)", name(&package));
         steps.push(Step { what, proof: Proof::Built, took, size: Some(size) });
-        packages.push(package);
+        packages.push((kind, package));
     }
     Ok(packages)
 }
@@ -105,14 +133,14 @@ fn newest(folder: &Path, kind: &str) -> Result<PathBuf> {
 }
 
 /// Whether the package brings what it must.
-fn inspect(package: &Path, kind: &str) -> Result<()> {
+fn inspect(package: &Path, kind: Kind) -> Result<()> {
     let mut list = match kind {
-        "deb" => process::command("dpkg-deb"),
-        _ => process::command("rpm"),
+        Kind::Deb => process::command("dpkg-deb"),
+        Kind::Rpm => process::command("rpm"),
     };
     match kind {
-        "deb" => list.arg("--contents"),
-        _ => list.args(["--query", "--list", "--package"]),
+        Kind::Deb => list.arg("--contents"),
+        Kind::Rpm => list.args(["--query", "--list", "--package"]),
     };
     let contents = process::output(list.arg(package))?;
     let missing = missing(&contents);
@@ -132,23 +160,107 @@ fn missing(list: &str) -> Vec<&'static str> {
     CONTENTS.iter().filter(|wanted| !brings(wanted)).copied().collect()
 }
 
-/// Installs the package into a root with nothing else in it, by dpkg, which keeps its books there. What it depends on
-/// is this machine's; that those names exist is checked against this machine's archive.
-fn install(package: &Path, clean: &Path) -> Result<()> {
-    if clean.exists() {
-        fs::remove_dir_all(clean)?;
+/// A root with nothing in it but a packager's books. What a package depends on is this machine's.
+struct Root {
+    kind: Kind,
+    folder: PathBuf,
+}
+
+impl Root {
+    fn new(kind: Kind) -> Result<Self> {
+        let folder = toolchain::built().join(format!("clean-root-{}", kind.extension()));
+        if folder.exists() {
+            fs::remove_dir_all(&folder)?;
+        }
+        let root = Self { kind, folder };
+        match kind {
+            Kind::Deb => {
+                for books in ["info", "updates"] {
+                    fs::create_dir_all(root.folder.join("var/lib/dpkg").join(books))?;
+                }
+                fs::write(root.folder.join("var/lib/dpkg/status"), "")?;
+            }
+            Kind::Rpm => {
+                fs::create_dir_all(&root.folder)?;
+                process::run(root.packager().arg("--initdb"))?;
+            }
+        }
+        Ok(root)
     }
-    for folder in ["info", "updates"] {
-        fs::create_dir_all(clean.join("var/lib/dpkg").join(folder))?;
+
+    /// dpkg or rpm, with its books in this root.
+    fn packager(&self) -> Command {
+        match self.kind {
+            Kind::Deb => {
+                let mut dpkg = process::command("dpkg");
+                dpkg.arg("--root").arg(&self.folder);
+                dpkg.args(["--force-depends", "--force-not-root", "--force-script-chrootless"]);
+                dpkg
+            }
+            Kind::Rpm => {
+                let mut rpm = process::command("rpm");
+                rpm.arg("--root").arg(&self.folder).args(["--dbpath", "/var/lib/rpm"]);
+                rpm
+            }
+        }
     }
-    fs::write(clean.join("var/lib/dpkg/status"), "")?;
-    let mut dpkg = process::command("dpkg");
-    dpkg.arg("--root").arg(clean).args(["--force-depends", "--force-not-root", "--force-script-chrootless"]);
-    process::run(dpkg.arg("--install").arg(package))?;
-    let depends = process::output(process::command("dpkg-deb").arg("--field").arg(package).arg("Depends"))?;
-    let depends: Vec<&str> = depends.split(',').filter_map(|word| word.split_whitespace().next()).collect();
-    ensure!(!depends.is_empty(), "the package says nothing of what it depends on");
-    process::output(process::command("apt-cache").arg("show").args(depends))?;
+
+    /// Installs it, and looks whether what it says it depends on has a name that this machine's archive knows (`.deb`).
+    fn install(&self, package: &Path) -> Result<()> {
+        let mut packager = self.packager();
+        if self.kind == Kind::Rpm {
+            // Debian's rpm wants to be told that it is meant.
+            packager.args(["--force-debian", "--nodeps"]);
+        }
+        process::run(packager.arg("--install").arg(package))?;
+        if self.kind == Kind::Deb {
+            let depends =
+                process::output(process::command("dpkg-deb").arg("--field").arg(package).arg("Depends"))?;
+            let depends: Vec<&str> =
+                depends.split(',').filter_map(|word| word.split_whitespace().next()).collect();
+            ensure!(!depends.is_empty(), "the package says nothing of what it depends on");
+            process::output(process::command("apt-cache").arg("show").args(depends))?;
+        }
+        Ok(())
+    }
+
+    /// Removes it, and looks whether anything stays but the packager's books and what the app wrote into its home.
+    fn remove(&self, package: &Path) -> Result<()> {
+        let mut name = match self.kind {
+            Kind::Deb => process::command("dpkg-deb"),
+            Kind::Rpm => process::command("rpm"),
+        };
+        match self.kind {
+            Kind::Deb => name.arg("--field").arg(package).arg("Package"),
+            Kind::Rpm => name.args(["--query", "--queryformat", "%{NAME}", "--package"]).arg(package),
+        };
+        let name = process::output(&mut name)?;
+        let verb = match self.kind {
+            Kind::Deb => "--purge",
+            Kind::Rpm => "--erase",
+        };
+        process::run(self.packager().arg(verb).arg(name.trim()))?;
+        let mut left = Vec::new();
+        files(&self.folder, &mut left)?;
+        left.retain(|path| {
+            !["home", "var/lib/dpkg", "var/lib/rpm", "var/log"]
+                .iter()
+                .any(|ours| path.starts_with(self.folder.join(ours)))
+        });
+        ensure!(left.is_empty(), "left behind: {left:?}");
+        Ok(())
+    }
+}
+
+/// Every file below.
+fn files(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        match entry.file_type()?.is_dir() {
+            true => files(&entry.path(), found)?,
+            false => found.push(entry.path()),
+        }
+    }
     Ok(())
 }
 

@@ -5,6 +5,7 @@ mod apple;
 mod cortex_m;
 mod documents;
 mod linux;
+mod release;
 mod table;
 mod toolchain;
 mod windows;
@@ -19,7 +20,7 @@ use self::table::{Outcome, Proof, Step};
 /// `cargo xtask platforms`.
 #[derive(Args)]
 pub(crate) struct Flags {
-    /// Only this target; may be given more than once.
+    /// Only this target (`--list` names them); may be given more than once.
     #[arg(long, value_enum)]
     only: Vec<Platform>,
     /// Say what there is, and end.
@@ -42,6 +43,8 @@ enum Platform {
     Macos,
     /// `.deb` and `.rpm` built, installed into a clean root and started; metadata validated.
     LinuxPackages,
+    /// The workflow that builds releases, held against the rules for workflows.
+    Release,
 }
 
 impl Platform {
@@ -53,6 +56,7 @@ impl Platform {
             Self::Ios => "ios",
             Self::Macos => "macos",
             Self::LinuxPackages => "linux-packages",
+            Self::Release => "release",
         }
     }
 
@@ -65,6 +69,7 @@ impl Platform {
             Self::Ios => apple::run(apple::Device::Iphone, steps),
             Self::Macos => apple::run(apple::Device::Mac, steps),
             Self::LinuxPackages => linux::run(steps),
+            Self::Release => release::run(steps),
         }
     }
 }
@@ -108,7 +113,7 @@ pub(crate) fn package() -> Result<ExitCode> {
     let mut steps = Vec::new();
     let packages = linux::build(&mut steps)?;
     println!("\n{}", table::render(&[Outcome { target: "linux-packages", steps, failure: None }]));
-    for package in packages {
+    for (_, package) in packages {
         println!("{}", package.display());
     }
     Ok(ExitCode::SUCCESS)
