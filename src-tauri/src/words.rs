@@ -35,6 +35,7 @@ impl Language {
 }
 
 /// One language. `{title}` and `{door}` stand for what the notification is about.
+#[cfg_attr(mobile, allow(dead_code, reason = "a phone has no tray"))]
 pub(crate) struct Words {
     language: &'static str,
     /// Tray: bring the window, at what lies in the nearest locker.
@@ -81,6 +82,7 @@ impl Words {
     }
 
     /// How much waits to be collected.
+    #[cfg_attr(mobile, allow(dead_code, reason = "a phone has no tray"))]
     pub(crate) fn waits(&self, count: usize) -> String {
         match count {
             0 => self.nothing.to_owned(),
