@@ -1,17 +1,12 @@
-//! What one opening costs the locker's processor, against the sum of its cryptographic primitives, in one run:
-//!
-//! ```text
-//! cargo run --release -p postern-locker --example opening_cost
-//! ```
-//!
-//! Counted are HELLO, OPEN, both journal writes, the door and the receipt, for an Ed25519 and for a P-256 device.
-#![allow(clippy::unwrap_used, reason = "a bench may end where it stands")]
+//! What one opening costs the locker's processor, against the sum of its cryptographic primitives: HELLO, OPEN, both
+//! journal writes, the door and the receipt.
 
 use std::{
     hint::black_box,
     time::{Duration, Instant},
 };
 
+use anyhow::{Context, Result, bail, ensure};
 use ed25519_dalek::{Signer, SigningKey};
 use p256::ecdsa::{Signature, SigningKey as EcKey};
 use postern_locker::{Config, Connection, Geometry, Keys, Locker, Output, Uptime, machine::Machine};
@@ -26,9 +21,16 @@ use postern_protocol::{
     token::{self, Claims},
 };
 
+use crate::{
+    bench::Bench,
+    report::{Measurement, Unit},
+    stat::pairs,
+};
+
 const DOOR: Door = Door(1);
 const NOW: Timestamp = Timestamp(1_900_000_000);
-const ROUNDS: u32 = 300;
+/// Openings of one sample.
+const ROUNDS: u32 = 100;
 
 enum Device {
     Ed25519(SigningKey),
@@ -41,7 +43,7 @@ impl Device {
             Self::Ed25519(key) => DeviceKey::Ed25519(key.verifying_key().to_bytes()),
             Self::P256(key) => {
                 let point = key.verifying_key().to_sec1_point(true);
-                DeviceKey::P256(point.as_bytes().try_into().unwrap())
+                DeviceKey::P256(point.as_bytes().try_into().expect("33 bytes"))
             }
         }
     }
@@ -51,36 +53,39 @@ impl Device {
             Self::Ed25519(key) => key.sign(message).to_bytes(),
             Self::P256(key) => {
                 let signature: Signature = key.sign(message);
-                signature.to_bytes().as_slice().try_into().unwrap()
+                signature.to_bytes().as_slice().try_into().expect("64 bytes")
             }
         }
     }
 }
 
-fn main() {
-    for (name, device) in [
-        ("Ed25519", Device::Ed25519(SigningKey::from_bytes(&[1; 32]))),
-        ("P-256", Device::P256(EcKey::from_slice(&[1; 32]).unwrap())),
-    ] {
-        // Interleaved and the best of several, since the machine has other work.
-        let (mut whole, mut parts) = (Duration::MAX, Duration::MAX);
-        for _ in 0..7 {
-            whole = whole.min(openings(&device));
-            parts = parts.min(primitives(&device));
+/// For an Ed25519 and for a P-256 device.
+pub(super) fn measure(bench: &mut Bench) -> Result<()> {
+    let devices = [
+        ("ed25519", "Ed25519", Device::Ed25519(SigningKey::from_bytes(&[1; 32]))),
+        ("p256", "P-256", Device::P256(EcKey::from_slice(&[1; 32]).context("a scalar")?)),
+    ];
+    for (name, title, device) in devices {
+        let name = format!("air.opening.cpu.{name}");
+        if !bench.wants(&name) {
+            continue;
         }
-        println!(
-            "{name}: opening {:.1} us, primitives {:.1} us, ratio {:.3}",
-            whole.as_secs_f64() * 1e6 / f64::from(ROUNDS),
-            parts.as_secs_f64() * 1e6 / f64::from(ROUNDS),
-            whole.as_secs_f64() / parts.as_secs_f64(),
+        let samples = pairs(bench.runs(40), || openings(&device), || primitives(&device))?;
+        let title = format!("Processor time of an opening, {title} device");
+        bench.add(
+            Measurement::paired(&name, &title, Unit::Seconds, "its primitives", &samples).at_most_times(1.3).note(
+                "HELLO, OPEN, journal, door and receipt of the firmware, the phone left out; beside it the same handshake, \
+                 token, proof, receipt and encryption without a firmware around them",
+            ),
         );
     }
+    Ok(())
 }
 
 fn keys() -> (Keys, Issuer) {
     let issuer = Issuer::new(KeyId(1), [7; 32]);
     let mut issuers = IssuerKeys::new();
-    assert!(issuers.insert(KeyId(1), issuer.public()));
+    assert!(issuers.insert(KeyId(1), issuer.public()), "room for one");
     let locker = LockerKeys::from_seed(LockerId(*b"lindenho"), &[9; 32]);
     (Keys { locker, issuers, pin_secret: None }, issuer)
 }
@@ -105,14 +110,16 @@ fn claims(device: &Device, number: u32) -> Claims {
 }
 
 /// All of the firmware's work, the phone's left out.
-fn openings(device: &Device) -> Duration {
+fn openings(device: &Device) -> Result<f64> {
     let (keys, issuer) = keys();
     let identity = keys.locker.identity();
     let geometry = Geometry { page_size: 4096, pages: 256, write_size: 8 };
     let mut machine = Machine::new((1..=100).map(Door), geometry);
     machine.wall = Some(NOW);
     let config = Config::new((1..=100).map(Door).collect());
-    let Ok(mut locker) = Locker::boot(config, keys, machine, Uptime(0)) else { panic!("no start") };
+    let Ok(mut locker) = Locker::boot(config, keys, machine, Uptime(0)) else {
+        bail!("the firmware does not start")
+    };
     let connection = Connection(1);
     let mut spent = Duration::ZERO;
     for number in 0..ROUNDS {
@@ -125,7 +132,7 @@ fn openings(device: &Device) -> Duration {
         spent += start.elapsed();
 
         let mut reassembler = Reassembler::new();
-        let hello = frames.iter().find_map(|frame| reassembler.push(frame).unwrap()).unwrap();
+        let hello = frames.iter().find_map(|frame| reassembler.push(frame).ok()?).context("no HELLO")?;
         let request = Request {
             operation: Operation::Collect,
             door: DOOR,
@@ -134,10 +141,10 @@ fn openings(device: &Device) -> Duration {
             delegation: None,
             bulletin: None,
         };
-        let greeted = Greeted::from_hello(&identity, &hello).unwrap();
+        let greeted = Greeted::from_hello(&identity, &hello)?;
         let proof = device.sign(&greeted.challenge(&request));
-        let (open, _) = greeted.open(&request, proof, token::hash(&hello)).unwrap();
-        let frames: Vec<_> = frame::fragments(&open, reassembler.tag().unwrap(), 244).collect();
+        let (open, _) = greeted.open(&request, proof, token::hash(&hello))?;
+        let frames: Vec<_> = frame::fragments(&open, reassembler.tag().context("no tag")?, 244).collect();
 
         let start = Instant::now();
         for frame in &frames {
@@ -148,7 +155,7 @@ fn openings(device: &Device) -> Duration {
         locker.tick(now.plus(40));
         let answer = sent(&mut locker);
         spent += start.elapsed();
-        assert!(!answer.is_empty(), "no receipt");
+        ensure!(!answer.is_empty(), "no receipt");
 
         locker.disconnected(connection, now);
         locker.hardware().close(DOOR);
@@ -156,8 +163,8 @@ fn openings(device: &Device) -> Duration {
         locker.tick(now.plus(600));
         drop(sent(&mut locker));
     }
-    assert_eq!(locker.hardware().openings(), ROUNDS);
-    spent
+    ensure!(locker.hardware().openings() == ROUNDS, "a latch did not move");
+    Ok(spent.as_secs_f64() / f64::from(ROUNDS))
 }
 
 fn sent(locker: &mut Locker<Machine>) -> Vec<Vec<u8>> {
@@ -171,7 +178,7 @@ fn sent(locker: &mut Locker<Machine>) -> Vec<Vec<u8>> {
 }
 
 /// The same cryptography without a firmware around it: handshake, token, proof, receipt, encryption of the answer.
-fn primitives(device: &Device) -> Duration {
+fn primitives(device: &Device) -> Result<f64> {
     let (keys, issuer) = keys();
     let identity = keys.locker.identity();
     let mut spent = Duration::ZERO;
@@ -195,13 +202,13 @@ fn primitives(device: &Device) -> Duration {
             delegation: None,
             bulletin: None,
         };
-        let greeted = Greeted::from_hello(&identity, &message).unwrap();
+        let greeted = Greeted::from_hello(&identity, &message)?;
         let proof = device.sign(&greeted.challenge(&request));
-        let (open, _) = greeted.open(&request, proof, token::hash(&message)).unwrap();
+        let (open, _) = greeted.open(&request, proof, token::hash(&message))?;
         let start = Instant::now();
-        let (mut session, received) = greeting.accept(&open).unwrap();
-        let claims = token::verify(&received.request.token, &keys.issuers).unwrap();
-        assert!(claims.key.verify(&received.challenge, &received.proof));
+        let (mut session, received) = greeting.accept(&open)?;
+        let claims = token::verify(&received.request.token, &keys.issuers)?;
+        ensure!(claims.key.verify(&received.challenge, &received.proof), "not the proof");
         let signed = receipt::sign(
             &Receipt {
                 locker: keys.locker.id,
@@ -219,8 +226,8 @@ fn primitives(device: &Device) -> Duration {
             },
             &keys.locker,
         );
-        black_box(session.seal(&postern_protocol::Reply::Receipt(signed)).unwrap());
+        black_box(session.seal(&postern_protocol::Reply::Receipt(signed))?);
         spent += start.elapsed();
     }
-    spent
+    Ok(spent.as_secs_f64() / f64::from(ROUNDS))
 }

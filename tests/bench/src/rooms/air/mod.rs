@@ -1,5 +1,7 @@
 //! The air and the locker: bytes and frames, CPU of an opening, gesture to latch, tokens and their peers.
 
+mod opening;
+
 use anyhow::Result;
 use postern_protocol::frame::{Tag, fragments};
 
@@ -10,7 +12,7 @@ const MESSAGES: [usize; 3] = [49, 313, 176];
 
 pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
     frames(bench);
-    Ok(())
+    opening::measure(bench)
 }
 
 /// What an opening puts on the air, with the headers of frame and ATT, at the MTUs that are met in the field.
