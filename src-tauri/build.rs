@@ -15,6 +15,7 @@ const COMMANDS: &[&str] = &[
     "autostart",
     "confirm_presence",
     "save_file",
+    "read_qr",
 ];
 
 fn main() {

@@ -8,7 +8,7 @@ use tauri::{AppHandle, State, ipc::Channel};
 use tauri_plugin_opener::OpenerExt;
 use url::Url;
 
-use crate::{clipboard, diagnostics as report, files, link::Link, settings_page, words::Language};
+use crate::{clipboard, diagnostics as report, files, link::Link, scan, settings_page, words::Language};
 
 /// Why a command did nothing. A code; the page has the words.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -116,6 +116,13 @@ pub(crate) async fn confirm_presence(app: AppHandle, reason: String) -> Option<b
 #[tauri::command]
 pub(crate) async fn save_file(app: AppHandle, name: String, contents: files::Contents) -> bool {
     files::save(&app, &name, contents.bytes()).is_ok()
+}
+
+/// The text of the QR code in a picture: see [`scan::read`]. None where there is none.
+#[tauri::command]
+pub(crate) async fn read_qr(width: usize, luma: String) -> Option<String> {
+    // Some hundred milliseconds of work, and a library that reads what a camera saw: neither may take the window along.
+    tauri::async_runtime::spawn_blocking(move || scan::read(width, &luma)).await.ok().flatten()
 }
 
 #[cfg(test)]

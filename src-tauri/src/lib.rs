@@ -25,6 +25,7 @@ mod link;
 mod notifications;
 #[cfg(mobile)]
 mod phone;
+mod scan;
 mod settings_page;
 mod window;
 mod words;
@@ -81,6 +82,7 @@ fn app() -> tauri::Result<()> {
             commands::autostart,
             commands::confirm_presence,
             commands::save_file,
+            commands::read_qr,
         ])
         .setup(|app| {
             let handle = app.handle().clone();
