@@ -94,7 +94,7 @@ fn build(app: &AppHandle) -> tauri::Result<Tray> {
     let words = app.state::<Language>().words();
     let waiting = MenuItem::new(app, words.waits(0), false, None::<&str>)?;
     let nearest = MenuItem::with_id(app, NEAREST, words.nearest, true, None::<&str>)?;
-    let show = MenuItem::with_id(app, SHOW, words.show, true, None::<&str>)?;
+    let show = MenuItem::with_id(app, SHOW, words.show(&app.package_info().name), true, None::<&str>)?;
     let quit = MenuItem::with_id(app, QUIT, words.quit, true, None::<&str>)?;
     let menu = Menu::with_items(app, &[&waiting, &nearest, &show, &quit])?;
     let mut icon = TrayIconBuilder::new().menu(&menu).on_menu_event(|app, event| match event.id.as_ref() {
@@ -147,7 +147,7 @@ pub(crate) fn relabel(app: &AppHandle) {
         .waiting
         .set_text(words.waits(count))
         .and_then(|()| tray.nearest.set_text(words.nearest))
-        .and_then(|()| tray.show.set_text(words.show))
+        .and_then(|()| tray.show.set_text(words.show(&app.package_info().name)))
         .and_then(|()| tray.quit.set_text(words.quit));
     if let Err(error) = said {
         tracing::warn!(%error, "the tray could not be relabelled");

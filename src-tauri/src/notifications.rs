@@ -25,7 +25,7 @@ pub(crate) async fn forward(app: AppHandle, runtime: Handle) {
 
 /// Says that the app cannot start, where a window cannot.
 pub(crate) fn cannot_start(app: &AppHandle) {
-    let [title, body] = app.state::<Language>().words().cannot_start;
+    let (title, body) = app.state::<Language>().words().cannot_start(&app.package_info().name);
     if let Err(error) = app.notification().builder().title(title).body(body).show() {
         tracing::warn!(%error, "a notification could not be shown");
     }

@@ -34,14 +34,14 @@ impl Language {
     }
 }
 
-/// One language. `{title}` and `{door}` stand for what the notification is about.
+/// One language. `{title}` and `{door}` stand for what the notification is about, `{app}` for the name of the app.
 #[cfg_attr(mobile, allow(dead_code, reason = "a phone has no tray"))]
 pub(crate) struct Words {
     language: &'static str,
     /// Tray: bring the window, at what lies in the nearest locker.
     pub(crate) nearest: &'static str,
     /// Tray: bring the window.
-    pub(crate) show: &'static str,
+    show: &'static str,
     /// Tray: end the app.
     pub(crate) quit: &'static str,
     /// Tray: nothing waits.
@@ -56,7 +56,7 @@ pub(crate) struct Words {
     revoked: [&'static str; 2],
     parcel: &'static str,
     /// The runtime did not come up.
-    pub(crate) cannot_start: [&'static str; 2],
+    cannot_start: [&'static str; 2],
 }
 
 impl Words {
@@ -64,6 +64,17 @@ impl Words {
     fn of(tag: &str) -> Option<&'static Self> {
         let language = tag.split(['-', '_', '.']).next()?.to_ascii_lowercase();
         ALL.iter().find(|words| words.language == language).copied()
+    }
+
+    /// Tray: bring the window of the app of this name.
+    pub(crate) fn show(&self, app: &str) -> String {
+        self.show.replace("{app}", app)
+    }
+
+    /// Title and body, where the runtime of the app of this name did not come up.
+    pub(crate) fn cannot_start(&self, app: &str) -> (String, &'static str) {
+        let [title, body] = self.cannot_start;
+        (title.replace("{app}", app), body)
     }
 
     /// Title and body.
@@ -115,7 +126,7 @@ const ALL: &[&Words] = &[&ENGLISH, &GERMAN, &POLISH, &UKRAINIAN];
 const ENGLISH: Words = Words {
     language: "en",
     nearest: "Open the nearest…",
-    show: "Open Postern",
+    show: "Open {app}",
     quit: "Quit",
     nothing: "Nothing to collect",
     waiting: "To collect: {count}",
@@ -126,13 +137,13 @@ const ENGLISH: Words = Words {
     overdue: ["Overdue", "Please bring back {title}."],
     revoked: ["Signed out", "This device was removed from your account. Everything on it was erased."],
     parcel: "Your parcel",
-    cannot_start: ["Postern cannot start", "Another program is using its data. Close it and try again."],
+    cannot_start: ["{app} cannot start", "Another program is using its data. Close it and try again."],
 };
 
 const GERMAN: Words = Words {
     language: "de",
     nearest: "Nächstes Fach öffnen …",
-    show: "Postern öffnen",
+    show: "{app} öffnen",
     quit: "Beenden",
     nothing: "Nichts abzuholen",
     waiting: "Abzuholen: {count}",
@@ -144,7 +155,7 @@ const GERMAN: Words = Words {
     revoked: ["Abgemeldet", "Dieses Gerät wurde aus dem Konto entfernt. Alles darauf wurde gelöscht."],
     parcel: "Ihr Paket",
     cannot_start: [
-        "Postern kann nicht starten",
+        "{app} kann nicht starten",
         "Ein anderes Programm benutzt die Daten. Bitte schließen und noch einmal versuchen.",
     ],
 };
@@ -152,7 +163,7 @@ const GERMAN: Words = Words {
 const POLISH: Words = Words {
     language: "pl",
     nearest: "Otwórz najbliższą skrytkę…",
-    show: "Otwórz Postern",
+    show: "Otwórz {app}",
     quit: "Zakończ",
     nothing: "Nic do odbioru",
     waiting: "Do odbioru: {count}",
@@ -164,7 +175,7 @@ const POLISH: Words = Words {
     revoked: ["Wylogowano", "To urządzenie usunięto z konta. Wszystko na nim zostało skasowane."],
     parcel: "Twoja paczka",
     cannot_start: [
-        "Nie można uruchomić Postern",
+        "Nie można uruchomić {app}",
         "Inny program używa jego danych. Zamknij go i spróbuj ponownie.",
     ],
 };
@@ -172,7 +183,7 @@ const POLISH: Words = Words {
 const UKRAINIAN: Words = Words {
     language: "uk",
     nearest: "Відчинити найближчу комірку…",
-    show: "Відкрити Postern",
+    show: "Відкрити {app}",
     quit: "Вийти",
     nothing: "Немає чого забирати",
     waiting: "Можна забрати: {count}",
@@ -184,7 +195,7 @@ const UKRAINIAN: Words = Words {
     revoked: ["Вихід виконано", "Цей пристрій вилучено з облікового запису. Усе на ньому стерто."],
     parcel: "Ваша посилка",
     cannot_start: [
-        "Postern не запускається",
+        "{app} не запускається",
         "Його даними користується інша програма. Закрийте її та спробуйте ще раз.",
     ],
 };
@@ -218,6 +229,9 @@ mod tests {
         for words in ALL {
             let (title, body) = words.notification(&notification);
             assert!(!title.is_empty());
+            // Whatever brand it is: no text names another one.
+            let told = [words.show("Lantern"), words.cannot_start("Lantern").0];
+            assert!(told.iter().all(|text| text.contains("Lantern") && !text.contains('{')), "{told:?}");
             assert!(body.contains("&lt;b&gt;{door}&lt;/b&gt; &amp; more") && body.contains("B3"), "{body}");
         }
     }

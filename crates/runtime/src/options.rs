@@ -84,7 +84,10 @@ impl Options {
         variable: impl Fn(&str) -> Option<String>,
         platform: Option<PathBuf>,
     ) -> Result<Self, OptionsError> {
-        let profile = variable("POSTERN_PROFILE").unwrap_or_else(|| "default".into());
+        // An app of another brand on the same machine has its own data and its own secrets.
+        let profile = variable("POSTERN_PROFILE")
+            .or(option_env!("POSTERN_DEFAULT_PROFILE").map(Into::into))
+            .unwrap_or_else(|| "default".into());
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         if profile.is_empty() || profile.len() > 32 || !profile.chars().all(plain) {
             return Err(OptionsError::Profile(profile));

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod brand;
 mod build;
 mod coverage;
 mod demo;
@@ -52,6 +53,8 @@ enum Chore {
     Test(suite::Flags),
     /// Pictures of every screen in every state, both themes, phone and desktop, with an index page.
     Gallery(gallery::Flags),
+    /// The app as another brand, from a folder of ui/brands.
+    Brand(brand::Flags),
     /// A real Bluetooth stack on virtual controllers, for machines without Bluetooth.
     Lab {
         #[command(subcommand)]
@@ -89,6 +92,7 @@ fn main() -> ExitCode {
         Chore::Bench(flags) => bench::run(&flags),
         Chore::Fuzz(flags) => fuzz::run(&flags),
         Chore::World(flags) => world::run(&flags),
+        Chore::Brand(flags) => brand::run(&flags),
         Chore::Gallery(flags) => gallery::run(&flags),
         Chore::Lab { what } => run_lab(&what),
         Chore::Platforms(flags) => platforms::run(&flags),
