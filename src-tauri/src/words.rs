@@ -67,6 +67,7 @@ impl Words {
     }
 
     /// Tray: bring the window of the app of this name.
+    #[cfg_attr(mobile, allow(dead_code, reason = "a phone has no tray"))]
     pub(crate) fn show(&self, app: &str) -> String {
         self.show.replace("{app}", app)
     }
