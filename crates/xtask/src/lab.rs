@@ -9,7 +9,9 @@
 //! Needs the Debian packages [`PACKAGES`]; Debian's kernel package is downloaded and unpacked once, never installed.
 //!
 //! What the lab cannot do: the bus comes over TCP, so file descriptors do not pass (BlueZ's AcquireWrite and
-//! AcquireNotify); there is no path loss, so RSSI is unknown; only one central at a time reaches a peripheral adapter.
+//! AcquireNotify); there is no path loss, so RSSI is unknown; only one central at a time reaches a peripheral adapter, and
+//! the second link of one central reaches its peripheral only where both controllers count their links alike (btvirt tells
+//! both ends the caller's number; tests/lab, conformance, makes them).
 #![allow(dead_code, reason = "the function API is wider than what the command line uses")]
 
 use std::{
