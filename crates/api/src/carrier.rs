@@ -21,6 +21,9 @@ pub struct NewParcel {
     pub site: String,
     /// How large.
     pub size: Size,
+    /// Must lie in a chilled compartment.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub chilled: bool,
 }
 
 /// `POST /v1/carrier/parcels/{id}/deposit`: a courier put it in. In the field this follows the locker's receipt of

@@ -245,8 +245,13 @@ async fn keep_door(tx: &mut Tx, parcel: &mut Reservation, asked: &CourierTokenRe
     let size = parcel.size.as_deref().map_or(Ok(Size::M), code::parse)?;
     let prefers_low = parcels::prefers_low_doors(tx, parcel.account.as_deref()).await?;
     let site = parcel.site.clone().unwrap_or_default();
-    let wanted =
-        doors::Wanted { locker: asked.locker.as_deref(), site: &site, size, prefers_low, chilled: false };
+    let wanted = doors::Wanted {
+        locker: asked.locker.as_deref(),
+        site: &site,
+        size,
+        prefers_low,
+        chilled: parcel.chilled,
+    };
     // On a copy: the customer is shown the door only when the parcel lies in it.
     doors::book(tx, &mut parcel.clone(), wanted).await
 }

@@ -114,6 +114,7 @@ pub async fn give(hub: &Hub, tx: &mut Tx, account: &str) -> Result<()> {
         sender: sender.map(str::to_owned),
         site: SITE.to_owned(),
         size: Size::S,
+        chilled: false,
     };
 
     let new = parcel("Running shoes", Some("Marlow Sports"), number("HX"));

@@ -60,6 +60,7 @@ pub async fn announce(hub: &Hub, tx: &mut Tx, carrier: &str, new: &NewParcel) ->
     reservation.reference = Some(new.reference.trim().to_owned());
     reservation.site = Some(new.site.clone());
     reservation.size = Some(code::of(&new.size));
+    reservation.chilled = new.chilled;
     let name = carrier_name(tx, carrier).await?;
     let by = new.sender.as_deref().map(str::trim).filter(|sender| !sender.is_empty()).unwrap_or(&name);
     check_text(by, 120, "/sender")?;
@@ -137,7 +138,7 @@ pub async fn deposit(
             let prefers_low = prefers_low_doors(tx, parcel.account.as_deref()).await?;
             let size = parcel.size.as_deref().map_or(Ok(Size::M), code::parse)?;
             let locker = Some(deposit.locker.as_str());
-            let wanted = doors::Wanted { locker, site: &site, size, prefers_low, chilled: false };
+            let wanted = doors::Wanted { locker, site: &site, size, prefers_low, chilled: parcel.chilled };
             doors::book(tx, &mut parcel, wanted).await?;
         }
     }

@@ -36,6 +36,8 @@ pub struct Reservation {
     pub site: Option<String>,
     /// Size class, as the contract writes it.
     pub size: Option<String>,
+    /// Must lie in a chilled compartment.
+    pub chilled: bool,
     /// Locker id, once assigned.
     pub locker: Option<String>,
     /// Door, once assigned.
@@ -71,8 +73,8 @@ macro_rules! columns {
     };
     ($table:literal) => {
         crate::domain::reservation::columns!(
-            $table id account_id version kind state title carrier_id reference site_id size locker_id door epoch until_at
-            since_at held_until extensions first_opened_at last_opened_at identification_format identification_text
+            $table id account_id version kind state title carrier_id reference site_id size chilled locker_id door epoch
+            until_at since_at held_until extensions first_opened_at last_opened_at identification_format identification_text
             shares timeline
         )
     };
@@ -97,6 +99,7 @@ impl Reservation {
             reference: None,
             site: None,
             size: None,
+            chilled: false,
             locker: None,
             door: None,
             epoch: 0,
@@ -133,6 +136,7 @@ impl Reservation {
             reference: row.maybe_text("reference")?,
             site: row.maybe_text("site_id")?,
             size: row.maybe_text("size")?,
+            chilled: row.int("chilled")? == 1,
             locker: row.maybe_text("locker_id")?,
             door: row.maybe_int("door")?,
             epoch: row.int("epoch")?,
@@ -198,7 +202,7 @@ impl Reservation {
             "UPDATE reservations SET account_id = $2, state = $3, title = $4, reference = $5, site_id = $6, size = $7, \
              locker_id = $8, door = $9, epoch = $10, until_at = $11, since_at = $12, held_until = $13, \
              extensions = $14, first_opened_at = $15, last_opened_at = $16, identification_format = $17, \
-             identification_text = $18, shares = $19, timeline = $20, updated_at = $21 WHERE id = $1",
+             identification_text = $18, shares = $19, timeline = $20, updated_at = $21, chilled = $22 WHERE id = $1",
         )
         .bind(&self.id)
         .bind(self.account.clone())
@@ -221,6 +225,7 @@ impl Reservation {
         .bind(self.shares)
         .bind(timeline)
         .bind(now)
+        .bind(i64::from(self.chilled))
         .execute(tx.on())
         .await?;
         if self.kept != Some(self.state) {

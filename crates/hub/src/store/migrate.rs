@@ -10,6 +10,8 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "0001_start", include_str!("migrations/0001_start.sql")),
     (2, "0002_services", include_str!("migrations/0002_services.sql")),
     (3, "0003_token_epochs", include_str!("migrations/0003_token_epochs.sql")),
+    (4, "0004_chilled", include_str!("migrations/0004_chilled.sql")),
+    (5, "0005_retention", include_str!("migrations/0005_retention.sql")),
 ];
 
 /// Names of the migrations that were run now.
