@@ -133,6 +133,8 @@ pub struct Device {
 /// `PATCH /v1/me` and `PATCH /v1/devices/{id}`: fields left out stay as they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+// The change feed's answer has the same name; in the document there is one list of names.
+#[cfg_attr(feature = "openapi", schema(as = AccountChanges))]
 pub struct Changes {
     /// A new name, 1 to 64 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -108,6 +108,14 @@ pub struct NewHolding {
     pub until: Option<i64>,
 }
 
+/// A compartment that is held now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Holding {
+    /// Reservation id.
+    pub id: String,
+}
+
 /// `GET /v1/operator/alarms`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -1,50 +1,140 @@
-//! The interface for people: one table of all operations, by what they are about.
+//! The interface for people, written from the document itself: operations by what they are about, then every type.
 
 use std::{collections::BTreeMap, fmt::Write};
 
-use utoipa::openapi::{OpenApi, path::Operation};
+use serde_json::Value;
+use utoipa::openapi::OpenApi;
 
 use super::{escape, words};
+
+const METHODS: [&str; 5] = ["get", "put", "post", "patch", "delete"];
 
 /// A page of the document.
 #[must_use]
 pub fn docs(network: &str, document: &OpenApi) -> String {
-    let mut groups: BTreeMap<String, Vec<(String, &'static str, &Operation)>> = BTreeMap::new();
-    for (path, item) in &document.paths.paths {
-        let operations = [
-            ("GET", &item.get),
-            ("PUT", &item.put),
-            ("POST", &item.post),
-            ("PATCH", &item.patch),
-            ("DELETE", &item.delete),
-        ];
-        for (method, operation) in operations {
-            if let Some(operation) = operation {
-                let tag = operation.tags.iter().flatten().next().cloned().unwrap_or_default();
-                groups.entry(tag).or_default().push((path.clone(), method, operation));
+    let document = serde_json::to_value(document).unwrap_or_default();
+    let mut groups: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for (path, item) in document["paths"].as_object().into_iter().flatten() {
+        for method in METHODS {
+            if let Some(operation) = item.get(method) {
+                let tag = operation["tags"][0].as_str().unwrap_or_default();
+                groups.entry(tag).or_default().push(operation_card(path, method, operation));
             }
         }
     }
     let mut main = String::from(
-        "<h1>Interface</h1>\n<p>The machine-readable document with every field is <a href=\"/openapi.json\">\
-         openapi.json</a>. Errors are problem documents (RFC 9457) with a stable <code>code</code>.</p>\n",
+        "<h1>Interface</h1>\n<p class=\"intro\">The machine-readable document is <a href=\"/openapi.json\">openapi.json</a>. \
+         Errors are problem documents (RFC 9457) with a stable <code>code</code>. Every write takes an \
+         <code>Idempotency-Key</code>: the same request again gets the first answer again.</p>\n<nav>",
     );
-    for (tag, operations) in groups {
-        let _ = write!(main, "<h2>{}</h2>\n<table><thead><tr><th scope=\"col\">Operation</th>", escape(&tag));
-        main.push_str("<th scope=\"col\">What it does</th></tr></thead><tbody>\n");
-        for (path, method, operation) in operations {
-            let summary = operation.summary.as_deref().unwrap_or_default();
-            let more = operation.description.as_deref().unwrap_or_default();
-            let _ = writeln!(
-                main,
-                "<tr><td><code>{method} {}</code></td><td>{} {}</td></tr>",
-                escape(&path),
-                escape(summary),
-                escape(more)
-            );
-        }
-        main.push_str("</tbody></table>\n");
+    for tag in groups.keys() {
+        let _ = write!(main, "<a href=\"#{0}\">{0}</a>", escape(tag));
     }
-    let words = words::choose("en");
-    super::frame(network, words, "Interface", &main).replacen("<body>", "<body class=\"wide\">", 1)
+    main.push_str("<a href=\"#types\">types</a></nav>\n");
+    for (tag, cards) in &groups {
+        let _ = write!(main, "<h2 id=\"{0}\">{0}</h2>\n{1}", escape(tag), cards.concat());
+    }
+    main.push_str("<h2 id=\"types\">types</h2>\n");
+    for (name, schema) in document["components"]["schemas"].as_object().into_iter().flatten() {
+        main.push_str(&type_card(name, schema));
+    }
+    super::frame(network, words::choose("en"), "Interface", "docs", &main)
+}
+
+fn operation_card(path: &str, method: &str, operation: &Value) -> String {
+    let text = |name: &str| escape(operation[name].as_str().unwrap_or_default());
+    let mut card = format!(
+        "<article><h3><span class=\"method {method}\">{}</span><code>{}</code></h3><p>{} {}</p><dl>",
+        method.to_uppercase(),
+        escape(path),
+        text("summary"),
+        text("description")
+    );
+    let who = match operation["security"][0].as_object().and_then(|one| one.keys().next()).map(String::as_str)
+    {
+        Some("dpop") => "a signed-in device, with a DPoP proof",
+        Some(_) => "a carrier or operator, with an API key",
+        None => "anyone",
+    };
+    let _ = write!(card, "<dt>Who</dt><dd>{who}</dd>");
+    for parameter in operation["parameters"].as_array().into_iter().flatten() {
+        let told = parameter["description"].as_str();
+        if let Some(told) = told.filter(|_| parameter["in"] == "query") {
+            let name = parameter["name"].as_str().unwrap_or_default();
+            let _ = write!(card, "<dt><code>?{}=</code></dt><dd>{}</dd>", escape(name), escape(told));
+        }
+    }
+    if let Some(schema) = operation.pointer("/requestBody/content/application~1json/schema") {
+        let _ = write!(card, "<dt>Body</dt><dd>{}</dd>", type_of(schema));
+    }
+    for (status, response) in operation["responses"].as_object().into_iter().flatten() {
+        let schema = response["content"].as_object().and_then(|all| all.values().next());
+        let body = schema.map_or_else(|| "no body".to_owned(), |content| type_of(&content["schema"]));
+        let _ = write!(card, "<dt>{}</dt><dd>{body}</dd>", escape(status));
+    }
+    card + "</dl></article>\n"
+}
+
+fn type_card(name: &str, schema: &Value) -> String {
+    let told = escape(schema["description"].as_str().unwrap_or_default());
+    let mut card = format!("<article id=\"{0}\"><h3><code>{0}</code></h3><p>{told}</p><dl>", escape(name));
+    for (field, schema_of) in schema["properties"].as_object().into_iter().flatten() {
+        let required = schema["required"].as_array().is_some_and(|all| all.iter().any(|one| one == field));
+        let mark = if required { "" } else { ", optional" };
+        let told = escape(schema_of["description"].as_str().unwrap_or_default());
+        let _ = write!(
+            card,
+            "<dt><code>{}</code></dt><dd>{}{mark}. {told}</dd>",
+            escape(field),
+            type_of(schema_of)
+        );
+    }
+    if schema["properties"].is_null() {
+        let _ = write!(card, "<dt>Values</dt><dd>{}</dd>", type_of(schema));
+    }
+    card + "</dl></article>\n"
+}
+
+/// How a type is called, with a link to those that have a name.
+fn type_of(schema: &Value) -> String {
+    if let Some(reference) = schema["$ref"].as_str() {
+        let name = escape(reference.rsplit('/').next().unwrap_or_default());
+        return format!("<a href=\"#{name}\"><code>{name}</code></a>");
+    }
+    if let Some(all) = schema["oneOf"].as_array() {
+        let all: Vec<String> = all.iter().filter(|one| one["type"] != "null").map(type_of).collect();
+        return all.join(", ");
+    }
+    if let Some(all) = schema["enum"].as_array() {
+        let all: Vec<String> = all
+            .iter()
+            .filter_map(Value::as_str)
+            .map(|value| format!("<code>{}</code>", escape(value)))
+            .collect();
+        return all.join(", ");
+    }
+    let kind = schema["type"].as_str().or_else(|| schema["type"][0].as_str()).unwrap_or("object");
+    match kind {
+        "array" if schema["items"].is_object() => format!("list of {}", type_of(&schema["items"])),
+        kind => escape(kind),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_links_and_optional_fields_say_so() {
+        let schema = serde_json::json!({
+            "description": "A <b>", "required": ["a"],
+            "properties": {
+                "a": { "$ref": "#/components/schemas/Size" },
+                "b": { "type": ["array", "null"], "items": { "enum": ["x", "y"] }, "description": "Some." },
+            },
+        });
+        let card = type_card("One", &schema);
+        assert!(card.contains("A &lt;b&gt;") && card.contains("<a href=\"#Size\"><code>Size</code></a>."));
+        assert!(card.contains("list of <code>x</code>, <code>y</code>, optional. Some."), "{card}");
+    }
 }

@@ -15,7 +15,8 @@ const ADD_PASSKEY: &str = include_str!("add_passkey.html");
 const SCRIPT_TAG: &str = include_str!("script.html");
 /// Style of all pages.
 pub const STYLE: &str = include_str!("page.css");
-/// The hub's sign.
+const KEY: &str = include_str!("key.svg");
+/// The network's sign.
 pub const ICON: &str = include_str!("icon.svg");
 /// Script of the sign-in page.
 pub const SCRIPT: &str = include_str!("sign_in.js");
@@ -33,28 +34,34 @@ pub fn words(headers: &HeaderMap) -> &'static Words {
 pub fn sign_in(network: &str, words: &Words, request: &str, claim: bool) -> String {
     let guest = if claim { fill(GUEST, words, &[]) } else { String::new() };
     let script = fill(SCRIPT_TAG, words, &[("request", request)]);
-    let main = fill(SIGN_IN, words, &[("guest_part", &guest), ("script", &script)]);
-    frame(network, words, words.sign_in_title, &main)
+    let main = fill(SIGN_IN, words, &[("guest_part", &guest), ("script", &script), ("key", KEY)]);
+    frame(network, words, words.sign_in_title, "page", &main)
 }
 
 /// The page where a customer gets another passkey; `request` is the sealed request.
 #[must_use]
 pub fn add_passkey(network: &str, words: &Words, request: &str) -> String {
     let script = fill(SCRIPT_TAG, words, &[("request", request)]);
-    frame(network, words, words.add_title, &fill(ADD_PASSKEY, words, &[("script", &script)]))
+    frame(
+        network,
+        words,
+        words.add_title,
+        "page",
+        &fill(ADD_PASSKEY, words, &[("script", &script), ("key", KEY)]),
+    )
 }
 
 /// The page that a claim link leads to; `link` opens the app.
 #[must_use]
 pub fn claim(network: &str, words: &Words, link: &str) -> String {
-    frame(network, words, words.claim_title, &fill(CLAIM, words, &[("link", &escape(link))]))
+    frame(network, words, words.claim_title, "page", &fill(CLAIM, words, &[("link", &escape(link))]))
 }
 
 /// The page of a claim link that is over.
 #[must_use]
 pub fn claim_ended(network: &str, words: &Words) -> String {
     let main = format!("<h1>{}</h1>\n<p id=\"error\">{}</p>", words.broken_title, words.claim_ended);
-    frame(network, words, words.broken_title, &main)
+    frame(network, words, words.broken_title, "page", &main)
 }
 
 /// The page for a request that cannot be answered by a redirect.
@@ -62,15 +69,15 @@ pub fn claim_ended(network: &str, words: &Words) -> String {
 pub fn broken(network: &str, words: &Words) -> String {
     let main =
         format!("<h1>{}</h1>\n<p id=\"error\" role=\"alert\">{}</p>", words.broken_title, words.broken_text);
-    frame(network, words, words.broken_title, &main)
+    frame(network, words, words.broken_title, "page", &main)
 }
 
-fn frame(network: &str, words: &Words, title: &str, main: &str) -> String {
-    fill(
-        FRAME,
-        words,
-        &[("title", &escape(title)), ("network", &escape(network)), ("lang", words.lang), ("main", main)],
-    )
+/// `kind` is how the style sheet calls it.
+fn frame(network: &str, words: &Words, title: &str, kind: &str, main: &str) -> String {
+    let (title, network) = (escape(title), escape(network));
+    let values =
+        [("title", &*title), ("network", &*network), ("lang", words.lang), ("kind", kind), ("main", main)];
+    fill(FRAME, words, &values)
 }
 
 fn fill(template: &str, words: &Words, values: &[(&str, &str)]) -> String {

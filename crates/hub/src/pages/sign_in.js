@@ -123,6 +123,7 @@ async function attempt(steps) {
     at("choices").hidden = true;
     at("status").hidden = false;
     at("status").textContent = words.done;
+    at("status").classList.add("done");
     location.replace(redirect);
   } catch (error) {
     busy(false);

@@ -36,9 +36,9 @@ pub(super) async fn rename(
     Write { body, repeat }: Write<Changes>,
 ) -> Result<Response> {
     let mut change = begin!(hub, customer, repeat);
+    check_own(&mut change.tx, &customer, &id).await?;
     let name =
         body.name.as_deref().and_then(tidy_name).ok_or_else(|| invalid("/name", "1 to 64 characters"))?;
-    check_own(&mut change.tx, &customer, &id).await?;
     sqlx::query("UPDATE sessions SET name = $1 WHERE id = $2")
         .bind(name)
         .bind(&id)

@@ -22,6 +22,7 @@ use crate::{
 };
 
 #[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Asked {
     /// `LAT,LON` in degrees.
     near: Option<String>,

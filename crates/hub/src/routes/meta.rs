@@ -11,7 +11,9 @@ use axum::{
 };
 use postern_api::{account::HubInfo, problem::Problem};
 use utoipa::openapi::{
-    Components, Content, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, ResponseBuilder,
+    Components, Content, InfoBuilder, LicenseBuilder, ObjectBuilder, OpenApi, OpenApiBuilder, Ref, RefOr,
+    Required, ResponseBuilder, Type,
+    path::{ParameterBuilder, ParameterIn},
     security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
 };
 
@@ -78,15 +80,43 @@ pub(super) fn document() -> OpenApi {
         .build()
 }
 
-/// Every operation answers a refusal in the same way.
-fn with_problems(mut document: OpenApi) -> OpenApi {
+/// Adds what holds for all operations: a refusal is answered in the same way, and every write may be repeated.
+fn completed(mut document: OpenApi) -> OpenApi {
     let problem = ResponseBuilder::new()
         .description("Refused: a problem document with a stable code (RFC 9457).")
         .content("application/problem+json", Content::new(Some(RefOr::Ref(Ref::from_schema_name("Problem")))))
         .build();
+    let key = ParameterBuilder::new()
+        .name("Idempotency-Key")
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some("The same request again, with the same key, gets the first answer again."))
+        .schema(Some(
+            ObjectBuilder::new().schema_type(Type::String).min_length(Some(8)).max_length(Some(128)),
+        ))
+        .build();
     for item in document.paths.paths.values_mut() {
+        for operation in [&mut item.put, &mut item.post, &mut item.delete, &mut item.patch] {
+            if let Some(operation) = operation {
+                operation.parameters.get_or_insert_default().push(RefOr::T(key.clone()));
+            }
+        }
         let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
         for operation in operations.into_iter().flatten() {
+            for response in operation.responses.responses.values_mut() {
+                // OpenAPI wants a description; the operation's own says it all.
+                if let RefOr::T(response) = response
+                    && response.description.is_empty()
+                {
+                    "Done.".clone_into(&mut response.description);
+                }
+            }
+            // The handler's name alone comes twice: devices and webhooks are both removed.
+            if let (Some(id), Some(tag)) =
+                (&mut operation.operation_id, operation.tags.iter().flatten().next())
+            {
+                *id = format!("{tag}_{id}").replace('-', "_");
+            }
             operation.responses.responses.insert("default".to_owned(), RefOr::T(problem.clone()));
         }
     }
@@ -104,7 +134,7 @@ fn with_problems(mut document: OpenApi) -> OpenApi {
 
 /// Adds what is not part of the contract: the document itself, health, metrics, and what pages need.
 pub(super) fn with_document(router: Router<Arc<Hub>>, document: OpenApi) -> Router<Arc<Hub>> {
-    let text = with_problems(document).to_json().expect("the document is JSON");
+    let text = completed(document).to_json().expect("the document is JSON");
     // One document for the life of the process.
     let text: &'static str = Box::leak(text.into_boxed_str());
     let asset = |kind: &'static str, body: &'static str| {
@@ -166,6 +196,7 @@ async fn metrics(State(hub): State<Arc<Hub>>, partner: Result<Partner>) -> Resul
 async fn docs(State(hub): State<Arc<Hub>>) -> Response {
     static PAGE: OnceLock<String> = OnceLock::new();
     let (_, document) = super::documented().split_for_parts();
+    let document = completed(document);
     let html = PAGE.get_or_init(|| pages::docs(&hub.config.name, &document));
     signin::page(StatusCode::OK, html.clone())
 }

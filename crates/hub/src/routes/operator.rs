@@ -6,8 +6,8 @@ use axum::{Json, extract::State, http::StatusCode, response::Response};
 use postern_api::{
     locker::Site,
     operator::{
-        Alarms, ApiKey, CarrierSettings, DoorService, Insight, LockerReport, Member, NewHolding, NewKey,
-        Provision, Provisioned,
+        Alarms, ApiKey, CarrierSettings, DoorService, Holding, Insight, LockerReport, Member, NewHolding,
+        NewKey, Provision, Provisioned,
     },
     problem::Code,
     reservation::Asset,
@@ -197,7 +197,7 @@ pub(super) async fn remove_member(
 
 /// A compartment for a resident to hold.
 #[utoipa::path(post, path = "/v1/operator/holdings", tag = "operators", security(("key" = [])),
-    request_body = NewHolding, responses((status = 201)))]
+    request_body = NewHolding, responses((status = 201, body = Holding)))]
 pub(super) async fn hold(
     State(hub): State<Arc<Hub>>,
     partner: Partner,
@@ -221,7 +221,7 @@ pub(super) async fn hold(
         until: body.until,
     };
     let held = storage::hold(&hub, &mut change.tx, holding).await?;
-    change.finish(StatusCode::CREATED, &serde_json::json!({ "id": held.id })).await
+    change.finish(StatusCode::CREATED, &Holding { id: held.id }).await
 }
 
 /// A thing that is lent, and the door that is kept for it.

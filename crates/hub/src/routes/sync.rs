@@ -25,6 +25,7 @@ use crate::{
 const PAGE: i64 = 100;
 
 #[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Since {
     /// From the last answer; absent for everything.
     cursor: Option<String>,

@@ -200,6 +200,6 @@ async fn a_person_makes_an_account_and_comes_back_in_a_real_browser() {
         assert!(resource.as_str().unwrap().starts_with(&world.base), "{resource}");
     }
     let style = browser.script("return getComputedStyle(document.getElementById('sign-in')).minHeight").await;
-    assert_eq!(style, "48px", "the style sheet was loaded");
+    assert_eq!(style, "56px", "the style sheet was loaded");
     browser.end().await;
 }
