@@ -20,6 +20,9 @@ pub struct Config {
     pub connections: u32,
     /// File with the master key; by default `master.key` in the data folder.
     pub master_key_file: Option<PathBuf>,
+    /// A program that prints the master key, and its arguments: what a key management service or a secret store is asked
+    /// with. Comes before the file.
+    pub master_key_command: Option<Vec<String>>,
     /// PEM files, where the hub terminates TLS itself.
     pub tls: Option<Tls>,
     /// A proxy in front sets `X-Forwarded-For`; believe it.
@@ -96,6 +99,7 @@ impl Default for Config {
             database: None,
             connections: 8,
             master_key_file: None,
+            master_key_command: None,
             tls: None,
             behind_proxy: false,
             policy: Policy::default(),
@@ -182,5 +186,36 @@ impl Config {
     #[must_use]
     pub fn database_url(&self, data: &Path) -> String {
         self.database.clone().unwrap_or_else(|| format!("sqlite:{}?mode=rwc", data.join("hub.db").display()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_guide_names_every_setting_and_its_default() {
+        let guide = include_str!("../README.md");
+        let shown = guide.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+        let read: Config = toml::from_str(shown).unwrap();
+        assert_eq!(format!("{read:?}"), format!("{:?}", Config::default()));
+        for line in include_str!("config.rs").lines() {
+            if let Some((name, _)) = line.strip_prefix("    pub ").and_then(|field| field.split_once(':')) {
+                assert!(guide.contains(name), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_unsound_or_unknown_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("postern.toml");
+        for wrong in ["nonsense = 1", "[policy]\noffline_token_hours = 25", "connections = 0", "name = "] {
+            std::fs::write(&file, wrong).unwrap();
+            assert!(Config::load(folder.path(), None).is_err(), "{wrong}");
+        }
+        std::fs::write(&file, "name = \"Lindenhof\"").unwrap();
+        assert_eq!(Config::load(folder.path(), None).unwrap().name, "Lindenhof");
+        assert!(Config::load(folder.path(), Some(&folder.path().join("absent"))).is_err());
     }
 }

@@ -117,9 +117,10 @@ impl Hub {
     pub async fn storage(data: &Path, config: &Config) -> Result<(Store, Secrets, Push)> {
         std::fs::create_dir_all(data)
             .map_err(|error| Error::Internal(format!("{}: {error}", data.display())))?;
-        let secrets = match std::env::var("POSTERN_HUB_MASTER_KEY") {
-            Ok(text) => Secrets::from_hex(&text)?,
-            Err(_) => {
+        let secrets = match (std::env::var("POSTERN_HUB_MASTER_KEY"), &config.master_key_command) {
+            (Ok(text), _) => Secrets::from_hex(&text)?,
+            (Err(_), Some(command)) => Secrets::from_command(command).await?,
+            (Err(_), None) => {
                 let default = data.join("master.key");
                 Secrets::load_or_create(config.master_key_file.as_deref().unwrap_or(&default))?
             }

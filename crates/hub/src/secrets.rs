@@ -1,6 +1,6 @@
 //! Keys of the hub's own, all derived from one master key, and sealing of what is secret at rest.
 
-use std::{fs, io::Write, os::unix::fs::OpenOptionsExt, path::Path};
+use std::{fs, io::Write, os::unix::fs::OpenOptionsExt, path::Path, process::Stdio, time::Duration};
 
 use chacha20poly1305::{
     KeyInit, XChaCha20Poly1305, XNonce,
@@ -9,6 +9,7 @@ use chacha20poly1305::{
 use hkdf::Hkdf;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
+use tokio::process::Command;
 use zeroize::Zeroizing;
 
 use crate::{
@@ -38,6 +39,8 @@ pub struct Secrets {
 }
 
 const NONCE: usize = 24;
+/// For the program that is asked for the master key.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 impl Secrets {
     /// From 32 bytes.
@@ -55,6 +58,28 @@ impl Secrets {
         hex::decode_to_slice(text.trim(), &mut *master)
             .map_err(|_| Error::Internal("the master key is not 64 hexadecimal digits".to_owned()))?;
         Ok(Self { master })
+    }
+
+    /// From what a program prints: the client of a key management service that unwraps it, or of a secret store. The key
+    /// is then on no disk of this machine.
+    ///
+    /// # Errors
+    /// When the program cannot be run, fails, takes longer than half a minute, or prints no key. What it printed is in no
+    /// error.
+    pub async fn from_command(command: &[String]) -> Result<Self> {
+        let failed = |why: &dyn std::fmt::Display| Error::Internal(format!("master key command: {why}"));
+        let (program, arguments) = command.split_first().ok_or_else(|| failed(&"is empty"))?;
+        let mut asked = Command::new(program);
+        asked.args(arguments).stdin(Stdio::null()).stderr(Stdio::inherit()).kill_on_drop(true);
+        let output = tokio::time::timeout(PATIENCE, asked.output())
+            .await
+            .map_err(|_| failed(&"takes too long"))?
+            .map_err(|error| failed(&error))?;
+        let printed = Zeroizing::new(output.stdout);
+        if !output.status.success() {
+            return Err(failed(&output.status));
+        }
+        Self::from_hex(std::str::from_utf8(&printed).unwrap_or_default())
     }
 
     /// From a file, which is made (for this user only) when it is not there.
@@ -142,6 +167,20 @@ mod tests {
             let mut bent = sealed.clone();
             bent[i] ^= 1;
             assert!(secrets.open("issuer key 1", &bent).is_err());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_program_is_asked_for_the_key_and_what_it_prints_is_not_repeated() {
+        let ask = |command: &[&str]| {
+            let command: Vec<String> = command.iter().map(|word| (*word).to_owned()).collect();
+            async move { Secrets::from_command(&command).await.map(|secrets| *secrets.derive("x")) }
+        };
+        let key = "07".repeat(32);
+        assert_eq!(ask(&["echo", &key]).await.unwrap(), *Secrets::new([7; 32]).derive("x"));
+        for wrong in [&["echo", "secret"][..], &["sh", "-c", "echo secret; exit 3"], &["/nowhere"], &[]] {
+            let error = ask(wrong).await.unwrap_err().to_string();
+            assert!(!error.contains("secret"), "{error}");
         }
     }
 

@@ -13,6 +13,7 @@ use axum::{
     http::{HeaderName, HeaderValue},
     middleware::{self, Next},
     response::Response,
+    serve::ListenerExt,
 };
 use axum_server::{Handle, tls_rustls::RustlsConfig};
 use tokio::net::TcpListener;
@@ -35,6 +36,10 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// When the listener fails.
 pub async fn serve(hub: Arc<Hub>, listener: TcpListener) -> Result<()> {
     let app = app(Arc::clone(&hub)).into_make_service_with_connect_info::<SocketAddr>();
+    // An answer in two pieces does not wait for word of the first.
+    let listener = listener.tap_io(|connection| {
+        let _ = connection.set_nodelay(true);
+    });
     let (stopping, stop) = (hub.stopping.clone(), hub.stopping.clone());
     let serving =
         axum::serve(listener, app).with_graceful_shutdown(async move { stopping.cancelled().await });

@@ -147,7 +147,7 @@ fn convert(point: Point, name: &str, doubts: &mut Vec<Remark>) -> Result<Site, S
         .collect();
     let description = tidy(&point.location_description);
     let shown = if description.is_empty() { name.to_owned() } else { format!("{name} · {description}") };
-    Ok(Site {
+    let site = Site {
         id,
         name: shown.chars().take(120).collect(),
         address: address.chars().take(240).collect(),
@@ -159,7 +159,9 @@ fn convert(point: Point, name: &str, doubts: &mut Vec<Remark>) -> Result<Site, S
         step_free: point.easy_access_zone.unwrap_or(false),
         fill: Vec::new(),
         distance: None,
-    })
+    };
+    network::check_site(&site).map_err(|error| format!("cannot be kept: {error}"))?;
+    Ok(site)
 }
 
 /// Writes all of them, in the caller's transaction.
@@ -201,6 +203,7 @@ mod tests {
             (("location", serde_json::json!({ "latitude": null, "longitude": 1.0 })), "no position"),
             (("location", serde_json::json!({ "latitude": "x", "longitude": 1.0 })), "invalid type"),
             (("address", Value::Null), "no address"),
+            (("location_description", serde_json::json!("bell\u{7}")), "control characters"),
         ] {
             let import = one(|item| item[change.0] = change.1.clone());
             assert!(import.sites.is_empty(), "{change:?}");

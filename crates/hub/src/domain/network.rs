@@ -66,11 +66,11 @@ pub fn check_text(text: &str, longest: usize, pointer: &'static str) -> Result<(
     }
 }
 
-/// A site, made or changed.
+/// Whether a site can be kept.
 ///
 /// # Errors
 /// `Malformed` where a field is out of range.
-pub async fn put_site(tx: &mut Tx, site: &Site, source: &str, now: i64) -> Result<()> {
+pub fn check_site(site: &Site) -> Result<()> {
     check_id(&site.id, "/id")?;
     check_text(&site.name, 120, "/name")?;
     check_text(&site.address, 240, "/address")?;
@@ -81,6 +81,15 @@ pub async fn put_site(tx: &mut Tx, site: &Site, source: &str, now: i64) -> Resul
     if !(-180.0..=180.0).contains(&site.longitude) {
         return Err(invalid("/longitude", "WGS 84 degrees"));
     }
+    Ok(())
+}
+
+/// A site, made or changed.
+///
+/// # Errors
+/// As [`check_site`].
+pub async fn put_site(tx: &mut Tx, site: &Site, source: &str, now: i64) -> Result<()> {
+    check_site(site)?;
     sqlx::query(
         "INSERT INTO sites (id, name, address, latitude, longitude, hours, always_open, access, step_free, source, \
          updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
