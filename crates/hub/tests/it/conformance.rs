@@ -74,6 +74,7 @@ on_both!(
     another_passkey_is_added,
     issuer_keys_change_while_lockers_are_offline,
     tokens_and_provisioning_are_answered_once,
+    what_must_be_chilled_lies_in_a_chilled_compartment,
 );
 
 async fn a_new_customer_finds_what_waits(world: World) {

@@ -3,13 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use futures::StreamExt;
-use postern_hub::config::Config;
+use postern_hub::{clock::Clock, config::Config};
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
-    client::Device,
+    client::{Device, Key, Partner, Pending, register},
     postgres::Postgres,
+    served::{Served, run},
     world::{Locker, World},
 };
 
@@ -53,4 +54,51 @@ async fn two_instances_act_as_one() {
     two.hub.stopping.cancel();
     one.hub.store.close().await;
     two.hub.store.close().await;
+}
+
+/// Two processes on one database, as an operator runs them: what is done at one is heard at the other, and when one is
+/// killed the other goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_processes_act_as_one_and_one_survives_the_other() {
+    let Some(postgres) = Postgres::start() else { return };
+    let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let settings = format!("database = {:?}\n", postgres.database());
+    for folder in [&first, &second] {
+        std::fs::write(folder.path().join("postern.toml"), &settings).unwrap();
+    }
+    let (fine, keys) = run(first.path(), &["demo-data"]);
+    assert!(fine, "{keys}");
+    let keys: Value = serde_json::from_str(keys.lines().last().unwrap()).unwrap();
+    std::fs::copy(first.path().join("master.key"), second.path().join("master.key")).unwrap();
+    let mut one = Served::start(first.path(), "127.0.0.1:0");
+    let two = Served::start(second.path(), "127.0.0.1:0");
+    let partner = |key: &Value| Partner { base: one.base.clone(), key: key.as_str().unwrap().to_owned() };
+    let (operator, heron) = (partner(&keys["operator_key"]), partner(&keys["carriers"][0]["key"]));
+    let locker = Locker::new();
+    operator.post("/v1/operator/lockers", json!({ "descriptor": locker.descriptor("lindenhof") })).await.ok();
+    let pending = Pending::new();
+    let (_, redirect) = register(&one.base, &pending, "Ada").await;
+    let ada = Device::redeem(&one.base, &pending, &redirect, Key::ed25519(), &Clock::default()).await;
+    let shoes = ada.named("Running shoes").await;
+
+    let ada = Device { base: two.base.clone(), ..ada };
+    let mut stream = ada.request(Method::GET, "/v1/events").send().await.unwrap().bytes_stream();
+    stream.next().await.unwrap().unwrap();
+    let deposit = format!("/v1/carrier/parcels/{}/deposit", shoes["id"].as_str().unwrap());
+    heron.post(&deposit, json!({ "locker": locker.id, "door": Locker::door("B3") })).await.ok();
+    let poke = tokio::time::timeout(Duration::from_secs(30), stream.next()).await;
+    assert!(poke.is_ok(), "push reaches clients of the other process");
+    assert_eq!(ada.named("Running shoes").await["state"], "ready");
+
+    one.process.kill().unwrap();
+    one.process.wait().unwrap();
+    let grants = ada.post("/v1/tokens", json!({ "reservations": [shoes["id"]] })).await.ok();
+    assert_eq!(grants["grants"].as_array().unwrap().len(), 1);
+    let heron = Partner { base: two.base.clone(), ..heron };
+    let parcel = json!({ "reference": "P1", "recipient": ada.get("/v1/me").await.ok()["id"], "title": "Box",
+                         "site": "lindenhof", "size": "m" });
+    heron.post("/v1/carrier/parcels", parcel).await.ok();
+    let poke = tokio::time::timeout(Duration::from_secs(30), stream.next()).await;
+    assert!(poke.is_ok(), "its streams go on");
+    ada.named("Box").await;
 }

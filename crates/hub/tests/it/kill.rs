@@ -1,74 +1,38 @@
 //! hub_kill: SIGKILL under load; every acknowledged write is there afterwards. And the command line.
 
 use std::{
-    path::Path,
-    process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
 };
 
+use postern_hub::{push::Push, store::Store};
 use serde_json::{Value, json};
 
 use crate::{
     client::{Answer, Device, Key, Partner, Pending, http, register},
+    postgres::Postgres,
+    served::{HUB, Served, run},
     world::Locker,
 };
 
-const HUB: &str = env!("CARGO_BIN_EXE_postern-hub");
-
-fn run(data: &Path, arguments: &[&str]) -> (bool, String) {
-    let output = Command::new(HUB).args(arguments).arg("--data").arg(data).output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap() + &String::from_utf8_lossy(&output.stderr);
-    (output.status.success(), text)
-}
-
-struct Served {
-    process: Child,
-    base: String,
-}
-
-impl Served {
-    fn start(data: &Path, listen: &str) -> Self {
-        let ready = data.join("ready.json");
-        let _ = std::fs::remove_file(&ready);
-        let mut process = Command::new(HUB)
-            .args(["serve", "--demo", "--listen", listen, "--data"])
-            .arg(data)
-            .arg("--ready-file")
-            .arg(&ready)
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let deadline = Instant::now() + Duration::from_secs(60);
-        let text = loop {
-            if let Ok(text) = std::fs::read_to_string(&ready) {
-                break text;
-            }
-            if let Some(status) = process.try_wait().unwrap() {
-                panic!("the hub ended before it was ready: {status}");
-            }
-            assert!(Instant::now() < deadline, "not ready");
-            std::thread::yield_now();
-        };
-        let base = serde_json::from_str::<Value>(&text).unwrap()["url"].as_str().unwrap().to_owned();
-        Self { process, base }
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
+#[tokio::test(flavor = "multi_thread")]
+async fn hub_kill() {
+    killed_under_load("").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn hub_kill() {
+async fn hub_kill_on_postgres() {
+    let Some(postgres) = Postgres::start() else { return };
+    killed_under_load(&format!("database = {:?}\n", postgres.database())).await;
+}
+
+async fn killed_under_load(settings: &str) {
     let folder = tempfile::tempdir().unwrap();
+    // The load is more than the hub would take from one carrier.
+    let settings = format!("{settings}[policy]\npartner_requests_per_minute = 10000000\n");
+    std::fs::write(folder.path().join("postern.toml"), settings).unwrap();
     let data: Value =
         serde_json::from_str(run(folder.path(), &["demo-data"]).1.lines().last().unwrap()).unwrap();
-    // The load is more than the hub would take from one carrier.
-    let settings = "[policy]\npartner_requests_per_minute = 10000000\n";
-    std::fs::write(folder.path().join("postern.toml"), settings).unwrap();
     let mut served = Served::start(folder.path(), "127.0.0.1:0");
     let listen = format!("127.0.0.1:{}", served.base.rsplit(':').next().unwrap());
     let base = served.base.clone();
@@ -138,7 +102,7 @@ async fn the_command_line_keeps_its_word() {
     let first = run(data, &["demo-data"]);
     assert!(first.0, "{}", first.1);
     assert_eq!(first.1, run(data, &["demo-data"]).1, "the same keys on a second run");
-    assert!(run(data, &["migrate"]).1.contains("version 3"));
+    assert!(run(data, &["migrate"]).1.contains("version 5"));
     assert!(run(data, &["keys", "list"]).1.contains("\"id\":1"));
     assert!(run(data, &["keys", "rotate"]).1.contains("key 2"));
     let listed = run(data, &["keys", "list"]).1;
@@ -159,6 +123,15 @@ async fn the_command_line_keeps_its_word() {
         .unwrap();
     assert!(!wrong.status.success());
     assert!(String::from_utf8_lossy(&wrong.stderr).contains("master key is not the one"));
+    // A key management service keeps it, and is asked for it.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let asked = format!("master_key_command = [\"cat\", {:?}]\n", data.join("master.key"));
+    std::fs::write(elsewhere.path().join("postern.toml"), &asked).unwrap();
+    std::fs::copy(&copy, elsewhere.path().join("hub.db")).unwrap();
+    let restored = run(elsewhere.path(), &["keys", "list"]);
+    assert!(restored.0 && restored.1 == listed, "{}", restored.1);
+    assert!(!elsewhere.path().join("master.key").exists());
+
     // What is at rest is sealed: neither seed nor PIN secret nor API key is in the file.
     let key = serde_json::from_str::<Value>(&first.1).unwrap()["operator_key"].as_str().unwrap().to_owned();
     let bytes = std::fs::read(data.join("hub.db")).unwrap();
@@ -234,14 +207,12 @@ async fn the_hub_serves_tls_with_its_own_certificate() {
 
 #[test]
 fn real_networks_are_imported_whole_or_not_at_all() {
-    let Some(folder) = std::env::var_os("POSTERN_TEST_DATA") else {
-        eprintln!("SKIPPED: POSTERN_TEST_DATA does not name a folder with inpost-points-*.json");
-        return;
-    };
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
+    let folder = std::env::var_os("POSTERN_TEST_DATA").map_or(beside, PathBuf::from);
     for (file, least) in [("inpost-points-PL-page1.json", 450), ("inpost-points-GB-page1.json", 400)] {
-        let path = Path::new(&folder).join(file);
+        let path = folder.join(file);
         if !path.exists() {
-            eprintln!("SKIPPED: no {file} in POSTERN_TEST_DATA");
+            eprintln!("SKIPPED: no {file} in ../shared/data beside the project, nor in POSTERN_TEST_DATA");
             continue;
         }
         let data = tempfile::tempdir().unwrap();
@@ -253,4 +224,47 @@ fn real_networks_are_imported_whole_or_not_at_all() {
         assert!(sites >= least, "{summary}");
         assert!(report.contains("does not operate"));
     }
+}
+
+#[tokio::test]
+async fn an_import_that_fails_half_way_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path();
+    let point = |name: &str| {
+        json!({ "name": name, "country": "PL", "type": ["parcel_locker"], "status": "Operating",
+                "location": { "latitude": 51.7, "longitude": 22.2 }, "opening_hours": "24/7", "location_247": true,
+                "address": { "line1": "Lipowa 1", "line2": "21-412" } })
+    };
+    let file = data.join("points.json");
+    std::fs::write(&file, json!({ "items": [point("A"), point("B"), point("C")] }).to_string()).unwrap();
+    let file = file.to_str().unwrap();
+    let (fine, report) = run(data, &["import", "--dry-run", file]);
+    assert!(fine && report.contains("3 sites, 0 skipped") && !report.contains("imported"), "{report}");
+
+    assert!(run(data, &["migrate"]).0);
+    let url = format!("sqlite:{}", data.join("hub.db").display());
+    let store = Store::open(&url, 1, Push::default()).await.unwrap();
+    let sites = || async {
+        let count = sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM sites").fetch_one(store.read());
+        count.await.unwrap()
+    };
+    // The second of three cannot be written.
+    let mut tx = store.begin().await.unwrap();
+    let broken = "CREATE TRIGGER broken BEFORE INSERT ON sites WHEN NEW.id = 'inpost-pl-b' \
+                  BEGIN SELECT RAISE(ABORT, 'the disk is full'); END";
+    sqlx::query(broken).execute(tx.on()).await.unwrap();
+    tx.commit().await.unwrap();
+    let (fine, report) = run(data, &["import", file]);
+    assert!(!fine && report.contains("the disk is full"), "{report}");
+    assert_eq!(sites().await, 0);
+    let mut tx = store.begin().await.unwrap();
+    sqlx::query("DROP TRIGGER broken").execute(tx.on()).await.unwrap();
+    tx.commit().await.unwrap();
+    // As it is, and once more: the same sites, not twice.
+    for _ in 0..2 {
+        let (fine, report) = run(data, &["import", file]);
+        assert!(fine && report.contains("imported"), "{report}");
+        assert_eq!(sites().await, 3);
+    }
+    store.close().await;
 }

@@ -5,13 +5,16 @@
 mod browser;
 mod client;
 mod conformance;
+mod document;
 mod gaps;
 mod instances;
 mod kill;
 mod matrix;
 mod passkey;
 mod postgres;
+mod properties;
 mod redirect_abuse;
+mod served;
 mod services;
 mod sign_in;
 mod webhooks;

@@ -44,7 +44,23 @@ struct Operation {
     body: Option<Value>,
 }
 
-fn operations(document: &Value, reservation: &str) -> Vec<Operation> {
+/// Things of Ada's and of Nordpost's, by where they are found.
+struct Theirs(Vec<(&'static str, String)>);
+
+impl Theirs {
+    /// The path with the id of the thing that it is about; of a reservation of Ada's where there is no such thing.
+    fn name(&self, path: &str) -> String {
+        let thing = self.0.iter().find(|(prefix, _)| path.starts_with(prefix)).unwrap_or(&self.0[0]);
+        path.replace("{id}", &thing.1)
+    }
+
+    /// Whether the path is about one of them.
+    fn has(&self, path: &str) -> bool {
+        self.0.iter().any(|(prefix, id)| path.starts_with(prefix) && path.contains(id))
+    }
+}
+
+fn operations(document: &Value, theirs: &Theirs) -> Vec<Operation> {
     let mut all = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
@@ -53,7 +69,7 @@ fn operations(document: &Value, reservation: &str) -> Vec<Operation> {
             let schema = &operation["requestBody"]["content"]["application/json"]["schema"];
             let body = (!schema.is_null()).then(|| sample(document, schema));
             let path = path.replace("{share}", "s").replace("{door}", "1").replace("{account}", "a");
-            let path = path.replace("{id}", reservation);
+            let path = theirs.name(&path);
             all.push(Operation { method, path, needs: needs.to_owned(), body });
         }
     }
@@ -98,12 +114,37 @@ async fn nobody_may_do_what_is_not_theirs_to_do() {
     let key = Key::ed25519();
     let answer = token_request(&world.base, &key, &form, world.clock.now()).await.ok();
     let cart = Device::from_answer(&world.base, key, &answer, &world.clock);
-    let books = ada.named("Two paperbacks").await;
-    let books = books["id"].as_str().unwrap();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let books = text(&ada.named("Two paperbacks").await["id"]);
+    let (me, passkeys) = (ada.get("/v1/me").await.ok(), ada.get("/v1/passkeys").await.ok());
+    let hook = json!({ "url": "https://nordpost.example/hook" });
+    let hook = text(&world.nordpost.post("/v1/carrier/webhooks", hook).await.ok()["id"]);
+    let robot =
+        text(&world.nordpost.post("/v1/carrier/couriers", json!({ "name": "Robot" })).await.ok()["id"]);
+    // A dead letter of Nordpost's, as if its receiver had been away for days.
+    let mut tx = world.hub.store.begin().await.unwrap();
+    sqlx::query(
+        "INSERT INTO deliveries (id, webhook_id, message, state, next_at, created_at) VALUES ('msg_1', $1, $2, 'dead', 0, 0)",
+    )
+    .bind(&hook)
+    .bind(json!({ "type": "parcel.ready", "timestamp": 0, "data": { "id": books, "reference": "N", "state": "ready" } }).to_string())
+    .execute(tx.on())
+    .await
+    .unwrap();
+    tx.commit().await.unwrap();
+    let theirs = Theirs(vec![
+        ("/v1/reservations/", books.clone()),
+        ("/v1/devices/", text(&me["device_id"])),
+        ("/v1/passkeys/", text(&passkeys["passkeys"][0]["id"])),
+        ("/v1/carrier/parcels/", books.clone()),
+        ("/v1/carrier/webhooks/", hook.clone()),
+        ("/v1/carrier/couriers/", robot),
+        ("/v1/carrier/dead-letters/", "msg_1".to_owned()),
+    ]);
 
     let document = Answer::of(http().get(format!("{}/openapi.json", world.base))).await.ok();
     assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
-    let all = operations(&document, books);
+    let all = operations(&document, &theirs);
     assert!(all.len() > 50, "{}", all.len());
     for operation in &all {
         let what = format!("{} {}", operation.method, operation.path);
@@ -123,10 +164,10 @@ async fn nobody_may_do_what_is_not_theirs_to_do() {
                     );
                 }
                 assert_eq!(try_as_device(&removed, operation).await, 401, "{what}");
-                if operation.path.contains(books) {
+                if theirs.has(&operation.path) {
                     for stranger in [&mallory, &cart] {
                         let status = try_as_device(stranger, operation).await;
-                        assert!(status == 404 || status == 403 || status == 400, "{what}: {status}");
+                        assert!(status == 404 || status == 403, "{what}: {status}");
                     }
                 }
                 if operation.path.starts_with("/v1/courier/") {
@@ -143,6 +184,11 @@ async fn nobody_may_do_what_is_not_theirs_to_do() {
                     (&world.operator, &[&world.heron, &world.nordpost])
                 };
                 assert_eq!(try_as_partner(&world, &wrong.key, operation).await.code(), "forbidden", "{what}");
+                if theirs.has(&operation.path) {
+                    let answer = try_as_partner(&world, &world.heron.key, operation).await;
+                    assert_eq!(answer.code(), "not_found", "{what} of another carrier");
+                    continue;
+                }
                 for partner in right {
                     let answer = try_as_partner(&world, &partner.key, operation).await;
                     let may = answer.status != 401 && answer.status != 403;
@@ -153,7 +199,15 @@ async fn nobody_may_do_what_is_not_theirs_to_do() {
             other => panic!("{what} needs {other}"),
         }
     }
-    // Nothing of what they tried did anything to Ada's parcel.
-    let after = ada.named("Two paperbacks").await;
-    assert_eq!(after["state"], "ready");
+    // Nothing of what they tried did anything to what is Ada's or Nordpost's.
+    assert_eq!(ada.named("Two paperbacks").await["state"], "ready");
+    assert_eq!(ada.get("/v1/me").await.ok()["devices"], me["devices"]);
+    assert_eq!(ada.get("/v1/passkeys").await.ok()["passkeys"], passkeys["passkeys"]);
+    assert_eq!(world.nordpost.get("/v1/carrier/dead-letters").await.ok()["letters"][0]["id"], "msg_1");
+    // And who may, can.
+    for operation in all.iter().filter(|operation| operation.needs == "key" && theirs.has(&operation.path)) {
+        let answer = try_as_partner(&world, &world.nordpost.key, operation).await;
+        let fine = answer.status.is_success() || matches!(answer.status.as_u16(), 400 | 409);
+        assert!(fine, "{} {}: {} {}", operation.method, operation.path, answer.status, answer.body);
+    }
 }

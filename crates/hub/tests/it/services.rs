@@ -540,3 +540,28 @@ pub(crate) async fn a_door_is_never_given_twice(world: World) {
         assert_eq!(answer.code(), "no_compartment");
     }
 }
+
+pub(crate) async fn what_must_be_chilled_lies_in_a_chilled_compartment(world: World) {
+    let locker = Locker::new();
+    let mut descriptor = locker.descriptor("lindenhof");
+    // Door C2 alone; smaller doors would do for the size.
+    descriptor["doors"][usize::from(Locker::door("C2")) - 1]["chilled"] = json!(true);
+    world.operator.post("/v1/operator/lockers", json!({ "descriptor": descriptor })).await.ok();
+    let ada = world.customer("Ada").await;
+    let account = account_id(&ada).await;
+    let announce = |reference: &'static str, chilled: bool| {
+        let parcel = json!({ "reference": reference, "recipient": account, "title": "Salad", "site": "lindenhof",
+                             "size": "xs", "chilled": chilled });
+        world.heron.post("/v1/carrier/parcels", parcel)
+    };
+    let deposit = |parcel: Value| {
+        let path = format!("/v1/carrier/parcels/{}/deposit", parcel["id"].as_str().unwrap());
+        let (heron, body) = (&world.heron, json!({ "locker": locker.id }));
+        async move { heron.post(&path, body).await }
+    };
+    let plain = deposit(announce("F1", false).await.ok()).await.ok();
+    assert_ne!(plain["door"], Locker::door("C2"), "what needs no chill leaves it free");
+    let salad = deposit(announce("F2", true).await.ok()).await.ok();
+    assert_eq!(salad["door"], Locker::door("C2"));
+    assert_eq!(deposit(announce("F3", true).await.ok()).await.code(), "no_compartment");
+}

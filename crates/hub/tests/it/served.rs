@@ -1,0 +1,60 @@
+//! The hub as its operator runs it: a process.
+
+use std::{
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+pub(crate) const HUB: &str = env!("CARGO_BIN_EXE_postern-hub");
+
+/// Runs a command to its end: whether it was content, and what it printed.
+pub(crate) fn run(data: &Path, arguments: &[&str]) -> (bool, String) {
+    let output = Command::new(HUB).args(arguments).arg("--data").arg(data).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap() + &String::from_utf8_lossy(&output.stderr);
+    (output.status.success(), text)
+}
+
+/// `postern-hub serve`, killed with this value.
+pub(crate) struct Served {
+    pub(crate) process: Child,
+    pub(crate) base: String,
+}
+
+impl Served {
+    /// Serves from the folder `data`, and returns when it can be reached.
+    pub(crate) fn start(data: &Path, listen: &str) -> Self {
+        let ready = data.join("ready.json");
+        let _ = std::fs::remove_file(&ready);
+        let mut process = Command::new(HUB)
+            .args(["serve", "--demo", "--listen", listen, "--data"])
+            .arg(data)
+            .arg("--ready-file")
+            .arg(&ready)
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let text = loop {
+            if let Ok(text) = std::fs::read_to_string(&ready) {
+                break text;
+            }
+            if let Some(status) = process.try_wait().unwrap() {
+                panic!("the hub ended before it was ready: {status}");
+            }
+            assert!(Instant::now() < deadline, "not ready");
+            std::thread::yield_now();
+        };
+        let base = serde_json::from_str::<Value>(&text).unwrap()["url"].as_str().unwrap().to_owned();
+        Self { process, base }
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
