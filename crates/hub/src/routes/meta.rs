@@ -96,10 +96,9 @@ fn completed(mut document: OpenApi) -> OpenApi {
         ))
         .build();
     for item in document.paths.paths.values_mut() {
-        for operation in [&mut item.put, &mut item.post, &mut item.delete, &mut item.patch] {
-            if let Some(operation) = operation {
-                operation.parameters.get_or_insert_default().push(RefOr::T(key.clone()));
-            }
+        let writes = [&mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
+        for operation in writes.into_iter().flatten() {
+            operation.parameters.get_or_insert_default().push(RefOr::T(key.clone()));
         }
         let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
         for operation in operations.into_iter().flatten() {

@@ -24,7 +24,7 @@ use tokio::runtime::Runtime;
 
 use super::{
     Database, What,
-    load::{self, CLIENTS, REQUESTS, Round},
+    load::{self, Round},
     ours::{self, Turn},
     seed,
 };
@@ -425,21 +425,13 @@ impl Bare {
         if what == What::Book {
             ours::free(&self.runtime, &self.store)?;
         }
-        let mut prepared = Vec::new();
-        {
-            let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-            for client in 0..CLIENTS {
-                let requests = (0..REQUESTS / CLIENTS).map(|_| {
-                    let (_, customer) = turn.take(client);
-                    let url = format!("{}/{}/{customer}", self.base, what.name());
-                    let request =
-                        if what == What::Sync { self.client.get(url) } else { self.client.post(url) };
-                    Ok(request.build()?)
-                });
-                prepared.push(requests.collect::<Result<Vec<_>>>()?);
-            }
-        }
-        self.runtime.block_on(load::drive(&self.client, prepared))
+        let mut turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        load::round(self.runtime.handle(), &self.client, |client| {
+            let (_, customer) = turn.take(client);
+            let url = format!("{}/{}/{customer}", self.base, what.name());
+            let request = if what == What::Sync { self.client.get(url) } else { self.client.post(url) };
+            Ok(request.build()?)
+        })
     }
 }
 

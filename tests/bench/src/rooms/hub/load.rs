@@ -20,9 +20,35 @@ pub(crate) struct Round {
     pub(crate) per_second: f64,
 }
 
-/// Sends what was prepared: each client its own, one after the other. Anything but success ends the round.
-pub(crate) async fn drive(client: &reqwest::Client, prepared: Vec<Vec<reqwest::Request>>) -> Result<Round> {
-    let began = Instant::now();
+/// Requests that one client has prepared at once: a proof is good for two minutes only, and a disk can be slow.
+pub(crate) const PREPARED: usize = 10;
+
+/// One round: batch after batch of [`PREPARED`] requests for each client, made by `prepare` while nobody waits.
+///
+/// # Errors
+/// A request was answered by anything but success.
+pub(crate) fn round(
+    runtime: &tokio::runtime::Handle,
+    client: &reqwest::Client,
+    mut prepare: impl FnMut(usize) -> Result<reqwest::Request>,
+) -> Result<Round> {
+    let (mut took, mut seconds) = (Vec::new(), 0.0);
+    for _ in 0..REQUESTS / CLIENTS / PREPARED {
+        let mut prepared = Vec::new();
+        for client in 0..CLIENTS {
+            prepared.push((0..PREPARED).map(|_| prepare(client)).collect::<Result<Vec<_>>>()?);
+        }
+        let began = Instant::now();
+        took.extend(runtime.block_on(drive(client, prepared))?);
+        seconds += began.elapsed().as_secs_f64();
+    }
+    let per_second = took.len() as f64 / seconds;
+    let took = crate::stat::Samples(took);
+    Ok(Round { p50: took.quantile(0.5), p99: took.quantile(0.99), per_second })
+}
+
+/// Sends what was prepared, each client its own, one after the other; how long each took.
+async fn drive(client: &reqwest::Client, prepared: Vec<Vec<reqwest::Request>>) -> Result<Vec<f64>> {
     let clients: Vec<_> = prepared
         .into_iter()
         .map(|requests| {
@@ -45,9 +71,7 @@ pub(crate) async fn drive(client: &reqwest::Client, prepared: Vec<Vec<reqwest::R
     for client in clients {
         took.extend(client.await??);
     }
-    let per_second = took.len() as f64 / began.elapsed().as_secs_f64();
-    let took = crate::stat::Samples(took);
-    Ok(Round { p50: took.quantile(0.5), p99: took.quantile(0.99), per_second })
+    Ok(took)
 }
 
 /// A client that keeps its connections.

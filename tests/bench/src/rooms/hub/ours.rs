@@ -23,7 +23,7 @@ use tokio::runtime::Runtime;
 
 use super::{
     Database, What,
-    load::{self, CLIENTS, REQUESTS, Round},
+    load::{self, CLIENTS, Round},
     seed::{self, CUSTOMERS, RECEIPTS, TAKEN},
 };
 
@@ -134,17 +134,13 @@ impl Ours {
         })
     }
 
-    /// One round of requests, signed beforehand.
+    /// One round of requests, signed beforehand: that is the phone's time, not the hub's.
     pub(crate) fn round(&mut self, what: What) -> Result<Round> {
         if let (What::Book, Some(hub)) = (what, &self.hub) {
             free(&self.runtime, &hub.store)?;
         }
-        let mut prepared = Vec::new();
-        for client in 0..CLIENTS {
-            let requests = (0..REQUESTS / CLIENTS).map(|_| self.request(what, client));
-            prepared.push(requests.collect::<Result<Vec<_>>>()?);
-        }
-        self.runtime.block_on(load::drive(&self.client, prepared))
+        let (runtime, client) = (self.runtime.handle().clone(), self.client.clone());
+        load::round(&runtime, &client, |at| self.request(what, at))
     }
 
     fn request(&mut self, what: What, client: usize) -> Result<Request> {
