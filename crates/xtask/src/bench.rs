@@ -12,6 +12,8 @@ struct Room {
     name: &'static str,
     /// Programs of the product, built with optimisation.
     programs: &'static [&'static str],
+    /// What is held against them: examples of theirs.
+    floors: &'static [&'static str],
     /// The page, inside the window.
     page: bool,
     /// A real Bluetooth stack.
@@ -20,10 +22,16 @@ struct Room {
 
 /// In the order of tests/bench/src/rooms/mod.rs; the name of a room is its feature there.
 const ROOMS: &[Room] = &[
-    Room { name: "air", programs: &[], page: false, lab: true },
-    Room { name: "hub", programs: &["postern-hub"], page: false, lab: false },
-    Room { name: "app", programs: &["postern-app", "postern-hub"], page: true, lab: false },
-    Room { name: "world", programs: &[], page: false, lab: false },
+    Room { name: "air", programs: &[], floors: &[], page: false, lab: true },
+    Room { name: "hub", programs: &["postern-hub"], floors: &[], page: false, lab: false },
+    Room {
+        name: "app",
+        programs: &["postern-app", "postern-hub", "postern-sim"],
+        floors: &["empty_window"],
+        page: true,
+        lab: false,
+    },
+    Room { name: "world", programs: &[], floors: &[], page: false, lab: false },
 ];
 
 /// What to measure.
@@ -100,6 +108,9 @@ fn products(rooms: &[&Room]) -> Result<()> {
     build.args(["build", "--release", "--bins"]);
     for program in programs {
         build.args(["--package", program]);
+    }
+    for floor in rooms.iter().flat_map(|room| room.floors) {
+        build.args(["--example", floor]);
     }
     process::run(&mut build)
 }

@@ -115,6 +115,12 @@ impl Stage {
         &self.logs
     }
 
+    /// What is on the virtual display at any time: the memory that it is painted into, as an X window dump.
+    #[must_use]
+    pub fn framebuffer(&self) -> PathBuf {
+        self.runtime.path().join("Xvfb_screen0")
+    }
+
     /// Whose Bluetooth programs find that are started from now on.
     pub fn use_bluetooth(&mut self, bluetooth: Bluetooth) {
         self.bluetooth = bluetooth;
@@ -206,6 +212,7 @@ impl Stage {
     fn display(&mut self) -> Result<()> {
         let mut xvfb = Command::new("Xvfb");
         xvfb.args(["-displayfd", "1", "-screen", "0", "1600x1200x24", "-nolisten", "tcp", "-noreset"]);
+        xvfb.arg("-fbdir").arg(self.runtime.path());
         let (program, number) = Program::start_for_line("display", &self.logs, &xvfb)?;
         self.display = Some(format!(":{number}"));
         self._display = Some(program);
