@@ -189,8 +189,19 @@ impl Desk {
     /// It is not there.
     pub fn show(&self, reservation: &str) -> Result<()> {
         self.press("nav-home")?;
-        self.press(&format!("card-{reservation}"))?;
-        self.see("detail", &format!("[data-reservation='{reservation}']")).map(drop)
+        let window = &self.app()?.window;
+        let detail = format!("[data-testid='detail'][data-reservation='{reservation}']");
+        let card = format!("[data-testid='card-{reservation}']");
+        // Pressed again where the card moved under the finger: what is at the locker comes in above the list.
+        window.until(&format!("the detail of {reservation}"), PATIENCE, || {
+            if window.find(&detail)?.is_some() {
+                return Ok(Some(()));
+            }
+            if let Some(card) = window.find(&card)? {
+                window.click(&card)?;
+            }
+            Ok(None)
+        })
     }
 
     /// Makes the gesture on the screen that is shown. Returns when the finger is off, with the time at which the

@@ -295,12 +295,11 @@ pub async fn bulletin_for(
     .bind(since)
     .fetch_all(tx.on())
     .await?;
-    let mut epochs = Vec::new();
+    let mut newest_first = Vec::new();
     for row in &rows {
         let epoch = u32::try_from(row.int("revoked_epoch")?).map_err(|_| broken("epoch"))?;
-        epochs.push((Door(doors::number(row.int("door")?)?), Epoch(epoch)));
+        newest_first.push((Door(doors::number(row.int("door")?)?), Epoch(epoch)));
     }
-    epochs.sort_by_key(|(door, _)| *door);
     let joined = sqlx::query("SELECT created_at FROM lockers WHERE id = $1")
         .bind(locker)
         .fetch_one(tx.on())
@@ -317,13 +316,13 @@ pub async fn bulletin_for(
         .filter(|key| key.retired_at.is_some_and(|at| joined < at && at <= now))
         .map(|key| KeyId(key.id))
         .collect();
-    if epochs.is_empty() && add_keys.is_empty() && remove_keys.is_empty() && nonce.is_none() {
+    if newest_first.is_empty() && add_keys.is_empty() && remove_keys.is_empty() && nonce.is_none() {
         return Ok(None);
     }
     let mut bulletin = Bulletin {
         locker: locker.parse().map_err(|_| broken("locker id"))?,
         issued_at: Timestamp(u64::try_from(now).map_err(|_| broken("time"))?),
-        epochs,
+        epochs: Vec::new(),
         add_keys,
         remove_keys,
         hello_nonce: nonce,
@@ -331,8 +330,48 @@ pub async fn bulletin_for(
     };
     hub.keyring.with_oldest(now, |issuer| {
         bulletin.key_id = issuer.key_id;
-        // What does not fit the air is left to the next bulletin, the oldest revocations first: their tokens end first.
-        while !issue::is_publishable(&bulletin) && bulletin.epochs.pop().is_some() {}
-        issue::is_publishable(&bulletin).then(|| issuer.sign_bulletin(&bulletin))
+        fit(&mut bulletin, newest_first).then(|| issuer.sign_bulletin(&bulletin))
     })
+}
+
+/// Puts in as many revocations as the air holds. The oldest are left to the next bulletin: their tokens end first.
+/// False where not even the rest fits.
+fn fit(bulletin: &mut Bulletin, mut newest_first: Vec<(Door, Epoch)>) -> bool {
+    loop {
+        bulletin.epochs.clone_from(&newest_first);
+        bulletin.epochs.sort_by_key(|(door, _)| *door);
+        if issue::is_publishable(bulletin) {
+            return true;
+        }
+        if newest_first.pop().is_none() {
+            return false;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Bulletin, Door, Epoch, KeyId, LockerId, Timestamp, fit, issue};
+
+    #[test]
+    fn what_does_not_fit_a_bulletin_is_the_oldest() {
+        let mut bulletin = Bulletin {
+            locker: LockerId([7; 8]),
+            issued_at: Timestamp(1_790_000_000),
+            epochs: Vec::new(),
+            add_keys: (1..=4).map(|id| (KeyId(id), [9; 32])).collect(),
+            remove_keys: Vec::new(),
+            hello_nonce: Some([5; 16]),
+            key_id: KeyId(0),
+        };
+        // The newest has the highest number, so that the order of doors is not the order of time.
+        let newest_first: Vec<_> = (0..48).rev().map(|n| (Door(300 + n), Epoch(70_000))).collect();
+        assert!(fit(&mut bulletin, newest_first.clone()));
+        assert!(issue::is_publishable(&bulletin));
+        let kept = bulletin.epochs.len();
+        assert!((1..48).contains(&kept), "{kept}");
+        let mut newest: Vec<_> = newest_first[..kept].to_vec();
+        newest.sort_by_key(|(door, _)| *door);
+        assert_eq!(bulletin.epochs, newest);
+    }
 }
