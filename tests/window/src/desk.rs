@@ -189,16 +189,29 @@ impl Desk {
     /// It is not there.
     pub fn show(&self, reservation: &str) -> Result<()> {
         self.press("nav-home")?;
+        self.app()?.window.until("the list alone", PATIENCE, || {
+            Ok(self.app()?.window.find("[data-testid='detail']")?.is_none().then_some(()))
+        })?;
+        self.press_for(
+            &format!("card-{reservation}"),
+            &format!("[data-testid='detail'][data-reservation='{reservation}']"),
+        )
+    }
+
+    /// Presses what has this test id, and again where it moved away under the finger (a strip or a cabinet in range
+    /// comes in above it), until what matches `shown` is there.
+    ///
+    /// # Errors
+    /// It does not come.
+    pub fn press_for(&self, id: &str, shown: &str) -> Result<()> {
         let window = &self.app()?.window;
-        let detail = format!("[data-testid='detail'][data-reservation='{reservation}']");
-        let card = format!("[data-testid='card-{reservation}']");
-        // Pressed again where the card moved under the finger: what is at the locker comes in above the list.
-        window.until(&format!("the detail of {reservation}"), PATIENCE, || {
-            if window.find(&detail)?.is_some() {
+        let css = format!("[data-testid='{id}']:not([inert] *)");
+        window.until(&format!("{shown} after pressing {id}"), PATIENCE, || {
+            if window.find(shown)?.is_some() {
                 return Ok(Some(()));
             }
-            if let Some(card) = window.find(&card)? {
-                window.click(&card)?;
+            if let Some(element) = window.find(&css)? {
+                window.click(&element)?;
             }
             Ok(None)
         })

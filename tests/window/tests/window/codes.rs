@@ -13,6 +13,11 @@ fn the_code_on_the_screen_opens_the_door_at_the_scanner_once() -> Result<()> {
     world.app()?.window.until("A2 to open", postern_window_tests::world::PATIENCE, || {
         Ok(world.cabinet.is_open("A2")?.then_some(()))
     })?;
+    // Shut before its latch has let go, it would spring open again.
+    world.app()?.window.until("the latch to be done", postern_window_tests::world::PATIENCE, || {
+        let receipts = world.cabinet.state()?["receipts"].as_array().map_or(0, Vec::len);
+        Ok((receipts == 1).then_some(()))
+    })?;
     world.cabinet.hand("A2", "close")?;
     // A picture of it is worth nothing now.
     world.cabinet.scan(&code)?;

@@ -22,7 +22,7 @@ fn what_was_done_offline_waits_goes_out_and_a_no_is_explained() -> Result<()> {
     world.press("action-extend")?;
     world.click("[data-testid='extend-sheet'] input[type='radio']")?;
     world.press("until-ask")?;
-    world.press("action-share")?;
+    world.press_for("action-share", "[data-testid='share-sheet']")?;
     world.write("[data-testid='share-name']", "Alex")?;
     world.click("[data-testid='share-sheet'] input[type='radio'][name$='-until']")?;
     world.press("share-make")?;

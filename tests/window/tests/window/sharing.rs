@@ -11,7 +11,7 @@ use crate::common::{SIGNED_OUT, signed_in};
 /// Opens the sheet, says whom and until when, and asks for what `way` says.
 fn share(world: &World, reservation: &str, name: &str) -> Result<()> {
     world.show(reservation)?;
-    world.press("action-share")?;
+    world.press_for("action-share", "[data-testid='share-sheet']")?;
     world.write("[data-testid='share-name']", name)?;
     world.click("[data-testid='share-sheet'] input[type='radio'][name$='-until']")
 }
