@@ -179,14 +179,13 @@ impl Cabinet {
         true
     }
 
-    /// The link's ATT MTU became known: some stacks tell it with the first request only. Takes the lower of this and the
-    /// cabinet's own.
+    /// The link's ATT MTU became known: some stacks tell it with the first request only. They have agreed on it with the
+    /// central, which fills its frames accordingly: only fate can have less go through.
     pub fn mtu_known(&mut self, link: u16, mtu: u16, now: Now) {
         self.advance(now);
-        let own = self.fate.air.mtu.unwrap_or(self.config.mtu);
         let fate = &self.fate.air;
-        let Some(max_frame) = self.links.get_mut(&link).and_then(|link| link.mtu_known(mtu.min(own), fate))
-        else {
+        let mtu = fate.mtu.map_or(mtu, |offered| offered.min(mtu));
+        let Some(max_frame) = self.links.get_mut(&link).and_then(|link| link.mtu_known(mtu, fate)) else {
             return;
         };
         self.revision += 1;
