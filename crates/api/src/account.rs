@@ -2,6 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Where sign-in brings the customer back to on a phone: the one redirect that a hub allows besides loopback addresses
+/// (RFC 8252 §7.1).
+pub const PHONE_REDIRECT: &str = "postern://signed-in";
+
 /// `GET /.well-known/postern`: what a client must know of a hub before it signs in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -2,7 +2,7 @@
 //! (RFC 9449 §10). Everything that comes back is checked; what does not fit is refused and the wait goes on.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use postern_api::account::HubInfo;
+use postern_api::account::{HubInfo, PHONE_REDIRECT};
 use sha2::{Digest, Sha256};
 use url::{Host, Url, form_urlencoded};
 use zeroize::Zeroizing;
@@ -19,8 +19,6 @@ use crate::{
 
 /// The version of the hub's contract that this client speaks.
 const API: u32 = 1;
-/// Where the phone apps are brought back to; the hub allows this one link besides loopback addresses.
-const PHONE_REDIRECT: &str = "postern://signed-in";
 /// How long the customer may take in the browser.
 const BROWSER_MS: u64 = 10 * 60 * 1000;
 /// How long the redirect listener may take to stand.

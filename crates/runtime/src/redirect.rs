@@ -14,6 +14,7 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
+use postern_api::account::PHONE_REDIRECT;
 use postern_core::event::Event;
 use tokio::{
     net::TcpListener,
@@ -42,9 +43,9 @@ pub enum WayBack {
 }
 
 impl WayBack {
-    /// The link of the phone apps; the hub knows it by heart.
+    /// The link of the phone apps.
     pub fn phone() -> Self {
-        Self::Link("postern://signed-in".into())
+        Self::Link(PHONE_REDIRECT.into())
     }
 
     /// Whether a link that reached the app is the browser's answer.

@@ -57,7 +57,7 @@ pub struct CabinetConfig {
     /// Connections that its radio holds at once.
     #[serde(default = "connections")]
     pub connections: usize,
-    /// ATT MTU that its radio offers, 23 to 517.
+    /// ATT MTU that its radio offers on `air`, 23 to 517. Over Bluetooth the adapter agrees on one with the central.
     #[serde(default = "mtu")]
     pub mtu: u16,
     /// Seconds after which an open door is reported as held open.

@@ -2,13 +2,12 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use postern_api::account::PHONE_REDIRECT;
 use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
 use crate::{hub::Hub, random, secrets::Sealer};
 
-/// Where a claimed scheme brings the customer back to the app.
-const DEEP_LINK: &str = "postern://signed-in";
 const PURPOSE: &str = "authorization request";
 /// How long the page may stay open, seconds.
 const LIFE: i64 = 15 * 60;
@@ -64,7 +63,7 @@ pub(super) enum Fault {
 /// Loopback with any port (RFC 8252 section 7.3), by address and not by name, or the app's own scheme.
 #[must_use]
 pub fn redirect_allowed(uri: &str) -> bool {
-    if uri == DEEP_LINK {
+    if uri == PHONE_REDIRECT {
         return true;
     }
     // The parser forgives what a browser forgives (backslashes, tabs, credentials); a redirect that is not written the
