@@ -492,12 +492,14 @@ impl World {
                     self.hub.evidence(locker, bytes);
                     self.deposit_if_done(booking);
                 }
-                Outcome::Jammed | Outcome::Unknown => {
+                Outcome::Jammed => {
                     let nonce = self.dice.bytes();
                     if let Some((_, _, old)) = self.courier_tokens.get_mut(&booking) {
                         *old = nonce;
                     }
                 }
+                // Counts as a use, since the latch may have moved: nothing is left of the token. The next is another.
+                Outcome::Unknown => drop(self.courier_tokens.remove(&booking)),
             },
             // A guest's app hands it to the hub, too.
             Errand::Guest(_) => {

@@ -92,7 +92,7 @@ pub struct World {
     pub(crate) agents: Vec<Agent>,
     pub(crate) reference: Reference,
     pub(crate) calm: bool,
-    /// Couriers' tokens by booking: the same one is used until the door has opened.
+    /// Couriers' tokens by booking: the same one is used until the door has opened, or may have.
     pub(crate) courier_tokens: BTreeMap<usize, (SigningKey, Issued, [u8; 8])>,
     /// Guests to whom a booking was passed on.
     pub(crate) guests: BTreeMap<DeviceKey, usize>,
