@@ -360,19 +360,24 @@ impl Reference {
         }
     }
 
+    /// Movements that no receipt has told of yet: locker, door, milliseconds.
+    fn untold(&self) -> impl Iterator<Item = (usize, u16, u64)> + '_ {
+        self.lockers.iter().enumerate().flat_map(|(locker, truth)| {
+            truth.movements.iter().flat_map(move |(door, movements)| {
+                let untold = movements.iter().filter(|movement| movement.receipt.is_none());
+                untold.map(move |movement| (locker, *door, movement.at))
+            })
+        })
+    }
+
+    /// Whether nothing is in the middle of an opening.
+    pub fn is_settled(&self) -> bool {
+        self.untold().next().is_none()
+    }
+
     /// At the end: every movement has its receipt.
     pub fn settle(&mut self) {
-        let mut open = Vec::new();
-        for (locker, truth) in self.lockers.iter().enumerate() {
-            for (door, movements) in &truth.movements {
-                open.extend(
-                    movements
-                        .iter()
-                        .filter(|movement| movement.receipt.is_none())
-                        .map(|movement| (locker, *door, movement.at)),
-                );
-            }
-        }
+        let open: Vec<_> = self.untold().collect();
         for (locker, door, at) in open {
             self.object(3, format!("door {door} of locker {locker} moved at {at} ms and no receipt says so"));
         }
