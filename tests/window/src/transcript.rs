@@ -63,6 +63,8 @@ impl Transcript {
         let took = began.elapsed();
         let number = self.steps.len() + 1;
         let file = format!("{number:02}-{}.png", file_name(name));
+        // A page that does not come to rest is pictured as it is.
+        let _ = window.still();
         let picture =
             window.screenshot().and_then(|picture| Ok(fs::write(self.folder.join(&file), picture)?));
         let held = outcome.is_ok();

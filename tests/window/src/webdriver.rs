@@ -140,6 +140,23 @@ impl Session {
         }
     }
 
+    /// Waits until what stands in the page is painted, and what moves towards an end has come to it, so that a picture
+    /// shows where it led. What goes on for ever (waves, a ring) does not count.
+    ///
+    /// # Errors
+    /// Something is still moving after two seconds.
+    pub fn still(&self) -> Result<()> {
+        let paint = "document.documentElement.dataset.painted = 'false'; requestAnimationFrame(() => \
+            requestAnimationFrame(() => { document.documentElement.dataset.painted = 'true' }))";
+        self.run(paint, &json!([]))?;
+        let script = "return document.documentElement.dataset.painted !== 'true' \
+            || document.getAnimations().some((one) => one.playState === 'running' \
+            && Number.isFinite(one.effect.getComputedTiming().endTime))";
+        self.until("the page to stand still", Duration::from_secs(2), || {
+            Ok((self.run(script, &json!([]))? == false).then_some(()))
+        })
+    }
+
     fn displayed(&self, element: &Element) -> Result<bool> {
         // The endpoint is not in every driver; its algorithm is, in the browser.
         let script = "const e = arguments[0], b = e.getBoundingClientRect(); \
