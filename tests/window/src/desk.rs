@@ -107,8 +107,12 @@ impl Desk {
     /// It does not come.
     pub fn see(&self, id: &str, attribute: &str) -> Result<String> {
         let window = &self.app()?.window;
-        let element = window.wait_for(&format!("[data-testid='{id}']{attribute}"), PATIENCE)?;
-        window.text_of(&element)
+        let css = format!("[data-testid='{id}']{attribute}");
+        // Found and read in one try: what stood there may be replaced by its next state in between.
+        window.until(&format!("{css} to show"), PATIENCE, || {
+            let Some(element) = window.find_shown(&css)? else { return Ok(None) };
+            window.text_of(&element).map(Some)
+        })
     }
 
     /// The address that the app has opened in the customer's default browser.

@@ -107,10 +107,16 @@ impl Session {
     /// # Errors
     /// There is none after `within`.
     pub fn wait_for(&self, css: &str, within: Duration) -> Result<Element> {
-        self.until(&format!("{css} to show"), within, || {
-            let Some(element) = self.find(css)? else { return Ok(None) };
-            Ok(self.displayed(&element)?.then_some(element))
-        })
+        self.until(&format!("{css} to show"), within, || self.find_shown(css))
+    }
+
+    /// What matches, if it is displayed now.
+    ///
+    /// # Errors
+    /// The driver's; also where the page is just being replaced.
+    pub fn find_shown(&self, css: &str) -> Result<Option<Element>> {
+        let Some(element) = self.find(css)? else { return Ok(None) };
+        Ok(self.displayed(&element)?.then_some(element))
     }
 
     /// Waits until `look` finds what it looks for. An error of `look` (a page that is just being replaced) is another
