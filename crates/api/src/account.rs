@@ -26,6 +26,36 @@ pub struct HubInfo {
     pub now: i64,
 }
 
+/// `GET /.well-known/oauth-authorization-server` (RFC 8414): the endpoints and what they take, for any client of OAuth 2.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ServerMetadata {
+    /// Base URL of the hub.
+    pub issuer: String,
+    /// RFC 6749 §3.1.
+    pub authorization_endpoint: String,
+    /// RFC 6749 §3.2.
+    pub token_endpoint: String,
+    /// RFC 7009.
+    pub revocation_endpoint: String,
+    /// The interface, for people.
+    pub service_documentation: String,
+    /// `code`.
+    pub response_types_supported: Vec<String>,
+    /// `query`.
+    pub response_modes_supported: Vec<String>,
+    /// `authorization_code`, `refresh_token`, and `enrolment` for couriers.
+    pub grant_types_supported: Vec<String>,
+    /// `S256` (RFC 7636).
+    pub code_challenge_methods_supported: Vec<String>,
+    /// `none`: the client is public, and its device proves itself by DPoP.
+    pub token_endpoint_auth_methods_supported: Vec<String>,
+    /// `EdDSA` and `ES256` (RFC 9449 §5.1).
+    pub dpop_signing_alg_values_supported: Vec<String>,
+    /// `iss` is in each answer of the authorization endpoint (RFC 9207).
+    pub authorization_response_iss_parameter_supported: bool,
+}
+
 /// `POST /oauth/token`, `application/x-www-form-urlencoded`, with a `DPoP` header (RFC 9449).
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -82,7 +82,8 @@ pub enum Reach {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Site {
-    /// Site id.
+    /// Site id. In `PUT /v1/operator/sites/{id}` it may be left to the path.
+    #[serde(default)]
     pub id: String,
     /// Name for display.
     pub name: String,
@@ -100,7 +101,8 @@ pub struct Site {
     pub access: Access,
     /// Reachable without steps.
     pub step_free: bool,
-    /// Free and all doors by size.
+    /// Free and all doors by size. The hub's own: what an operator sends is not looked at.
+    #[serde(default)]
     pub fill: Vec<Fill>,
     /// Metres from the point asked for, when one was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]

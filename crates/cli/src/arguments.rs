@@ -126,6 +126,11 @@ pub(crate) enum Command {
         #[arg(long)]
         until: Option<String>,
     },
+    /// What couriers do, people or machines: put parcels in and take them out.
+    Courier {
+        #[command(subcommand)]
+        errand: Errand,
+    },
     /// Look whether keyring, hub, radio and clock are as they should be.
     Doctor {
         /// Base URL of the hub.
@@ -138,4 +143,54 @@ pub(crate) enum Command {
         #[arg(long, short)]
         yes: bool,
     },
+}
+
+/// A courier's device is another one than a customer's, with a session and a key of its own in the keyring. Receipts that
+/// the hub has not got yet are handed in with the next command.
+#[derive(Subcommand)]
+pub(crate) enum Errand {
+    /// Sign this device in with the code that the carrier made for a courier.
+    SignIn {
+        /// The code; `-` reads it from the standard input, where no list of processes shows it.
+        code: String,
+        /// Base URL of the hub.
+        #[arg(long)]
+        hub: Option<String>,
+    },
+    /// What there is to put in and to take out.
+    Tasks,
+    /// Put a parcel in: the hub keeps a door, the locker opens it, and its receipt makes the parcel ready.
+    Deposit {
+        /// Its tracking number or ID.
+        parcel: String,
+        #[command(flatten)]
+        at: AtLocker,
+    },
+    /// Take out what has expired or goes back: what is named, or all that the locker has.
+    Collect {
+        /// Tracking numbers or IDs.
+        parcels: Vec<String>,
+        #[command(flatten)]
+        at: AtLocker,
+    },
+    /// Sign this device out and forget everything.
+    SignOut {
+        /// Do not ask again.
+        #[arg(long, short)]
+        yes: bool,
+    },
+}
+
+/// How a courier's door is opened.
+#[derive(clap::Args)]
+pub(crate) struct AtLocker {
+    /// ID or name of the locker, where its site has several.
+    #[arg(long)]
+    pub(crate) locker: Option<String>,
+    /// This command is the deliberate gesture: do not ask again.
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+    /// Do not stay until the door is closed.
+    #[arg(long)]
+    pub(crate) no_wait: bool,
 }

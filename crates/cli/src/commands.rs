@@ -1,6 +1,7 @@
 //! What each command does.
 
 mod codes;
+mod courier;
 mod doctor;
 mod listing;
 mod opening;
@@ -81,6 +82,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Fault> {
             signed_in(options, async |app| telling::share(app, &id, name, until.as_deref(), output).await)
                 .await
         }
+        Command::Courier { errand } => courier::run(options, errand, output).await,
         Command::Doctor { hub } => {
             if let Some(hub) = hub {
                 options.hub = hub;

@@ -2,13 +2,15 @@
 
 use std::process::ExitCode;
 
+use postern_courier::{CourierError, HubError, RadioError, Refusal};
 use postern_runtime::{
     OptionsError, StartError,
+    vault::VaultError,
     view::{ProblemCode, ProblemView},
 };
 use serde_json::json;
 
-use crate::words;
+use crate::{text, words};
 
 /// What the process ends with. Documented in `postern --help`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,6 +129,70 @@ impl From<StartError> for Fault {
                 Self::new(Exit::Keyring, "keyring", format!("The keyring cannot be used: {error}."))
             }
             other => Self::new(Exit::Fault, "start", format!("Postern cannot start: {other}.")),
+        }
+    }
+}
+
+impl From<VaultError> for Fault {
+    fn from(error: VaultError) -> Self {
+        let (code, message) = match error {
+            VaultError::Absent(_) => (
+                "keyringAbsent",
+                "There is no keyring on this machine, and Postern keeps no secret anywhere else. Start one (gnome-keyring, KWallet), or see `postern doctor`.".to_owned(),
+            ),
+            VaultError::Locked => ("keyringLocked", "The keyring is locked. Unlock it and try again.".to_owned()),
+            other => ("keyring", format!("The keyring cannot be used: {other}.")),
+        };
+        Self::new(Exit::Keyring, code, message)
+    }
+}
+
+/// What a courier met.
+impl From<CourierError> for Fault {
+    fn from(error: CourierError) -> Self {
+        let met = |code| {
+            let exit = exit_of(code);
+            let name = serde_json::to_value(code).ok().and_then(|v| v.as_str().map(str::to_owned));
+            Self::new(exit, &name.unwrap_or_default(), words::problem(code))
+        };
+        match error {
+            CourierError::NotSignedIn => Self::new(
+                Exit::NotSignedIn,
+                "notSignedIn",
+                "No courier is signed in on this device. Ask the carrier for a code and run `postern courier sign-in`.",
+            ),
+            CourierError::Hub(HubError::Unreachable(_)) => met(ProblemCode::HubUnreachable),
+            CourierError::Hub(HubError::Refused { code, detail, .. }) => {
+                let code = code.and_then(|code| serde_json::to_value(code).ok());
+                let code = code.as_ref().and_then(|code| code.as_str()).unwrap_or("hubRefused").to_owned();
+                Self::new(Exit::Refused, &code, format!("The hub said no: {}.", text::safe(&detail)))
+            }
+            CourierError::Radio(RadioError::Unavailable(state)) => met(match state {
+                postern_courier::AdapterState::Denied => ProblemCode::BluetoothDenied,
+                postern_courier::AdapterState::Absent => ProblemCode::BluetoothAbsent,
+                _ => ProblemCode::BluetoothOff,
+            }),
+            CourierError::Radio(RadioError::NotFound) => met(ProblemCode::OutOfRange),
+            CourierError::Radio(RadioError::Busy) | CourierError::Refused(Refusal::Busy) => {
+                met(ProblemCode::LockerBusy)
+            }
+            CourierError::Radio(_) => met(ProblemCode::LinkLost),
+            CourierError::Refused(Refusal::Throttled { seconds }) => {
+                let mut fault = met(ProblemCode::Throttled);
+                fault.message.push_str(&format!(" Wait {seconds} s before the next try."));
+                fault
+            }
+            CourierError::Refused(_) => {
+                Self::new(Exit::Refused, "refused", "The locker refused. Ask the operator.")
+            }
+            CourierError::Closed(_) => met(ProblemCode::Jammed),
+            CourierError::MayBeOpen => Self::new(
+                Exit::MayBeOpen,
+                "mayBeOpen",
+                "The connection broke at the wrong moment: the door may be open. Look at it, then run the command again.",
+            ),
+            CourierError::Protocol(_) => met(ProblemCode::NotTheLocker),
+            CourierError::Vault(error) => error.into(),
         }
     }
 }

@@ -4,7 +4,10 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    wrapping::Wrapping,
+};
 
 /// Everything that an operator can set. `postern.toml` in the data folder, or `--config`.
 #[derive(Clone, Debug, Deserialize)]
@@ -23,8 +26,12 @@ pub struct Config {
     /// A program that prints the master key, and its arguments: what a key management service or a secret store is asked
     /// with. Comes before the file.
     pub master_key_command: Option<Vec<String>>,
+    /// Who wraps the master key, which is then kept in the database alone.
+    pub key_wrapping: Option<Wrapping>,
     /// PEM files, where the hub terminates TLS itself.
     pub tls: Option<Tls>,
+    /// The network's own apps, which claim links open.
+    pub apps: Apps,
     /// A proxy in front sets `X-Forwarded-For`; believe it.
     pub behind_proxy: bool,
     /// The rules of the network.
@@ -43,6 +50,68 @@ pub struct Tls {
     pub certificate: PathBuf,
     /// Private key.
     pub key: PathBuf,
+}
+
+/// Apps that this host vouches for (Android App Links, Apple universal links).
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Apps {
+    /// For Android.
+    pub android: Vec<AndroidApp>,
+    /// For iOS.
+    pub apple: Vec<AppleApp>,
+}
+
+/// An app for Android.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AndroidApp {
+    /// Its package, such as `app.postern`.
+    pub package: String,
+    /// SHA-256 of each certificate that may sign it, in hexadecimal, with or without colons.
+    pub certificates: Vec<String>,
+}
+
+/// An app for iOS.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AppleApp {
+    /// Ten characters.
+    pub team: String,
+    /// Its bundle, such as `app.postern`.
+    pub bundle: String,
+}
+
+impl AndroidApp {
+    /// Its certificates as Digital Asset Links have them: upper case, a colon after each byte.
+    #[must_use]
+    pub fn fingerprints(&self) -> Vec<String> {
+        let spelled = |text: &String| {
+            let bytes = hex::decode(text.replace(':', "")).unwrap_or_default();
+            bytes.iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":")
+        };
+        self.certificates.iter().map(spelled).collect()
+    }
+}
+
+impl Apps {
+    fn are_sound(&self) -> bool {
+        let named = |name: &str| {
+            name.contains('.')
+                && name.split('.').all(|part| {
+                    !part.is_empty()
+                        && part.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'_' | b'-'))
+                })
+        };
+        let hash = |text: &String| hex::decode(text.replace(':', "")).is_ok_and(|bytes| bytes.len() == 32);
+        let android = |app: &AndroidApp| {
+            named(&app.package) && !app.certificates.is_empty() && app.certificates.iter().all(hash)
+        };
+        let apple = |app: &AppleApp| {
+            app.team.len() == 10 && app.team.bytes().all(|c| c.is_ascii_alphanumeric()) && named(&app.bundle)
+        };
+        self.android.iter().all(android) && self.apple.iter().all(apple)
+    }
 }
 
 /// The rules of the network.
@@ -100,7 +169,9 @@ impl Default for Config {
             connections: 8,
             master_key_file: None,
             master_key_command: None,
+            key_wrapping: None,
             tls: None,
+            apps: Apps::default(),
             behind_proxy: false,
             policy: Policy::default(),
             public_metrics: false,
@@ -162,6 +233,13 @@ impl Config {
     }
 
     fn check(&self) -> Result<()> {
+        if !self.apps.are_sound() {
+            return Err(Error::Internal(
+                "configuration: [[apps.android]] needs a package and certificates of 64 hexadecimal digits, \
+                 [[apps.apple]] a team of ten characters and a bundle"
+                    .to_owned(),
+            ));
+        }
         let policy = &self.policy;
         let sound = (1..=15).contains(&policy.online_token_minutes)
             && (1..=24).contains(&policy.offline_token_hours)
@@ -212,7 +290,16 @@ mod tests {
     fn what_is_unsound_or_unknown_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("postern.toml");
-        for wrong in ["nonsense = 1", "[policy]\noffline_token_hours = 25", "connections = 0", "name = "] {
+        for wrong in [
+            "nonsense = 1",
+            "[policy]\noffline_token_hours = 25",
+            "connections = 0",
+            "name = ",
+            "[[apps.android]]\npackage = \"app.postern\"\ncertificates = [\"12:34\"]",
+            "[[apps.android]]\npackage = \"app.postern\"\ncertificates = []",
+            "[[apps.apple]]\nteam = \"ABCDE12345\"\nbundle = \"postern/*\"",
+            "[[apps.apple]]\nteam = \"ABC\"\nbundle = \"app.postern\"",
+        ] {
             std::fs::write(&file, wrong).unwrap();
             assert!(Config::load(folder.path(), None).is_err(), "{wrong}");
         }

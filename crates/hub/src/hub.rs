@@ -1,6 +1,11 @@
 //! The hub: what every request has at hand.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    fs::OpenOptions,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::Path,
+    sync::Arc,
+};
 
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -17,6 +22,7 @@ use crate::{
     random,
     secrets::{Sealer, Secrets},
     store::{RowExt, Store},
+    wrapping,
 };
 
 /// Everything that a request has at hand. One for each process; several processes share a PostgreSQL database.
@@ -115,19 +121,39 @@ impl Hub {
     /// # Errors
     /// As [`Hub::open`].
     pub async fn storage(data: &Path, config: &Config) -> Result<(Store, Secrets, Push)> {
-        std::fs::create_dir_all(data)
+        // What is in it is nobody else's on this machine.
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(data)
             .map_err(|error| Error::Internal(format!("{}: {error}", data.display())))?;
-        let secrets = match (std::env::var("POSTERN_HUB_MASTER_KEY"), &config.master_key_command) {
-            (Ok(text), _) => Secrets::from_hex(&text)?,
-            (Err(_), Some(command)) => Secrets::from_command(command).await?,
-            (Err(_), None) => {
-                let default = data.join("master.key");
-                Secrets::load_or_create(config.master_key_file.as_deref().unwrap_or(&default))?
-            }
-        };
+        if config.database.is_none() {
+            private_file(&data.join("hub.db"))?;
+        }
         let push = Push::default();
         let store = Store::open(&config.database_url(data), config.connections, push.clone()).await?;
         store.migrate().await?;
+        let key_file = config.master_key_file.clone().unwrap_or_else(|| data.join("master.key"));
+        let secrets = match &config.key_wrapping {
+            None if wrapping::is_wrapped(&store).await? => {
+                let why =
+                    "the master key of this database is wrapped: [key_wrapping] is missing in the settings";
+                return Err(Error::Internal(why.to_owned()));
+            }
+            None => match given(config).await? {
+                Some(secrets) => secrets,
+                None => Secrets::load_or_create(&key_file)?,
+            },
+            Some(wrapping) => {
+                // A hub that had no wrapping yet brings its key along.
+                let before = async {
+                    let filed = || key_file.exists().then(|| Secrets::load_or_create(&key_file)).transpose();
+                    let before = given(config).await?.map_or_else(filed, |given| Ok(Some(given)))?;
+                    Ok(before.map(Secrets::into_key))
+                };
+                Secrets::new(*wrapping::master(&store, &*wrapping.service(), before).await?)
+            }
+        };
         // A token of the master key, so that a wrong one is noticed before anything is written with it.
         let sealed =
             meta(&store, "master key check", &random::encode(secrets.seal("check", b"postern")?)).await?;
@@ -144,6 +170,25 @@ impl Hub {
     #[must_use]
     pub fn public_url(&self) -> &str {
         &self.public_url
+    }
+}
+
+/// Makes the file, for this user only, when it is not there. SQLite takes an empty file for a new database, and gives the
+/// files beside it the same permissions.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn private_file(path: &Path) -> Result<()> {
+    let opened = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
+    opened.map(drop).map_err(|error| Error::Internal(format!("{}: {error}", path.display())))
+}
+
+/// The master key from the environment or a program.
+async fn given(config: &Config) -> Result<Option<Secrets>> {
+    match (std::env::var("POSTERN_HUB_MASTER_KEY"), &config.master_key_command) {
+        (Ok(text), _) => Secrets::from_hex(&text).map(Some),
+        (Err(_), Some(command)) => Secrets::from_command(command).await.map(Some),
+        (Err(_), None) => Ok(None),
     }
 }
 

@@ -19,4 +19,5 @@ pub mod secrets;
 pub mod server;
 pub mod signin;
 pub mod store;
+pub mod wrapping;
 pub mod write;

@@ -1,6 +1,6 @@
 //! Keys of the hub's own, all derived from one master key, and sealing of what is secret at rest.
 
-use std::{fs, io::Write, os::unix::fs::OpenOptionsExt, path::Path, process::Stdio, time::Duration};
+use std::{fs, io::Write, os::unix::fs::OpenOptionsExt, path::Path};
 
 use chacha20poly1305::{
     KeyInit, XChaCha20Poly1305, XNonce,
@@ -9,16 +9,15 @@ use chacha20poly1305::{
 use hkdf::Hkdf;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
-use tokio::process::Command;
 use zeroize::Zeroizing;
 
 use crate::{
     error::{Error, Result},
-    random,
+    random, wrapping,
 };
 
-/// Where sealing keys come from. A key management service implements this with its own wrapping; the hub's own
-/// implementation is [`Secrets`] on a key file.
+/// Sealing of what is secret at rest. Where the master key behind it comes from is the business of
+/// [`crate::wrapping::KeyWrapping`] and of the settings.
 pub trait Sealer: Send + Sync {
     /// Encrypts and binds to `purpose`.
     ///
@@ -39,8 +38,6 @@ pub struct Secrets {
 }
 
 const NONCE: usize = 24;
-/// For the program that is asked for the master key.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 impl Secrets {
     /// From 32 bytes.
@@ -67,18 +64,7 @@ impl Secrets {
     /// When the program cannot be run, fails, takes longer than half a minute, or prints no key. What it printed is in no
     /// error.
     pub async fn from_command(command: &[String]) -> Result<Self> {
-        let failed = |why: &dyn std::fmt::Display| Error::Internal(format!("master key command: {why}"));
-        let (program, arguments) = command.split_first().ok_or_else(|| failed(&"is empty"))?;
-        let mut asked = Command::new(program);
-        asked.args(arguments).stdin(Stdio::null()).stderr(Stdio::inherit()).kill_on_drop(true);
-        let output = tokio::time::timeout(PATIENCE, asked.output())
-            .await
-            .map_err(|_| failed(&"takes too long"))?
-            .map_err(|error| failed(&error))?;
-        let printed = Zeroizing::new(output.stdout);
-        if !output.status.success() {
-            return Err(failed(&output.status));
-        }
+        let printed = wrapping::ask(command, &[]).await?;
         Self::from_hex(std::str::from_utf8(&printed).unwrap_or_default())
     }
 
@@ -109,6 +95,11 @@ impl Secrets {
             }
             Err(error) => Err(failed(error)),
         }
+    }
+
+    /// The key itself, to be wrapped.
+    pub(crate) fn into_key(self) -> wrapping::Key {
+        self.master
     }
 
     /// A key of its own for `purpose`.

@@ -15,7 +15,11 @@ use axum::{
     response::Response,
     serve::ListenerExt,
 };
-use axum_server::{Handle, tls_rustls::RustlsConfig};
+use axum_server::{
+    Handle,
+    accept::NoDelayAcceptor,
+    tls_rustls::{RustlsAcceptor, RustlsConfig},
+};
 use tokio::net::TcpListener;
 use tracing::Instrument;
 
@@ -68,8 +72,10 @@ pub async fn serve_tls(hub: Arc<Hub>, listener: TcpListener, tls: &Tls) -> Resul
         stop.graceful_shutdown(Some(PATIENCE));
     });
     let listener = listener.into_std().map_err(failed)?;
-    axum_server::from_tcp_rustls(listener, config)
+    axum_server::from_tcp(listener)
         .map_err(failed)?
+        // As with [`serve`].
+        .acceptor(RustlsAcceptor::new(config).acceptor(NoDelayAcceptor::new()))
         .handle(handle)
         .serve(app(hub).into_make_service_with_connect_info::<SocketAddr>())
         .await

@@ -7,13 +7,13 @@ use postern_core::{
     event::{DeviceKey as CoreKey, Event, Opened, VaultState},
 };
 use postern_vault::{
-    Algorithm, DeviceKeys, Secrets, Vault, VaultError, hardware, keys::StoredKeys, memory::MemorySecrets,
+    Algorithm, DeviceKeys, Secrets, Vault, VaultError, dpop::Prover, hardware, keys::StoredKeys,
+    memory::MemorySecrets,
 };
 use tokio::sync::{broadcast, mpsc};
 
 use crate::{
     browser::Browser,
-    dpop::Prover,
     http::{self, Http},
     push,
     radio::RadioDesk,

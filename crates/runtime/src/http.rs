@@ -14,6 +14,7 @@ use postern_core::{
     effect::{Auth, Body, HttpRequest, Method},
     event::{HttpFailure, HttpResponse},
 };
+use postern_vault::dpop::Prover;
 use reqwest::{
     RequestBuilder, Response, StatusCode,
     header::{self, HeaderMap, HeaderValue},
@@ -21,7 +22,7 @@ use reqwest::{
 use tokio::sync::OnceCell;
 use url::{Host, Url};
 
-use crate::{clock, dpop::Prover};
+use crate::clock;
 
 /// For one whole exchange.
 const TIMEOUT: Duration = Duration::from_secs(20);

@@ -16,7 +16,6 @@
 mod browser;
 mod clock;
 pub mod diagnosis;
-mod dpop;
 mod hands;
 mod http;
 mod options;

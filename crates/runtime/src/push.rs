@@ -6,9 +6,10 @@ use postern_core::{
     effect::{Auth, HttpRequest, Method, PushTarget},
     event::{Event, PushEvent},
 };
+use postern_vault::dpop::Prover;
 use tokio::sync::mpsc;
 
-use crate::{dpop::Prover, http::Http};
+use crate::http::Http;
 
 /// A head that does not come within this is a connection that does not stand.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(20);

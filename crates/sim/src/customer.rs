@@ -143,31 +143,6 @@ impl Phone {
         Self { key: SigningKey::from_bytes(&secret), rng }
     }
 
-    /// One that nobody can guess.
-    ///
-    /// # Errors
-    /// When the operating system has no randomness.
-    pub fn from_system() -> Result<Self, getrandom::Error> {
-        let mut seed = Zeroizing::new([0; 32]);
-        getrandom::fill(seed.as_mut())?;
-        let mut rng = ChaCha20Rng::from_seed(*seed);
-        let mut secret = Zeroizing::new([0; 32]);
-        rng.fill_bytes(secret.as_mut());
-        Ok(Self { key: SigningKey::from_bytes(&secret), rng })
-    }
-
-    /// Its public key, as bytes.
-    #[must_use]
-    pub fn public(&self) -> [u8; 32] {
-        self.key.verifying_key().to_bytes()
-    }
-
-    /// Signs with its key.
-    #[must_use]
-    pub fn sign(&self, message: &[u8]) -> [u8; 64] {
-        self.key.sign(message).to_bytes()
-    }
-
     /// Its public key.
     #[must_use]
     pub fn key(&self) -> DeviceKey {

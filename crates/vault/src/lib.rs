@@ -1,6 +1,8 @@
-//! The port to secrets: the device key, small secrets in the platform's keyring, and the sealed store on disk.
+//! The port to secrets: the device key and what it proves, small secrets in the platform's keyring, and the sealed store
+//! on disk.
 #![forbid(unsafe_code)]
 
+pub mod dpop;
 mod file;
 pub mod hardware;
 pub mod keyring;

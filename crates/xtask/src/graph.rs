@@ -21,8 +21,12 @@ const ROOMS: &[(&str, &[&str])] = &[
         &["postern-core", "postern-api", "postern-radio", "postern-vault", "postern-protocol"],
     ),
     ("postern-hub", &["postern-api", "postern-protocol"]),
-    ("postern-sim", &["postern-locker", "postern-protocol", "postern-radio", "postern-api"]),
-    ("postern-cli", &["postern-runtime", "postern-core"]),
+    ("postern-courier", &["postern-api", "postern-protocol", "postern-radio", "postern-vault"]),
+    (
+        "postern-sim",
+        &["postern-locker", "postern-protocol", "postern-radio", "postern-api", "postern-courier"],
+    ),
+    ("postern-cli", &["postern-runtime", "postern-core", "postern-courier", "postern-api"]),
     ("postern-app", &["postern-runtime", "postern-core"]),
 ];
 

@@ -7,6 +7,7 @@ use crate::report::{Curve, Measurement, Unit};
 /// What a room is handed to measure with.
 pub struct Bench {
     quick: bool,
+    pause: bool,
     only: Vec<String>,
     binaries: PathBuf,
     scratch: PathBuf,
@@ -15,8 +16,26 @@ pub struct Bench {
 }
 
 impl Bench {
-    pub(crate) fn new(quick: bool, only: Vec<String>, binaries: PathBuf, scratch: PathBuf) -> Self {
-        Self { quick, only, binaries, scratch, measurements: Vec::new(), curves: Vec::new() }
+    pub(crate) fn new(
+        quick: bool,
+        pause: bool,
+        only: Vec<String>,
+        binaries: PathBuf,
+        scratch: PathBuf,
+    ) -> Self {
+        Self { quick, pause, only, binaries, scratch, measurements: Vec::new(), curves: Vec::new() }
+    }
+
+    /// What is measured is made. Waits until somebody says that the machine is quiet, where that was asked for.
+    ///
+    /// # Errors
+    /// The standard input cannot be read.
+    pub fn prepared(&self) -> std::io::Result<()> {
+        if self.pause {
+            println!("  prepared; a line on the standard input begins");
+            std::io::stdin().read_line(&mut String::new())?;
+        }
+        Ok(())
     }
 
     /// Under five minutes are wanted for everything: take the small sizes only.
@@ -84,7 +103,7 @@ mod tests {
     fn only_what_is_asked_for_is_wanted() {
         let bench = |only: &[&str]| {
             let only = only.iter().map(ToString::to_string).collect();
-            Bench::new(false, only, "".into(), "".into())
+            Bench::new(false, false, only, "".into(), "".into())
         };
         assert!(bench(&[]).wants("hub.sync"));
         let some = bench(&["air.opening", "hub"]);

@@ -37,6 +37,10 @@ struct Options {
     /// Where the programs of the product are, built with optimisation.
     #[arg(long, default_value = "target/release")]
     binaries: PathBuf,
+    /// Wait for a line on the standard input between making what is measured and measuring it: for whoever must make the
+    /// machine quiet first.
+    #[arg(long)]
+    pause: bool,
     /// Measure nothing: write the page of the report that is there once more.
     #[arg(long)]
     redraw: bool,
@@ -78,7 +82,7 @@ fn measure(options: &Options) -> Result<Report> {
     }
     fs::create_dir_all(&scratch)?;
     let binaries = std::path::absolute(&options.binaries)?;
-    let mut bench = Bench::new(options.quick, options.only.clone(), binaries, scratch);
+    let mut bench = Bench::new(options.quick, options.pause, options.only.clone(), binaries, scratch);
     let mut failures = Vec::new();
     for (room, measure) in rooms::ROOMS {
         if !bench.wants(room) {

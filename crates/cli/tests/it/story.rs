@@ -19,7 +19,13 @@ use crate::{
 };
 
 /// A customer's shell. Its browser is a program that takes the page down for the real one.
-fn shell(keyring: &TestKeyring, folder: &Path, hub: &Hub, cabinet: &Cabinet, page: &Path) -> Shell {
+pub(crate) fn shell(
+    keyring: &TestKeyring,
+    folder: &Path,
+    hub: &Hub,
+    cabinet: &Cabinet,
+    page: &Path,
+) -> Shell {
     let opener = folder.join("browser");
     let script = format!("#!/bin/sh\nprintf %s \"$1\" > '{0}.new' && mv '{0}.new' '{0}'\n", page.display());
     std::fs::write(&opener, script).unwrap();
@@ -29,7 +35,7 @@ fn shell(keyring: &TestKeyring, folder: &Path, hub: &Hub, cabinet: &Cabinet, pag
         .with("TZ", "UTC")
 }
 
-fn sign_in(shell: &Shell, runtime: &Runtime, browser: &Chromium, page: &Path) {
+pub(crate) fn sign_in(shell: &Shell, runtime: &Runtime, browser: &Chromium, page: &Path) {
     let mut signing_in =
         shell.command(&["sign-in", "--json"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut told = BufReader::new(signing_in.stderr.take().unwrap()).lines();

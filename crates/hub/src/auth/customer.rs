@@ -129,7 +129,8 @@ pub fn credential<'h>(headers: &'h HeaderMap, scheme: &str) -> Option<&'h str> {
     named.eq_ignore_ascii_case(scheme).then_some(credential.trim())
 }
 
-/// Several instances: what changes something must not be replayed at another one.
+/// Several instances: what changes something must not be replayed at another one. As with one instance, which remembers in
+/// memory, a machine that loses power may forget what it saw last.
 ///
 /// # Errors
 /// `BadProof` when another instance has seen it.
@@ -137,7 +138,7 @@ pub async fn remember_everywhere(hub: &Hub, proof: &str, now: i64) -> Result<()>
     let new = sqlx::query("INSERT INTO proofs_seen (id, expires_at) VALUES ($1, $2) ON CONFLICT DO NOTHING")
         .bind(proof)
         .bind(now + 2 * dpop::WINDOW)
-        .execute(hub.store.read())
+        .execute(hub.store.passing())
         .await?
         .rows_affected();
     if new == 1 { Ok(()) } else { Err(refuse(Code::BadProof, "proof was used before")) }

@@ -8,7 +8,7 @@ use postern_hub::{
     auth::api_key::{NewKey, Scope},
     clock::Clock,
     domain::keyring::{self, Keyring},
-    hub::Hub,
+    hub::{Hub, private_file},
     store::Backend,
 };
 
@@ -119,7 +119,12 @@ impl Backup {
             bail!("{} is there already", self.file.display());
         }
         let path = self.file.to_str().context("the file name is not Unicode")?;
-        store.copy_to(path).await?;
+        private_file(&self.file)?;
+        if let Err(error) = store.copy_to(path).await {
+            // Nobody is to take an empty file for a backup.
+            let _ = std::fs::remove_file(&self.file);
+            return Err(error.into());
+        }
         store.close().await;
         println!("{path} holds the database; the master key is not in it");
         Ok(())

@@ -58,18 +58,23 @@ fn operation_card(path: &str, method: &str, operation: &Value) -> String {
     };
     let _ = write!(card, "<dt>Who</dt><dd>{who}</dd>");
     for parameter in operation["parameters"].as_array().into_iter().flatten() {
-        let told = parameter["description"].as_str();
-        if let Some(told) = told.filter(|_| parameter["in"] == "query") {
-            let name = parameter["name"].as_str().unwrap_or_default();
-            let _ = write!(card, "<dt><code>?{}=</code></dt><dd>{}</dd>", escape(name), escape(told));
+        let (name, told) = (&parameter["name"], parameter["description"].as_str());
+        // What all writes take is said at the top.
+        if let (Some(name), Some(told)) = (name.as_str().filter(|name| *name != "Idempotency-Key"), told) {
+            let (name, told) = (escape(name), escape(told));
+            let name = if parameter["in"] == "query" { format!("?{name}=") } else { name };
+            let _ = write!(card, "<dt><code>{name}</code></dt><dd>{told}</dd>");
         }
     }
-    if let Some(schema) = operation.pointer("/requestBody/content/application~1json/schema") {
-        let _ = write!(card, "<dt>Body</dt><dd>{}</dd>", type_of(schema));
+    for (kind, content) in operation["requestBody"]["content"].as_object().into_iter().flatten() {
+        let form = if kind == "application/json" { "" } else { ", as a form" };
+        let _ = write!(card, "<dt>Body</dt><dd>{}{form}</dd>", type_of(&content["schema"]));
     }
     for (status, response) in operation["responses"].as_object().into_iter().flatten() {
         let schema = response["content"].as_object().and_then(|all| all.values().next());
+        let told = response["description"].as_str().filter(|told| *told != "Done." && status != "default");
         let body = schema.map_or_else(|| "no body".to_owned(), |content| type_of(&content["schema"]));
+        let body = told.map_or(body.clone(), |told| format!("{body}. {}", escape(told)));
         let _ = write!(card, "<dt>{}</dt><dd>{body}</dd>", escape(status));
     }
     card + "</dl></article>\n"

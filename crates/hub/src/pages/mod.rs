@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, header};
 pub use self::{docs::docs, words::Words};
 
 const FRAME: &str = include_str!("frame.html");
+const FRONT: &str = include_str!("front.html");
 const GUEST: &str = include_str!("guest.html");
 const CLAIM: &str = include_str!("claim.html");
 const SIGN_IN: &str = include_str!("sign_in.html");
@@ -62,6 +63,12 @@ pub fn claim(network: &str, words: &Words, link: &str) -> String {
 pub fn claim_ended(network: &str, words: &Words) -> String {
     let main = format!("<h1>{}</h1>\n<p id=\"error\">{}</p>", words.broken_title, words.claim_ended);
     frame(network, words, words.broken_title, "page", &main)
+}
+
+/// What a person finds who opens the hub's address in a browser.
+#[must_use]
+pub fn front(network: &str, words: &Words) -> String {
+    frame(network, words, words.front_title, "page", &fill(FRONT, words, &[]))
 }
 
 /// The page for a request that cannot be answered by a redirect.
@@ -136,6 +143,7 @@ mod tests {
                 assert!(html.contains(&format!("id=\"{id}\"")), "{id}");
             }
             assert!(!html.contains("id=\"create\"") && !html.contains("id=\"recover\""));
+            assert!(!front("A", words).contains("{{"));
         }
         assert_eq!(words::choose("fr-CH, de;q=0.9, en;q=0.8").lang, "de");
         assert_eq!(words::choose("").lang, "en");

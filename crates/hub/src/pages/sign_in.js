@@ -124,6 +124,9 @@ async function attempt(steps) {
     at("status").hidden = false;
     at("status").textContent = words.done;
     at("status").classList.add("done");
+    // Phones open an app only by a press, and the one on the button may be too long ago.
+    at("back").href = redirect;
+    at("back").hidden = false;
     location.replace(redirect);
   } catch (error) {
     busy(false);

@@ -25,9 +25,9 @@ macro_rules! words {
 
 words! {
     sign_in_title, intro, sign_in, or_new, name, name_hint, create, recover_question, recovery_code, recover, working,
-    done, failed, cancelled, unsupported, stale, throttled, code_wrong, name_missing, offline, broken_title,
+    done, back, failed, cancelled, unsupported, stale, throttled, code_wrong, name_missing, offline, broken_title,
     broken_text, privacy, guest, guest_hint, claim_title, claim_text, claim_open, claim_ended,
-    add_title, add_intro, add_confirm, add, add_known, add_many,
+    add_title, add_intro, add_confirm, add, add_known, add_many, front_title, front_text, front_docs,
 }
 
 const LANGUAGES: [Words; 4] = [
@@ -45,6 +45,7 @@ const LANGUAGES: [Words; 4] = [
         recover: "Make a new passkey",
         working: "Follow what your device asks …",
         done: "You are signed in. Go back to the app; you can close this page.",
+        back: "Back to the app",
         failed: "That did not work. Please try again.",
         cancelled: "Nothing happened: the passkey request was cancelled or ran out of time. You can try again.",
         unsupported: "This browser knows no passkeys. Please open this page in another one.",
@@ -68,6 +69,9 @@ const LANGUAGES: [Words; 4] = [
         add: "Make another passkey",
         add_known: "There is a passkey of your account on that device already. Choose another device or security key.",
         add_many: "You have as many passkeys as one account can hold. Remove one in the app first.",
+        front_title: "Parcel lockers",
+        front_text: "This is where the app talks to its network. There is nothing to do here in a browser: open the app.",
+        front_docs: "The interface, for programs",
     },
     Words {
         lang: "de",
@@ -83,6 +87,7 @@ const LANGUAGES: [Words; 4] = [
         recover: "Neuen Passkey anlegen",
         working: "Folge dem, was dein Gerät fragt …",
         done: "Du bist angemeldet. Geh zurück zur App; diese Seite kannst du schließen.",
+        back: "Zurück zur App",
         failed: "Das hat nicht geklappt. Bitte versuche es noch einmal.",
         cancelled: "Nichts ist geschehen: Die Passkey-Abfrage wurde abgebrochen oder ist abgelaufen. Du kannst es noch einmal versuchen.",
         unsupported: "Dieser Browser kennt keine Passkeys. Bitte öffne die Seite in einem anderen.",
@@ -106,6 +111,9 @@ const LANGUAGES: [Words; 4] = [
         add: "Weiteren Passkey anlegen",
         add_known: "Auf diesem Gerät gibt es schon einen Passkey deines Kontos. Wähle ein anderes Gerät oder einen Sicherheitsschlüssel.",
         add_many: "Mehr Passkeys kann ein Konto nicht haben. Entferne zuerst einen in der App.",
+        front_title: "Paketschließfächer",
+        front_text: "Hier spricht die App mit ihrem Netz. Im Browser gibt es hier nichts zu tun: öffne die App.",
+        front_docs: "Die Schnittstelle, für Programme",
     },
     Words {
         lang: "pl",
@@ -121,6 +129,7 @@ const LANGUAGES: [Words; 4] = [
         recover: "Utwórz nowy klucz dostępu",
         working: "Postępuj zgodnie z poleceniami urządzenia …",
         done: "Zalogowano. Wróć do aplikacji; tę stronę możesz zamknąć.",
+        back: "Wróć do aplikacji",
         failed: "Nie udało się. Spróbuj ponownie.",
         cancelled: "Nic się nie stało: żądanie klucza anulowano lub minął czas. Możesz spróbować ponownie.",
         unsupported: "Ta przeglądarka nie obsługuje kluczy dostępu. Otwórz stronę w innej.",
@@ -144,6 +153,9 @@ const LANGUAGES: [Words; 4] = [
         add: "Utwórz kolejny klucz",
         add_known: "Na tym urządzeniu jest już klucz dostępu do Twojego konta. Wybierz inne urządzenie lub klucz bezpieczeństwa.",
         add_many: "Konto ma już najwięcej kluczy, ile może mieć. Najpierw usuń jeden w aplikacji.",
+        front_title: "Automaty paczkowe",
+        front_text: "Tutaj aplikacja łączy się ze swoją siecią. W przeglądarce nie ma tu nic do zrobienia: otwórz aplikację.",
+        front_docs: "Interfejs dla programów",
     },
     Words {
         lang: "uk",
@@ -159,6 +171,7 @@ const LANGUAGES: [Words; 4] = [
         recover: "Створити новий ключ доступу",
         working: "Виконайте те, що просить пристрій …",
         done: "Ви ввійшли. Поверніться до застосунку; цю сторінку можна закрити.",
+        back: "Назад до застосунку",
         failed: "Не вдалося. Спробуйте ще раз.",
         cancelled: "Нічого не сталося: запит ключа скасовано або минув час. Можна спробувати ще раз.",
         unsupported: "Цей браузер не підтримує ключів доступу. Відкрийте сторінку в іншому.",
@@ -182,6 +195,9 @@ const LANGUAGES: [Words; 4] = [
         add: "Створити ще один ключ",
         add_known: "На цьому пристрої вже є ключ доступу до вашого облікового запису. Виберіть інший пристрій або ключ безпеки.",
         add_many: "Обліковий запис уже має найбільшу можливу кількість ключів. Спершу вилучіть один у застосунку.",
+        front_title: "Поштомати",
+        front_text: "Тут застосунок спілкується зі своєю мережею. У браузері тут нічого робити: відкрийте застосунок.",
+        front_docs: "Інтерфейс для програм",
     },
 ];
 

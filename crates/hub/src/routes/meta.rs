@@ -5,15 +5,18 @@ use std::sync::{Arc, OnceLock};
 use axum::{
     Json, Router,
     extract::State,
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
 };
-use postern_api::{account::HubInfo, problem::Problem};
+use postern_api::{
+    account::{HubInfo, ServerMetadata},
+    problem::Problem,
+};
 use utoipa::openapi::{
     Components, Content, InfoBuilder, LicenseBuilder, ObjectBuilder, OpenApi, OpenApiBuilder, Ref, RefOr,
     Required, ResponseBuilder, Type,
-    path::{ParameterBuilder, ParameterIn},
+    path::{Operation, ParameterBuilder, ParameterIn},
     security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
 };
 
@@ -25,6 +28,8 @@ use crate::{
     store::RowExt,
 };
 
+/// Content type of OAuth's requests.
+const FORM: &str = "application/x-www-form-urlencoded";
 /// Version of the contract.
 const API: u32 = 1;
 
@@ -40,6 +45,28 @@ pub(super) async fn well_known(State(hub): State<Arc<Hub>>) -> Json<HubInfo> {
         token_endpoint: format!("{issuer}/oauth/token"),
         issuer,
         now: hub.clock.now(),
+    })
+}
+
+/// The same for any client of OAuth 2 (RFC 8414).
+#[utoipa::path(get, path = "/.well-known/oauth-authorization-server", tag = "sign-in",
+    responses((status = 200, body = ServerMetadata)))]
+pub(super) async fn authorization_server(State(hub): State<Arc<Hub>>) -> Json<ServerMetadata> {
+    let issuer = hub.public_url().to_owned();
+    let all = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+    Json(ServerMetadata {
+        authorization_endpoint: format!("{issuer}/authorize"),
+        token_endpoint: format!("{issuer}/oauth/token"),
+        revocation_endpoint: format!("{issuer}/oauth/revoke"),
+        service_documentation: format!("{issuer}/docs"),
+        response_types_supported: all(&["code"]),
+        response_modes_supported: all(&["query"]),
+        grant_types_supported: all(&["authorization_code", "refresh_token", "enrolment"]),
+        code_challenge_methods_supported: all(&["S256"]),
+        token_endpoint_auth_methods_supported: all(&["none"]),
+        dpop_signing_alg_values_supported: all(&["EdDSA", "ES256"]),
+        authorization_response_iss_parameter_supported: true,
+        issuer,
     })
 }
 
@@ -97,7 +124,9 @@ fn completed(mut document: OpenApi) -> OpenApi {
         .build();
     for item in document.paths.paths.values_mut() {
         let writes = [&mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
-        for operation in writes.into_iter().flatten() {
+        // A form is OAuth's, which has its own ways to repeat.
+        let form = |operation: &&mut Operation| matches!(&operation.request_body, Some(RefOr::T(body)) if body.content.contains_key(FORM));
+        for operation in writes.into_iter().flatten().filter(|operation| !form(operation)) {
             operation.parameters.get_or_insert_default().push(RefOr::T(key.clone()));
         }
         let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
@@ -116,7 +145,11 @@ fn completed(mut document: OpenApi) -> OpenApi {
             {
                 *id = format!("{tag}_{id}").replace('-', "_");
             }
-            operation.responses.responses.insert("default".to_owned(), RefOr::T(problem.clone()));
+            operation
+                .responses
+                .responses
+                .entry("default".to_owned())
+                .or_insert_with(|| RefOr::T(problem.clone()));
         }
     }
     if let Some(components) = &mut document.components {
@@ -131,7 +164,7 @@ fn completed(mut document: OpenApi) -> OpenApi {
     document
 }
 
-/// Adds what is not part of the contract: the document itself, health, metrics, and what pages need.
+/// Adds what is not part of the contract: the document itself, and what pages need.
 pub(super) fn with_document(router: Router<Arc<Hub>>, document: OpenApi) -> Router<Arc<Hub>> {
     let text = completed(document).to_json().expect("the document is JSON");
     // One document for the life of the process.
@@ -147,9 +180,7 @@ pub(super) fn with_document(router: Router<Arc<Hub>>, document: OpenApi) -> Rout
         .route("/pages/page.css", asset("text/css; charset=utf-8", pages::STYLE))
         .route("/pages/sign_in.js", asset("text/javascript; charset=utf-8", pages::SCRIPT))
         .route("/pages/icon.svg", asset("image/svg+xml", pages::ICON))
-        .route("/health", get(|| async { "ok\n" }))
-        .route("/ready", get(ready))
-        .route("/metrics", get(metrics))
+        .route("/", get(front))
         .route("/docs", get(docs))
         .fallback(|| async { refuse(postern_api::problem::Code::NotFound, "no such path") })
         .method_not_allowed_fallback(|| async {
@@ -160,8 +191,17 @@ pub(super) fn with_document(router: Router<Arc<Hub>>, document: OpenApi) -> Rout
         })
 }
 
+/// The process answers.
+#[utoipa::path(get, path = "/health", tag = "operation",
+    responses((status = 200, content_type = "text/plain", body = String)))]
+pub(super) async fn health() -> &'static str {
+    "ok\n"
+}
+
 /// Whether this instance can serve: the database answers and it is not stopping.
-async fn ready(State(hub): State<Arc<Hub>>) -> Result<Response> {
+#[utoipa::path(get, path = "/ready", tag = "operation",
+    responses((status = 200, content_type = "text/plain", body = String)))]
+pub(super) async fn ready(State(hub): State<Arc<Hub>>) -> Result<Response> {
     if hub.stopping.is_cancelled() || !hub.store.answers().await {
         return Err(refuse(postern_api::problem::Code::Unavailable, "stopping, or no database"));
     }
@@ -171,7 +211,9 @@ async fn ready(State(hub): State<Arc<Hub>>) -> Result<Response> {
 }
 
 /// Counters for Prometheus: for an operator's key with `watch`, or for everyone where the operator says so.
-async fn metrics(State(hub): State<Arc<Hub>>, partner: Result<Partner>) -> Result<Response> {
+#[utoipa::path(get, path = "/metrics", tag = "operation", security(("key" = [])),
+    responses((status = 200, content_type = "text/plain", body = String)))]
+pub(super) async fn metrics(State(hub): State<Arc<Hub>>, partner: Result<Partner>) -> Result<Response> {
     if !hub.config.public_metrics {
         partner?.operator(Scope::Watch)?;
     }
@@ -189,6 +231,11 @@ async fn metrics(State(hub): State<Arc<Hub>>, partner: Result<Partner>) -> Resul
         ("postern_webhooks_dead", "Webhook messages given up.", dead as f64),
     ]);
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response())
+}
+
+/// For a person who wonders whether the hub is there.
+async fn front(State(hub): State<Arc<Hub>>, headers: HeaderMap) -> Response {
+    signin::page(StatusCode::OK, pages::front(&hub.config.name, pages::words(&headers)))
 }
 
 /// The document for people.

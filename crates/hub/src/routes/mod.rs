@@ -1,6 +1,7 @@
 //! HTTP: each route takes a request apart, calls the domain, and puts the answer together.
 
 mod account;
+mod apps;
 mod begin;
 mod carrier;
 mod devices;
@@ -38,13 +39,17 @@ const LONGEST_REPORT: usize = 12 * 1024 * 1024;
 /// Everything that the hub answers to.
 pub fn router(hub: Arc<Hub>) -> Router {
     let (api, document) = documented().split_for_parts();
-    meta::with_document(api, document).merge(signin::router()).with_state(hub)
+    meta::with_document(api, document).merge(apps::router()).with_state(hub)
 }
 
 /// The routes that the OpenAPI document describes.
 fn documented() -> OpenApiRouter<Arc<Hub>> {
     OpenApiRouter::with_openapi(meta::document())
         .routes(routes!(meta::well_known))
+        .routes(routes!(meta::authorization_server))
+        .routes(routes!(meta::health))
+        .routes(routes!(meta::ready))
+        .routes(routes!(meta::metrics))
         .routes(routes!(account::me, account::change_me, devices::delete))
         .routes(routes!(devices::export))
         .routes(routes!(devices::rename, devices::remove))
@@ -102,6 +107,7 @@ fn documented() -> OpenApiRouter<Arc<Hub>> {
         .routes(routes!(operator::resolve))
         .routes(routes!(operator::insight))
         .layer(DefaultBodyLimit::max(LONGEST_BODY))
+        .merge(signin::router())
         // Four photos in base64url.
         .merge(
             OpenApiRouter::new()

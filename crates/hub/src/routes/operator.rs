@@ -132,9 +132,12 @@ pub(super) async fn put_site(
     State(hub): State<Arc<Hub>>,
     partner: Partner,
     Path(id): Path<String>,
-    Write { body, repeat }: Write<Site>,
+    Write { mut body, repeat }: Write<Site>,
 ) -> Result<Response> {
     partner.operator(Scope::Network)?;
+    if body.id.is_empty() {
+        body.id.clone_from(&id);
+    }
     if body.id != id {
         return Err(invalid("/id", "another one than in the path"));
     }

@@ -11,11 +11,8 @@ mod token;
 
 use std::sync::Arc;
 
-use axum::{
-    Router,
-    extract::DefaultBodyLimit,
-    routing::{get, post},
-};
+use axum::{extract::DefaultBodyLimit, routing::post};
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub(crate) use self::page::page;
 pub use self::request::{AuthorizationRequest, redirect_allowed, tidy_name};
@@ -24,18 +21,18 @@ use crate::hub::Hub;
 /// The only client.
 pub const CLIENT: &str = "postern-app";
 
-/// Routes of sign-in.
-pub fn router() -> Router<Arc<Hub>> {
-    Router::new()
-        .route("/authorize", get(page::show))
+/// Routes of sign-in. What a client calls is described; the ceremonies are between the hub's own page and the hub.
+pub fn router() -> OpenApiRouter<Arc<Hub>> {
+    OpenApiRouter::new()
+        .routes(routes!(page::show))
+        .routes(routes!(page::claim))
+        .routes(routes!(token::token))
+        .routes(routes!(token::revoke))
         .route("/authorize/register/start", post(ceremony::register_start))
         .route("/authorize/register/finish", post(ceremony::register_finish))
         .route("/authorize/sign-in/start", post(ceremony::sign_in_start))
         .route("/authorize/sign-in/finish", post(ceremony::sign_in_finish))
         .route("/authorize/guest", post(ceremony::guest))
-        .route("/claim/{secret}", get(page::claim))
         .route("/authorize/recover/start", post(ceremony::recover_start))
-        .route("/oauth/token", post(token::token))
-        .route("/oauth/revoke", post(token::revoke))
         .layer(DefaultBodyLimit::max(64 * 1024))
 }

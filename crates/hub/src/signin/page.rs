@@ -14,6 +14,14 @@ use postern_api::problem::Code;
 use super::request::{Fault, Query};
 use crate::{domain::shares, error::Result, hub::Hub, pages};
 
+/// The sign-in page, for the system browser (RFC 6749 section 4.1.1, RFC 7636, RFC 8252). It ends with a redirect that
+/// carries `code`, `state` and `iss` (RFC 9207), or `error`.
+#[utoipa::path(get, path = "/authorize", tag = "sign-in", params(Query), responses(
+    (status = 200, content_type = "text/html", body = String, description = "The page."),
+    (status = 303, description = "Back to the app with `error` and `state`."),
+    (status = 400, content_type = "text/html", body = String,
+        description = "Not of an app that the hub knows: nobody is sent anywhere."),
+))]
 pub(super) async fn show(
     State(hub): State<Arc<Hub>>,
     headers: HeaderMap,
@@ -44,6 +52,12 @@ pub(super) async fn show(
 
 /// Where a claim link leads in a browser: on to the app. Looking at it uses nothing up, so that a messenger's preview does
 /// not either.
+#[utoipa::path(get, path = "/claim/{secret}", tag = "sign-in",
+    params(("secret" = String, Path, description = "What `POST /v1/claims` takes.")),
+    responses(
+        (status = 200, content_type = "text/html", body = String, description = "A page that opens the app."),
+        (status = 410, content_type = "text/html", body = String, description = "The link is over."),
+    ))]
 pub(super) async fn claim(
     State(hub): State<Arc<Hub>>,
     headers: HeaderMap,

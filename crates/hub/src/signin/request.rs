@@ -13,17 +13,31 @@ const PURPOSE: &str = "authorization request";
 const LIFE: i64 = 15 * 60;
 
 /// The query of `GET /authorize`, as sent.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(default)]
 pub(super) struct Query {
+    /// Always `code`.
+    #[param(required = true)]
     response_type: Option<String>,
+    /// Always `postern-app`.
+    #[param(required = true)]
     client_id: Option<String>,
+    /// A loopback address with a port, without query (RFC 8252 section 7.3), or `postern://signed-in`.
+    #[param(required = true)]
     redirect_uri: Option<String>,
+    /// Given back as it came, 8 to 512 characters.
+    #[param(required = true)]
     state: Option<String>,
+    /// SHA-256 of the verifier, base64url (RFC 7636).
+    #[param(required = true)]
     code_challenge: Option<String>,
+    /// Always `S256`.
+    #[param(required = true)]
     code_challenge_method: Option<String>,
     /// RFC 9449 section 10: binds the code to the device key from the start.
     dpop_jkt: Option<String>,
+    /// What the device is to be called, 1 to 64 characters.
     device_name: Option<String>,
     /// The secret of a claim link that is to be taken up.
     claim: Option<String>,

@@ -72,6 +72,12 @@ impl IntoResponse for Denied {
     }
 }
 
+/// Tokens for a code, an enrolment code or a refresh token.
+#[utoipa::path(post, path = "/oauth/token", tag = "sign-in",
+    params(("DPoP" = String, Header, description = "Proof by the device key for this request (RFC 9449), without `ath`.")),
+    request_body(content = TokenRequest, content_type = "application/x-www-form-urlencoded"),
+    responses((status = 200, body = TokenResponse),
+        (status = "default", body = OAuthError, description = "Refused (RFC 6749 section 5.2).")))]
 pub(super) async fn token(
     State(hub): State<Arc<Hub>>,
     caller: Caller,
@@ -118,6 +124,11 @@ async fn check_proof(hub: &Hub, headers: &HeaderMap, path: &str, now: i64) -> Re
 /// `POST /oauth/revoke` (RFC 7009): the device signs itself out. A refresh token that was used up does as well, for the
 /// answer with the newer one may have been lost. Only the device's own key ends its session: a token alone, found
 /// somewhere, cannot be used against its owner.
+#[utoipa::path(post, path = "/oauth/revoke", tag = "sign-in",
+    params(("DPoP" = String, Header, description = "Proof by the device key for this request (RFC 9449), without `ath`.")),
+    request_body(content = RevocationRequest, content_type = "application/x-www-form-urlencoded"),
+    responses((status = 200, description = "The session is over, or the token was not good."),
+        (status = "default", body = OAuthError, description = "Refused (RFC 6749 section 5.2).")))]
 pub(super) async fn revoke(
     State(hub): State<Arc<Hub>>,
     caller: Caller,

@@ -21,6 +21,14 @@ use sqlx::{
 pub use self::{row::RowExt, tx::Tx};
 use crate::{error::Result, push::Push};
 
+/// FULL: an acknowledged write survives a power cut, not only the end of the process.
+const SQLITE: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 10000; \
+                      PRAGMA foreign_keys = ON; PRAGMA cache_size = -16000;";
+/// No commit waits for the disk. All others are as the server's settings say, by default until they are on it.
+const POSTGRES_PASSING: &str = "SET synchronous_commit = off";
+/// Connections for what passes; each holds one for the time of one statement.
+const PASSING: u32 = 4;
+
 /// Which database stands behind a [`Store`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Backend {
@@ -35,6 +43,7 @@ pub enum Backend {
 pub struct Store {
     read: AnyPool,
     write: AnyPool,
+    passing: AnyPool,
     backend: Backend,
     push: Push,
 }
@@ -49,36 +58,30 @@ impl Store {
         DRIVERS.call_once(sqlx::any::install_default_drivers);
         let backend = if url.starts_with("sqlite:") { Backend::Sqlite } else { Backend::Postgres };
         let options = AnyConnectOptions::from_str(url)?;
-        let pool = |max: u32| {
-            AnyPoolOptions::new()
-                .max_connections(max)
-                .acquire_timeout(Duration::from_secs(10))
-                .after_connect(move |connection, _| {
+        let pool = |max: u32, settings: Option<&'static str>| {
+            AnyPoolOptions::new().max_connections(max).acquire_timeout(Duration::from_secs(10)).after_connect(
+                move |connection, _| {
                     Box::pin(async move {
-                        if backend == Backend::Sqlite {
-                            // FULL: an acknowledged write survives a power cut, not only the end of the process.
-                            sqlx::raw_sql(
-                                "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 10000; \
-                                 PRAGMA foreign_keys = ON; PRAGMA cache_size = -16000;",
-                            )
-                            .execute(&mut *connection)
-                            .await?;
+                        if let Some(settings) = settings {
+                            sqlx::raw_sql(settings).execute(&mut *connection).await?;
                         }
                         Ok(())
                     })
-                })
+                },
+            )
         };
-        let (read, write) = match backend {
+        let (read, write, passing) = match backend {
             Backend::Sqlite => {
-                let write = pool(1).connect_with(options.clone()).await?;
-                (pool(connections).connect_with(options).await?, write)
+                let write = pool(1, Some(SQLITE)).connect_with(options.clone()).await?;
+                let read = pool(connections, Some(SQLITE)).connect_with(options).await?;
+                (read.clone(), write, read)
             }
             Backend::Postgres => {
-                let both = pool(connections).connect_with(options).await?;
-                (both.clone(), both)
+                let both = pool(connections, None).connect_with(options.clone()).await?;
+                (both.clone(), both, pool(PASSING, Some(POSTGRES_PASSING)).connect_with(options).await?)
             }
         };
-        Ok(Self { read, write, backend, push })
+        Ok(Self { read, write, passing, backend, push })
     }
 
     /// Brings the schema up to date. Safe to call from several instances at once.
@@ -93,6 +96,12 @@ impl Store {
     #[must_use]
     pub fn read(&self) -> &AnyPool {
         &self.read
+    }
+
+    /// For what may be lost when the database's machine loses power within the second, and is worth no write to its disk.
+    #[must_use]
+    pub fn passing(&self) -> &AnyPool {
+        &self.passing
     }
 
     /// Which database it is.
@@ -154,6 +163,7 @@ impl Store {
 
     /// Waits for connections to be given back and closes them; in SQLite this folds the log into the file.
     pub async fn close(&self) {
+        self.passing.close().await;
         self.read.close().await;
         self.write.close().await;
     }

@@ -192,6 +192,17 @@ async fn a_person_makes_an_account_and_comes_back_in_a_real_browser() {
     assert_eq!(third.get("/v1/me").await.ok()["id"], me["id"]);
     assert_eq!(third.get("/v1/passkeys").await.ok()["passkeys"].as_array().unwrap().len(), 2);
 
+    // On a phone the browser may ask for a press before it opens the app: there is something to press.
+    let pending = Pending { redirect_uri: "postern://signed-in".to_owned(), ..Pending::new() };
+    browser.post("/url", json!({ "url": authorize(&pending) })).await;
+    assert_eq!(browser.script("return document.getElementById('back').hidden").await, json!(true));
+    browser.click("#sign-in").await;
+    browser.wait_for("return !document.getElementById('back').hidden").await;
+    let link = browser.script("return document.getElementById('back').href").await;
+    let fourth =
+        Device::redeem(&world.base, &pending, link.as_str().unwrap(), Key::ed25519(), &world.clock).await;
+    assert_eq!(fourth.get("/v1/me").await.ok()["id"], me["id"]);
+
     // Nothing on the page comes from elsewhere, and nothing was blocked by its own policy.
     let pending = Pending { redirect_uri, ..Pending::new() };
     browser.post("/url", json!({ "url": authorize(&pending) })).await;

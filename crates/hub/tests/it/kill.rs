@@ -114,6 +114,14 @@ async fn the_command_line_keeps_its_word() {
     assert!(copied.0 && copy.exists(), "{}", copied.1);
     assert!(!run(data, &["backup", copy.to_str().unwrap()]).0, "nothing is overwritten");
 
+    // Neither database nor copy nor key is anybody else's on this machine.
+    for file in ["hub.db", "copy.db", "master.key"] {
+        let mode = std::os::unix::fs::PermissionsExt::mode(
+            &std::fs::metadata(data.join(file)).unwrap().permissions(),
+        );
+        assert_eq!(mode & 0o777, 0o600, "{file}");
+    }
+
     // Another master key is noticed, before anything is written with it.
     let wrong = Command::new(HUB)
         .args(["migrate", "--data"])
@@ -144,6 +152,8 @@ async fn the_command_line_keeps_its_word() {
     Answer::of(http().get(format!("{}/ready", served.base))).await.ok();
     let page = Answer::of(http().get(format!("{}/docs", served.base))).await.ok();
     assert!(page.as_str().unwrap().contains("/v1/changes"));
+    let front = Answer::of(http().get(format!("{}/", served.base))).await.ok();
+    assert!(front.as_str().unwrap().contains("<h1>Parcel lockers</h1>"));
     assert_eq!(Answer::of(http().get(format!("{}/metrics", served.base))).await.code(), "unauthenticated");
     let metrics = Answer::of(http().get(format!("{}/metrics", served.base)).bearer_auth(&key)).await.ok();
     assert!(

@@ -16,6 +16,7 @@ mod properties;
 mod redirect_abuse;
 mod served;
 mod services;
+mod settings;
 mod sign_in;
 mod webhooks;
 mod world;

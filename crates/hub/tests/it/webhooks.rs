@@ -22,7 +22,10 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 use tokio::{io::AsyncReadExt, sync::Notify};
 
-use crate::world::{Locker, World};
+use crate::{
+    postgres::Postgres,
+    world::{Locker, World},
+};
 
 /// For a fact that will come, on a machine that has other things to do.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -83,7 +86,17 @@ async fn receive(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn messages_are_signed_repeated_and_given_up() {
-    let world = World::with(Config { webhooks_anywhere: true, ..Config::default() }).await;
+    delivered(Config::default()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_are_signed_repeated_and_given_up_on_postgres() {
+    let Some(postgres) = Postgres::start() else { return };
+    delivered(Config { database: Some(postgres.database()), ..Config::default() }).await;
+}
+
+async fn delivered(config: Config) {
+    let world = World::with(Config { webhooks_anywhere: true, ..config }).await;
     let locker = world.locker().await;
     let (receiver, url) = Receiver::start().await;
     let made = world.heron.post("/v1/carrier/webhooks", json!({ "url": url })).await.ok();
@@ -149,6 +162,9 @@ async fn messages_are_signed_repeated_and_given_up() {
     receiver.status.store(204, Ordering::SeqCst);
     assert_eq!(world.heron.post(&retry, json!({})).await.status, 204);
     receiver.wait_for(11, ready).await;
+
+    world.hub.stopping.cancel();
+    world.hub.store.close().await;
 
     let strict = World::start().await;
     for bad in ["http://shop.example/", "https://10.0.0.1/", "https://[::1]/", "x"] {

@@ -111,6 +111,17 @@ impl Hub {
         self.program = Some(program);
     }
 
+    /// The code of a new courier of Heron Express.
+    #[allow(dead_code, reason = "not every test that has these parts has couriers")]
+    pub(crate) async fn new_courier(&self, name: &str) -> String {
+        let request = http()
+            .post(format!("{}/v1/carrier/couriers", self.url))
+            .bearer_auth(&self.carrier_key)
+            .json(&json!({ "name": name }));
+        let courier: Value = request.send().await.unwrap().json().await.unwrap();
+        courier["enrolment_code"].as_str().expect("a code").to_owned()
+    }
+
     /// SIGKILL: nobody is told.
     pub(crate) fn kill(&mut self) {
         self.program = None;

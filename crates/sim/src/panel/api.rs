@@ -13,6 +13,7 @@ use axum::{
     routing::{get, post},
 };
 use futures::{Stream, StreamExt};
+use postern_courier::{CourierError, HubError};
 use postern_protocol::LockerId;
 use postern_radio::AdapterState;
 use serde::{Deserialize, Serialize};
@@ -22,9 +23,8 @@ use tokio_stream::wrappers::WatchStream;
 use super::{Panel, state};
 use crate::{
     cabinet::Cabinet,
-    courier::{Courier, CourierError, Errand},
+    courier::{Courier, Errand, ErrandError},
     fate::Fate,
-    hub::HubError,
     machine::{Compartment, Now},
     scanner,
 };
@@ -379,10 +379,10 @@ fn courier(panel: &Panel) -> Result<&Courier, Failure> {
     panel.courier.as_ref().ok_or_else(|| bad("started without --hub and --carrier-key"))
 }
 
-fn errand_failed(error: CourierError) -> Failure {
-    let status = match error {
-        CourierError::Hub(HubError::Unreachable(_)) => StatusCode::BAD_GATEWAY,
-        CourierError::NoCabinet => StatusCode::NOT_FOUND,
+fn errand_failed(error: ErrandError) -> Failure {
+    let status = match &error {
+        ErrandError::Courier(CourierError::Hub(HubError::Unreachable(_))) => StatusCode::BAD_GATEWAY,
+        ErrandError::NoCabinet => StatusCode::NOT_FOUND,
         _ => StatusCode::CONFLICT,
     };
     Failure(status, error.to_string())

@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 /// Clients at once.
 pub(crate) const CLIENTS: usize = 4;
 /// Requests in a round, of all clients together.
-pub(crate) const REQUESTS: usize = 200;
+pub(crate) const REQUESTS: usize = 400;
 
 /// One round.
 #[derive(Clone, Copy, Debug)]

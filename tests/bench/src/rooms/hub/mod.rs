@@ -21,8 +21,11 @@ use self::{load::Round, ours::Ours, postgres::Postgres};
 use crate::{
     bench::Bench,
     report::{Curve, Line, Measurement, Unit},
-    stat::{Samples, pairs},
+    stat::Samples,
 };
+
+/// Pairs of rounds for each size.
+const ROUNDS: usize = 15;
 
 /// What is measured, as it is called in names and titles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,36 +67,25 @@ pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let sizes: &[u64] = if bench.quick() { &[10_000] } else { &[10_000, 100_000, 1_000_000] };
     let postgres = Postgres::start(&bench.scratch().join("postgres"))?;
-    for what in What::ALL {
-        let name = format!("hub.{}", what.name());
-        if !bench.wants(&name) {
-            continue;
-        }
-        let mut lines = Vec::new();
-        for (database, title) in [("sqlite", "SQLite"), ("postgres", "PostgreSQL")] {
-            let mut points = Vec::new();
-            for size in sizes {
-                let name = format!("hub.{}.{database}", what.name());
-                if !bench.wants(&name) {
-                    continue;
-                }
-                let on = Database::of(bench, &postgres, database, *size)?;
-                let p99 = one(bench, what, &name, title, &on)?;
-                points.push((*size as f64, p99));
-            }
-            if points.len() > 1 {
-                lines.push(Line::new(title, &points));
-            }
-        }
-        if !lines.is_empty() {
-            let name = format!("hub.{}.growth", what.name());
-            let title = format!("{}, p99", what.title());
-            bench.draw(Curve::new(&name, &title, "reservations", Unit::Seconds, lines).grows_at_most(1.2));
+    let wanted = |what: What, kind: &str| bench.wants(&format!("hub.{}.{kind}", what.name()));
+    let largest = sizes.last().copied().unwrap_or_default();
+    let alone = bench.wants("hub.start") || bench.wants("hub.memory");
+    let mut databases = Vec::new();
+    for (kind, title) in [("sqlite", "SQLite"), ("postgres", "PostgreSQL")] {
+        let whats: Vec<What> = What::ALL.into_iter().filter(|what| wanted(*what, kind)).collect();
+        let of = |size: &&u64| !whats.is_empty() || (alone && kind == "sqlite" && **size == largest);
+        let on = sizes.iter().filter(of).map(|size| Database::of(bench, &postgres, kind, *size));
+        let on = on.collect::<Result<Vec<_>>>()?;
+        databases.push((kind, title, whats, on));
+    }
+    bench.prepared()?;
+    for (kind, title, whats, on) in &databases {
+        for what in whats {
+            one(bench, *what, kind, title, on)?;
         }
     }
-    if bench.wants("hub.start") || bench.wants("hub.memory") {
-        let largest = sizes.last().copied().unwrap_or_default();
-        start(bench, largest)?;
+    if let Some(on) = databases[0].3.last().filter(|_| alone) {
+        start(bench, on)?;
     }
     Ok(())
 }
@@ -107,91 +99,92 @@ pub(crate) struct Database {
 }
 
 impl Database {
-    /// Made the first time that it is asked for.
+    /// Makes it.
     fn of(bench: &Bench, postgres: &Postgres, kind: &str, size: u64) -> Result<Self> {
         let folder = bench.scratch().join(format!("hub-{kind}-{size}"));
-        let fresh = !folder.exists();
         let name = format!("hub{size}");
-        if fresh && kind == "postgres" {
+        if kind == "postgres" {
             postgres.create(&name)?;
         }
         let url = (kind == "postgres").then(|| postgres.url(&name));
         let this = Self { folder, url, size };
-        if fresh {
-            std::fs::create_dir_all(&this.folder)?;
-            let began = Instant::now();
-            seed::fill(&this)?;
-            println!("  {kind} with {size} reservations after {:.1} s", began.elapsed().as_secs_f64());
-        }
+        std::fs::create_dir_all(&this.folder)?;
+        let began = Instant::now();
+        seed::fill(&this)?;
+        println!("  {kind} with {size} reservations after {:.1} s", began.elapsed().as_secs_f64());
         Ok(this)
     }
 }
 
-/// One operation on one database: p50, p99 and throughput of ours and of the bare server.
-fn one(bench: &mut Bench, what: What, name: &str, title: &str, on: &Database) -> Result<Samples> {
-    let mut ours = Ours::start(on)?;
-    let bare = bare::Bare::start(on)?;
-    let mut more = (Vec::<Round>::new(), Vec::<Round>::new());
-    let rounds = bench.runs(12);
-    let samples = pairs(
-        rounds,
-        || {
-            let round = ours.round(what)?;
-            more.0.push(round);
-            Ok(round.p99)
-        },
-        || {
-            let round = bare.round(what)?;
-            more.1.push(round);
-            Ok(round.p99)
-        },
-    )?;
-    // The first warmed up.
-    let each = |number: fn(&Round) -> f64| {
-        let of = |rounds: &[Round]| Samples(rounds.iter().skip(1).map(number).collect());
-        (of(&more.0), of(&more.1))
-    };
-    let size = on.size;
-    let named = |number: &str| format!("{name}.{number}.{size}");
-    let titled = |number: &str| format!("{}, {title}, {size} reservations, {number}", what.title());
-    bench.add(
-        Measurement::paired(&named("p99"), &titled("p99"), Unit::Seconds, "bare axum", &samples)
-            .at_most_times(1.5),
-    );
-    bench.add(Measurement::paired(
-        &named("p50"),
-        &titled("p50"),
-        Unit::Seconds,
-        "bare axum",
-        &each(|round| round.p50),
-    ));
-    let throughput = each(|round| round.per_second);
-    bench.add(Measurement::paired(
-        &named("rate"),
-        &titled("requests a second"),
-        Unit::PerSecond,
-        "bare axum",
-        &throughput,
-    ));
-    Ok(samples.0)
+/// What one size showed, round by round: ours, and the bare server.
+#[derive(Default)]
+struct Rounds {
+    ours: Vec<Round>,
+    bare: Vec<Round>,
+}
+
+/// One operation on one kind of database: p50, p99 and throughput of ours and of the bare server. All sizes take turns, so
+/// that whatever else the machine does falls on all of them.
+fn one(bench: &mut Bench, what: What, kind: &str, title: &str, on: &[Database]) -> Result<()> {
+    let mut servers = Vec::new();
+    for database in on {
+        servers.push((Ours::start(database)?, bare::Bare::start(database)?, Rounds::default()));
+    }
+    for run in 0..=bench.runs(ROUNDS) {
+        for (ours, bare, rounds) in &mut servers {
+            let pair = if run % 2 == 0 {
+                let ours = ours.round(what)?;
+                (ours, bare.round(what)?)
+            } else {
+                let bare = bare.round(what)?;
+                (ours.round(what)?, bare)
+            };
+            // The first warms up.
+            if run > 0 {
+                rounds.ours.push(pair.0);
+                rounds.bare.push(pair.1);
+            }
+        }
+    }
+    let mut lines = (Vec::new(), Vec::new());
+    for (Database { size, .. }, (_, _, rounds)) in on.iter().zip(&servers) {
+        let each = |number: fn(&Round) -> f64| {
+            let of = |rounds: &[Round]| Samples(rounds.iter().map(number).collect());
+            (of(&rounds.ours), of(&rounds.bare))
+        };
+        let add = |number: &str, told: &str, unit, samples: &(Samples, Samples)| {
+            let name = format!("hub.{}.{kind}.{number}.{size}", what.name());
+            let title = format!("{}, {title}, {size} reservations, {told}", what.title());
+            Measurement::paired(&name, &title, unit, "bare axum", samples)
+        };
+        let p99 = each(|round| round.p99);
+        bench.add(add("p99", "p99", Unit::Seconds, &p99).at_most_times(1.5));
+        bench.add(add("p50", "p50", Unit::Seconds, &each(|round| round.p50)));
+        let rate = each(|round| round.per_second);
+        bench.add(add("rate", "requests a second", Unit::PerSecond, &rate));
+        lines.0.push((*size as f64, p99.0));
+        lines.1.push((*size as f64, p99.1));
+    }
+    if on.len() > 1 {
+        let name = format!("hub.{}.{kind}.growth", what.name());
+        let told = format!("{}, {title}, p99", what.title());
+        let lines = vec![Line::new("hub", &lines.0), Line::new("bare axum", &lines.1)];
+        bench.draw(Curve::new(&name, &told, "reservations", Unit::Seconds, lines).grows_at_most(1.2));
+    }
+    Ok(())
 }
 
 /// The program itself on the largest database: how long until it can be reached, and how much memory it has.
-fn start(bench: &mut Bench, size: u64) -> Result<()> {
-    let folder = bench.scratch().join(format!("hub-sqlite-{size}"));
-    let on = Database { folder, url: None, size };
-    if !on.folder.exists() {
-        std::fs::create_dir_all(&on.folder)?;
-        seed::fill(&on)?;
-    }
+fn start(bench: &mut Bench, on: &Database) -> Result<()> {
+    let size = on.size;
     let mut took = Samples::default();
     let mut memory = (Samples::default(), Samples::default());
     for _ in 0..bench.runs(8) {
         let began = Instant::now();
-        let served = Served::start(&bench.binary("postern-hub"), &on)?;
+        let served = Served::start(&bench.binary("postern-hub"), on)?;
         took.0.push(began.elapsed().as_secs_f64());
         memory.0.0.push(served.memory()?);
-        Ours::reach(&on, &served.base)?.round(What::Sync)?;
+        Ours::reach(on, &served.base)?.round(What::Sync)?;
         memory.1.0.push(served.memory()?);
     }
     let title = format!("From exec to ready, SQLite, {size} reservations");

@@ -1,10 +1,16 @@
-//! Photos without anything but the picture: position, camera, time and thumbnails are cut out, not blanked.
+//! Photos without anything but the picture: position, camera, time and thumbnails are cut out, not blanked. Which way up
+//! it is shown stays.
 //!
 //! Segments and chunks are copied one by one, and only those that a decoder needs. Nothing is decoded, so a picture made
 //! to harm a decoder harms nobody here.
 
+mod orientation;
+
 /// Most bytes of one photo.
 pub const LARGEST: usize = 2 * 1024 * 1024;
+
+/// What Exif in a JPEG begins with.
+const EXIF: &[u8] = b"Exif\0\0";
 
 /// Media type and stripped bytes. None where it is neither JPEG nor PNG, or not whole.
 #[must_use]
@@ -19,9 +25,10 @@ pub fn strip(bytes: &[u8]) -> Option<(&'static str, Vec<u8>)> {
 }
 
 /// ITU-T T.81 Annex B. Application segments and comments go, except APP14 (colour transform of Adobe), without which
-/// some pictures show wrong colours.
+/// some pictures show wrong colours; of Exif (APP1) the orientation stays.
 fn strip_jpeg(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut out = vec![0xff, 0xd8];
+    let mut upright = true;
     let mut at = 2;
     loop {
         while *bytes.get(at)? == 0xff && *bytes.get(at + 1)? == 0xff {
@@ -47,6 +54,15 @@ fn strip_jpeg(bytes: &[u8]) -> Option<Vec<u8>> {
                 let dropped = matches!(marker, 0xe0..=0xed | 0xef | 0xfe) || (marker == 0xee && length > 14);
                 if !dropped {
                     out.extend(segment);
+                } else if marker == 0xe1
+                    && let Some(tiff) = segment[4..].strip_prefix(EXIF)
+                    && let Some(turned) = orientation::read(tiff).filter(|turned| upright && *turned != 1)
+                {
+                    let tiff = orientation::write(turned);
+                    out.extend([0xff, 0xe1, 0, (2 + EXIF.len() + tiff.len()) as u8]);
+                    out.extend(EXIF);
+                    out.extend(tiff);
+                    upright = false;
                 }
                 at += segment.len();
                 if marker == 0xda {
@@ -63,7 +79,7 @@ fn strip_jpeg(bytes: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-/// PNG (ISO/IEC 15948). Only chunks that change how the picture looks stay.
+/// PNG (ISO/IEC 15948). Only chunks that change how the picture looks stay, and of `eXIf` the orientation.
 fn strip_png(bytes: &[u8]) -> Option<Vec<u8>> {
     const KEPT: [&[u8; 4]; 10] =
         [b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"sBIT", b"bKGD"];
@@ -76,6 +92,14 @@ fn strip_png(bytes: &[u8]) -> Option<Vec<u8>> {
         let kind = &chunk[4..8];
         if KEPT.iter().any(|kept| kept.as_slice() == kind) {
             out.extend(chunk);
+        } else if kind == b"eXIf"
+            && let Some(turned) = orientation::read(&chunk[8..chunk.len() - 4]).filter(|turned| *turned != 1)
+        {
+            let tiff = orientation::write(turned);
+            let body = [b"eXIf", tiff.as_slice()].concat();
+            out.extend((tiff.len() as u32).to_be_bytes());
+            out.extend(&body);
+            out.extend(crc(&body).to_be_bytes());
         }
         if kind == b"IEND" {
             return Some(out);
@@ -84,9 +108,16 @@ fn strip_png(bytes: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
+/// CRC-32 of a chunk's type and data (ISO/IEC 15948 section 5.5).
+fn crc(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(u32::MAX, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| (crc >> 1) ^ if crc & 1 == 1 { 0xedb8_8320 } else { 0 })
+    })
+}
+
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{orientation::tests::camera, *};
 
     fn segment(marker: u8, body: &[u8]) -> Vec<u8> {
         let length = u16::try_from(body.len() + 2).unwrap().to_be_bytes();
@@ -136,6 +167,34 @@ mod tests {
         assert_eq!(kind, "image/png");
         let kept = [chunk(b"IHDR", &[0; 13]), chunk(b"IDAT", b"pixels"), chunk(b"IEND", b"")].concat();
         assert_eq!(stripped[8..], kept);
+    }
+
+    #[test]
+    fn which_way_up_a_photo_is_stays_and_nothing_else_of_its_camera() {
+        for turned in 1..=8_u8 {
+            for little in [true, false] {
+                let exif = camera(turned.into(), little);
+                let scan = [&segment(0xda, b"scan")[..], &[1, 2, 0xff, 0xd9]].concat();
+                let jpeg = [&[0xff, 0xd8][..], &segment(0xe1, &[EXIF, &exif].concat()), &scan].concat();
+                let (_, stripped) = strip(&jpeg).unwrap();
+                let kept = segment(0xe1, &[EXIF, &orientation::write(turned)].concat());
+                // As it is without being told: then nothing is said.
+                let kept = if turned == 1 { Vec::new() } else { kept };
+                assert_eq!(stripped, [&[0xff, 0xd8][..], &kept, &scan].concat(), "{turned}");
+
+                let head = [b"\x89PNG\r\n\x1a\n".to_vec(), chunk(b"IHDR", &[0; 13])].concat();
+                let png = [head.clone(), chunk(b"eXIf", &exif), chunk(b"IEND", b"")].concat();
+                let (_, stripped) = strip(&png).unwrap();
+                let mut kept = chunk(b"eXIf", &orientation::write(turned));
+                let end = kept.len() - 4;
+                let sum = crc(&kept[4..end]).to_be_bytes();
+                kept[end..].copy_from_slice(&sum);
+                let kept = if turned == 1 { Vec::new() } else { kept };
+                assert_eq!(stripped, [head, kept, chunk(b"IEND", b"")].concat(), "{turned}");
+            }
+        }
+        // The example of the standard: the end of every PNG.
+        assert_eq!(crc(b"IEND"), 0xae42_6082);
     }
 
     #[test]

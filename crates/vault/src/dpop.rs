@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
-use postern_vault::{Algorithm, DeviceKey, DevicePublic, VaultError};
-use rand::{TryRng as _, rngs::SysRng};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
+use crate::{Algorithm, DeviceKey, DevicePublic, VaultError};
+
 /// Why there is no proof.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ProofError {
+pub enum ProofError {
     /// The device key is not a point of its curve.
     #[error("the device key is malformed")]
     Malformed,
@@ -24,7 +24,7 @@ pub(crate) enum ProofError {
 
 /// Makes proofs with one device key.
 #[derive(Clone)]
-pub(crate) struct Prover {
+pub struct Prover {
     key: Arc<dyn DeviceKey>,
     jwk: Value,
     algorithm: &'static str,
@@ -32,7 +32,11 @@ pub(crate) struct Prover {
 }
 
 impl Prover {
-    pub(crate) fn new(key: Arc<dyn DeviceKey>) -> Result<Self, ProofError> {
+    /// With this key.
+    ///
+    /// # Errors
+    /// [`ProofError::Malformed`].
+    pub fn new(key: Arc<dyn DeviceKey>) -> Result<Self, ProofError> {
         let public = key.public();
         // Members in lexicographic order: RFC 7638 hashes exactly this text.
         let (jwk, canonical, algorithm) = match public.algorithm {
@@ -52,12 +56,16 @@ impl Prover {
     }
 
     /// RFC 7638, SHA-256, base64url.
-    pub(crate) fn thumbprint(&self) -> &str {
+    #[must_use]
+    pub fn thumbprint(&self) -> &str {
         &self.thumbprint
     }
 
     /// A proof for one request. `uri` is the request's without query and fragment; `issued_at` UNIX seconds.
-    pub(crate) async fn prove(
+    ///
+    /// # Errors
+    /// [`ProofError::Key`] where the key does not sign, [`ProofError::Random`].
+    pub async fn prove(
         &self,
         method: &str,
         uri: &str,
@@ -66,7 +74,7 @@ impl Prover {
         issued_at: i64,
     ) -> Result<String, ProofError> {
         let mut id = [0u8; 16];
-        SysRng.try_fill_bytes(&mut id).map_err(|e| ProofError::Random(e.to_string()))?;
+        getrandom::fill(&mut id).map_err(|e| ProofError::Random(e.to_string()))?;
         let header = json!({ "typ": "dpop+jwt", "alg": self.algorithm, "jwk": self.jwk });
         let mut claims = json!({ "jti": BASE64.encode(id), "htm": method, "htu": uri, "iat": issued_at });
         if let Some(token) = access_token {
@@ -94,14 +102,13 @@ fn coordinates(public: &DevicePublic) -> Result<(String, String), ProofError> {
 
 #[cfg(test)]
 mod tests {
-    use p256::ecdsa::signature::Verifier as _;
-    use postern_vault::{
+    use super::*;
+    use crate::{
         DeviceKeys as _,
         keys::{StandInKeys, StoredKeys},
         memory::MemorySecrets,
     };
-
-    use super::*;
+    use p256::ecdsa::signature::Verifier as _;
 
     struct Fixed(DevicePublic);
 

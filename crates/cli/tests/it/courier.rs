@@ -1,0 +1,119 @@
+//! A courier at a locker, from a terminal: real hub, real firmware, real keyring, and the same protocol as a customer.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    process::{Child, Stdio},
+};
+
+use postern_runtime::vault::testing::TestKeyring;
+use serde_json::Value;
+use tokio::runtime::Runtime;
+
+use crate::{
+    Outcome, Shell,
+    chromium::Chromium,
+    parts::{Cabinet, Hub},
+    story,
+};
+
+/// The command that opens a door and waits until it is closed, up to where it says that the door is open.
+struct AtTheDoor {
+    running: Child,
+    told: std::thread::JoinHandle<String>,
+}
+
+impl AtTheDoor {
+    fn start(shell: &Shell, arguments: &[&str]) -> Self {
+        let mut running =
+            shell.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(running.stderr.take().unwrap()).lines();
+        let mut said = String::new();
+        let open = lines.by_ref().map_while(Result::ok).any(|line| {
+            said.push_str(&line);
+            line.contains("is open")
+        });
+        assert!(open, "no door was opened: {said}");
+        let told = std::thread::spawn(move || lines.map_while(Result::ok).collect());
+        Self { running, told }
+    }
+
+    fn end(self) -> Outcome {
+        let output = self.running.wait_with_output().unwrap();
+        Outcome {
+            code: output.status.code().unwrap(),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: self.told.join().unwrap(),
+        }
+    }
+}
+
+fn titled<'l>(list: &'l Value, title: &str) -> &'l Value {
+    list.as_array().unwrap().iter().find(|one| one["title"] == title).unwrap()
+}
+
+#[test]
+fn a_courier_puts_a_parcel_in_and_takes_a_return_out() {
+    let runtime = Runtime::new().unwrap();
+    let keyring = TestKeyring::start();
+    let folder = tempfile::tempdir().unwrap();
+    let mut hub = Hub::start(folder.path());
+    let cabinet = Cabinet::start(folder.path(), &hub);
+    let browser = runtime.block_on(Chromium::start());
+    let page = folder.path().join("page");
+    let customer = story::shell(&keyring, folder.path(), &hub, &cabinet, &page);
+    story::sign_in(&customer, &runtime, &browser, &page);
+    runtime.block_on(browser.end());
+
+    // The same machine, and yet another device.
+    let courier = &customer;
+    assert_eq!(courier.run(&["courier", "tasks"]).code, 3);
+    let refused = courier.run(&["courier", "sign-in", "no-such-code"]);
+    assert_eq!(refused.code, 6, "{}", refused.err);
+    let code = runtime.block_on(hub.new_courier("Cart 7"));
+    let signed_in = courier.run(&["courier", "sign-in", &code, "--json"]).good().json();
+    assert_eq!(signed_in["tasks"], 1);
+    assert_eq!(courier.run(&["courier", "sign-in", &code]).code, 2, "signed in already");
+    let tasks = courier.run(&["courier", "tasks", "--json"]).good().json();
+    let shoes = &tasks["tasks"][0];
+    let reference = shoes["parcel"]["reference"].as_str().unwrap();
+    assert!(courier.run(&["courier", "tasks"]).good().out.contains(reference));
+    assert!(shoes["title"].is_null(), "a courier sees nothing of the recipient's");
+    assert_eq!(courier.run(&["courier", "deposit", "nothing", "--yes"]).code, 2);
+    assert_eq!(courier.run(&["courier", "deposit", reference]).code, 2, "nobody can be asked");
+
+    let at_the_door = AtTheDoor::start(courier, &["courier", "deposit", reference, "--yes", "--json"]);
+    runtime.block_on(async {
+        assert_eq!(cabinet.door("B3").await["open"], true);
+        cabinet.hand("B3", "put").await;
+        cabinet.hand("B3", "close").await;
+    });
+    let done = at_the_door.end().good().json();
+    assert_eq!((&done[0]["label"], &done[0]["state"]), (&"B3".into(), &"closed".into()));
+    assert_eq!(done[0]["handedIn"], true);
+    let list = customer.run(&["list", "--json"]).good().json();
+    assert_eq!(titled(&list, "Running shoes")["state"], "ready");
+    assert!(courier.run(&["courier", "tasks"]).good().out.contains("Nothing to do"));
+
+    // The customer's return waits for the courier, and the hub does not hear of its being fetched at once.
+    let putting = AtTheDoor::start(&customer, &["open", "C1", "--yes", "--until-closed"]);
+    runtime.block_on(async {
+        cabinet.hand("C1", "put").await;
+        cabinet.hand("C1", "close").await;
+    });
+    putting.end().good();
+    let at_the_door = AtTheDoor::start(courier, &["courier", "collect", "--yes", "--json"]);
+    hub.kill();
+    runtime.block_on(async {
+        cabinet.hand("C1", "take").await;
+        cabinet.hand("C1", "close").await;
+    });
+    let done = at_the_door.end().good().json();
+    assert_eq!((&done[0]["label"], &done[0]["handedIn"]), (&"C1".into(), &false.into()));
+    assert_eq!(courier.run(&["courier", "tasks"]).code, 4, "offline");
+    hub.restart();
+    assert!(courier.run(&["courier", "tasks"]).good().out.contains("Nothing to do"));
+
+    assert!(courier.run(&["courier", "sign-out", "--yes"]).good().out.contains("Signed out"));
+    assert_eq!(courier.run(&["courier", "tasks"]).code, 3);
+    customer.run(&["list"]).good();
+}

@@ -1,0 +1,283 @@
+//! The device: who it is at the hub, and the receipts that the hub has not got yet.
+
+use std::sync::Arc;
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
+use postern_api::{
+    carrier::{CourierTokenRequest, Tasks},
+    sync::{ReceiptResult, ReceiptResults, ReceiptUpload, UploadedReceipt},
+    token::{Grant, Grants},
+};
+use postern_protocol::{Door, LockerIdentity, Operation, OperationNonce, Request};
+use postern_radio::Link;
+use postern_vault::{DeviceKey, Opened, Vault, dpop::Prover, keys::StoredKeys, memory::MemorySecrets};
+use reqwest::Method;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    CourierError, HubError,
+    hub::{Hub, Session, answer},
+    visit::{Greeting, OpenDoor},
+};
+
+/// Receipts in one request.
+const BATCH: usize = 16;
+
+/// What outlives the process, as a secret.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    hub: String,
+    refresh_token: String,
+}
+
+struct SignedIn {
+    hub: Hub,
+    session: Session,
+}
+
+/// See the crate. One courier at one hub.
+pub struct Device {
+    vault: Vault,
+    key: Arc<dyn DeviceKey>,
+    prover: Prover,
+    at: Option<SignedIn>,
+    outbox: Vec<UploadedReceipt>,
+}
+
+/// One opening, granted and not yet done.
+pub struct Errand {
+    asked: CourierTokenRequest,
+    operation: Operation,
+    grant: Grant,
+    bulletin: Option<String>,
+}
+
+impl Errand {
+    /// Door number.
+    #[must_use]
+    pub fn door(&self) -> Option<u16> {
+        self.grant.doors.first().copied()
+    }
+
+    /// Locker id, 16 hexadecimal digits.
+    #[must_use]
+    pub fn locker(&self) -> &str {
+        &self.grant.locker
+    }
+}
+
+impl Device {
+    /// With what `opened` holds: a session, and receipts.
+    ///
+    /// # Errors
+    /// [`CourierError::Vault`] where the key cannot be used.
+    pub fn open(opened: Opened) -> Result<Self, CourierError> {
+        let Opened { vault, state, session, .. } = opened;
+        let key = Arc::clone(vault.device_key());
+        let prover = Prover::new(Arc::clone(&key))?;
+        let kept: Option<Kept> = session.and_then(|session| serde_json::from_slice(&session).ok());
+        let at = match kept {
+            Some(kept) => {
+                Some(SignedIn { hub: Hub::new(&kept.hub)?, session: Session::kept(kept.refresh_token) })
+            }
+            None => None,
+        };
+        let outbox = state.and_then(|state| serde_json::from_slice(&state).ok()).unwrap_or_default();
+        Ok(Self { vault, key, prover, at, outbox })
+    }
+
+    /// One that ends with the process.
+    ///
+    /// # Errors
+    /// As [`Device::open`].
+    pub async fn in_memory() -> Result<Self, CourierError> {
+        let keys = StoredKeys::new(Arc::new(MemorySecrets::new()));
+        Self::open(Vault::in_memory(Arc::new(keys)).await?)
+    }
+
+    /// Base URL of the hub that it is signed in at.
+    #[must_use]
+    pub fn hub(&self) -> Option<&str> {
+        self.at.as_ref().map(|at| at.hub.base())
+    }
+
+    /// Receipts that the hub has not got yet.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.outbox.len()
+    }
+
+    /// Takes the enrolment `code` of a courier up; `name` is what the carrier sees of the device.
+    ///
+    /// # Errors
+    /// [`CourierError::Hub`] where the code is not good, or the hub does not answer.
+    pub async fn sign_in(&mut self, hub: &str, code: &str, name: &str) -> Result<(), CourierError> {
+        let hub = Hub::new(hub)?;
+        let session = hub.enrol(&self.prover, code, name).await?;
+        self.at = Some(SignedIn { hub, session });
+        self.keep_session().await
+    }
+
+    /// Signs out at the hub and forgets everything.
+    ///
+    /// # Errors
+    /// [`CourierError::Vault`] where the keyring does not forget. A hub that cannot be reached is no error: without its
+    /// key the session is worthless.
+    pub async fn sign_out(self) -> Result<(), CourierError> {
+        if let Some(SignedIn { hub, session }) = &self.at
+            && let Err(error) = hub.revoke(&self.prover, &session.refresh).await
+        {
+            tracing::warn!(code = "courier_sign_out", %error, "the hub was not told");
+        }
+        Ok(self.vault.wipe().await?)
+    }
+
+    /// What there is to do.
+    ///
+    /// # Errors
+    /// [`CourierError::NotSignedIn`], [`CourierError::Hub`].
+    pub async fn tasks(&mut self) -> Result<Tasks, CourierError> {
+        self.ask(Method::GET, "/courier/tasks", None::<&()>).await
+    }
+
+    /// A token for one errand; for a deposit the hub picks and keeps a door.
+    ///
+    /// # Errors
+    /// As [`Device::tasks`].
+    pub async fn prepare(
+        &mut self,
+        asked: CourierTokenRequest,
+        operation: Operation,
+    ) -> Result<Errand, CourierError> {
+        let grants: Grants = self.ask(Method::POST, "/courier/tokens", Some(&asked)).await?;
+        let grant = grants.grants.into_iter().next().ok_or_else(odd)?;
+        let news = grants.bulletins.into_iter().find(|news| news.locker == grant.locker);
+        Ok(Errand { asked, operation, grant, bulletin: news.map(|news| news.bulletin) })
+    }
+
+    /// Opens the door of `errand` over a connection to its locker, and keeps the receipt for [`Device::hand_in`].
+    ///
+    /// # Errors
+    /// See [`CourierError`]; [`CourierError::MayBeOpen`] is the one where somebody must look.
+    pub async fn open_door<'l>(
+        &mut self,
+        errand: Errand,
+        link: &'l mut dyn Link,
+        locker: &LockerIdentity,
+    ) -> Result<OpenDoor<'l>, CourierError> {
+        let greeting = Greeting::hear(link, locker).await?;
+        let errand = match greeting.wants_nonce() {
+            None => errand,
+            // The locker lost the time: only what is bound to this very greeting is good.
+            Some(nonce) => {
+                let asked = CourierTokenRequest {
+                    locker: Some(errand.grant.locker),
+                    hello_nonce: Some(BASE64.encode(nonce)),
+                    ..errand.asked
+                };
+                self.prepare(asked, errand.operation).await?
+            }
+        };
+        let mut nonce = [0; 8];
+        getrandom::fill(&mut nonce).map_err(|error| CourierError::Protocol(error.to_string()))?;
+        let decode = |text: &str| BASE64.decode(text).map_err(|_| odd());
+        let request = Request {
+            operation: errand.operation,
+            door: Door(errand.door().ok_or_else(odd)?),
+            nonce: OperationNonce(nonce),
+            token: decode(&errand.grant.token)?,
+            delegation: None,
+            bulletin: errand.bulletin.as_deref().map(decode).transpose()?,
+        };
+        let door = greeting.open(self.key.as_ref(), &request).await?;
+        self.outbox
+            .push(UploadedReceipt { locker: locker.id.to_string(), receipt: BASE64.encode(&door.receipt) });
+        self.keep_outbox().await?;
+        Ok(door)
+    }
+
+    /// Hands in what the hub has not got yet, oldest first. What it refuses is not offered again.
+    ///
+    /// # Errors
+    /// [`CourierError::Hub`]: where that passes ([`HubError::is_passing`]), everything waits for the next time; where it
+    /// refused a receipt, the others were taken.
+    pub async fn hand_in(&mut self) -> Result<(), CourierError> {
+        while !self.outbox.is_empty() {
+            let receipts: Vec<_> = self.outbox.iter().take(BATCH).cloned().collect();
+            let count = receipts.len();
+            let answered = self.ask(Method::POST, "/receipts", Some(&ReceiptUpload { receipts })).await;
+            let answered: Result<ReceiptResults, _> = answered;
+            match &answered {
+                // An answer to these very receipts, for good.
+                Ok(_) => {}
+                Err(CourierError::Hub(error)) if !error.is_passing() => {}
+                Err(_) => return answered.map(drop),
+            }
+            self.outbox.drain(..count);
+            self.keep_outbox().await?;
+            for result in answered?.results {
+                if !matches!(result, ReceiptResult::Accepted | ReceiptResult::Known) {
+                    let detail = format!("receipt: {result:?}");
+                    return Err(HubError::Refused { status: 200, code: None, detail }.into());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn ask<T: serde::de::DeserializeOwned>(
+        &mut self,
+        method: Method,
+        path: &str,
+        body: Option<&(impl Serialize + Sync)>,
+    ) -> Result<T, CourierError> {
+        self.renew_if_over().await?;
+        let at = self.at.as_ref().ok_or(CourierError::NotSignedIn)?;
+        let request = at.hub.signed(&self.prover, &at.session, method, path).await?;
+        let request = match body {
+            Some(body) => request.json(body),
+            None => request,
+        };
+        match answer(request).await {
+            Err(error) if error.means_signed_out() => Err(CourierError::NotSignedIn),
+            other => Ok(other?),
+        }
+    }
+
+    async fn renew_if_over(&mut self) -> Result<(), CourierError> {
+        let at = self.at.as_mut().ok_or(CourierError::NotSignedIn)?;
+        if !at.session.is_over() {
+            return Ok(());
+        }
+        match at.hub.renew(&self.prover, &at.session.refresh).await {
+            Ok(session) => at.session = session,
+            Err(CourierError::Hub(HubError::Refused { status: 400 | 401, .. })) => {
+                return Err(CourierError::NotSignedIn);
+            }
+            Err(error) => return Err(error),
+        }
+        self.keep_session().await
+    }
+
+    async fn keep_session(&mut self) -> Result<(), CourierError> {
+        let Some(SignedIn { hub, session }) = &self.at else { return Ok(()) };
+        let kept = Kept { hub: hub.base().to_owned(), refresh_token: session.refresh.as_str().to_owned() };
+        let text = zeroize::Zeroizing::new(serde_json::to_vec(&kept).map_err(unreadable)?);
+        Ok(self.vault.save_session(&text).await?)
+    }
+
+    async fn keep_outbox(&mut self) -> Result<(), CourierError> {
+        let text = serde_json::to_vec(&self.outbox).map_err(unreadable)?;
+        self.vault.save(&text).await?;
+        self.vault.settle().await;
+        Ok(())
+    }
+}
+
+fn odd() -> HubError {
+    HubError::Unreachable("an answer without a token".to_owned())
+}
+
+fn unreadable(error: serde_json::Error) -> CourierError {
+    CourierError::Protocol(error.to_string())
+}

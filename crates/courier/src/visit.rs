@@ -1,0 +1,146 @@
+//! One connection to a locker, one opening.
+
+use std::time::Duration;
+
+use postern_protocol::{
+    LockerIdentity, OperationNonce, Reply, Request,
+    message::{ClockState, DoorEventKind, Refusal},
+    phone::{Greeted, Session},
+    receipt::{self, Outcome},
+};
+use postern_radio::{Link, RadioError};
+use postern_vault::DeviceKey;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::CourierError;
+
+/// How long a locker may take for an answer: two latch pulses and a slow journal.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// A locker that was heard.
+pub(crate) struct Greeting<'l> {
+    link: &'l mut dyn Link,
+    locker: LockerIdentity,
+    greeted: Greeted,
+}
+
+impl<'l> Greeting<'l> {
+    pub(crate) async fn hear(link: &'l mut dyn Link, locker: &LockerIdentity) -> Result<Self, CourierError> {
+        let hello = timeout(PATIENCE, link.receive()).await.map_err(|_| silent())??;
+        let greeted = Greeted::from_hello(locker, &hello)?;
+        Ok(Self { link, locker: *locker, greeted })
+    }
+
+    /// The nonce that a token must be bound to, where the locker lost the time.
+    pub(crate) fn wants_nonce(&self) -> Option<[u8; 16]> {
+        (self.greeted.hello().clock == ClockState::Unset).then(|| self.greeted.hello_nonce())
+    }
+
+    /// Asks, and waits for the receipt of a door that is open.
+    pub(crate) async fn open(
+        self,
+        key: &dyn DeviceKey,
+        request: &Request,
+    ) -> Result<OpenDoor<'l>, CourierError> {
+        let Self { link, locker, greeted } = self;
+        let proof = key.sign(&greeted.challenge(request)).await?;
+        let mut ephemeral = [0; 32];
+        getrandom::fill(&mut ephemeral).map_err(|error| CourierError::Protocol(error.to_string()))?;
+        let (message, session) = greeted.open(request, proof, ephemeral)?;
+        link.send(&message).await?;
+        let mut door = OpenDoor { link, session, door: request.door.0, receipt: Vec::new() };
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            // From here on the locker has been asked.
+            let reply = timeout_at(deadline, door.reply()).await;
+            match reply.map_err(|_| CourierError::MayBeOpen)?.map_err(after_asking)? {
+                Reply::Receipt(bytes) => {
+                    opened(&bytes, &locker, request.door.0, request.nonce)?;
+                    door.receipt = bytes;
+                    return Ok(door);
+                }
+                Reply::Refused(refusal) => return Err(CourierError::Refused(refusal)),
+                Reply::Event(_) | Reply::Status(_) => {}
+            }
+        }
+    }
+}
+
+/// Whether `bytes` are the locker's word that it opened the door that was asked for.
+fn opened(
+    bytes: &[u8],
+    locker: &LockerIdentity,
+    door: u16,
+    nonce: OperationNonce,
+) -> Result<(), CourierError> {
+    let read = receipt::verify(bytes, &locker.receipt_key)
+        .map_err(|error| CourierError::Protocol(error.to_string()))?;
+    if read.locker != locker.id || read.door.0 != door || read.nonce != nonce {
+        return Err(CourierError::Protocol("a receipt for something else".to_owned()));
+    }
+    match read.outcome {
+        Outcome::Opened | Outcome::AlreadyOpen => Ok(()),
+        Outcome::Unknown => Err(CourierError::MayBeOpen),
+        outcome @ Outcome::Jammed => Err(CourierError::Closed(outcome)),
+    }
+}
+
+/// A link that ends with the request under way leaves open what became of it.
+fn after_asking(error: CourierError) -> CourierError {
+    match error {
+        CourierError::Radio(_) => CourierError::MayBeOpen,
+        other => other,
+    }
+}
+
+fn silent() -> RadioError {
+    RadioError::Lost("the locker says nothing".to_owned())
+}
+
+/// A door that stands open, and the connection over which the locker tells of it.
+pub struct OpenDoor<'l> {
+    link: &'l mut dyn Link,
+    session: Session,
+    /// Door number.
+    pub door: u16,
+    /// What the locker signed.
+    pub receipt: Vec<u8>,
+}
+
+impl OpenDoor<'_> {
+    async fn reply(&mut self) -> Result<Reply, CourierError> {
+        Ok(self.session.receive(&self.link.receive().await?)?)
+    }
+
+    /// Waits until the locker says that the door was closed; false where it does not within `patience`, or the connection
+    /// ends.
+    pub async fn until_closed(&mut self, patience: Duration) -> bool {
+        let door = self.door;
+        let closed = async {
+            loop {
+                match self.reply().await {
+                    Ok(Reply::Event(event))
+                        if event.door.0 == door && event.kind == DoorEventKind::Closed =>
+                    {
+                        return true;
+                    }
+                    Ok(_) => {}
+                    Err(_) => return false,
+                }
+            }
+        };
+        timeout(patience, closed).await.unwrap_or(false)
+    }
+}
+
+/// Whether another try may find the locker free.
+impl CourierError {
+    /// The locker is there and busy.
+    #[must_use]
+    pub fn means_busy(&self) -> bool {
+        matches!(
+            self,
+            Self::Radio(RadioError::Busy) | Self::Refused(Refusal::Busy | Refusal::Throttled { .. })
+        )
+    }
+}
