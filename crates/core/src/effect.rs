@@ -4,8 +4,11 @@ use zeroize::Zeroizing;
 
 use crate::event::Ticket;
 
-/// One thing to do. Effects come out in the order in which they are to begin; `Save`, `SaveSession` and `Wipe` are
-/// complete before the next one begins.
+/// What is to be sealed: a whole state, or a change of one.
+pub type Sealed = Zeroizing<Vec<u8>>;
+
+/// One thing to do. Effects come out in the order in which they are to begin; `Save`, `Append`, `SaveSession` and `Wipe`
+/// are complete before the next one begins.
 pub enum Effect {
     /// An HTTP request to the hub.
     Http {
@@ -36,8 +39,11 @@ pub enum Effect {
     /// Something for the radio.
     Radio(RadioCommand),
     /// Replace the sealed state on disk. It must be there before any later effect begins: an opening is written down
-    /// before OPEN leaves, so that after a crash the app still knows that a door may be open.
-    Save(Zeroizing<Vec<u8>>),
+    /// before OPEN leaves, so that after a crash the app still knows that a door may be open. Where it cannot be
+    /// written, `Event::NotSaved` says so.
+    Save(Sealed),
+    /// Add this to the sealed state on disk, after everything that is there; otherwise as `Save`.
+    Append(Sealed),
     /// Replace the session secret in the keyring.
     SaveSession(Zeroizing<Vec<u8>>),
     /// Wipe session, state and device key; make a new key; answer with a new `Event::Vault`.

@@ -46,6 +46,8 @@ pub enum Event {
     Radio(RadioEvent),
     /// The state of secrets on this device.
     Vault(VaultState),
+    /// What was to be saved is not on the disk.
+    NotSaved,
     /// The app came to the foreground or left it.
     Foreground(bool),
     /// A deep link (`postern://…` or a claim link) reached the app.
@@ -197,8 +199,8 @@ pub struct Opened {
     pub device_thumbprint: String,
     /// Public key and algorithm of the device key.
     pub device_key: DeviceKey,
-    /// What `Effect::Save` last stored.
-    pub state: Option<Zeroizing<Vec<u8>>>,
+    /// What `Effect::Save` last stored, and what each `Effect::Append` added since; empty if nothing ever was.
+    pub state: Vec<Zeroizing<Vec<u8>>>,
     /// What `Effect::SaveSession` last stored.
     pub session: Option<Zeroizing<Vec<u8>>>,
 }

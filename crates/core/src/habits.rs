@@ -20,7 +20,7 @@ const WEEK: i64 = 7 * 24 * HOUR;
 const EPOCH_HOUR: i64 = 3 * 24;
 
 /// The moments of collections, UNIX seconds, to the hour.
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Habits(Vec<i64>);
 
 fn hour_of_week(at: i64) -> i64 {

@@ -27,6 +27,7 @@ mod reminders;
 mod root;
 mod session;
 mod sharing;
+mod shelf;
 mod sign_in;
 mod store;
 mod sync;

@@ -98,7 +98,7 @@ pub(crate) struct Entry {
 }
 
 /// The machine; all but what is under way is stored.
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Outbox {
     entries: Vec<Entry>,
     last_id: u64,

@@ -33,7 +33,7 @@ struct Stored {
 }
 
 /// All of them, oldest first.
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Receipts(Vec<Stored>);
 
 impl Receipts {

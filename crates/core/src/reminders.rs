@@ -19,7 +19,7 @@ const HOURS_BEFORE: u8 = 2;
 const OVERDUE: u8 = 4;
 
 /// What was said already; stored, so that it is not said again after a restart.
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Reminders {
     said: BTreeMap<String, Said>,
     habit_said: Option<i64>,

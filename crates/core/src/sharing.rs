@@ -44,7 +44,7 @@ pub(crate) struct Given {
 }
 
 /// All that was given in person.
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub(crate) struct GivenInPerson(Vec<Given>);
 
 impl GivenInPerson {

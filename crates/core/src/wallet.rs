@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     cx::{Cx, earlier},
     line::{Call, Miss, Purpose},
+    shelf::{self, Shelf},
     sync::{Page, backoff},
     text,
     time::Now,
@@ -53,20 +54,39 @@ pub(crate) struct Delegated {
 /// The part that is stored.
 #[derive(Default, Serialize, Deserialize)]
 pub(crate) struct Wallet {
-    reservations: BTreeMap<String, Reservation>,
-    lockers: BTreeMap<String, LockerDescriptor>,
-    grants: BTreeMap<String, Grant>,
-    bulletins: BTreeMap<String, String>,
-    traces: BTreeMap<String, Trace>,
-    delegated: BTreeMap<String, Delegated>,
+    reservations: Shelf<Reservation>,
+    lockers: Shelf<LockerDescriptor>,
+    grants: Shelf<Grant>,
+    bulletins: Shelf<String>,
+    traces: Shelf<Trace>,
+    delegated: Shelf<Delegated>,
     /// Ids of tokens that the locker refused, by reservation.
     #[serde(default)]
-    refused: BTreeMap<String, String>,
+    refused: Shelf<String>,
     #[serde(skip)]
     fetching: Fetching,
     /// How far this device's clock is ahead of the hub's, seconds, as of the last contact.
     #[serde(skip)]
     skew: i64,
+}
+
+/// What changed in a wallet since it was last written down.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Changes {
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    reservations: shelf::Changes<Reservation>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    lockers: shelf::Changes<LockerDescriptor>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    grants: shelf::Changes<Grant>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    bulletins: shelf::Changes<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    traces: shelf::Changes<Trace>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    delegated: shelf::Changes<Delegated>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    refused: shelf::Changes<String>,
 }
 
 /// Fetching tokens ahead.
@@ -88,7 +108,55 @@ pub(crate) struct Arrivals {
     pub(crate) changed: bool,
 }
 
+impl Changes {
+    /// Nothing changed.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.reservations.is_empty()
+            && self.lockers.is_empty()
+            && self.grants.is_empty()
+            && self.bulletins.is_empty()
+            && self.traces.is_empty()
+            && self.delegated.is_empty()
+            && self.refused.is_empty()
+    }
+}
+
 impl Wallet {
+    /// What is not written down yet.
+    pub(crate) fn changes(&self) -> Changes {
+        Changes {
+            reservations: self.reservations.changes(),
+            lockers: self.lockers.changes(),
+            grants: self.grants.changes(),
+            bulletins: self.bulletins.changes(),
+            traces: self.traces.changes(),
+            delegated: self.delegated.changes(),
+            refused: self.refused.changes(),
+        }
+    }
+
+    /// All of it is written down.
+    pub(crate) fn written(&mut self) {
+        self.reservations.written();
+        self.lockers.written();
+        self.grants.written();
+        self.bulletins.written();
+        self.traces.written();
+        self.delegated.written();
+        self.refused.written();
+    }
+
+    /// What was written down of a change.
+    pub(crate) fn apply_changes(&mut self, changes: Changes) {
+        self.reservations.apply(changes.reservations);
+        self.lockers.apply(changes.lockers);
+        self.grants.apply(changes.grants);
+        self.bulletins.apply(changes.bulletins);
+        self.traces.apply(changes.traces);
+        self.delegated.apply(changes.delegated);
+        self.refused.apply(changes.refused);
+    }
+
     /// A reservation.
     pub(crate) fn reservation(&self, id: &str) -> Option<&Reservation> {
         self.reservations.get(id)
@@ -187,7 +255,7 @@ impl Wallet {
 
     /// The customer says whether it was there and is taken.
     pub(crate) fn confirmed(&mut self, id: &str, taken: bool) {
-        self.traces.entry(id.to_owned()).or_default().taken = Some(taken);
+        self.traces.insert(id.to_owned(), Trace { taken: Some(taken), ..self.trace(id) });
     }
 
     /// What the customer said of an opening without a receipt, which its receipt makes good.
@@ -220,7 +288,7 @@ impl Wallet {
             return false;
         };
         // A code in a stranger's hand must not make another key of a locker that the hub told of.
-        let known = self.lockers.entry(locker.id.clone()).or_insert_with(|| locker.clone());
+        let known = self.lockers.get_or_insert_with(&locker.id, || locker.clone());
         if (&known.static_key, &known.receipt_key) != (&locker.static_key, &locker.receipt_key) {
             return false;
         }
@@ -317,16 +385,16 @@ impl Wallet {
     }
 
     fn drop_unused_lockers(&mut self) {
-        let used: BTreeSet<&str> = self
+        let used: BTreeSet<String> = self
             .reservations
             .values()
-            .filter_map(|reservation| Some(reservation.compartment.as_ref()?.locker.as_str()))
+            .filter_map(|reservation| Some(reservation.compartment.as_ref()?.locker.clone()))
             .collect();
         // Compartments are often assigned one page after their locker is told; so only a surplus is dropped.
         if self.lockers.len() > used.len() + 64 {
-            self.lockers.retain(|id, _| used.contains(id.as_str()));
+            self.lockers.retain(|id| used.contains(id));
         }
-        self.bulletins.retain(|id, _| self.lockers.contains_key(id));
+        self.bulletins.retain(|id| self.lockers.contains_key(id));
     }
 
     /// The app came to the foreground or left it.

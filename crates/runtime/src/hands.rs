@@ -7,7 +7,7 @@ use postern_core::{
     event::{DeviceKey as CoreKey, Event, Opened, VaultState},
 };
 use postern_vault::{
-    Algorithm, DeviceKeys, Secrets, Vault, VaultError, dpop::Prover, hardware, keys::StoredKeys,
+    Algorithm, DeviceKeys, Secret, Secrets, Vault, VaultError, dpop::Prover, hardware, keys::StoredKeys,
     memory::MemorySecrets,
 };
 use tokio::sync::{broadcast, mpsc};
@@ -60,19 +60,16 @@ impl Hands {
         self.open(false).await;
         while let Some(effect) = effects.recv().await {
             let closing = effects.is_closed();
-            // Of several states in a row, only the last need ever be on disk.
-            if let Effect::Save(state) = effect {
-                let mut state = state;
-                let mut next = effects.try_recv().ok();
-                while let Some(Effect::Save(newer)) = next {
-                    state = newer;
-                    next = effects.try_recv().ok();
-                }
-                self.save(&state).await;
-                if let Some(effect) = next {
-                    self.carry_out(effect, closing).await;
-                }
-            } else {
+            // Of several saves in a row, only what the last leaves need ever be on disk, and is written at once.
+            let mut due = Due::default();
+            let mut next = due.take(effect);
+            while next.is_none()
+                && let Ok(effect) = effects.try_recv()
+            {
+                next = due.take(effect);
+            }
+            self.save(due).await;
+            if let Some(effect) = next {
                 self.carry_out(effect, closing).await;
             }
         }
@@ -87,7 +84,7 @@ impl Hands {
     /// While the app is closing, only what must not be lost is still done.
     async fn carry_out(&mut self, effect: Effect, closing: bool) {
         match effect {
-            Effect::Save(state) => self.save(&state).await,
+            Effect::Save(_) | Effect::Append(_) => {}
             Effect::SaveSession(session) => self.save_session(&session).await,
             Effect::Wipe => self.wipe(closing).await,
             _ if closing => {}
@@ -132,11 +129,16 @@ impl Hands {
         }
     }
 
-    async fn save(&mut self, state: &[u8]) {
-        if let Some(vault) = &mut self.vault
-            && let Err(error) = vault.save(state).await
-        {
+    async fn save(&mut self, due: Due) {
+        let Some(vault) = &mut self.vault else { return };
+        let saved = match (due.whole, due.entries.is_empty()) {
+            (true, _) => vault.replace(&due.entries).await,
+            (false, false) => vault.append(&due.entries).await,
+            (false, true) => return,
+        };
+        if let Err(error) = saved {
             tracing::error!(code = "state_not_saved", %error, "the newest state is not on disk");
+            self.tell(Event::NotSaved).await;
         }
     }
 
@@ -251,5 +253,25 @@ impl Hands {
 
     async fn tell(&self, event: Event) {
         let _ = self.tools.events.send(event).await;
+    }
+}
+
+/// Saves that wait for the disk.
+#[derive(Default)]
+struct Due {
+    /// The first entry is a whole: everything before it is worth nothing.
+    whole: bool,
+    entries: Vec<Secret>,
+}
+
+impl Due {
+    /// Takes a save; gives back any other effect.
+    fn take(&mut self, effect: Effect) -> Option<Effect> {
+        match effect {
+            Effect::Save(state) => *self = Self { whole: true, entries: vec![state] },
+            Effect::Append(change) => self.entries.push(change),
+            other => return Some(other),
+        }
+        None
     }
 }

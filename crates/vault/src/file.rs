@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, Read as _, Write as _},
+    io::{self, Read as _, Seek as _, SeekFrom, Write as _},
     path::Path,
 };
 
@@ -39,6 +39,19 @@ pub(crate) fn replace(path: &Path, content: &[&[u8]]) -> io::Result<()> {
     drop(file);
     fs::rename(&beside, path)?;
     sync_folder(folder)
+}
+
+/// Writes these bytes after the first `length` of a file that is there already, in place of whatever a save that failed
+/// left behind them, and syncs.
+pub(crate) fn append(path: &Path, length: u64, content: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).open(path)?;
+    if file.metadata()?.len() < length {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "shorter than it was left"));
+    }
+    file.set_len(length)?;
+    file.seek(SeekFrom::Start(length))?;
+    file.write_all(content)?;
+    file.sync_data()
 }
 
 /// The whole file, `None` where there is none. Longer than `limit` bytes is an error of kind `FileTooLarge`.

@@ -1,14 +1,24 @@
-//! The sealed store: one encrypted file, its key and its newest generation in the keyring.
+//! The sealed store: one encrypted file of entries, its key and its newest generation in the keyring.
 //!
 //! ```text
-//! magic "PSTNSEAL" | version u16 | reserved u16 | generation u64 | nonce 24 bytes | XChaCha20-Poly1305 ciphertext, tag
-//! └────────── associated data ───────────────────────────────────┘                  (integers big endian)
+//! file:  magic "PSTNSEAL" | version u16 = 2 | reserved u16 | generation u64 | id 16 bytes, random | entries
+//! entry: length u32 | nonce 24 bytes | XChaCha20-Poly1305 ciphertext, tag (length bytes)
+//!        associated data: everything before the entries, generation u64 of the entry, length  (integers big endian)
 //! ```
 //!
-//! The generation rises with every save. The file is replaced first and the keyring's counter raised afterwards, so
-//! a file may be newer than the counter (the process died in between) but never older, unless somebody put an older
-//! copy in its place. Nobody waits for the counter: a keyring that was locked meanwhile must not keep a customer from
-//! a door.
+//! A save either replaces the file or adds entries at its end, so that it costs what changed. What the entries say is
+//! the owner's: the first is a whole, each later one changes what those before it say. The generation, which the
+//! file names for its first entry, rises by one with every entry, and every entry is bound to both: none can be left out,
+//! repeated, moved, or come from elsewhere. An entry that was cut off at the end of the file is a save that the power cut
+//! off, and counts as not made.
+//!
+//! The file is written first and the keyring's counter raised afterwards, so a file may be newer than the counter (the
+//! process died in between) but never older, unless somebody put an older copy in its place or cut off its end. Nobody
+//! waits for the counter: a keyring that was locked meanwhile must not keep a customer from a door.
+//!
+//! Version 1 was one entry without an id, replaced with every save. It is read, and written anew at once.
+
+mod layout;
 
 use std::{
     fs, io,
@@ -16,20 +26,14 @@ use std::{
     sync::Arc,
 };
 
-use chacha20poly1305::{AeadInOut as _, KeyInit as _, XChaCha20Poly1305, XNonce};
 use tokio::sync::watch;
 use zeroize::Zeroizing;
 
+use self::layout::End;
 use crate::{Secret, Secrets, VaultError, file, keys::random};
 
-const MAGIC: &[u8; 8] = b"PSTNSEAL";
-const VERSION: u16 = 1;
-/// Magic, version, reserved, generation.
-const BOUND: usize = 8 + 2 + 2 + 8;
-const NONCE: usize = 24;
-const TAG: usize = 16;
-/// No wallet comes near it: 10,000 reservations are about 10 MB.
-const LIMIT: u64 = 64 << 20;
+/// No wallet comes near it: 10,000 reservations are about 10 MB, and as much again of changes.
+const LIMIT: u64 = 128 << 20;
 /// Damaged files kept for whoever wants to look; older ones go.
 const KEPT: u32 = 5;
 
@@ -42,13 +46,16 @@ pub struct SealedStore {
     secrets: Arc<dyn Secrets>,
     key: Zeroizing<[u8; 32]>,
     generation: u64,
+    /// Where the next entry goes; none where the file must be replaced first.
+    end: Option<End>,
     counter: Counter,
 }
 
 /// What was found when a store was opened.
 pub struct Loaded {
-    /// The content of the newest save, if there ever was one and it is whole.
-    pub state: Option<Secret>,
+    /// The entries since the newest whole, which is the first, in the order of their saves; none if there never was a
+    /// save.
+    pub entries: Vec<Secret>,
     /// [`VaultError::Damaged`] where something stood there that cannot be trusted. It was put aside as
     /// `NAME.damaged-N`; the store is empty and usable.
     pub damage: Option<VaultError>,
@@ -77,7 +84,7 @@ impl SealedStore {
             (_, None) if newest == 0 => Ok(None),
             (_, None) => Err("the file is gone"),
             (None, Some(_)) => Err("its key is not in the keyring"),
-            (Some(key), Some(bytes)) => unseal(key, newest, &bytes).map(Some),
+            (Some(key), Some(bytes)) => layout::unseal(key, newest, &bytes).map(Some),
         };
         let key = match known_key {
             Some(key) => key,
@@ -88,36 +95,79 @@ impl SealedStore {
                 key
             }
         };
-        let (generation, loaded) = match outcome {
-            Ok(None) => (newest, Loaded { state: None, damage: None }),
-            Ok(Some((generation, state))) => (generation, Loaded { state: Some(state), damage: None }),
+        let mut damage = None;
+        let found = match outcome {
+            Ok(found) => found,
             Err(reason) => {
                 let aside = path.clone();
                 blocking(move || put_aside(&aside)).await?;
                 tracing::warn!(code = "store_damaged", reason, "the sealed store was put aside");
-                (newest, Loaded { state: None, damage: Some(VaultError::Damaged(reason.into())) })
+                damage = Some(VaultError::Damaged(reason.into()));
+                None
             }
         };
         let counter = Counter::start(secrets.clone(), newest);
-        Ok((Self { path, secrets, key, generation, counter }, loaded))
+        let mut store = Self { path, secrets, key, generation: newest, end: None, counter };
+        let Some(found) = found else { return Ok((store, Loaded { entries: Vec::new(), damage })) };
+        store.generation = found.generation;
+        store.end = found.end;
+        if store.end.is_none() {
+            store.replace(&found.entries).await?;
+        }
+        Ok((store, Loaded { entries: found.entries, damage }))
     }
 
-    /// Replaces the content. When this returns it survives a crash of process or machine.
-    pub async fn save(&mut self, content: &[u8]) -> Result<(), VaultError> {
-        let generation = self.generation + 1;
-        let header = header(generation);
-        let mut nonce = [0u8; NONCE];
-        random(&mut nonce)?;
-        let mut sealed = Vec::with_capacity(content.len() + TAG);
-        sealed.extend_from_slice(content);
-        cipher(&self.key)
-            .encrypt_in_place(&XNonce::from(nonce), &header, &mut sealed)
-            .map_err(|_| VaultError::Io(io::ErrorKind::FileTooLarge.into()))?;
+    /// Replaces everything by these entries, the first of which is a whole. When this returns they survive a crash of
+    /// process or machine.
+    ///
+    /// # Errors
+    /// [`VaultError::Io`]: what was there before is there still, and only another replacement is taken.
+    pub async fn replace(&mut self, entries: &[Secret]) -> Result<(), VaultError> {
+        self.end = None;
+        let mut id = [0u8; layout::ID];
+        random(&mut id)?;
+        let head = layout::head(self.generation + 1, &id);
+        let sealed = self.seal(&head, entries)?;
+        let length = (head.len() + sealed.len()) as u64;
         let path = self.path.clone();
-        blocking(move || file::replace(&path, &[&header, &nonce, &sealed])).await?;
-        self.generation = generation;
-        self.counter.raise(generation);
+        blocking(move || file::replace(&path, &[&head, &sealed])).await?;
+        self.saved(entries.len(), End { head, length });
         Ok(())
+    }
+
+    /// Adds entries, each a change of what was saved before it. When this returns they survive a crash of process or
+    /// machine.
+    ///
+    /// # Errors
+    /// [`VaultError::Io`], also where there is nothing yet that could be changed. Only a replacement is taken then.
+    pub async fn append(&mut self, entries: &[Secret]) -> Result<(), VaultError> {
+        let Some(End { head, length }) = self.end.take() else {
+            return Err(VaultError::Io(io::Error::other("there is no whole to add a change to")));
+        };
+        let sealed = self.seal(&head, entries)?;
+        let end = length + sealed.len() as u64;
+        let path = self.path.clone();
+        blocking(move || file::append(&path, length, &sealed)).await?;
+        self.saved(entries.len(), End { head, length: end });
+        Ok(())
+    }
+
+    /// The entries of the next generations.
+    fn seal(&self, head: &[u8; layout::HEAD], entries: &[Secret]) -> Result<Vec<u8>, VaultError> {
+        let mut sealed = Vec::with_capacity(entries.iter().map(|entry| layout::OVERHEAD + entry.len()).sum());
+        for (generation, entry) in (self.generation + 1..).zip(entries) {
+            let mut nonce = [0u8; layout::NONCE];
+            random(&mut nonce)?;
+            layout::seal(&self.key, head, generation, nonce, entry, &mut sealed)
+                .ok_or_else(|| VaultError::Io(io::ErrorKind::FileTooLarge.into()))?;
+        }
+        Ok(sealed)
+    }
+
+    fn saved(&mut self, entries: usize, end: End) {
+        self.generation += entries as u64;
+        self.end = Some(end);
+        self.counter.raise(self.generation);
     }
 
     /// Waits until the keyring knows the newest generation, or has failed to take it.
@@ -180,41 +230,6 @@ impl Counter {
         let mut tried = self.tried.clone();
         let _ = tried.wait_for(|tried| *tried >= wanted).await;
     }
-}
-
-fn header(generation: u64) -> [u8; BOUND] {
-    let mut header = [0u8; BOUND];
-    header[..8].copy_from_slice(MAGIC);
-    header[8..10].copy_from_slice(&VERSION.to_be_bytes());
-    header[12..].copy_from_slice(&generation.to_be_bytes());
-    header
-}
-
-fn cipher(key: &[u8; 32]) -> XChaCha20Poly1305 {
-    XChaCha20Poly1305::new(key.into())
-}
-
-/// Generation and content, or a reason that contains nothing of either.
-fn unseal(key: &[u8; 32], newest: u64, bytes: &[u8]) -> Result<(u64, Secret), &'static str> {
-    let (bound, rest) = bytes.split_first_chunk::<BOUND>().ok_or("too short")?;
-    let (nonce, sealed) = rest.split_first_chunk::<NONCE>().ok_or("too short")?;
-    if &bound[..8] != MAGIC {
-        return Err("not a sealed store");
-    }
-    if bound[8..12] != [VERSION.to_be_bytes(), [0, 0]].concat() {
-        return Err("a version that this app does not know");
-    }
-    let mut content = Zeroizing::new(sealed.to_vec());
-    cipher(key)
-        .decrypt_in_place(&XNonce::from(*nonce), bound, &mut *content)
-        .map_err(|_| "changed, cut off, or of another device")?;
-    let mut generation = [0u8; 8];
-    generation.copy_from_slice(&bound[12..]);
-    let generation = u64::from_be_bytes(generation);
-    if generation < newest {
-        return Err("older than the newest that was saved");
-    }
-    Ok((generation, content))
 }
 
 /// Renames what stands there to `NAME.damaged-N`, N one above the highest there is; keeps the newest five.

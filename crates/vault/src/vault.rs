@@ -19,8 +19,8 @@ pub struct Vault {
 pub struct Opened {
     /// The vault.
     pub vault: Vault,
-    /// What [`Vault::save`] last stored.
-    pub state: Option<Secret>,
+    /// What [`Vault::replace`] last stored, and what [`Vault::append`] added to it since; none if nothing ever was.
+    pub state: Vec<Secret>,
     /// What [`Vault::save_session`] last stored.
     pub session: Option<Secret>,
     /// [`VaultError::Damaged`] where the state could not be trusted and was put aside.
@@ -46,14 +46,14 @@ impl Vault {
         let session = secrets.get(SESSION_NAME).await?;
         let (store, loaded) = SealedStore::open(path, secrets.clone()).await?;
         let vault = Self { secrets, keys, key, store: Some(store) };
-        Ok(Opened { vault, state: loaded.state, session, damage: loaded.damage })
+        Ok(Opened { vault, state: loaded.entries, session, damage: loaded.damage })
     }
 
     /// A profile that ends with the process.
     pub async fn in_memory(keys: Arc<dyn DeviceKeys>) -> Result<Opened, VaultError> {
         let (key, _) = keys.load_or_create().await?;
         let vault = Self { secrets: Arc::new(MemorySecrets::new()), keys, key, store: None };
-        Ok(Opened { vault, state: None, session: None, damage: None })
+        Ok(Opened { vault, state: Vec::new(), session: None, damage: None })
     }
 
     /// The key that tokens are bound to.
@@ -66,10 +66,24 @@ impl Vault {
         self.store.is_none()
     }
 
-    /// Replaces the sealed state.
-    pub async fn save(&mut self, state: &[u8]) -> Result<(), VaultError> {
+    /// Replaces the sealed state: see [`SealedStore::replace`].
+    ///
+    /// # Errors
+    /// [`VaultError::Io`].
+    pub async fn replace(&mut self, entries: &[Secret]) -> Result<(), VaultError> {
         match &mut self.store {
-            Some(store) => store.save(state).await,
+            Some(store) => store.replace(entries).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Adds changes to the sealed state: see [`SealedStore::append`].
+    ///
+    /// # Errors
+    /// [`VaultError::Io`]; only a replacement is taken then.
+    pub async fn append(&mut self, entries: &[Secret]) -> Result<(), VaultError> {
+        match &mut self.store {
+            Some(store) => store.append(entries).await,
             None => Ok(()),
         }
     }

@@ -45,9 +45,15 @@ mod credential_manager {
 
 #[cfg(target_os = "linux")]
 mod secret_service {
-    use postern_vault::{Secrets as _, Vault, VaultError, keyring::KeyringSecrets, testing::in_keyring};
+    use postern_vault::{
+        Secret, Secrets as _, Vault, VaultError, keyring::KeyringSecrets, testing::in_keyring,
+    };
 
     use super::*;
+
+    fn secret(bytes: &[u8]) -> Secret {
+        Secret::new(bytes.to_vec())
+    }
 
     #[test]
     fn secrets_in_a_real_keyring_conform() {
@@ -112,11 +118,11 @@ mod secret_service {
             let (mut store, _) =
                 postern_vault::SealedStore::open(path.clone(), secrets.clone()).await.unwrap();
             keyring.lock().await;
-            store.save(b"a door may be open").await.unwrap();
+            store.replace(&[secret(b"a door may be open")]).await.unwrap();
             store.settle().await;
             keyring.unlock().await;
             let (_, loaded) = postern_vault::SealedStore::open(path, secrets).await.unwrap();
-            assert_eq!(loaded.state.unwrap().as_slice(), b"a door may be open");
+            assert_eq!(loaded.entries, [secret(b"a door may be open")]);
             assert!(loaded.damage.is_none());
         });
     }
@@ -132,21 +138,22 @@ mod secret_service {
                 Vault::open(secrets, keys, folder.path().join("wallet.sealed")).await.unwrap()
             };
             let mut first = open().await;
-            assert!(first.state.is_none() && first.session.is_none() && first.damage.is_none());
-            first.vault.save(b"the wallet").await.unwrap();
+            assert!(first.state.is_empty() && first.session.is_none() && first.damage.is_none());
+            first.vault.replace(&[secret(b"the wallet")]).await.unwrap();
+            first.vault.append(&[secret(b"a change")]).await.unwrap();
             first.vault.save_session(b"the session").await.unwrap();
             first.vault.settle().await;
             let public = first.vault.device_key().public();
             drop(first);
 
             let second = open().await;
-            assert_eq!(second.state.unwrap().as_slice(), b"the wallet");
+            assert_eq!(second.state, [secret(b"the wallet"), secret(b"a change")]);
             assert_eq!(second.session.unwrap().as_slice(), b"the session");
             assert_eq!(second.vault.device_key().public(), public);
             second.vault.wipe().await.unwrap();
 
             let third = open().await;
-            assert!(third.state.is_none() && third.session.is_none() && third.damage.is_none());
+            assert!(third.state.is_empty() && third.session.is_none() && third.damage.is_none());
             assert_ne!(third.vault.device_key().public(), public);
         });
     }

@@ -47,7 +47,7 @@ pub struct Phone {
     pub said: BTreeSet<usize>,
     /// Gestures that came to nothing, by booking.
     pub vain: BTreeMap<usize, u32>,
-    state: Option<Zeroizing<Vec<u8>>>,
+    state: Vec<Zeroizing<Vec<u8>>>,
     session: Option<Zeroizing<Vec<u8>>>,
 }
 
@@ -76,7 +76,7 @@ impl Phone {
             dice: Dice::new(seed),
             said: BTreeSet::new(),
             vain: BTreeMap::new(),
-            state: None,
+            state: Vec::new(),
             session: None,
         }
     }
@@ -90,9 +90,15 @@ impl Phone {
         self.due = None;
     }
 
-    /// Keeps the state.
+    /// Keeps the state, in place of what was kept.
     pub fn save(&mut self, state: Zeroizing<Vec<u8>>) {
-        self.state = Some(state);
+        self.state.clear();
+        self.state.push(state);
+    }
+
+    /// Keeps a change of the state.
+    pub fn append(&mut self, change: Zeroizing<Vec<u8>>) {
+        self.state.push(change);
     }
 
     /// Keeps the session.
@@ -102,7 +108,7 @@ impl Phone {
 
     /// Forgets both.
     pub fn wipe(&mut self) {
-        self.state = None;
+        self.state.clear();
         self.session = None;
     }
 

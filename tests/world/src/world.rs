@@ -367,6 +367,7 @@ impl World {
             }
             Effect::Radio(command) => self.radio(customer, command),
             Effect::Save(state) => self.phones[customer].save(state),
+            Effect::Append(change) => self.phones[customer].append(change),
             Effect::SaveSession(session) => self.phones[customer].save_session(session),
             Effect::Wipe => {
                 self.phones[customer].wipe();

@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 
 use postern_api::reservation::State;
 use rand_core::CryptoRng;
-use zeroize::Zeroizing;
 
 use crate::{
     cx::{Cx, Item, Outlet, earlier},
@@ -123,10 +122,17 @@ impl Core {
 
     /// The next thing to do, in the order in which they are to begin.
     pub fn poll_effect(&mut self) -> Option<Effect> {
-        Some(match self.out.next_item()? {
-            Item::Effect(effect) => effect,
-            Item::Save => Effect::Save(self.document()),
-        })
+        loop {
+            match self.out.next_item()? {
+                Item::Effect(effect) => return Some(effect),
+                Item::Save => {
+                    let saved = self.save();
+                    if saved.is_some() {
+                        return saved;
+                    }
+                }
+            }
+        }
     }
 
     /// When `Event::Tick` is due at the latest, on the monotonic clock of `Now`; none while nothing is waiting.
@@ -152,12 +158,12 @@ impl Core {
         }
     }
 
-    fn document(&mut self) -> Zeroizing<Vec<u8>> {
+    fn save(&mut self) -> Option<Effect> {
         self.kept.account = self.session.account().cloned().or(self.kept.account.take());
         self.kept.last_contact = self.network.last_contact();
         self.kept.cursor = self.sync.cursor().map(str::to_owned);
         self.kept.pendings = self.unlock.pendings().clone();
-        self.kept.write()
+        self.kept.save()
     }
 
     fn dispatch(&mut self, event: Event, cx: &mut Cx<'_>) {
@@ -186,6 +192,7 @@ impl Core {
             }
             Event::Radio(event) => self.on_radio(event, cx),
             Event::Vault(state) => self.on_vault(state, cx),
+            Event::NotSaved => self.kept.not_saved(),
             Event::Foreground(foreground) => {
                 self.sync.set_foreground(foreground, cx);
                 self.kept.wallet.set_foreground(foreground);
@@ -220,9 +227,9 @@ impl Core {
 
     /// What was stored, or a beginning. A document that cannot be read is rebuilt from the hub.
     fn on_opened(&mut self, opened: Opened, mut damaged: bool, cx: &mut Cx<'_>) {
-        let read = opened.state.as_deref().map(|bytes| Kept::read(bytes));
-        damaged |= matches!(read, Some(None));
-        self.kept = read.flatten().unwrap_or_default();
+        let read = Kept::read(&opened.state);
+        damaged |= read.is_none() && !opened.state.is_empty();
+        self.kept = read.unwrap_or_default();
         self.session.restore(opened.session.as_deref().map(Vec::as_slice), self.kept.account.clone());
         self.network.restore(self.kept.last_contact);
         self.unlock.restore(std::mem::take(&mut self.kept.pendings));

@@ -451,7 +451,7 @@ fn reopening_uses_the_narrower_token_that_the_hub_gives_after_an_opening() {
         reservation.actions = vec![Action::Reopen, Action::ConfirmTaken, Action::Report];
     });
     // Another device of the same customer, which never saw the first opening.
-    rig.state = None;
+    rig.state.clear();
     rig.restart();
     rig.advance(2_000);
     assert!(rig.reservation("r3").actions.contains(&ActionView::Reopen));

@@ -73,7 +73,7 @@ pub(crate) struct Rig {
     pub(crate) hub: Hub,
     pub(crate) locker: Locker,
     pub(crate) key: SigningKey,
-    pub(crate) state: Option<Vec<u8>>,
+    pub(crate) state: Vec<Zeroizing<Vec<u8>>>,
     pub(crate) session: Option<Vec<u8>>,
     pub(crate) browser: Option<String>,
     pub(crate) notifications: Vec<Notification>,
@@ -213,7 +213,7 @@ impl Rig {
                 forge: false,
             },
             key: SigningKey::from_bytes(&[9; 32]),
-            state: None,
+            state: Vec::new(),
             session: None,
             browser: None,
             notifications: vec![],
@@ -252,7 +252,7 @@ impl Rig {
             memory_only: false,
             device_thumbprint: "thumb".into(),
             device_key: DeviceKey::Ed25519(self.key.verifying_key().to_bytes()),
-            state: self.state.clone().map(Zeroizing::new),
+            state: self.state.clone(),
             session: self.session.clone().map(Zeroizing::new),
         }
     }
@@ -408,12 +408,17 @@ impl Rig {
             Effect::Radio(command) => self.radio(command),
             Effect::Save(bytes) => {
                 self.saves += 1;
-                self.state = Some(bytes.to_vec());
+                self.state = vec![bytes];
+            }
+            Effect::Append(bytes) => {
+                self.saves += 1;
+                assert!(!self.state.is_empty(), "a change of nothing");
+                self.state.push(bytes);
             }
             Effect::SaveSession(bytes) => self.session = Some(bytes.to_vec()),
             Effect::Wipe => {
                 self.wiped += 1;
-                self.state = None;
+                self.state.clear();
                 self.session = None;
                 self.key = SigningKey::from_bytes(&[10; 32]);
                 let opened = self.opened();

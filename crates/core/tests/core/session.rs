@@ -245,7 +245,7 @@ fn a_removed_device_wipes_itself_and_says_so() {
         assert_eq!(rig.wiped, 1);
         assert_eq!(rig.view().session, SessionView::Revoked);
         assert!(rig.view().reservations.is_empty());
-        assert!(rig.state.is_none() && rig.session.is_none());
+        assert!(rig.state.is_empty() && rig.session.is_none());
         assert_eq!(rig.notifications.last().unwrap().kind, NotificationKind::Revoked);
         assert!(!rig.pushing);
     }
@@ -258,10 +258,10 @@ fn signing_out_leaves_nothing() {
     rig.intent(Intent::SignOut);
     assert_eq!(rig.view().session, SessionView::SignedOut { problem: None });
     assert!(rig.view().reservations.is_empty() && rig.view().receipts.is_empty());
-    assert!(rig.state.is_none() && rig.session.is_none());
+    assert!(rig.state.is_empty() && rig.session.is_none());
     rig.advance(60_000);
     assert!(rig.session.is_none());
-    assert!(rig.state.is_none(), "nothing is written back after the wipe");
+    assert!(rig.state.is_empty(), "nothing is written back after the wipe");
 }
 
 #[test]

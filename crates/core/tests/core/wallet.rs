@@ -10,6 +10,7 @@ use postern_core::{
     intent::{Intent, Setting},
     view::{AccessView, ActionView, NoticeCode, ProblemCode, StateView},
 };
+use zeroize::Zeroizing;
 
 use crate::rig::{Rig, START_MS, reservation};
 
@@ -106,7 +107,7 @@ fn a_damaged_store_is_told_and_healed_from_the_hub() {
     rig.advance(5_000);
     for bytes in [Some(b"{\"version\":99}".to_vec()), Some(vec![0xFF; 40]), Some(vec![]), None] {
         let damaged_by_vault = bytes.is_none();
-        rig.state = bytes;
+        rig.state = bytes.map(Zeroizing::new).into_iter().collect();
         rig.core = crate::rig::core();
         rig.attempt = None;
         let opened = rig.opened();
@@ -115,8 +116,40 @@ fn a_damaged_store_is_told_and_healed_from_the_hub() {
         assert_eq!(rig.view().notices[0].code, NoticeCode::StoreHealed);
         rig.advance(5_000);
         assert_eq!(rig.view().reservations.len(), 1);
-        assert!(rig.state.is_some());
+        assert!(!rig.state.is_empty());
     }
+}
+
+#[test]
+fn a_save_costs_what_changed_and_changes_become_a_whole_in_time() {
+    let mut rig = Rig::with_parcels(216, &[1, 2, 3]);
+    rig.advance(5_000);
+    let toggle = |rig: &mut Rig, on| {
+        rig.intent(Intent::Set { setting: Setting::ConfirmOpening(on) });
+        rig.advance(2_000);
+    };
+    let before = rig.state.len();
+    toggle(&mut rig, true);
+    let added = &rig.state[before..];
+    assert!(!added.is_empty() && added.iter().map(|change| change.len()).sum::<usize>() < 1_000);
+    let (mut most, mut wholes) = (0, 0);
+    for n in 0..600 {
+        let entries = rig.state.len();
+        toggle(&mut rig, n % 2 == 0);
+        most = most.max(rig.state.iter().map(|entry| entry.len()).sum::<usize>());
+        wholes += usize::from(rig.state.len() < entries);
+    }
+    assert!(wholes >= 1 && most < rig.state[0].len() + 70_000, "{wholes} wholes, {most} bytes at most");
+    toggle(&mut rig, true);
+    let seen = rig.view();
+    rig.restart();
+    assert_eq!((rig.view().settings, rig.view().reservations), (seen.settings, seen.reservations));
+
+    // What did not reach the disk is written with everything else the next time, and not built upon.
+    toggle(&mut rig, false);
+    rig.event(Event::NotSaved);
+    toggle(&mut rig, true);
+    assert!(rig.state[0].windows(21).any(|bytes| bytes == b"\"confirmOpening\":true"), "a whole");
 }
 
 #[test]
