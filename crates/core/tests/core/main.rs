@@ -3,6 +3,7 @@
 
 mod hostile;
 mod opening;
+mod pictures;
 mod rig;
 mod session;
 mod snapshots;

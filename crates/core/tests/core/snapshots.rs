@@ -98,24 +98,18 @@ fn every_state_of_a_reservation() {
         .collect();
     rig.sign_in();
     rig.advance(1_000);
-    let list: Vec<String> = rig
+    let list: Vec<serde_json::Value> = rig
         .view()
         .reservations
         .iter()
         .map(|view| {
-            format!(
-                "{} {:?} {:?} {:?} {:?} pin={} code={}",
-                view.id,
-                view.kind,
-                view.state,
-                view.actions,
-                view.access,
-                view.pin.is_some(),
-                view.identification.is_some()
-            )
+            serde_json::json!({
+                "id": view.id, "kind": view.kind, "state": view.state, "actions": view.actions, "access": view.access,
+                "pin": view.pin.is_some(), "code": view.identification.is_some(),
+            })
         })
         .collect();
-    assert_json_snapshot!("reservation_states", list);
+    assert_json_snapshot!("reservation_states", serde_json::json!({ "reservations": list }));
 }
 
 #[test]
