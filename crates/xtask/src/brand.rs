@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 
 use crate::{process, root, setup, target};
 
-/// Sizes of the icon, in pixels; the first is the window's.
-const ICONS: &[&str] = &["32x32.png", "64x64.png", "128x128.png", "128x128@2x.png"];
+/// The icon for every desktop. Sizes are in pixels; the first is the window's.
+const ICONS: &[&str] = &["32x32.png", "64x64.png", "128x128.png", "128x128@2x.png", "icon.icns", "icon.ico"];
 
 /// Which brand.
 #[derive(Args)]
