@@ -137,6 +137,38 @@ impl Hub {
         })
     }
 
+    /// So many parcels are on their way to its first customer, written into its database at once: through its door they
+    /// would take minutes.
+    ///
+    /// # Errors
+    /// The database's.
+    pub fn fill(&self, parcels: u32) -> Result<()> {
+        let customer = self.customer()?;
+        let url = format!("sqlite:{}", self.data.join("hub.db").display());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let numbers = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $2) ";
+        let now = "CAST(strftime('%s', 'now') AS INTEGER)";
+        let reservations = format!(
+            "INSERT INTO reservations (id, account_id, kind, state, title, carrier_id, reference, size, timeline, \
+             created_at, updated_at) {numbers} SELECT 'many' || (100000 + i), $1, 'pickup', 'in_transit', \
+             'Parcel ' || i, 'heron', 'HX' || i, 'm', '[]', {now}, {now} FROM n"
+        );
+        let feed = format!(
+            "INSERT INTO feed (account_id, reservation_id, seq, changed_at) {numbers} SELECT $1, 'many' || (100000 + i), \
+             (SELECT feed FROM accounts WHERE id = $1) + i, {now} FROM n"
+        );
+        let position = "UPDATE accounts SET feed = feed + $2 WHERE id = $1".to_owned();
+        runtime.block_on(async {
+            let mut database = sqlx::SqliteConnection::connect(&url).await?;
+            let mut all = database.begin().await?;
+            for statement in [reservations, feed, position] {
+                let query = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(&customer).bind(parcels);
+                query.execute(&mut *all).await?;
+            }
+            Ok(all.commit().await?)
+        })
+    }
+
     /// Stops it: whoever calls it now finds nobody.
     pub fn stop(&mut self) {
         self.program = None;

@@ -1,5 +1,6 @@
 //! The window: cold start and memory against an empty window; long lists; the sealed store; idle; sizes.
 
+mod many;
 mod processes;
 mod screen;
 mod sizes;
@@ -38,7 +39,7 @@ pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
     if bench.wants("app.store") {
         store::measure(bench)?;
     }
-    let wanted = ["app.opening", "app.start", "app.memory", "app.idle"];
+    let wanted = ["app.opening", "app.start", "app.memory", "app.idle", "app.many"];
     if wanted.iter().any(|name| bench.wants(name)) {
         window(bench)?;
     }
@@ -75,6 +76,9 @@ fn window(bench: &mut Bench) -> Result<()> {
     }
     if bench.wants("app.memory") || bench.wants("app.idle") {
         rest(bench, &app, &empty)?;
+    }
+    if bench.wants("app.many") {
+        many::measure(bench, &mut world)?;
     }
     Ok(())
 }
