@@ -13,6 +13,7 @@ const COMMANDS: &[&str] = &[
     "diagnostics",
     "set_language",
     "autostart",
+    "can_confirm_presence",
     "confirm_presence",
     "save_file",
     "read_qr",

@@ -1,8 +1,11 @@
 //! All that the page can call. Each is granted by name in capabilities/main.json.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use postern_runtime::{intent::Intent, view::View};
+use postern_runtime::{
+    intent::Intent,
+    view::{VaultView, View},
+};
 use serde::Serialize;
 use tauri::{AppHandle, State, ipc::Channel};
 use tauri_plugin_opener::OpenerExt;
@@ -25,19 +28,30 @@ pub(crate) fn send_intent(link: State<'_, Link>, intent: Intent) -> Result<(), R
     link.runtime_now().and_then(|runtime| runtime.send(intent).ok()).ok_or(Refusal::NoRuntime)
 }
 
-/// Sends the present view and each later one, until the page goes away.
+/// How long the page may stay empty while the keyring opens. Longer, and it says that something is coming.
+const OPENING: Duration = Duration::from_millis(400);
+
+/// Gives the present view, and sends each later one until the page goes away. The first comes with the answer, which is
+/// one way shorter than by the channel, and has something to show unless the keyring keeps it waiting.
 #[tauri::command]
-pub(crate) async fn subscribe(link: State<'_, Link>, channel: Channel<Arc<View>>) -> Result<(), Refusal> {
+pub(crate) async fn subscribe(
+    link: State<'_, Link>,
+    channel: Channel<Arc<View>>,
+) -> Result<Arc<View>, Refusal> {
     let mut views = link.runtime().await.ok_or(Refusal::NoRuntime)?.views();
+    let open = views.wait_for(|view| view.vault != VaultView::Opening);
+    // Either way what there is then is shown.
+    let _ = tokio::time::timeout(OPENING, open).await;
+    let first = Arc::clone(&views.borrow_and_update());
     tauri::async_runtime::spawn(async move {
-        loop {
+        while views.changed().await.is_ok() {
             let view = Arc::clone(&views.borrow_and_update());
-            if channel.send(view).is_err() || views.changed().await.is_err() {
+            if channel.send(view).is_err() {
                 return;
             }
         }
     });
-    Ok(())
+    Ok(first)
 }
 
 /// Leads to where Bluetooth is switched on. False where this platform has no way there.
@@ -72,7 +86,8 @@ pub(crate) async fn diagnostics(app: AppHandle) -> String {
     report::text(&app)
 }
 
-/// Which language tray and notifications speak: a BCP 47 tag. False where they do not speak it.
+/// Which language tray and notifications speak: a BCP 47 tag. False where they do not speak it. The page says it when it
+/// has drawn its first picture; the tray is put up then, and takes nothing of the time before.
 #[tauri::command]
 pub(crate) async fn set_language(
     spoken: State<'_, Language>,
@@ -81,7 +96,7 @@ pub(crate) async fn set_language(
 ) -> Result<bool, ()> {
     let known = spoken.set(&language);
     #[cfg(desktop)]
-    crate::desktop::relabel(&app);
+    crate::desktop::tray(&app);
     #[cfg(not(desktop))]
     let _ = app;
     Ok(known)
@@ -100,7 +115,17 @@ pub(crate) async fn autostart(app: AppHandle, on: Option<bool>) -> Option<bool> 
     }
 }
 
-/// Asks for a face, a finger or the device's PIN, with these words. None where the platform has no such thing.
+/// Whether this platform can ask the customer who they are.
+#[tauri::command]
+pub(crate) async fn can_confirm_presence() -> bool {
+    #[cfg(target_os = "linux")]
+    return tauri::async_runtime::spawn_blocking(crate::presence::is_offered).await.unwrap_or(false);
+    #[cfg(not(target_os = "linux"))]
+    cfg!(mobile)
+}
+
+/// Asks for a face, a finger, or the PIN or password of this device, with these words where the platform lets us choose
+/// them. None where the platform has no such thing.
 #[tauri::command]
 pub(crate) async fn confirm_presence(app: AppHandle, reason: String) -> Option<bool> {
     #[cfg(mobile)]
@@ -108,6 +133,9 @@ pub(crate) async fn confirm_presence(app: AppHandle, reason: String) -> Option<b
     #[cfg(desktop)]
     {
         let _ = (app, reason);
+        #[cfg(target_os = "linux")]
+        return tauri::async_runtime::spawn_blocking(crate::presence::confirm).await.ok().flatten();
+        #[cfg(not(target_os = "linux"))]
         None
     }
 }

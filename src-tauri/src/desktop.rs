@@ -76,8 +76,12 @@ struct Tray {
     count: Mutex<usize>,
 }
 
-/// Puts an icon into the tray, where the desktop has one, and keeps what it says up to date.
+/// Puts an icon into the tray, where the desktop has one and there is none of ours yet, and keeps what it says up to
+/// date; in the language spoken now.
 pub(crate) fn tray(app: &AppHandle) {
+    if app.try_state::<Tray>().is_some() {
+        return relabel(app);
+    }
     if !has_tray() {
         return;
     }
@@ -139,7 +143,7 @@ fn to_collect(view: &View) -> usize {
 }
 
 /// Says everything again, after the language or the count changed.
-pub(crate) fn relabel(app: &AppHandle) {
+fn relabel(app: &AppHandle) {
     let Some(tray) = app.try_state::<Tray>() else { return };
     let words = app.state::<Language>().words();
     let count = *tray.count.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

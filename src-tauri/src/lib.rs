@@ -25,6 +25,8 @@ mod link;
 mod notifications;
 #[cfg(mobile)]
 mod phone;
+#[cfg(target_os = "linux")]
+mod presence;
 mod scan;
 mod settings_page;
 mod window;
@@ -80,6 +82,7 @@ fn app() -> tauri::Result<()> {
             commands::diagnostics,
             commands::set_language,
             commands::autostart,
+            commands::can_confirm_presence,
             commands::confirm_presence,
             commands::save_file,
             commands::read_qr,
@@ -90,8 +93,6 @@ fn app() -> tauri::Result<()> {
             app.manage(Link::new());
             tauri::async_runtime::spawn(link::connect(handle.clone()));
             window::open(&handle)?;
-            #[cfg(desktop)]
-            desktop::tray(&handle);
             Ok(())
         })
         .build(tauri::generate_context!())?

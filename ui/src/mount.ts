@@ -11,6 +11,7 @@ export async function mountApp(bridge: Bridge): Promise<void> {
   const app = new App(bridge);
   await app.start();
   drawApp(app);
+  setTimeout(() => app.settled());
 }
 
 /** Draws an app that has begun; what comes back is for `unmount`. */

@@ -53,8 +53,8 @@ export class App {
     matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.dress());
     followKeyboard();
     this.dress();
-    await useLanguage(this.preferences.language);
-    void this.bridge.platform.setLanguage(this.preferences.language);
+    // Both are on their way at once; what is shown waits for both.
+    const speaking = useLanguage(this.preferences.language);
     await this.bridge.subscribe((view) => {
       this.skewMs = this.bridge.now() - view.now * 1000;
       // Whoever signs in next begins at home, not on the page that somebody signed out from.
@@ -63,6 +63,12 @@ export class App {
       this.tick();
       this.pace();
     });
+    await speaking;
+  }
+
+  /** The first picture is drawn: whatever could wait for that. */
+  settled(): void {
+    void this.bridge.platform.setLanguage(this.preferences.language);
   }
 
   /** Tells the core what the customer wants. */
@@ -96,14 +102,20 @@ export class App {
   async open(reservations: string[], again = false): Promise<void> {
     const [first] = reservations;
     if (first === undefined) return;
-    if (this.view?.settings.confirmOpening) {
-      const present = await this.bridge.platform.confirmPresence(t('gesture.presence'));
-      if (present === false) {
-        this.say(t('gesture.notConfirmed'));
-        return;
-      }
-    }
+    if (this.view?.settings.confirmOpening && !(await this.confirmed())) return;
     this.send(again ? { type: 'reopen', reservation: first } : { type: 'open', reservations });
+  }
+
+  /** Whether openings are to be confirmed from now on. Confirmed itself, either way: by whoever will be asked. */
+  async setConfirmOpening(value: boolean): Promise<void> {
+    if (await this.confirmed()) this.send({ type: 'set', setting: { name: 'confirmOpening', value } });
+  }
+
+  /** False where the customer was asked and did not show that it is them. */
+  private async confirmed(): Promise<boolean> {
+    const present = await this.bridge.platform.confirmPresence(t('gesture.presence'));
+    if (present === false) this.say(t('gesture.notConfirmed'));
+    return present !== false;
   }
 
   /** Looks for sites, near the given place if there is one. */

@@ -30,6 +30,8 @@ export interface Platform {
   setLanguage(language: string): Promise<boolean>;
   /** Whether the app starts in the background with the session; with an argument, changes it. Null: not here. */
   autostart(on?: boolean): Promise<boolean | null>;
+  /** Whether this platform can ask for biometrics, or the PIN or password of the device. */
+  canConfirmPresence(): Promise<boolean>;
   /** Asks for biometrics or the device's PIN. Null: this platform has none. */
   confirmPresence(reason: string): Promise<boolean | null>;
   /** The text of the QR code in a picture: brightness, a byte a pixel, `width` a row, base64url. Null: none to be read. */

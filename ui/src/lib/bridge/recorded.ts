@@ -67,6 +67,7 @@ export class RecordedBridge implements Bridge {
     diagnostics: () => this.call<string | null>('diagnostics', [], 'postern 0.1.0\nradio: ble, on\nhub: reachable'),
     setLanguage: (language) => this.call('setLanguage', [language], true),
     autostart: (on) => this.call<boolean | null>('autostart', [on], on ?? false),
+    canConfirmPresence: () => this.call('canConfirmPresence', [], true),
     confirmPresence: (reason) => this.call<boolean | null>('confirmPresence', [reason], true),
     readQr: (width, luma) => this.call<string | null>('readQr', [width, luma], null),
     saveFile: (name, contents) => this.call('saveFile', [name, contents], true),

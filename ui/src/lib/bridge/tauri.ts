@@ -23,8 +23,13 @@ async function answer<T>(command: string, args: Record<string, unknown> = {}): P
 export const tauriBridge: Bridge = {
   async subscribe(onView) {
     const channel = new Channel<View>();
-    channel.onmessage = onView;
-    await invoke('subscribe', { channel });
+    let later = false;
+    channel.onmessage = (view) => {
+      later = true;
+      onView(view);
+    };
+    const first = await invoke<View>('subscribe', { channel });
+    if (!later) onView(first);
   },
   async send(intent) {
     await invoke('send_intent', { intent });
@@ -37,6 +42,7 @@ export const tauriBridge: Bridge = {
     diagnostics: () => answer<string>('diagnostics'),
     setLanguage: (language) => does('set_language', { language }),
     autostart: (on) => answer<boolean>('autostart', { on: on ?? null }),
+    canConfirmPresence: () => does('can_confirm_presence'),
     confirmPresence: (reason) => answer<boolean>('confirm_presence', { reason }),
     readQr: (width, luma) => answer<string>('read_qr', { width, luma }),
     saveFile: (name, contents) =>
