@@ -152,12 +152,89 @@ test('without the confirmation of presence nothing opens', async () => {
   expect(await types(page)).not.toContain('open');
 });
 
+test('presence is offered only where it can be asked for, and confirmed to be asked for or not', async () => {
+  const page = await ui.page();
+  await ui.show(page, 'settings');
+  await page.evaluate(() => (window.recorded.answers['confirmPresence'] = false));
+  await page.getByTestId('set-confirm').click();
+  await page.getByTestId('said').filter({ hasText: 'Not confirmed' }).waitFor();
+  expect(await types(page)).not.toContain('set');
+  await page.evaluate(() => (window.recorded.answers['canConfirmPresence'] = false));
+  await page.getByTestId('nav-home').click();
+  await page.getByTestId('nav-settings').click();
+  await page.getByTestId('set-low').waitFor();
+  expect(await page.getByTestId('set-confirm').count()).toBe(0);
+});
+
 test('one gesture for everything at the locker in front', async () => {
   const page = await ui.page();
   await ui.show(page, 'home-nearby', { gesture: 'confirm' });
   await page.getByTestId('open-nearby').click();
   await page.getByTestId('confirm-open').click();
   expect(await sent(page)).toContainEqual({ type: 'open', reservations: ['r-shoes', 'r-books'] });
+});
+
+test('a locker that comes into range moves no card, and its button is in reach of a thumb', async () => {
+  const page = await ui.page();
+  await ui.show(page, 'home');
+  const top = (id: string) => page.getByTestId(`card-${id}`).evaluate((card) => card.getBoundingClientRect().top);
+  const before = await top('r-shoes');
+  await push(page, scenes['home-nearby']!.view);
+  await page.getByTestId('open-nearby').waitFor();
+  expect(await top('r-shoes')).toBe(before);
+  const box = (await page.getByTestId('open-nearby').boundingBox())!;
+  expect([box.y >= SIZES.phone.height * 0.45, box.y + box.height <= SIZES.phone.height]).toEqual([true, true]);
+});
+
+test('what is said shortly covers neither a card nor a gesture, and is heard in a dialog too', async () => {
+  for (const viewport of Object.values(SIZES)) {
+    const page = await ui.page({ viewport });
+    await ui.show(page, 'home-nearby');
+    await push(page, view({ ...scenes['home-nearby']!.view, notices: [{ id: 7, code: 'delivered', reservation: null }] }));
+    const said = (await page.locator('[data-testid=said].visible').boundingBox())!;
+    for (const id of ['card-r-shoes', 'card-r-books', 'open-nearby']) {
+      const box = (await page.getByTestId(id).boundingBox())!;
+      const apart = said.x >= box.x + box.width || said.x + said.width <= box.x || said.y >= box.y + box.height || said.y + said.height <= box.y;
+      expect([id, apart]).toEqual([id, true]);
+    }
+  }
+  const page = await ui.page();
+  await ui.show(page, 'share-offer');
+  await page.getByTestId('share-sheet').getByRole('button', { name: 'Copy the link' }).click();
+  await page.getByTestId('share-sheet').getByTestId('said-in-sheet').filter({ hasText: /./ }).waitFor();
+});
+
+test('no timer runs while nobody can see the page', async () => {
+  const page = await ui.page();
+  await page.addInitScript(() => {
+    const running = new Set<unknown>();
+    const [start, stop] = [window.setInterval, window.clearInterval];
+    Object.assign(window, {
+      running,
+      setInterval: (...how: Parameters<typeof start>) => {
+        const id = start(...how);
+        running.add(id);
+        return id;
+      },
+      clearInterval: (id: number) => {
+        running.delete(id);
+        stop(id);
+      },
+    });
+  });
+  const running = () => page.evaluate(() => (window as unknown as { running: Set<unknown> }).running.size);
+  const seen = (state: string) =>
+    page.evaluate((now) => {
+      Object.defineProperty(document, 'visibilityState', { configurable: true, get: () => now });
+      document.dispatchEvent(new Event('visibilitychange'));
+    }, state);
+  for (const scene of ['home', 'detail', 'opening-opened', 'find', 'settings']) {
+    await ui.show(page, scene);
+    await seen('visible');
+    expect([scene, (await running()) > 0]).toEqual([scene, true]);
+    await seen('hidden');
+    expect([scene, await running()]).toEqual([scene, 0]);
+  }
 });
 
 test('several doors: each next one needs a gesture of its own', async () => {
@@ -369,6 +446,7 @@ test('settings reach the core or stay on the page', async () => {
   const page = await ui.page();
   await ui.show(page, 'settings');
   await page.getByTestId('set-confirm').click();
+  await page.waitForFunction(() => window.recorded.sent.some((one) => one.type === 'set'));
   expect(await sent(page)).toContainEqual({ type: 'set', setting: { name: 'confirmOpening', value: true } });
   await page.getByTestId('forget-habits').click();
   expect(await types(page)).toContain('forgetHabits');
