@@ -82,7 +82,7 @@ impl Device {
             }
             None => None,
         };
-        let outbox = state.and_then(|state| serde_json::from_slice(&state).ok()).unwrap_or_default();
+        let outbox = state.last().and_then(|state| serde_json::from_slice(state).ok()).unwrap_or_default();
         Ok(Self { vault, key, prover, at, outbox })
     }
 
@@ -267,8 +267,8 @@ impl Device {
     }
 
     async fn keep_outbox(&mut self) -> Result<(), CourierError> {
-        let text = serde_json::to_vec(&self.outbox).map_err(unreadable)?;
-        self.vault.save(&text).await?;
+        let text = zeroize::Zeroizing::new(serde_json::to_vec(&self.outbox).map_err(unreadable)?);
+        self.vault.replace(&[text]).await?;
         self.vault.settle().await;
         Ok(())
     }
