@@ -23,6 +23,8 @@ mod diagnostics;
 mod files;
 mod link;
 mod notifications;
+#[cfg(target_os = "linux")]
+mod painting;
 #[cfg(mobile)]
 mod phone;
 #[cfg(target_os = "linux")]

@@ -30,7 +30,11 @@ pub(crate) fn open(app: &AppHandle) -> tauri::Result<()> {
         .inner_size(1040.0, 760.0)
         .min_inner_size(360.0, 560.0)
         .visible(!crate::desktop::in_background());
-    builder.build()?;
+    let window = builder.build()?;
+    #[cfg(target_os = "linux")]
+    crate::painting::suit(&window)?;
+    #[cfg(not(target_os = "linux"))]
+    let _ = window;
     Ok(())
 }
 
