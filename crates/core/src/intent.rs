@@ -193,10 +193,14 @@ pub enum Intent {
         /// Which.
         device: String,
     },
-    /// Start or stop listening for lockers nearby (while the home screen is visible).
+    /// The home screen is seen from now on, or no longer. Lockers are listened for while it is, where the customer wants
+    /// that: by [`Setting::Nearby`], or for this once.
     WatchNearby {
         /// On or off.
         on: bool,
+        /// The customer asked for the nearest locker just now.
+        #[serde(default)]
+        asked: bool,
     },
     /// Change settings that the core keeps.
     Set {
@@ -230,4 +234,6 @@ pub enum Setting {
     ConfirmOpening(bool),
     /// Doors that the customer can reach.
     PreferLowDoors(bool),
+    /// Offer what is here when a locker comes into range, which takes listening for it.
+    Nearby(bool),
 }

@@ -1,8 +1,14 @@
 //! Which lockers were heard lately. A short id is a hint, never proof: nothing leaves the phone because of it.
+//!
+//! Listening costs power, so the radio listens only while the customer sees where it would show, and only for those who
+//! want it: always, by a setting, or for once, by asking for the nearest locker.
 
 use std::collections::BTreeMap;
 
-use crate::cx::Cx;
+use crate::{
+    cx::Cx,
+    effect::{Effect, RadioCommand},
+};
 
 /// Not heard for so long: gone.
 const GONE_MS: u64 = 15_000;
@@ -20,9 +26,21 @@ struct Heard {
 #[derive(Debug, Default)]
 pub(crate) struct Nearby {
     heard: BTreeMap<[u8; 4], Heard>,
+    /// The customer sees where it would show.
+    seen: bool,
+    /// The customer asked for the nearest locker.
+    asked: bool,
+    /// The radio listens.
+    listening: bool,
 }
 
 impl Nearby {
+    /// The customer sees from now on where it would show, or no longer.
+    pub(crate) fn watch(&mut self, on: bool, asked: bool) {
+        self.seen = on;
+        self.asked = on && asked;
+    }
+
     /// A locker was heard.
     pub(crate) fn sighted(&mut self, short_id: [u8; 4], rssi: Option<i16>, cx: &Cx<'_>) {
         if self.heard.len() < MAX || self.heard.contains_key(&short_id) {
@@ -31,7 +49,7 @@ impl Nearby {
         }
     }
 
-    /// Nobody listens any more.
+    /// None of them can be heard.
     pub(crate) fn clear(&mut self) {
         self.heard.clear();
     }
@@ -41,8 +59,16 @@ impl Nearby {
         self.heard.values().map(|heard| heard.at + GONE_MS).min()
     }
 
-    /// Forgets those that went.
-    pub(crate) fn drive(&mut self, cx: &Cx<'_>) {
+    /// Listens where that is wanted, and forgets those that went.
+    pub(crate) fn drive(&mut self, always: bool, cx: &mut Cx<'_>) {
+        let listen = self.seen && (always || self.asked);
+        if listen != self.listening {
+            self.listening = listen;
+            cx.out.push(Effect::Radio(RadioCommand::Watch(listen)));
+        }
+        if !listen {
+            self.clear();
+        }
         self.heard.retain(|_, heard| cx.now.monotonic_ms < heard.at + GONE_MS);
     }
 

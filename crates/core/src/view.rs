@@ -587,7 +587,7 @@ pub struct OutboxView {
 
 /// Settings kept by the core.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", default)]
 #[ts(export_to = "view.ts")]
 pub struct SettingsView {
     /// Reminders before a deadline.
@@ -598,11 +598,13 @@ pub struct SettingsView {
     pub confirm_opening: bool,
     /// Reachable doors.
     pub prefer_low_doors: bool,
+    /// Lockers in range are listened for while the home screen is seen.
+    pub nearby: bool,
 }
 
 impl Default for SettingsView {
     fn default() -> Self {
-        Self { reminders: true, habits: true, confirm_opening: false, prefer_low_doors: false }
+        Self { reminders: true, habits: true, confirm_opening: false, prefer_low_doors: false, nearby: false }
     }
 }
 

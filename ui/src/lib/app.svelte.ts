@@ -144,14 +144,16 @@ export class App {
     }
   }
 
-  private watching = false;
-  /** Listens for lockers while home is seen, and only then. */
+  private watching = '';
+  /** Says when home is seen, and only then, and whether the nearest locker was asked for. The core decides who listens. */
   watch(): void {
-    const on =
-      this.view?.session.state === 'signedIn' && this.route.screen === 'home' && document.visibilityState === 'visible';
-    if (on === this.watching) return;
-    this.watching = on;
-    this.send({ type: 'watchNearby', on });
+    const { route, view } = this;
+    const on = view?.session.state === 'signedIn' && route.screen === 'home' && document.visibilityState === 'visible';
+    const asked = on && route.nearest === true;
+    const watching = on ? `on ${asked}` : '';
+    if (watching === this.watching) return;
+    this.watching = watching;
+    this.send({ type: 'watchNearby', on, asked });
   }
 
   private dress(): void {

@@ -144,7 +144,7 @@ test('"press, then confirm" replaces the hold', async () => {
 test('without the confirmation of presence nothing opens', async () => {
   const page = await ui.page();
   await ui.show(page, 'detail', { gesture: 'confirm' });
-  await push(page, view({ settings: { reminders: true, habits: true, confirmOpening: true, preferLowDoors: false } }));
+  await push(page, view({ settings: { reminders: true, habits: true, confirmOpening: true, preferLowDoors: false, nearby: false } }));
   await page.evaluate(() => (window.recorded.answers['confirmPresence'] = false));
   await page.getByTestId('open-gesture').click();
   await page.getByTestId('confirm-open').click();
@@ -301,10 +301,12 @@ test('the opening code is asked for while it is seen, and no longer', async () =
   expect(await types(page)).toContain('hideOpeningCode');
 });
 
-test('listens for lockers on the home screen only', async () => {
+test('says when the home screen is seen, and whether the nearest locker was asked for', async () => {
   const page = await ui.page();
   await ui.show(page, 'home');
-  expect(await sent(page)).toContainEqual({ type: 'watchNearby', on: true });
+  expect(await sent(page)).toContainEqual({ type: 'watchNearby', on: true, asked: false });
+  await page.keyboard.press('Control+o');
+  await page.waitForFunction(() => window.recorded.sent.some((one) => one.type === 'watchNearby' && one.asked));
   await page.getByTestId('nav-settings').click();
   await page.waitForFunction(() => window.recorded.sent.some((one) => one.type === 'watchNearby' && !one.on));
 });
@@ -445,6 +447,8 @@ test('saves a pass as PNG and PDF, and never the opening code', async () => {
 test('settings reach the core or stay on the page', async () => {
   const page = await ui.page();
   await ui.show(page, 'settings');
+  await page.getByTestId('set-nearby').click();
+  expect(await sent(page)).toContainEqual({ type: 'set', setting: { name: 'nearby', value: true } });
   await page.getByTestId('set-confirm').click();
   await page.waitForFunction(() => window.recorded.sent.some((one) => one.type === 'set'));
   expect(await sent(page)).toContainEqual({ type: 'set', setting: { name: 'confirmOpening', value: true } });
@@ -582,33 +586,6 @@ test('beside the list stand the lockers with all doors that are the customer’s
   await page.getByTestId('card-r-shoes').click();
   await page.getByTestId('detail').waitFor();
   expect(await drawing.count()).toBe(0);
-});
-
-test('a sheet stays above the keyboard of the screen, and comes down with it', async () => {
-  const page = await ui.page();
-  await ui.show(page, 'share');
-  // What iOS does: the page keeps its size, the part of it that is seen gets smaller.
-  const keyboard = (height: number) =>
-    page.evaluate((seen) => {
-      Object.defineProperty(visualViewport, 'height', { configurable: true, get: () => seen });
-      visualViewport?.dispatchEvent(new Event('resize'));
-    }, SIZES.phone.height - height);
-  const bottom = () => page.getByTestId('share-sheet').evaluate((sheet) => sheet.getBoundingClientRect().bottom);
-  await keyboard(280);
-  expect(await bottom()).toBeLessThanOrEqual(SIZES.phone.height - 280);
-  expect(await page.getByTestId('share-sheet').evaluate((sheet) => sheet.getBoundingClientRect().top)).toBeGreaterThanOrEqual(0);
-  await keyboard(0);
-  expect(await bottom()).toBe(SIZES.phone.height);
-});
-
-test('the main action of an opening is within reach of a thumb', async () => {
-  const page = await ui.page();
-  for (const [name, testid] of [['opening-closed', 'confirm-taken'], ['opening-next-door', 'continue-opening'], ['opening-collected', 'opening-done'], ['opening-may-be-open', 'resolve-opening'], ['opening-failed-jammed', 'retry']] as const) {
-    await ui.show(page, name);
-    const box = (await page.getByTestId('opening').getByTestId(testid).boundingBox())!;
-    // Seen without scrolling, and in the lower half.
-    expect([name, box.y + box.height <= SIZES.phone.height, box.y >= SIZES.phone.height * 0.45]).toEqual([name, true, true]);
-  }
 });
 
 test('motion stops when the system asks for less, and explains when it does not', async () => {

@@ -10,7 +10,7 @@ use url::Url;
 use super::{Core, Vault, env};
 use crate::{
     cx::Cx,
-    effect::{Effect, RadioCommand},
+    effect::Effect,
     intent::{Intent, Setting},
     line::{Call, Purpose},
     outbox::What,
@@ -55,15 +55,11 @@ impl Core {
             | Intent::ContinueOpening
             | Intent::ResolveOpening { .. }
             | Intent::DismissOpening => self.on_opening_intent(intent, cx),
-            Intent::WatchNearby { on } => {
-                if !on {
-                    self.nearby.clear();
-                }
-                cx.out.push(Effect::Radio(RadioCommand::Watch(on)));
-            }
+            Intent::WatchNearby { on, asked } => self.nearby.watch(on, asked),
             Intent::Set { setting } => {
                 let settings = &mut self.kept.settings;
                 match setting {
+                    Setting::Nearby(on) => settings.nearby = on,
                     Setting::Reminders(on) => settings.reminders = on,
                     Setting::Habits(on) => settings.habits = on,
                     Setting::ConfirmOpening(on) => settings.confirm_opening = on,

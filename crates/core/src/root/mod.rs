@@ -295,7 +295,7 @@ impl Core {
     fn drive(&mut self, cx: &mut Cx<'_>) {
         self.kept.wallet.set_skew(self.network.skew());
         self.sign_in.drive(cx);
-        self.nearby.drive(cx);
+        self.nearby.drive(self.kept.settings.nearby, cx);
         if self.session.is_usable() {
             self.sync.drive(&mut self.session, cx);
             self.kept.wallet.drive(cx);

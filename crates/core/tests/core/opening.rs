@@ -6,7 +6,7 @@ use postern_api::{
 };
 use postern_core::{
     event::{Adapter, EndReason, Event, RadioEvent},
-    intent::Intent,
+    intent::{Intent, Setting},
     view::{AccessView, ActionView, OpeningDoorState, OpeningPhase, ProblemCode, StateView},
 };
 use postern_protocol::{ClockState, Refusal, message::DoorEventKind, receipt::Outcome};
@@ -109,7 +109,8 @@ fn relay_needs_gesture() {
 
     // A locker in range, a token at hand, time passing: nothing leaves without a gesture.
     let mut rig = Rig::with_parcels(5, &[3]);
-    rig.intent(Intent::WatchNearby { on: true });
+    rig.intent(Intent::Set { setting: Setting::Nearby(true) });
+    rig.intent(Intent::WatchNearby { on: true, asked: false });
     for _ in 0..20 {
         rig.event(Event::Radio(RadioEvent::Sighted { short_id: [0xA1, 2, 3, 4], rssi: Some(-40) }));
         rig.advance(10_000);
@@ -272,6 +273,42 @@ fn a_process_killed_at_any_moment_never_forgets_that_a_door_may_be_open() {
         effects += 1;
     }
     assert!(effects >= 4, "every effect of an opening was a moment to die");
+}
+
+#[test]
+fn the_radio_listens_only_where_the_customer_looks_and_wants_it() {
+    let heard = || Event::Radio(RadioEvent::Sighted { short_id: [0xA1, 2, 3, 4], rssi: Some(-40) });
+    let seen = |on, asked| Intent::WatchNearby { on, asked };
+    let mut rig = Rig::with_parcels(33, &[3]);
+    rig.intent(seen(true, false));
+    assert!(!rig.listening, "nobody has asked for it");
+    rig.event(heard());
+    assert!(rig.view().nearby.is_none());
+    // An opening finds its locker by itself, and leaves nothing listening.
+    rig.open(&["r3"]);
+    assert!(matches!(rig.phase(), OpeningPhase::Opened { .. }) && !rig.listening);
+
+    // For once.
+    let mut rig = Rig::with_parcels(34, &[3]);
+    rig.intent(seen(true, true));
+    assert!(rig.listening);
+    rig.event(heard());
+    assert!(rig.view().nearby.is_some());
+    rig.intent(seen(false, false));
+    assert!(!rig.listening && rig.view().nearby.is_none());
+    rig.intent(seen(true, false));
+    assert!(!rig.listening, "once is over");
+
+    // Always, but not where it would not be seen; not after a start, before anybody looks; not for who signed out.
+    rig.intent(Intent::Set { setting: Setting::Nearby(true) });
+    assert!(rig.listening);
+    rig.advance(5_000);
+    rig.restart();
+    assert!(!rig.listening && rig.view().settings.nearby);
+    rig.intent(seen(true, false));
+    assert!(rig.listening);
+    rig.intent(Intent::SignOut);
+    assert!(!rig.listening);
 }
 
 #[test]

@@ -81,6 +81,8 @@ pub(crate) struct Rig {
     pub(crate) saves: u32,
     pub(crate) attempt: Option<u64>,
     pub(crate) dials: u32,
+    /// The radio listens for lockers in range.
+    pub(crate) listening: bool,
     pub(crate) sent: Vec<Vec<u8>>,
     pub(crate) hold_signatures: bool,
     /// Dials are not answered; the test does that.
@@ -221,6 +223,7 @@ impl Rig {
             saves: 0,
             attempt: None,
             dials: 0,
+            listening: false,
             sent: vec![],
             hold_signatures: false,
             hold_radio: false,
@@ -268,6 +271,7 @@ impl Rig {
         self.queue.clear();
         self.signing.clear();
         self.attempt = None;
+        self.listening = false;
         self.locker.session = None;
         self.locker.greeting = None;
         self.pushing = false;
@@ -446,7 +450,10 @@ impl Rig {
 
     fn radio(&mut self, command: RadioCommand) {
         match command {
-            RadioCommand::Watch(_) => {}
+            RadioCommand::Watch(on) => {
+                assert_ne!(on, self.listening, "said twice");
+                self.listening = on;
+            }
             RadioCommand::Dial { attempt, locker, timeout_ms } => {
                 assert!(self.attempt.is_none(), "one attempt at a time");
                 assert!((1..=30_000).contains(&timeout_ms));

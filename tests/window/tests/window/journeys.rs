@@ -56,6 +56,9 @@ fn collects_three(world: &World) -> Result<()> {
     for parcel in [&shoes, &teapot] {
         world.cabinet.courier_deposits(parcel)?;
     }
+    // Lockers are listened for by those who want that.
+    world.press("nav-settings")?;
+    world.press("set-nearby")?;
     world.press("nav-home")?;
     let window = &world.app()?.window;
     window.until("the banner to offer all three", PATIENCE, || {

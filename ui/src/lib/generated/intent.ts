@@ -179,7 +179,11 @@ device: string, } | { "type": "watchNearby",
 /**
  * On or off.
  */
-on: boolean, } | { "type": "set", 
+on: boolean, 
+/**
+ * The customer asked for the nearest locker just now.
+ */
+asked: boolean, } | { "type": "set", 
 /**
  * What.
  */
@@ -196,4 +200,4 @@ id: number, };
 /**
  * Settings that the core keeps, on this device only.
  */
-export type Setting = { "name": "reminders", "value": boolean } | { "name": "habits", "value": boolean } | { "name": "confirmOpening", "value": boolean } | { "name": "preferLowDoors", "value": boolean };
+export type Setting = { "name": "reminders", "value": boolean } | { "name": "habits", "value": boolean } | { "name": "confirmOpening", "value": boolean } | { "name": "preferLowDoors", "value": boolean } | { "name": "nearby", "value": boolean };

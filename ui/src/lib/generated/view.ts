@@ -614,7 +614,11 @@ confirmOpening: boolean,
 /**
  * Reachable doors.
  */
-preferLowDoors: boolean, };
+preferLowDoors: boolean, 
+/**
+ * Lockers in range are listened for while the home screen is seen.
+ */
+nearby: boolean, };
 
 /**
  * A share that was just made.
