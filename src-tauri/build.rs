@@ -17,6 +17,7 @@ const COMMANDS: &[&str] = &[
     "confirm_presence",
     "save_file",
     "read_qr",
+    "feel",
 ];
 
 fn main() {

@@ -6,7 +6,7 @@ use postern_runtime::{
     intent::Intent,
     view::{VaultView, View},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tauri::{AppHandle, State, ipc::Channel};
 use tauri_plugin_opener::OpenerExt;
 use url::Url;
@@ -151,6 +151,30 @@ pub(crate) async fn save_file(app: AppHandle, name: String, contents: files::Con
 pub(crate) async fn read_qr(width: usize, luma: String) -> Option<String> {
     // Some hundred milliseconds of work, and a library that reads what a camera saw: neither may take the window along.
     tauri::async_runtime::spawn_blocking(move || scan::read(width, &luma)).await.ok().flatten()
+}
+
+/// What the hand is told.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Feeling {
+    /// The gesture was long enough.
+    Taken,
+    /// The door is open.
+    Opened,
+    /// Something went wrong.
+    Wrong,
+}
+
+/// Lets the customer feel it. False where the platform has no such thing.
+#[tauri::command]
+pub(crate) async fn feel(app: AppHandle, feeling: Feeling) -> bool {
+    #[cfg(mobile)]
+    return crate::phone::feel(&app, feeling);
+    #[cfg(desktop)]
+    {
+        let _ = (app, feeling);
+        false
+    }
 }
 
 #[cfg(test)]

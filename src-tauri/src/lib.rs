@@ -69,7 +69,7 @@ fn app() -> tauri::Result<()> {
     #[cfg(desktop)]
     let builder = desktop::plugins(builder);
     #[cfg(mobile)]
-    let builder = builder.plugin(tauri_plugin_biometric::init());
+    let builder = builder.plugin(tauri_plugin_biometric::init()).plugin(tauri_plugin_haptics::init());
     builder
         .plugin(tauri_plugin_deep_link::init())
         .plugin(tauri_plugin_opener::Builder::new().open_js_links_on_click(false).build())
@@ -88,6 +88,7 @@ fn app() -> tauri::Result<()> {
             commands::confirm_presence,
             commands::save_file,
             commands::read_qr,
+            commands::feel,
         ])
         .setup(|app| {
             let handle = app.handle().clone();

@@ -5,7 +5,10 @@ use std::{io, sync::Arc};
 use postern_runtime::{Browser, Options, WayBack};
 use tauri::{AppHandle, Manager};
 use tauri_plugin_biometric::{AuthOptions, BiometricExt};
+use tauri_plugin_haptics::{HapticsExt, ImpactFeedbackStyle, NotificationFeedbackType};
 use tauri_plugin_opener::OpenerExt;
+
+use crate::commands::Feeling;
 
 /// As on a desktop, but for what the system says to the app alone.
 pub(crate) fn options(app: &AppHandle) -> Result<Options, Box<dyn std::error::Error + Send + Sync>> {
@@ -32,4 +35,15 @@ pub(crate) async fn confirm_presence(app: AppHandle, reason: String) -> bool {
     let asked =
         tauri::async_runtime::spawn_blocking(move || app.biometric().authenticate(reason, options)).await;
     matches!(asked, Ok(Ok(())))
+}
+
+/// Lets the hand know. False where the phone cannot.
+pub(crate) fn feel(app: &AppHandle, feeling: Feeling) -> bool {
+    let haptics = app.haptics();
+    let felt = match feeling {
+        Feeling::Taken => haptics.impact_feedback(ImpactFeedbackStyle::Medium),
+        Feeling::Opened => haptics.notification_feedback(NotificationFeedbackType::Success),
+        Feeling::Wrong => haptics.notification_feedback(NotificationFeedbackType::Error),
+    };
+    felt.is_ok()
 }

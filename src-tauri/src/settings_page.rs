@@ -38,8 +38,15 @@ pub(crate) fn bluetooth(app: &AppHandle) -> bool {
     app.opener().open_url(page, None::<&str>).is_ok()
 }
 
-/// Phones ask for the permission and the switch themselves when the radio is first used.
-#[cfg(not(any(target_os = "linux", target_os = "windows", target_os = "macos")))]
+/// Opens it; false where there is none that we know.
+#[cfg(target_os = "android")]
 pub(crate) fn bluetooth(_app: &AppHandle) -> bool {
-    false
+    crate::android::open_bluetooth_settings()
+}
+
+/// Opens the app's own page, where Bluetooth is allowed: the system has no way to the switch for apps.
+#[cfg(target_os = "ios")]
+pub(crate) fn bluetooth(app: &AppHandle) -> bool {
+    use tauri_plugin_opener::OpenerExt;
+    app.opener().open_url("app-settings:", None::<&str>).is_ok()
 }

@@ -6,7 +6,7 @@ import { launch, openScene, SIZES } from '../../tools/page.mjs';
 import { serve } from '../../tools/serve.mjs';
 
 export interface Look {
-  theme?: 'light' | 'dark';
+  theme?: 'system' | 'light' | 'dark';
   lang?: string;
   text?: string;
   gesture?: string;

@@ -36,6 +36,8 @@ export interface Platform {
   confirmPresence(reason: string): Promise<boolean | null>;
   /** The text of the QR code in a picture: brightness, a byte a pixel, `width` a row, base64url. Null: none to be read. */
   readQr(width: number, luma: string): Promise<string | null>;
+  /** Lets the hand know: the gesture was taken, the door is open, something went wrong. */
+  feel(feeling: 'taken' | 'opened' | 'wrong'): Promise<boolean>;
   /** Lets the customer keep a file. `contents` is text, or bytes for pictures. */
   saveFile(name: string, contents: string | Uint8Array): Promise<boolean>;
 }

@@ -70,6 +70,7 @@ export class RecordedBridge implements Bridge {
     canConfirmPresence: () => this.call('canConfirmPresence', [], true),
     confirmPresence: (reason) => this.call<boolean | null>('confirmPresence', [reason], true),
     readQr: (width, luma) => this.call<string | null>('readQr', [width, luma], null),
+    feel: (feeling) => this.call('feel', [feeling], true),
     saveFile: (name, contents) => this.call('saveFile', [name, contents], true),
   };
 

@@ -45,6 +45,7 @@ export const tauriBridge: Bridge = {
     canConfirmPresence: () => does('can_confirm_presence'),
     confirmPresence: (reason) => answer<boolean>('confirm_presence', { reason }),
     readQr: (width, luma) => answer<string>('read_qr', { width, luma }),
+    feel: (feeling) => does('feel', { feeling }),
     saveFile: (name, contents) =>
       does('save_file', { name, contents: typeof contents === 'string' ? contents : Array.from(contents) }),
   },

@@ -6,6 +6,6 @@ import android.app.Application
 class PosternApplication : Application() {
   override fun onCreate() {
     super.onCreate()
-    Bluetooth.start()
+    Bluetooth.start(this)
   }
 }
