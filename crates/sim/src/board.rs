@@ -6,7 +6,7 @@
 use std::{
     collections::HashMap,
     io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Stdio,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -113,7 +113,7 @@ impl Board {
     /// # Errors
     /// See [`BoardError`].
     pub async fn start(config: BoardConfig) -> Result<Self, BoardError> {
-        let mut child = Command::new(&config.qemu)
+        let mut child = machine(&config.qemu)
             .args(["-machine", "mps2-an386", "-cpu", "cortex-m4", "-display", "none", "-monitor", "none"])
             .args(["-serial", "stdio", "-kernel"])
             .arg(&config.image)
@@ -305,6 +305,16 @@ impl Board {
     pub fn opened(&self) -> watch::Receiver<HashMap<Door, u32>> {
         self.opened.clone()
     }
+}
+
+/// QEMU, which by itself would run on after a simulator that was killed: it does not end with its serial line.
+fn machine(qemu: &Path) -> Command {
+    if !cfg!(target_os = "linux") {
+        return Command::new(qemu);
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL", "--"]).arg(qemu);
+    command
 }
 
 struct Bridge {
