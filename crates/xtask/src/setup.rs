@@ -74,26 +74,31 @@ pub(crate) fn install(wanted: &[(&'static str, &'static str)]) -> Result<()> {
     if !process::exists("apt-get") {
         bail!("this is not a Debian; please install the equivalents of: {}", names.join(" "));
     }
-    let mut prefix: Vec<&str> = Vec::new();
-    if process::output(Command::new("id").arg("-u"))?.trim() != "0" {
-        if !process::exists("sudo") {
-            bail!("please run as root: apt-get install {}", names.join(" "));
-        }
-        prefix.push("sudo");
-    }
-    let apt = |arguments: &[&str]| {
-        let mut words: Vec<&str> = prefix.clone();
-        words.extend(["env", "DEBIAN_FRONTEND=noninteractive", "apt-get"]);
-        words.extend(arguments);
-        let mut command = process::command(words[0]);
-        command.args(&words[1..]);
-        process::run(&mut command)
-    };
     println!("installing them with apt-get");
-    apt(&["-qq", "update"])?;
+    update()?;
     let mut install = vec!["-qq", "-y", "--no-install-recommends", "install"];
     install.extend(&names);
     apt(&install)
+}
+
+/// Asks the archive what it has.
+///
+/// # Errors
+/// No rights, or apt-get failed.
+pub(crate) fn update() -> Result<()> {
+    apt(&["-qq", "update"])
+}
+
+fn apt(arguments: &[&str]) -> Result<()> {
+    let mut words = vec!["env", "DEBIAN_FRONTEND=noninteractive", "apt-get"];
+    words.extend(arguments);
+    if process::output(Command::new("id").arg("-u"))?.trim() != "0" {
+        if !process::exists("sudo") {
+            bail!("please run as root: apt-get {}", arguments.join(" "));
+        }
+        words.insert(0, "sudo");
+    }
+    process::run(process::command(words[0]).args(&words[1..]))
 }
 
 fn missing(wanted: &[(&'static str, &'static str)]) -> Vec<(&'static str, &'static str)> {

@@ -1,7 +1,6 @@
 //! `cargo xtask test`: every test of every kind, one summary.
 
 use std::{
-    collections::BTreeMap,
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, ExitCode, Stdio},
@@ -13,7 +12,7 @@ use clap::{Args, ValueEnum};
 
 use crate::{
     build::{self, TestBinary},
-    lab, peer, process, root, setup, target, tidy,
+    lab, peer, platforms, process, root, setup, target, tidy,
 };
 
 /// No test binary takes as long as this, in seconds.
@@ -25,6 +24,9 @@ pub(crate) struct Flags {
     /// Only this part; may be given more than once.
     #[arg(long, value_enum)]
     only: Vec<Part>,
+    /// Then what `cargo xtask platforms` proves, counted with the rest.
+    #[arg(long)]
+    platforms: bool,
 }
 
 /// A part of the suite.
@@ -112,7 +114,7 @@ pub(crate) fn run(flags: &Flags) -> Result<ExitCode> {
         true => Some(Lab::up()?),
         false => None,
     };
-    let mut tallies = BTreeMap::new();
+    let mut tallies = Vec::new();
     for part in parts {
         let began = Instant::now();
         println!("\n{}", part.name());
@@ -128,14 +130,19 @@ pub(crate) fn run(flags: &Flags) -> Result<ExitCode> {
                 tally.add(rust(part, &binaries, &logs, lab.as_ref())?);
             }
         }
-        tallies.insert(part, (tally, began.elapsed()));
+        tallies.push((part.name(), tally, began.elapsed()));
+    }
+    drop(lab);
+    if flags.platforms {
+        let began = Instant::now();
+        tallies.push(("platforms", platforms::tally(), began.elapsed()));
     }
 
     println!("\nlogs: {}", logs.folder.strip_prefix(root()).unwrap_or(&logs.folder).display());
     let mut total = Tally::default();
-    for (part, (tally, took)) in &tallies {
+    for (part, tally, took) in &tallies {
         let Tally { passed, failed } = tally;
-        println!("{:7} {passed:5} passed {failed:5} failed {:>8}", part.name(), seconds(*took));
+        println!("{part:9} {passed:5} passed {failed:5} failed {:>8}", seconds(*took));
         total.add(*tally);
     }
     println!("after {}", seconds(began.elapsed()));

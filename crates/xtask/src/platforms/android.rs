@@ -1,8 +1,8 @@
 //! Android, as far as a machine without its SDK can go: Rust type-checked, the Gradle project checked.
 //!
 //! Gradle and the SDK come from places that are no package registries, so no APK is made here. Kotlin of ours goes
-//! through the real compiler, against declarations of the parts of Android that it uses (`stubs`): that proves syntax
-//! and types, and that those declarations are Android's own is a reader's word.
+//! through the real compiler, against declarations of the parts of Android that it uses (`stubs`), which are held
+//! against Android's own API.
 
 use std::{
     fs,
@@ -13,7 +13,8 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 
 use super::{
-    ROOMS,
+    carried,
+    declared::Api,
     documents::{self, Claim},
     step,
     table::{Proof, Step},
@@ -23,13 +24,21 @@ use crate::{process, root, setup};
 
 const TARGET: &str = "aarch64-linux-android";
 const PROJECT: &str = "src-tauri/gen/android";
+const DECLARED: &str = "crates/xtask/src/platforms/stubs";
 /// The Kotlin compiler, as npm has it.
 const KOTLIN: &str = "2.4.20";
+/// Android's API and that of its libraries, as npm has them: of the version that the app is compiled for.
+const API: (&str, &str) = ("@nativescript/types-android", "9.1.1");
+const API_FILES: [&str; 3] = ["android-platform-37.d.ts", "androidx-32.d.ts", "androidx-17.d.ts"];
 /// What the project's Gradle plugin speaks.
 const LANGUAGE: &str = "2.2";
-const INSTALLED: &[(&str, &str)] =
-    &[("default-jdk-headless", "runs the Kotlin compiler and the tests of the Keystore")];
+const INSTALLED: &[(&str, &str)] = &[
+    ("default-jdk-headless", "runs the Kotlin compiler and the tests of the Keystore"),
+    ("aapt", "compiles resources for Android"),
+];
 
+/// What the provider of files must say.
+const FILES: &[Claim] = &[("//external-files-path[@path='Pictures/']", "where the camera puts a picture")];
 /// What the manifest must say.
 const MANIFEST: &[Claim] = &[
     (
@@ -45,6 +54,19 @@ const MANIFEST: &[Claim] = &[
     ),
     ("//uses-permission[@*[name()='android:name']='android.permission.POST_NOTIFICATIONS']", "notifications"),
     ("//uses-permission[@*[name()='android:name']='android.permission.USE_BIOMETRIC']", "biometry"),
+    ("//uses-permission[@*[name()='android:name']='android.permission.VIBRATE']", "what the hand feels"),
+    (
+        "//queries/intent/action[@*[name()='android:name']='android.media.action.IMAGE_CAPTURE'] and \
+         not(//uses-permission[@*[name()='android:name']='android.permission.CAMERA'])",
+        "pictures from the phone's camera app, and no right to the camera",
+    ),
+    (
+        "//activity[contains(@*[name()='android:configChanges'],'fontScale') and \
+         contains(@*[name()='android:configChanges'],'uiMode') and \
+         @*[name()='android:windowSoftInputMode']='adjustResize']",
+        "text size, dark and keyboard without a new start",
+    ),
+    ("//application[@*[name()='android:enableOnBackInvokedCallback']='true']", "the back gesture"),
     (
         "//application[@*[name()='android:allowBackup']='false']",
         "no backup of a wallet that only this device reads",
@@ -73,10 +95,22 @@ pub(crate) fn run(steps: &mut Vec<Step>) -> Result<()> {
         let files = files(&root().join(PROJECT).join("app/src/main"), "xml")?;
         documents::well_formed(files.iter().map(PathBuf::as_path))?;
         documents::hold(&format!("{PROJECT}/app/src/main/AndroidManifest.xml"), MANIFEST)?;
+        documents::hold(&format!("{PROJECT}/app/src/main/res/xml/file_paths.xml"), FILES)?;
         translated(&root().join(PROJECT).join("app/src/main/res"))?;
         Ok(None)
     })?;
-    step(steps, Proof::TypeChecked, "Kotlin of ours, against declared parts of Android", || {
+    step(steps, Proof::Built, "resources of the app (aapt2; not linked against Android's own)", || {
+        let compiled = toolchain::built().join("android-resources.zip");
+        let mut compile = process::command("aapt2");
+        compile.args(["compile", "--dir"]).arg(root().join(PROJECT).join("app/src/main/res"));
+        process::run(compile.arg("-o").arg(&compiled))?;
+        Ok(Some(compiled.metadata()?.len()))
+    })?;
+    step(steps, Proof::Checked, "our declarations of Android, against its API 37 and Android X", || {
+        declarations()?;
+        Ok(None)
+    })?;
+    step(steps, Proof::TypeChecked, "Kotlin of ours, against those declarations", || {
         kotlin()?;
         Ok(None)
     })?;
@@ -86,30 +120,22 @@ pub(crate) fn run(steps: &mut Vec<Step>) -> Result<()> {
         "device key of the Keystore, on this machine's Java and a keystore like Android's",
         || {
             let mut tests = process::cargo();
+            // Of the whole workspace, so that what the test suite has built serves here as well.
             tests.args([
                 "test",
-                "--package",
-                "postern-vault",
+                "--workspace",
+                "--exclude",
+                "postern-xtask",
                 "--features",
-                "jvm",
-                "--test",
-                "android_keystore",
+                "postern-vault/jvm",
             ]);
-            process::run(&mut tests)?;
+            process::run(tests.args(["--test", "android_keystore"]))?;
             Ok(None)
         },
     )?;
     let toolchain = Toolchain::with(&[RUST, CLANG])?;
-    step(steps, Proof::TypeChecked, "rooms below the window", || {
-        let mut check = cargo(&toolchain);
-        for room in ROOMS {
-            check.args(["--package", room]);
-        }
-        process::run(check.arg("--lib"))?;
-        Ok(None)
-    })?;
-    step(steps, Proof::TypeChecked, "the window", || {
-        process::run(cargo(&toolchain).args(["--package", "postern-app", "--lib"]))?;
+    step(steps, Proof::TypeChecked, "all of Rust: the window and the rooms below it", || {
+        process::run(carried(&mut cargo(&toolchain)))?;
         Ok(None)
     })
 }
@@ -167,11 +193,29 @@ fn string_names(text: &str) -> Vec<String> {
         .collect()
 }
 
+/// Every class, member, parameter and constant that we declare is Android's.
+fn declarations() -> Result<()> {
+    let package = toolchain::node(API.0, API.1)?.join("lib/android");
+    let mut api = Api::default();
+    for file in API_FILES {
+        api.read(&fs::read_to_string(package.join(file)).with_context(|| file.to_owned())?);
+    }
+    let mut invented = Vec::new();
+    for file in files(&root().join(DECLARED), "java")? {
+        // Generated by the app's own build.
+        if !file.ends_with("app/postern/R.java") {
+            invented.extend(api.lacks(&fs::read_to_string(&file)?));
+        }
+    }
+    ensure!(invented.is_empty(), "Android has no {}", invented.join(", no "));
+    Ok(())
+}
+
 /// Compiles our Kotlin. Declarations of Android's parts are compiled by the same run.
 fn kotlin() -> Result<()> {
     let compiler = toolchain::node("kotlin-compiler", KOTLIN)?.join("bin/kotlinc");
     let ours = files(&root().join(PROJECT).join("app/src/main/java"), "kt")?;
-    let declared = root().join("crates/xtask/src/platforms/stubs");
+    let declared = root().join(DECLARED);
     let mut stubs = files(&declared, "java")?;
     stubs.extend(files(&declared, "kt")?);
     ensure!(!ours.is_empty() && !stubs.is_empty(), "no Kotlin, or no declarations");

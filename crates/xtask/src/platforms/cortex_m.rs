@@ -1,6 +1,10 @@
 //! The locker firmware on a Cortex-M4: image built, run in QEMU, bounds held.
 
-use std::{fs, path::Path, time::Instant};
+use std::{
+    fs,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -80,6 +84,7 @@ pub(crate) fn run(steps: &mut Vec<Step>) -> Result<()> {
         .env("POSTERN_BOARD_IMAGE", folder.join("locker"))
         .env("POSTERN_QEMU_ARM", toolchain.root.join("bin/qemu-system-arm"));
     process::run(&mut tests)?;
+    all_ended(&folder.join("locker"))?;
     steps.push(Step {
         what: "doors of that board opened over `air`, from the terminal too; power cuts; the radio's conformance".into(),
         proof: Proof::Ran,
@@ -87,6 +92,26 @@ pub(crate) fn run(steps: &mut Vec<Step>) -> Result<()> {
         size: None,
     });
     Ok(())
+}
+
+/// No machine runs the image any more: a test that is over leaves nothing behind, however its simulator ended.
+fn all_ended(image: &Path) -> Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let wanted = image.as_os_str().as_encoded_bytes();
+    loop {
+        let running = fs::read_dir("/proc")?.flatten().find(|process| {
+            let words = fs::read(process.path().join("cmdline")).unwrap_or_default();
+            words.split(|byte| *byte == 0).any(|word| word == wanted)
+        });
+        let Some(process) = running else { return Ok(()) };
+        ensure!(
+            Instant::now() < deadline,
+            "process {} still runs {}",
+            process.file_name().display(),
+            image.display()
+        );
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 /// What the image says of itself.

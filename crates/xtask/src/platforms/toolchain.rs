@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use crate::process;
+use crate::{process, setup};
 
 /// Packages that are unpacked together. The name is of the note that says that they are there.
 pub(crate) struct Bundle {
@@ -141,9 +141,15 @@ fn unpack(bundle: &Bundle, folder: &Path) -> Result<()> {
     println!("unpacking {wanted}");
     let downloads = folder.join(format!("downloads-{}", bundle.name));
     fs::create_dir_all(&downloads)?;
-    process::run(
-        process::command("apt-get").args(["-qq", "download"]).args(bundle.packages).current_dir(&downloads),
-    )?;
+    let download = || {
+        let mut apt = process::command("apt-get");
+        process::run(apt.args(["-qq", "download"]).args(bundle.packages).current_dir(&downloads))
+    };
+    // A machine's lists may be missing, or so old that they name what the archive has no longer.
+    if download().is_err() {
+        setup::update()?;
+        download()?;
+    }
     for package in fs::read_dir(&downloads)? {
         let package = package?.path();
         if package.extension().is_some_and(|extension| extension == "deb") {

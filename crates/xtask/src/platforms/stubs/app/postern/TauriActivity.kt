@@ -1,12 +1,15 @@
 package app.postern
 
 import android.os.Bundle
+import android.webkit.WebView
 import androidx.activity.ComponentActivity
 
 abstract class TauriActivity : ComponentActivity() {
   override fun onCreate(savedInstanceState: Bundle?) {
     super.onCreate(savedInstanceState)
   }
+
+  open fun onWebViewCreate(webView: WebView) {}
 
   fun requestPermissions(permissions: Array<String>, listener: (Boolean?) -> Unit) {}
 }
