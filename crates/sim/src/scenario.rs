@@ -117,6 +117,9 @@ pub struct Collect {
     /// Bind the token to the HELLO, as for a locker that lost the time.
     #[serde(default)]
     pub bound: bool,
+    /// So many customers one after the other, each with a token; the answer is the last one's.
+    #[serde(default = "one")]
+    pub customers: u32,
 }
 
 const fn one() -> u32 {

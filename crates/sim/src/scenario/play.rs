@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use postern_protocol::{
-    LockerIdentity, Operation, Refusal, Reply, Request, Timestamp,
+    LockerIdentity, LockerKeys, Operation, Refusal, Reply, Request, Timestamp,
     frame::{self, MIN_FRAME, Reassembler},
     receipt,
 };
@@ -187,7 +187,9 @@ impl Stage {
             did.push(format!("revoke {}", revoke.door));
         }
         if let Some(collect) = &step.collect {
-            self.gesture(collect)?;
+            for _ in 0..collect.customers {
+                self.gesture(collect)?;
+            }
             did.push(format!("collect from {}: {}", collect.door, self.answer));
         }
         if let Some(pin) = &step.pin {
@@ -225,8 +227,9 @@ impl Stage {
             HandDid::Take => "take",
             HandDid::Put => "put",
         };
+        let obstructed = self.cabinet.fate().door(door).obstructed;
         self.cabinet.hand(door, name, self.now, |compartment, now| match hand.did {
-            HandDid::Close if compartment.open => {
+            HandDid::Close if compartment.open && !obstructed => {
                 compartment.open = false;
                 compartment.moved = Some(now.up);
             }
@@ -265,7 +268,11 @@ impl Stage {
                     self.pass(until);
                 }
             }
-            let (answer, again) = self.visit(&mut request, door, collect, &mut small);
+            let (answer, again) = if attempt == 0 && self.cabinet.fate().air.impostor {
+                self.visit_impostor(&mut request, door, collect)
+            } else {
+                self.visit(&mut request, door, collect, &mut small)
+            };
             self.answer = answer;
             if !again {
                 break;
@@ -281,6 +288,22 @@ impl Stage {
         grant.hello_nonce = hello_nonce;
         let now = Timestamp(self.wall().0.saturating_add_signed(collect.hub_skew));
         self.network.token(&grant, &self.phone.key(), now)
+    }
+
+    /// One link to somebody else, who says that this cabinet is there and does not have its keys.
+    fn visit_impostor(&mut self, request: &mut Request, door: u16, collect: &Collect) -> (String, bool) {
+        let mut keys = self.cabinet.keys().clone();
+        keys.locker = LockerKeys::from_seed(keys.locker.id, &[0x1A; 32]);
+        let config = self.cabinet.config().clone();
+        let setup = Setup { config, keys, folder: None, seed: [0x1A; 32] };
+        let Ok(impostor) = Cabinet::new(setup, self.now) else { return ("lost".to_owned(), true) };
+        let real = std::mem::replace(&mut self.cabinet, impostor);
+        let (seen, counts) = (std::mem::take(&mut self.log_seen), self.counts.clone());
+        let answer = self.visit(request, door, collect, &mut false);
+        // What is counted is of the cabinet that the story is about.
+        (self.cabinet, self.log_seen, self.counts) = (real, seen, counts);
+        self.go_to(self.now.up);
+        answer
     }
 
     /// One link. The answer, and whether another link may help.
