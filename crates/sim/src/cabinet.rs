@@ -414,6 +414,12 @@ impl Cabinet {
         self.log.add(self.now.wall, what);
     }
 
+    /// What is written on a door.
+    fn label(&self, door: Door) -> String {
+        let found = self.doors.iter().find(|info| info.door == door.0);
+        found.map_or_else(|| door.0.to_string(), |info| info.label.clone())
+    }
+
     fn uptime(&self) -> Uptime {
         Uptime(self.now.up.saturating_sub(self.boot))
     }
@@ -559,8 +565,8 @@ impl Cabinet {
                     self.revision += 1;
                 }
                 Output::Local(answer) => {
-                    self.screen = format!("{answer:?}");
-                    self.note(What::Screen { says: format!("{answer:?}") });
+                    self.screen = crate::words::screen(answer, |door| self.label(door));
+                    self.note(What::Screen { says: self.screen.clone() });
                 }
                 Output::Notice(notice) => self.notice(notice),
             }
@@ -620,10 +626,10 @@ impl Cabinet {
             Notice::Accepted { connection, door, operation } => What::Accepted {
                 link: link(connection),
                 door: door.0,
-                operation: format!("{operation:?}").to_lowercase(),
+                operation: crate::words::operation(operation).to_owned(),
             },
             Notice::Refused { connection, reason } => {
-                What::Refused { link: link(connection), reason: format!("{reason:?}").to_lowercase() }
+                What::Refused { link: link(connection), reason: crate::words::reason(reason).to_owned() }
             }
             Notice::Latch(door, attempt) => What::Latch { door: door.0, attempt },
             Notice::Door(door, kind) => {

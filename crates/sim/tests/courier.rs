@@ -286,3 +286,24 @@ async fn a_receipt_that_the_hub_could_not_take_is_handed_in_with_the_next_errand
     assert_eq!(status, 200);
     assert_eq!(stage.state_of(&parcel).await, "ready");
 }
+
+#[tokio::test]
+async fn a_cabinet_that_lost_the_time_opens_for_a_courier_by_a_token_that_is_bound_to_its_hello() {
+    let stage = Stage::new();
+    let parcel = stage.parcel("HX7").await;
+    stage.panel("/faults", json!({ "machine": { "clock_lost": true } })).await;
+    stage.panel("/power", json!({ "on": false, "dark_ms": 50 })).await;
+    let deadline = Instant::now() + PATIENCE;
+    while stage.cabinet().await["advertisement"]["clock_unset"] != json!(true) {
+        assert!(Instant::now() < deadline, "the cabinet still knows the time");
+        tokio::task::yield_now().await;
+    }
+    let (status, answer) = stage.panel("/courier/deposit", json!({ "parcel": parcel })).await;
+    assert_eq!(
+        (status, &answer["by_protocol"], &answer["reported"]),
+        (200, &json!(true), &json!(true)),
+        "{answer}"
+    );
+    assert_eq!(stage.state_of(&parcel).await, "ready");
+    assert_eq!(stage.door(&answer["door"]).await["pulses"], 1);
+}

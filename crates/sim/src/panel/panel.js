@@ -45,8 +45,8 @@ function alertLine(text) {
   alertTimer = setTimeout(() => { line.hidden = true; }, 5000);
 }
 
-const time = (ms) => new Date(ms).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" }) +
-  "." + String(ms % 1000).padStart(3, "0");
+const clock = (ms) => new Date(ms).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+const time = (ms) => clock(ms) + "." + String(ms % 1000).padStart(3, "0");
 
 function label(cabinet, number) {
   return cabinet.doors.find((door) => door.door === number)?.label ?? `door ${number}`;
@@ -175,6 +175,16 @@ function links(cabinet) {
     el("tbody", {}, ...cabinet.links.map(row)));
 }
 
+const reasons = {
+  message: "not a message of the protocol", late: "OPEN came too late", handshake: "the handshake failed", token: "not a token of its issuers",
+  delegation: "the delegation is not good", proof: "no proof of the device's key", locker: "the token is for another locker",
+  door: "the token does not name this door", operation: "the token does not allow this", early: "not valid yet", expired: "not valid any more",
+  lifetime: "valid for too long", epoch: "revoked, or the door belongs to somebody else by now", clock: "the time is not known", uses: "all uses are spent",
+  order: "nothing to reopen", repeated: "this code was used before", busy: "in use", throttled: "too many attempts", pin: "wrong PIN", faulted: "the flash failed",
+};
+const enders = { phone: "the phone", locker: "the locker", fate: "fate", power: "loss of power" };
+const deeds = { put: "something put in at", take: "taken out at", close: "closed", pull: "pulled at" };
+
 function words(cabinet, entry) {
   const door = entry.door === undefined ? "" : label(cabinet, entry.door);
   const link = entry.link === undefined || entry.link === null ? "at the cabinet" : `link #${entry.link}`;
@@ -186,17 +196,19 @@ function words(cabinet, entry) {
     case "turned_away": return ["a phone was turned away", "bad"];
     case "subscribed": return [`link #${entry.link} subscribed`];
     case "hello_read": return [`link #${entry.link} read the HELLO`];
-    case "disconnected": return [`link #${entry.link} ended by ${entry.by}, ${entry.frames_in} frames in, ${entry.frames_out} out`, entry.by === "fate" ? "bad" : ""];
+    case "disconnected": return [`link #${entry.link} ended by ${enders[entry.by] ?? entry.by}, ${entry.frames_in} frames in, ${entry.frames_out} out`, entry.by === "fate" ? "bad" : ""];
     case "message": return [`link #${entry.link} ${entry.direction === "to_locker" ? "→" : "←"} ${entry.kind}, ${entry.length} bytes`];
     case "lost": return [`link #${entry.link} a frame ${entry.direction === "to_locker" ? "to the locker" : "to the phone"} was lost`, "bad"];
     case "too_long": return [`link #${entry.link} a write of ${entry.length} bytes was refused`, "bad"];
     case "accepted": return [`${entry.operation} ${door} accepted, ${link}`, "good"];
-    case "refused": return [`refused (${entry.reason}), ${link}`, "bad"];
+    case "refused": return [`refused, ${reasons[entry.reason] ?? entry.reason}: ${link}`, "bad"];
     case "latch": return [`latch ${door} pulled, attempt ${entry.attempt}`];
     case "receipt": return [`receipt ${entry.sequence}: ${door} ${entry.outcome.replaceAll("_", " ")}`, entry.outcome === "opened" ? "good" : "warn"];
     case "door": return [`${door} ${entry.kind.replaceAll("_", " ")}`];
-    case "hand": return [`hand: ${entry.did} at ${door}`];
-    case "screen": return [`screen: ${entry.says}`];
+    case "hand": return [`hand: ${deeds[entry.did] ?? entry.did} ${door}`];
+    case "screen": return [`screen: “${entry.says}”`];
+    case "bulletin": return ["a bulletin brought news"];
+    case "faulted": return ["the firmware gave up on its flash", "bad"];
     case "address_rotated": return ["new address"];
     case "fate": return ["fate changed", "warn"];
     case "note": return [entry.text];
@@ -218,7 +230,7 @@ function chain(cabinet) {
     const whole = receipt.signed && (receipt.follows || first);
     return el("li", { class: whole ? null : "broken" },
       el("strong", {}, `${receipt.sequence ?? "?"} · ${receipt.door ? label(cabinet, receipt.door) : "?"} ${(receipt.outcome ?? "not readable").replaceAll("_", " ")}`),
-      ` ${receipt.operation ?? ""} by ${receipt.source ?? "?"} at ${receipt.at ? new Date(receipt.at * 1000).toLocaleTimeString() : "?"} `,
+      ` ${receipt.operation ?? ""} by ${receipt.source ?? "?"} at ${receipt.at ? clock(receipt.at * 1000) : "?"} `,
       el("span", { class: whole ? "good" : "bad" }, receipt.signed ? (receipt.follows ? "✓ signature, ✓ follows" : first ? "✓ signature" : "✓ signature, ✗ does not follow") : "✗ signature"),
       el("div", { class: "mono" }, receipt.hash));
   };
@@ -305,7 +317,7 @@ function draw() {
   $("air").textContent = state.air ? `air ${state.air}` : "Bluetooth";
   $("adapter-box").hidden = state.adapter === null;
   if (state.adapter) $("adapter").value = state.adapter;
-  $("clock").textContent = new Date(state.now).toLocaleTimeString();
+  $("clock").textContent = clock(state.now);
   $("tabs").replaceChildren(...(state.cabinets.length < 2 ? [] : state.cabinets.map((one) =>
     el("button", { "aria-current": String(one === cabinet), onclick: () => { chosen = one.id; draw(); } }, one.name))));
   if (!cabinet) return;
@@ -361,6 +373,6 @@ $("adapter").addEventListener("change", (event) => call("/adapter", { state: eve
 const events = new EventSource("/api/events");
 events.addEventListener("revision", () => { $("link").hidden = true; refresh(); });
 events.addEventListener("error", () => { $("link").textContent = "panel has lost its simulator"; $("link").hidden = false; });
-setInterval(() => { if (state) { state.now += 1000; $("clock").textContent = new Date(state.now).toLocaleTimeString(); } }, 1000);
+setInterval(() => { if (state) { state.now += 1000; $("clock").textContent = clock(state.now); } }, 1000);
 // Latches and springs move by themselves, without a word: look again while one does.
 setInterval(() => { if (state?.cabinets.some((cabinet) => cabinet.doors.some((door) => door.energised))) refresh(); }, 120);
