@@ -53,8 +53,11 @@ pub struct BoardConfig {
     pub mtu: u16,
     /// After this a hand closes a door that was opened; never if absent.
     pub closes_after: Option<Duration>,
-    /// Seed of the board's random numbers; QEMU's has no generator.
+    /// Seed of the board's random numbers; QEMU's has no generator. A board that keeps its flash needs another one for
+    /// every start.
     pub seed: [u8; 32],
+    /// The file that its flash is; absent, it is new at every start.
+    pub flash: Option<PathBuf>,
 }
 
 /// Why a board does not run.
@@ -113,14 +116,7 @@ impl Board {
     /// # Errors
     /// See [`BoardError`].
     pub async fn start(config: BoardConfig) -> Result<Self, BoardError> {
-        let mut child = machine(&config.qemu)
-            .args(["-machine", "mps2-an386", "-cpu", "cortex-m4", "-display", "none", "-monitor", "none"])
-            .args(["-serial", "stdio", "-kernel"])
-            .arg(&config.image)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()?;
+        let mut child = qemu(&config).spawn()?;
         let (Some(to), Some(from)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(BoardError::Gone);
         };
@@ -315,6 +311,26 @@ fn machine(qemu: &Path) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL", "--"]).arg(qemu);
     command
+}
+
+/// The machine, with its serial line at our pipes.
+fn qemu(config: &BoardConfig) -> Command {
+    let mut qemu = machine(&config.qemu);
+    match &config.flash {
+        None => qemu.args(["-machine", "mps2-an386"]),
+        // The board's PSRAM plays its flash (crates/locker-board, flash.rs).
+        Some(file) => qemu.args(["-machine", "mps2-an386,memory-backend=psram", "-object"]).arg(format!(
+            "memory-backend-file,id=psram,size=16M,share=on,mem-path={}",
+            // A comma ends an option of QEMU's unless it is doubled.
+            file.display().to_string().replace(',', ",,")
+        )),
+    };
+    qemu.args(["-cpu", "cortex-m4", "-display", "none", "-monitor", "none", "-serial", "stdio", "-kernel"])
+        .arg(&config.image)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true);
+    qemu
 }
 
 struct Bridge {

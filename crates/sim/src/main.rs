@@ -85,7 +85,7 @@ struct Serve {
     #[arg(long, value_delimiter = ',')]
     ble: Vec<String>,
     /// In place of a simulated cabinet, the firmware's image on a microcontroller, bridged to the air. Its one cabinet
-    /// has no panel: its doors close by themselves, and its flash is forgotten when the simulator ends.
+    /// has no panel: its doors close by themselves. Its flash is a file of the data folder.
     #[arg(long, value_enum, requires = "board_image", conflicts_with = "ble")]
     board: Option<BoardKind>,
     /// The image `locker` of crates/locker-board.
@@ -231,6 +231,9 @@ async fn on_board(serve: Serve, setups: Vec<Setup>) -> Result<()> {
     let [setup] = <[Setup; 1]>::try_from(setups).map_err(|_| anyhow::anyhow!("a board is one cabinet"))?;
     let id = setup.keys.locker.id.to_string();
     let config = &setup.config;
+    // With --seed the flash is new: the same random numbers must not meet a journal that has seen them.
+    let flash =
+        setup.folder.as_ref().filter(|_| serve.seed.is_none()).map(|folder| folder.join("board-flash.bin"));
     let board = Board::start(BoardConfig {
         qemu: serve.qemu.clone(),
         image,
@@ -242,6 +245,7 @@ async fn on_board(serve: Serve, setups: Vec<Setup>) -> Result<()> {
         mtu: config.mtu,
         closes_after: Some(BOARD_DOORS_CLOSE),
         seed: setup.seed,
+        flash,
     })
     .await?;
     let (server, dials) = AirServer::bind(address).await.with_context(|| address.to_string())?;

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::{
+    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -34,10 +35,15 @@ struct Rig {
     locker: LockerIdentity,
     network: Network,
     phone: Phone,
+    serving: tokio::task::JoinHandle<()>,
 }
 
 impl Rig {
     async fn new(doors: u16, remembered_tokens: u16, mtu: u16) -> Self {
+        Self::with_flash(doors, remembered_tokens, mtu, None).await
+    }
+
+    async fn with_flash(doors: u16, remembered_tokens: u16, mtu: u16, flash: Option<PathBuf>) -> Self {
         let image = std::env::var_os("POSTERN_BOARD_IMAGE").expect("POSTERN_BOARD_IMAGE");
         let qemu = std::env::var_os("POSTERN_QEMU_ARM").unwrap_or_else(|| "qemu-system-arm".into());
         let mut network = Network::new(1);
@@ -53,15 +59,22 @@ impl Rig {
             remembered_tokens,
             mtu,
             closes_after: None,
-            seed: [8; 32],
+            seed: [if flash.as_ref().is_some_and(|flash| flash.exists()) { 9 } else { 8 }; 32],
+            flash,
         })
         .await
         .unwrap();
         let (server, dials) = AirServer::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
         let radio = AirRadio::new(server.local_addr().to_string());
         let server = Arc::new(server);
-        tokio::spawn(board.clone().serve(server.clone(), dials));
-        Self { board, server, radio, locker, network, phone: Phone::new(4) }
+        let serving = tokio::spawn(board.clone().serve(server.clone(), dials));
+        Self { board, server, radio, locker, network, phone: Phone::new(4), serving }
+    }
+
+    /// Switches it off.
+    async fn end(self) {
+        self.serving.abort();
+        assert!(self.serving.await.unwrap_err().is_cancelled());
     }
 
     fn request(&mut self, door: u16) -> Request {
@@ -129,8 +142,8 @@ impl Bench for Rig {
         self.board.links().wait_for(|links| *links == 0).await.unwrap();
     }
 
-    async fn switch(&self, on: bool) -> bool {
-        self.server.set_adapter(if on { AdapterState::On } else { AdapterState::Off });
+    async fn adapter(&self, state: AdapterState) -> bool {
+        self.server.set_adapter(state);
         true
     }
 
@@ -191,5 +204,67 @@ async fn power_cut_everywhere_on_a_board() {
         }
         assert_eq!(rig.opened(door), 1, "step {step}, byte {bytes}");
         assert_eq!(rig.insist(&request).await, receipt);
+    }
+}
+
+/// Switched off altogether, and on again another day: the same gesture is answered from the journal.
+#[tokio::test]
+#[ignore = "needs the board's image and QEMU; cargo xtask platforms runs it"]
+async fn a_board_keeps_its_flash_in_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let flash = folder.path().join("flash, of a board.bin");
+    let mut rig = Rig::with_flash(16, 512, 247, Some(flash.clone())).await;
+    let request = rig.request(5);
+    let receipt = rig.insist(&request).await;
+    let starts = *rig.board.starts().borrow();
+    rig.end().await;
+    let mut rig = Rig::with_flash(16, 512, 247, Some(flash)).await;
+    assert_eq!(*rig.board.starts().borrow(), starts + 1);
+    assert_eq!(rig.insist(&request).await, receipt);
+    assert_eq!(rig.opened(5), 0, "nothing moves twice");
+}
+
+/// A simulator that is killed has no time to end its board.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+#[ignore = "needs the board's image and QEMU; cargo xtask platforms runs it"]
+async fn a_killed_simulator_leaves_no_board_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let ready = folder.path().join("ready");
+    let mut simulator = std::process::Command::new(env!("CARGO_BIN_EXE_postern-sim"))
+        .args(["serve", "--air", "127.0.0.1:0", "--board", "qemu", "--data"])
+        .arg(folder.path())
+        .arg("--ready-file")
+        .arg(&ready)
+        .env(
+            "POSTERN_QEMU_ARM",
+            std::env::var_os("POSTERN_QEMU_ARM").unwrap_or_else(|| "qemu-system-arm".into()),
+        )
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let end = Instant::now() + PATIENCE;
+    while !ready.exists() {
+        assert!(Instant::now() < end && simulator.try_wait().unwrap().is_none(), "it is not ready");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    // Found by the file that only this board has.
+    let flash = folder.path().display().to_string();
+    let boards = || {
+        let processes =
+            std::fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().path().join("cmdline"));
+        let of_board = processes.filter(|line| {
+            let line = std::fs::read(line).unwrap_or_default();
+            let line = String::from_utf8_lossy(&line);
+            line.contains("mps2-an386") && line.contains(&flash)
+        });
+        of_board.count()
+    };
+    assert_eq!(boards(), 1);
+    simulator.kill().unwrap();
+    simulator.wait().unwrap();
+    while boards() > 0 {
+        assert!(Instant::now() < end, "the board is still there");
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
