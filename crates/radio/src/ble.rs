@@ -18,6 +18,9 @@
 //! | a dropped `connect` leaves the platform connecting | BlueZ keeps a connection without its client | the task that connects outlives the future and disconnects |
 //! | notifications overtake each other | BlueZ over enhanced bearers (EATT, on by default in 5.66): each bearer is a socket of its own | frames are put in order ([`crate::inbox`]) |
 //! | a write of MTU - 3 bytes is refused at MTU 517 | an attribute has at most 512 bytes, of which BlueZ's server takes two for the handle (issue 570) | frames have at most 510 |
+//! | who comes back waits for the next advertisement, and on BlueZ for the 2 s that its `Disconnect` takes (`DISCONNECT_TIMER`) | every platform | once the platform has let go, a locker that answered within the last minute is called where it was, without a scan ([`crate::memory`]); the 2 s stay |
+//! | the app may not talk to the daemon (`AccessDenied` by the bus's policy) | Debian for users outside of the group `bluetooth`, sandboxes | told apart from "no adapter" ([`state`]) |
+//! | bluetoothd is restarted | updates, crashes | the adapter is looked for anew at the next use |
 //! | RSSI of 127 | HCI's "not available" | unknown |
 //!
 //! Writes are with response: they arrive in order, they are not lost, and they hold the sender back. What the MTU is the
@@ -50,7 +53,7 @@ const QUEUE: usize = 64;
 
 /// The platform's Bluetooth LE.
 pub struct BleRadio {
-    /// Which adapter, by the beginning of its name (`hci0`); the first when empty.
+    /// Which adapter, by its name (`hci0`); the first when empty.
     wanted: Arc<str>,
     state: watch::Sender<AdapterState>,
     watching: StdMutex<Option<JoinHandle<()>>>,

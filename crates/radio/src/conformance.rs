@@ -35,8 +35,13 @@ pub trait Bench: Send + Sync {
     async fn cut(&self);
     /// Resolves when the peripheral has no link any more.
     async fn let_go(&self);
-    /// Switches the radio's adapter off or on; false where this bench cannot.
-    async fn switch(&self, on: bool) -> bool;
+    /// Brings the radio's adapter into this state; false where this bench cannot.
+    async fn adapter(&self, state: AdapterState) -> bool;
+    /// Offers the first locker's service anew, behind so many others that are not ours, so that it has other handles and
+    /// takes longer to be discovered; false where services have neither.
+    async fn rearrange(&self, _others: u16) -> bool {
+        false
+    }
     /// How long things may take here.
     fn patience(&self) -> Duration;
     /// Whether the peripheral echoes. Real firmware greets and does not: what is about echoes is left out there.
@@ -69,8 +74,11 @@ pub async fn all(bench: &dyn Bench) {
     dropping_disconnects(bench).await;
     cancelling_leaks_nothing(bench).await;
     two_lockers_at_once(bench).await;
+    a_stale_cache_of_services(bench).await;
+    services_that_are_resolved_late(bench).await;
     nobody_is_not_found(bench).await;
     an_adapter_that_is_switched_off(bench).await;
+    an_adapter_that_may_not_be_used(bench).await;
 }
 
 /// A sighting carries the short id and the state bits as they are.
@@ -119,12 +127,7 @@ pub async fn the_first_message_is_the_hello(bench: &dyn Bench) {
 /// A HELLO whose notification was lost is fetched.
 pub async fn a_lost_hello_is_read(bench: &dyn Bench) {
     bench.lose_hello().await;
-    let mut link = connect(bench, bench.lockers()[0]).await;
-    let hello = within(bench.patience(), "HELLO", link.receive()).await.expect("HELLO");
-    assert_eq!(hello.first(), Some(&1));
-    echo(bench, &mut *link, 40).await;
-    link.close().await;
-    within(bench.patience(), "letting go", bench.let_go()).await;
+    visit(bench).await;
 }
 
 async fn echo(bench: &dyn Bench, link: &mut dyn Link, length: usize) {
@@ -267,26 +270,83 @@ pub async fn nobody_is_not_found(bench: &dyn Bench) {
     assert!(started.elapsed() < patience + NOTICE, "and not longer: {:?}", started.elapsed());
 }
 
-/// Off: links end, nothing can be done, and it is said; on again: all is well.
-pub async fn an_adapter_that_is_switched_off(bench: &dyn Bench) {
-    let mut state = bench.radio().adapter();
-    let mut link = connect(bench, bench.lockers()[0]).await;
-    within(bench.patience(), "HELLO", link.receive()).await.expect("HELLO");
-    if !bench.switch(false).await {
+/// Between two links the locker's characteristics have moved: what the platform remembers of them is wrong.
+pub async fn a_stale_cache_of_services(bench: &dyn Bench) {
+    for others in [0, 1, 3, 0] {
+        if !bench.rearrange(others).await {
+            return;
+        }
+        // The second link is made from what was remembered of the first.
+        for _ in 0..2 {
+            visit(bench).await;
+        }
+    }
+}
+
+/// The locker's service comes behind many others: connected is long before discovered.
+pub async fn services_that_are_resolved_late(bench: &dyn Bench) {
+    if !bench.rearrange(LATE).await {
         return;
     }
-    let off = state.wait_for(|state| *state == AdapterState::Off);
-    within(bench.patience(), "being told of off", off).await.expect("watched");
-    assert!(within(bench.patience(), "losing the link", link.receive()).await.is_err());
-    let deadline = Instant::now() + bench.patience();
-    let refused = bench.radio().connect(bench.lockers()[0], deadline, &|_| {}).await.err();
-    assert_eq!(refused, Some(RadioError::Unavailable(AdapterState::Off)));
-    assert!(bench.radio().sightings().await.is_err());
-    bench.switch(true).await;
-    let on = state.wait_for(|state| *state == AdapterState::On);
-    within(bench.patience(), "being told of on", on).await.expect("watched");
+    visit(bench).await;
+    // Gone in the middle of it: nothing is left behind, and it is not waited for.
+    let attempted = Instant::now();
+    let attempt = bench.radio().connect(bench.lockers()[0], attempted + bench.patience(), &|_| {});
+    let _ = tokio::time::timeout(Duration::from_millis(700), attempt).await;
+    within(bench.patience(), "letting go", bench.let_go()).await;
+    visit(bench).await;
+    bench.rearrange(0).await;
+}
+
+/// Services in front of ours, where discovery is to take long.
+const LATE: u16 = 24;
+
+async fn visit(bench: &dyn Bench) {
     let mut link = connect(bench, bench.lockers()[0]).await;
-    within(bench.patience(), "HELLO", link.receive()).await.expect("HELLO");
+    let hello = within(bench.patience(), "HELLO", link.receive()).await.expect("HELLO");
+    assert_eq!(hello.first(), Some(&1));
+    echo(bench, &mut *link, 50).await;
     link.close().await;
     within(bench.patience(), "letting go", bench.let_go()).await;
+}
+
+/// Off: links end, nothing can be done, and it is said; on again: all is well.
+pub async fn an_adapter_that_is_switched_off(bench: &dyn Bench) {
+    let mut link = connect(bench, bench.lockers()[0]).await;
+    within(bench.patience(), "HELLO", link.receive()).await.expect("HELLO");
+    if !bench.adapter(AdapterState::Off).await {
+        return;
+    }
+    refused(bench, AdapterState::Off).await;
+    assert!(within(bench.patience(), "losing the link", link.receive()).await.is_err());
+    usable_again(bench).await;
+}
+
+/// There is none, or it is not for us: said at once, each by its own name; all is well when that has changed.
+pub async fn an_adapter_that_may_not_be_used(bench: &dyn Bench) {
+    for state in [AdapterState::Denied, AdapterState::Absent] {
+        if bench.adapter(state).await {
+            refused(bench, state).await;
+            usable_again(bench).await;
+        }
+    }
+}
+
+async fn refused(bench: &dyn Bench, state: AdapterState) {
+    let mut told = bench.radio().adapter();
+    let what = format!("being told of {state:?}");
+    within(bench.patience(), &what, told.wait_for(|told| *told == state)).await.expect("watched");
+    let asked = Instant::now();
+    let link = bench.radio().connect(bench.lockers()[0], asked + bench.patience(), &|_| {}).await;
+    assert_eq!(link.err(), Some(RadioError::Unavailable(state)));
+    assert!(asked.elapsed() < bench.patience(), "{state:?} is said at once");
+    assert_eq!(bench.radio().sightings().await.err(), Some(RadioError::Unavailable(state)));
+}
+
+async fn usable_again(bench: &dyn Bench) {
+    let mut told = bench.radio().adapter();
+    bench.adapter(AdapterState::On).await;
+    let on = told.wait_for(|told| *told == AdapterState::On);
+    within(bench.patience(), "being told of on", on).await.expect("watched");
+    visit(bench).await;
 }

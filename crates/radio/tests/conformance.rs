@@ -158,8 +158,8 @@ impl Bench for AirBench {
         let _ = self.shared.links.subscribe().wait_for(|links| *links == 0).await;
     }
 
-    async fn switch(&self, on: bool) -> bool {
-        self.server.set_adapter(if on { AdapterState::On } else { AdapterState::Off });
+    async fn adapter(&self, state: AdapterState) -> bool {
+        self.server.set_adapter(state);
         true
     }
 

@@ -27,7 +27,7 @@ use postern_protocol::{
     gatt::{self, COMPANY_ID, RX_UUID, SERVICE_UUID, TX_UUID},
 };
 use postern_radio::{
-    Radio,
+    AdapterState, Radio,
     ble::BleRadio,
     conformance::{self, Bench},
 };
@@ -279,7 +279,12 @@ impl Bench for BleBench {
         }
     }
 
-    async fn switch(&self, on: bool) -> bool {
+    async fn adapter(&self, state: AdapterState) -> bool {
+        let on = match state {
+            AdapterState::On => true,
+            AdapterState::Off => false,
+            _ => return false,
+        };
         self.phone.set_powered(on).await.unwrap();
         true
     }

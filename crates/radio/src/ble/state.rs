@@ -17,8 +17,8 @@ const LOOK: Duration = Duration::from_secs(3);
 /// The state of an adapter that is there.
 pub(super) async fn of(adapter: &Adapter) -> AdapterState {
     // On Linux an adapter that has gone counts as "off" for `adapter_state`; its description tells the two apart.
-    if adapter.adapter_info().await.is_err() {
-        return AdapterState::Absent;
+    if let Err(error) = adapter.adapter_info().await {
+        return refused(&error);
     }
     match adapter.adapter_state().await {
         Ok(CentralState::PoweredOn) => AdapterState::On,
@@ -27,7 +27,7 @@ pub(super) async fn of(adapter: &Adapter) -> AdapterState {
     }
 }
 
-/// Looks for the adapter whose name begins so.
+/// Looks for the adapter of this name; the first there is when it is empty.
 pub(super) async fn find(wanted: &str) -> (AdapterState, Option<Adapter>) {
     let adapters = match Manager::new().await {
         Ok(manager) => manager.adapters().await,
@@ -42,7 +42,7 @@ pub(super) async fn find(wanted: &str) -> (AdapterState, Option<Adapter>) {
     };
     for adapter in adapters {
         let named = match adapter.adapter_info().await {
-            Ok(info) => info.split_whitespace().next().is_some_and(|name| name.starts_with(wanted)),
+            Ok(info) => is_named(&info, wanted),
             Err(_) => false,
         };
         if wanted.is_empty() || named {
@@ -50,6 +50,12 @@ pub(super) async fn find(wanted: &str) -> (AdapterState, Option<Adapter>) {
         }
     }
     (AdapterState::Absent, None)
+}
+
+/// Whether btleplug describes an adapter of this name. On Linux it says `hci1 (usb:v1D6Bp0246d053F)`, elsewhere the name
+/// alone; `hci1` is not `hci10`.
+fn is_named(description: &str, wanted: &str) -> bool {
+    description.split_once(" (").map_or(description, |(name, _)| name).trim() == wanted
 }
 
 /// Why there is no adapter: none, or not for us. D-Bus names its errors; btleplug only passes their text on.
@@ -78,7 +84,7 @@ pub(super) async fn watch(wanted: Arc<str>, state: watch::Sender<AdapterState>) 
         loop {
             let now = of(&adapter).await;
             state.send_if_modified(|old| std::mem::replace(old, now) != now);
-            if now == AdapterState::Absent {
+            if matches!(now, AdapterState::Absent | AdapterState::Denied) {
                 break;
             }
             let changed = async {
@@ -94,5 +100,18 @@ pub(super) async fn watch(wanted: Arc<str>, state: watch::Sender<AdapterState>) 
                 Ok(false) => break,
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_named;
+
+    #[test]
+    fn an_adapter_goes_by_its_whole_name() {
+        assert!(is_named("hci1 (usb:v1D6Bp0246d053F)", "hci1"));
+        assert!(!is_named("hci10 (usb:v1D6Bp0246d053F)", "hci1"));
+        assert!(!is_named("hci1 (usb:v1D6Bp0246d053F)", "hci"));
+        assert!(is_named("CoreBluetooth", "CoreBluetooth"));
     }
 }
