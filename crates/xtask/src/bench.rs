@@ -16,22 +16,31 @@ struct Room {
     floors: &'static [&'static str],
     /// The page, inside the window.
     page: bool,
-    /// A real Bluetooth stack.
-    lab: bool,
+    /// Its numbers that need a real Bluetooth stack, and the example of tests/lab that takes them there.
+    lab: Option<(&'static str, &'static str)>,
+}
+
+impl Room {
+    /// What it needs of tests/lab, where that is wanted.
+    fn in_lab(&self, flags: &Flags) -> Option<&'static str> {
+        let (numbers, example) = self.lab.filter(|_| !flags.no_lab)?;
+        let wanted = |only: &String| numbers.starts_with(only.as_str()) || only.starts_with(numbers);
+        (flags.only.is_empty() || flags.only.iter().any(wanted)).then_some(example)
+    }
 }
 
 /// In the order of tests/bench/src/rooms/mod.rs; the name of a room is its feature there.
 const ROOMS: &[Room] = &[
-    Room { name: "air", programs: &[], floors: &[], page: false, lab: true },
-    Room { name: "hub", programs: &["postern-hub"], floors: &[], page: false, lab: false },
+    Room { name: "air", programs: &[], floors: &[], page: false, lab: Some(("air.ble", "bluetooth_costs")) },
+    Room { name: "hub", programs: &["postern-hub"], floors: &[], page: false, lab: None },
     Room {
         name: "app",
         programs: &["postern-app", "postern-hub", "postern-sim"],
         floors: &["empty_window"],
         page: true,
-        lab: false,
+        lab: None,
     },
-    Room { name: "world", programs: &[], floors: &[], page: false, lab: false },
+    Room { name: "world", programs: &[], floors: &[], page: false, lab: None },
 ];
 
 /// What to measure.
@@ -62,7 +71,8 @@ pub(crate) fn run(flags: &Flags) -> Result<ExitCode> {
     let rooms: Vec<&Room> = ROOMS.iter().filter(wanted).collect();
     anyhow::ensure!(!rooms.is_empty(), "no room of that name: {}", flags.only.join(", "));
     setup::packages()?;
-    products(&rooms)?;
+    let lab: Vec<&str> = rooms.iter().filter_map(|room| room.in_lab(flags)).collect();
+    products(&rooms, &lab)?;
 
     let features: Vec<&str> = rooms.iter().map(|room| room.name).collect();
     let mut build = process::cargo();
@@ -74,7 +84,7 @@ pub(crate) fn run(flags: &Flags) -> Result<ExitCode> {
         .arg(target());
     process::run(&mut build)?;
 
-    let lab = if !flags.no_lab && rooms.iter().any(|room| room.lab) { Some(Lab::up()?) } else { None };
+    let lab = if lab.is_empty() { None } else { Some(Lab::up()?) };
     let release = target().join("release");
     let mut bench = process::command(release.join("postern-bench"));
     bench.arg("--binaries").arg(&release);
@@ -94,13 +104,16 @@ pub(crate) fn run(flags: &Flags) -> Result<ExitCode> {
 }
 
 /// What the product is: the same programs that a customer or an operator runs.
-fn products(rooms: &[&Room]) -> Result<()> {
+fn products(rooms: &[&Room], lab: &[&str]) -> Result<()> {
     if rooms.iter().any(|room| room.page) {
         crate::build::page()?;
     }
     let mut programs: Vec<&str> = rooms.iter().flat_map(|room| room.programs).copied().collect();
     programs.sort_unstable();
     programs.dedup();
+    if !lab.is_empty() {
+        programs.push("postern-lab-tests");
+    }
     if programs.is_empty() {
         return Ok(());
     }
@@ -109,8 +122,8 @@ fn products(rooms: &[&Room]) -> Result<()> {
     for program in programs {
         build.args(["--package", program]);
     }
-    for floor in rooms.iter().flat_map(|room| room.floors) {
-        build.args(["--example", floor]);
+    for example in rooms.iter().flat_map(|room| room.floors).chain(lab) {
+        build.args(["--example", example]);
     }
     process::run(&mut build)
 }

@@ -6,6 +6,8 @@
 #![cfg(target_os = "linux")]
 #![forbid(unsafe_code)]
 
+pub mod bare;
+
 use std::{
     env,
     fs::File,

@@ -1,6 +1,8 @@
 //! The air and the locker: bytes and frames, CPU of an opening, gesture to latch, tokens and their peers.
 
+mod bluetooth;
 mod opening;
+mod tokens;
 
 use anyhow::Result;
 use postern_protocol::frame::{Tag, fragments};
@@ -12,7 +14,9 @@ const MESSAGES: [usize; 3] = [49, 313, 176];
 
 pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
     frames(bench);
-    opening::measure(bench)
+    opening::measure(bench)?;
+    tokens::measure(bench)?;
+    bluetooth::measure(bench)
 }
 
 /// What an opening puts on the air, with the headers of frame and ATT, at the MTUs that are met in the field.
