@@ -138,8 +138,11 @@ impl<H: Hardware> Locker<H> {
             None => Vec::new(),
         };
         if !written {
+            // The latch may have moved, and a refusal would say that it did not: the link ends without a word, after
+            // which a phone knows that the door may be open.
             for connection in waiting {
-                self.refuse(connection, Reason::Faulted, now);
+                self.refused(connection, Reason::Faulted);
+                self.hang_up(connection);
             }
             return;
         }

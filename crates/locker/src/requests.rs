@@ -99,6 +99,10 @@ impl<H: Hardware> Locker<H> {
     ) -> Result<(), Reason> {
         holder.covers(wish, self.keys.locker.id)?;
         if wish.operation == Operation::Status {
+            // A report without its receipt would say that it never took place.
+            if self.is_untold(wish.door) {
+                return Err(Reason::Faulted);
+            }
             // The status of a holder whose time is over is confined to the receipts.
             let current = self.judge(holder, wish, Some(hello), now).is_ok();
             let report = self.status(holder, wish, current, now);
@@ -115,6 +119,9 @@ impl<H: Hardware> Locker<H> {
             return Ok(());
         }
         if self.is_same_gesture(holder, wish) {
+            if self.is_untold(wish.door) {
+                return Err(Reason::Faulted);
+            }
             if let Some(opening) = self.openings.iter_mut().find(|opening| opening.door == wish.door)
                 && !opening.waiting.contains(&connection)
             {
@@ -179,6 +186,12 @@ impl<H: Hardware> Locker<H> {
             .ledger()
             .pending_at(wish.door)
             .is_some_and(|intent| intent.token == holder.claims.id && intent.nonce == wish.nonce)
+    }
+
+    /// Whether the door's last opening is over and its outcome could not be written: it is settled at the next start.
+    fn is_untold(&self, door: Door) -> bool {
+        self.store.ledger().pending_at(door).is_some()
+            && !self.openings.iter().any(|opening| opening.door == door)
     }
 
     pub(crate) fn status(&mut self, holder: &Holder, wish: Wish, current: bool, now: Uptime) -> StatusReport {

@@ -221,6 +221,28 @@ fn it_advertises_whether_it_takes_anybody() {
     assert_eq!(last.short_id, LOCKER.short());
 }
 
+/// The flash fails between the latch and the outcome. "Out of order" says that nothing moved, and here something did: the
+/// link ends without a word. Who asks again learns no more, until the next start settles it.
+#[test]
+fn what_moved_and_cannot_be_written_is_not_denied() {
+    let mut site = Site::new();
+    let phone = site.phone(1);
+    let (connection, mut session) = site.open(&phone, &phone.collect(1));
+    assert_eq!(site.openings(), 1);
+    site.machine().flash_broken = true;
+    assert_eq!(site.reply(connection, &mut session, 2000), None);
+    assert!(!site.is_connected(connection));
+    for request in [phone.collect(1), phone.request(Operation::Status, A1, 1)] {
+        let reply = site.ask(&phone, &request);
+        assert_eq!(reply, Some(Reply::Refused(postern_protocol::Refusal::OutOfOrder)));
+    }
+    site.machine().flash_broken = false;
+    site.reboot();
+    let reply = site.ask(&phone, &phone.collect(1));
+    site.expect(reply, Outcome::Opened);
+    assert_eq!(site.openings(), 1);
+}
+
 #[test]
 fn a_broken_flash_opens_nothing() {
     let mut site = Site::new();
