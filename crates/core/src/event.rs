@@ -1,5 +1,8 @@
 //! What reaches the core: intents, and facts about the world.
 
+use std::any::Any;
+
+use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
 use crate::intent::Intent;
@@ -67,7 +70,49 @@ pub struct HttpResponse {
     /// `ETag`, if it had one.
     pub etag: Option<String>,
     /// Body, at most 16 MiB.
-    pub body: Vec<u8>,
+    pub body: Payload,
+}
+
+/// The body of an answer: the bytes that came, or what a hub in the same process says, which is never written as JSON.
+pub enum Payload {
+    /// JSON.
+    Bytes(Vec<u8>),
+    /// A type of the contract.
+    Ready(Box<dyn Any + Send + Sync>),
+}
+
+impl Payload {
+    /// What it says, if it is of this type.
+    pub fn read<T: DeserializeOwned + 'static>(self) -> Option<T> {
+        match self {
+            Self::Bytes(bytes) => serde_json::from_slice(&bytes).ok(),
+            Self::Ready(ready) => ready.downcast().ok().map(|ready| *ready),
+        }
+    }
+
+    /// The same, where others will want to read it too.
+    pub fn peek<T: DeserializeOwned + Clone + 'static>(&self) -> Option<T> {
+        match self {
+            Self::Bytes(bytes) => serde_json::from_slice(bytes).ok(),
+            Self::Ready(ready) => ready.downcast_ref().cloned(),
+        }
+    }
+}
+
+impl From<Vec<u8>> for Payload {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Bytes(bytes)
+    }
+}
+
+/// Bodies hold tokens: only their size is shown.
+impl core::fmt::Debug for Payload {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Bytes(bytes) => write!(f, "Bytes({})", bytes.len()),
+            Self::Ready(_) => f.write_str("Ready(..)"),
+        }
+    }
 }
 
 /// No answer.

@@ -44,6 +44,9 @@ impl Habits {
     /// What was learnt: hours of the week, strongest first. A neighbouring hour counts to it, and is no habit of its
     /// own.
     pub(crate) fn learnt(&self, now: i64) -> Vec<HabitView> {
+        if self.0.len() < ENOUGH as usize {
+            return Vec::new();
+        }
         let mut counts = [0_u32; 7 * 24];
         for at in self.0.iter().filter(|at| (now - WEEKS * WEEK..=now).contains(*at)) {
             counts[usize::try_from(hour_of_week(*at)).unwrap_or(0)] += 1;

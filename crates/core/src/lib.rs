@@ -36,5 +36,5 @@ mod time;
 mod unlock;
 mod wallet;
 
-pub use root::{Config, Core};
+pub use root::{Config, Core, Glance};
 pub use time::Now;

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use crate::{
     cx::Cx,
     effect::{Auth, Body, Effect, HttpRequest, Method},
-    event::{HttpFailure, HttpResponse, Ticket},
+    event::{HttpFailure, HttpResponse, Payload, Ticket},
     session::Session,
     view::{ProblemCode, ProblemView},
 };
@@ -120,7 +120,7 @@ impl Miss {
 }
 
 /// What an answer means: the body of a success, or why there is none.
-pub(crate) fn outcome(result: Result<HttpResponse, HttpFailure>) -> Result<Vec<u8>, Miss> {
+pub(crate) fn outcome(result: Result<HttpResponse, HttpFailure>) -> Result<Payload, Miss> {
     let response = result.map_err(|failure| match failure {
         HttpFailure::Unreachable | HttpFailure::TimedOut => Miss::NoNetwork,
         // Somebody answers there who cannot prove to be the hub.
@@ -128,9 +128,9 @@ pub(crate) fn outcome(result: Result<HttpResponse, HttpFailure>) -> Result<Vec<u
     })?;
     match response.status {
         200..=299 => Ok(response.body),
-        status => Err(match serde_json::from_slice::<Problem>(&response.body) {
-            Ok(problem) => Miss::Refused { code: problem.code, wait: problem.retry_after },
-            Err(_) => match status {
+        status => Err(match response.body.read::<Problem>() {
+            Some(problem) => Miss::Refused { code: problem.code, wait: problem.retry_after },
+            None => match status {
                 401 => Miss::Refused { code: Code::Unauthenticated, wait: None },
                 429 => Miss::Refused { code: Code::Throttled, wait: None },
                 500..=599 => Miss::Refused { code: Code::Unavailable, wait: None },
@@ -141,8 +141,8 @@ pub(crate) fn outcome(result: Result<HttpResponse, HttpFailure>) -> Result<Vec<u
 }
 
 /// A body of the contract, or not the hub.
-pub(crate) fn parse<T: DeserializeOwned>(answer: Result<Vec<u8>, Miss>) -> Result<T, Miss> {
-    serde_json::from_slice(&answer?).map_err(|_| Miss::NotTheHub)
+pub(crate) fn parse<T: DeserializeOwned + 'static>(answer: Result<Payload, Miss>) -> Result<T, Miss> {
+    answer?.read().ok_or(Miss::NotTheHub)
 }
 
 /// Calls that wait for the session, and calls under way.

@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 use crate::{
     cx::Cx,
     effect::Method,
+    event::Payload,
     line::{Call, Miss, Purpose},
     receipts::Receipts,
     sync::backoff,
@@ -113,7 +114,7 @@ pub(crate) struct Outbox {
 /// What became of what was under way.
 pub(crate) enum Settled {
     /// The hub took these; the body of its answer.
-    Taken(Vec<Entry>, Vec<u8>),
+    Taken(Vec<Entry>, Payload),
     /// The hub refused this one.
     Refused(Entry),
     /// They wait on.
@@ -210,7 +211,7 @@ impl Outbox {
     }
 
     /// The hub answered, or did not.
-    pub(crate) fn on_answer(&mut self, answer: Result<Vec<u8>, Miss>, cx: &mut Cx<'_>) -> Settled {
+    pub(crate) fn on_answer(&mut self, answer: Result<Payload, Miss>, cx: &mut Cx<'_>) -> Settled {
         let under_way = std::mem::take(&mut self.under_way);
         let now = cx.now.monotonic_ms;
         match answer {

@@ -38,19 +38,22 @@ pub(crate) struct Due {
     pub(crate) reservation: String,
 }
 
-/// The moments of one reservation: bit, when, and what it is called.
-fn moments(reservation: &Reservation) -> Vec<(u8, i64, NotificationKind)> {
-    let Some(until) = reservation.until else { return Vec::new() };
+/// A moment of a reservation: bit, when, and what it is called.
+type Moment = (u8, i64, NotificationKind);
+
+/// The moments of one reservation, at most two. Looked at after every event, so nothing is allocated for them.
+fn moments(reservation: &Reservation) -> [Option<Moment>; 2] {
+    let Some(until) = reservation.until else { return [None, None] };
     match (reservation.kind, reservation.state) {
         (Kind::Pickup, State::Ready) | (Kind::Return, State::Booked) => {
             let since = reservation.since.unwrap_or(i64::MIN);
             let early = (DAY_BEFORE, until - 24 * HOUR, NotificationKind::Deadline);
             let late = (HOURS_BEFORE, until - 3 * HOUR, NotificationKind::Deadline);
             // What came less than a day before its deadline was just announced as ready.
-            [early, late].into_iter().filter(|(_, at, _)| since < *at).collect()
+            [early, late].map(|moment| Some(moment).filter(|(_, at, _)| since < *at))
         }
-        (Kind::Storage, State::Held) => vec![(OVERDUE, until, NotificationKind::Overdue)],
-        _ => Vec::new(),
+        (Kind::Storage, State::Held) => [Some((OVERDUE, until, NotificationKind::Overdue)), None],
+        _ => [None, None],
     }
 }
 
@@ -66,12 +69,12 @@ impl Reminders {
         let mut pickup = false;
         for reservation in wallet.reservations() {
             let moments = moments(reservation);
-            if moments.is_empty() || !waits(reservation, wallet) {
+            if moments == [None, None] || !waits(reservation, wallet) {
                 continue;
             }
             pickup |= reservation.kind == Kind::Pickup && reservation.until.is_some_and(|until| until > now);
             let said = self.said(reservation);
-            for (bit, at, _) in moments {
+            for (bit, at, _) in moments.into_iter().flatten() {
                 if said & bit == 0 {
                     next = Some(next.map_or(at, |next| next.min(at)));
                 }
@@ -105,7 +108,7 @@ impl Reminders {
         let mut first: Option<(&Reservation, i64)> = None;
         for reservation in wallet.reservations() {
             let moments = moments(reservation);
-            if moments.is_empty() || !waits(reservation, wallet) {
+            if moments == [None, None] || !waits(reservation, wallet) {
                 continue;
             }
             if reservation.kind == Kind::Pickup
@@ -117,7 +120,7 @@ impl Reminders {
             }
             let said = self.said(reservation);
             let ripe: Vec<_> =
-                moments.into_iter().filter(|(bit, at, _)| said & bit == 0 && *at <= now).collect();
+                moments.into_iter().flatten().filter(|(bit, at, _)| said & bit == 0 && *at <= now).collect();
             let Some((_, _, kind)) = ripe.last() else { continue };
             // Too late to be of use, except for what is late itself.
             let useful =

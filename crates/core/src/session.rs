@@ -238,7 +238,7 @@ pub(crate) fn token_request(url: String, form: String) -> HttpRequest {
 pub(crate) fn token_response(result: Result<HttpResponse, HttpFailure>) -> Result<TokenResponse, Miss> {
     if let Ok(response) = &result
         && (400..500).contains(&response.status)
-        && let Ok(error) = serde_json::from_slice::<OAuthError>(&response.body)
+        && let Some(error) = response.body.peek::<OAuthError>()
     {
         let code = match error.error.as_str() {
             "invalid_grant" if error.error_description.as_deref() == Some("device_revoked") => {

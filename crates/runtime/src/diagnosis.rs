@@ -205,7 +205,7 @@ async fn hub(options: &Options) -> (Hub, Clock) {
         Err(HttpFailure::Tls) => return (Hub::Untrusted, Clock::Unknown),
         Err(HttpFailure::Unreachable | HttpFailure::TimedOut) => return (Hub::Unreachable, Clock::Unknown),
     };
-    let Ok(info) = serde_json::from_slice::<HubInfo>(&response.body) else {
+    let Some(info) = response.body.read::<HubInfo>() else {
         return (Hub::NotPostern, Clock::Unknown);
     };
     let seconds = clock::unix_ms().div_euclid(1000).saturating_sub(info.now);

@@ -262,7 +262,7 @@ async fn read(mut response: Response) -> Result<HttpResponse, HttpFailure> {
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(HttpResponse { status, date, etag, body })
+    Ok(HttpResponse { status, date, etag, body: body.into() })
 }
 
 /// What a failure means to the customer. Only a request that never left is `Unreachable`; one that left and was not

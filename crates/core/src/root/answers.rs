@@ -13,7 +13,7 @@ use super::{Core, env, picture::opened_by_guess};
 use crate::{
     cx::Cx,
     effect::NotificationKind,
-    event::{HttpFailure, HttpResponse, Ticket},
+    event::{HttpFailure, HttpResponse, Payload, Ticket},
     line::{Call, Miss, Purpose, outcome, parse},
     outbox::{Entry, Settled, What},
     session::News,
@@ -86,7 +86,7 @@ impl Core {
         }
     }
 
-    fn on_answer(&mut self, call: Call, answer: Result<Vec<u8>, Miss>, cx: &mut Cx<'_>) {
+    fn on_answer(&mut self, call: Call, answer: Result<Payload, Miss>, cx: &mut Cx<'_>) {
         match call.purpose {
             Purpose::Me => {
                 let account = self.checked(parse::<Account>(answer));
@@ -212,7 +212,7 @@ impl Core {
         cx.out.save_soon();
     }
 
-    fn on_told(&mut self, answer: Result<Vec<u8>, Miss>, cx: &mut Cx<'_>) {
+    fn on_told(&mut self, answer: Result<Payload, Miss>, cx: &mut Cx<'_>) {
         match self.kept.outbox.on_answer(answer, cx) {
             Settled::Waiting => {}
             Settled::Refused(entry) => {
@@ -225,7 +225,7 @@ impl Core {
                 self.sync.wake(cx);
             }
             Settled::Taken(entries, body) => {
-                let results = serde_json::from_slice::<ReceiptResults>(&body).ok();
+                let results = body.peek::<ReceiptResults>();
                 let mut results = results.into_iter().flat_map(|results| results.results);
                 let mut receipts = false;
                 for entry in entries {
@@ -246,11 +246,11 @@ impl Core {
     }
 
     /// What the hub's answer to one entry says beyond yes.
-    fn on_done(&mut self, entry: &Entry, body: &[u8]) {
+    fn on_done(&mut self, entry: &Entry, body: &Payload) {
         let Some(reservation) = &entry.reservation else { return };
         match &entry.what {
             What::Share { name, .. } => {
-                if let Ok(offer) = serde_json::from_slice::<ShareOffer>(body)
+                if let Some(offer) = body.peek::<ShareOffer>()
                     && crate::sign_in::base_url(&offer.link).is_some()
                 {
                     self.sharing.offer(reservation.clone(), name.clone(), offer.link);

@@ -2,8 +2,11 @@
 //! composes the view.
 
 mod answers;
+mod glance;
 mod intents;
 mod picture;
+
+pub use glance::Glance;
 
 use std::collections::BTreeMap;
 
@@ -125,6 +128,8 @@ impl Core {
         loop {
             match self.out.next_item()? {
                 Item::Effect(effect) => return Some(effect),
+                // Nothing outlives this process.
+                Item::Save if matches!(self.vault, Vault::Open { memory_only: true, .. }) => {}
                 Item::Save => {
                     let saved = self.save();
                     if saved.is_some() {

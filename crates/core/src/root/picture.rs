@@ -222,7 +222,7 @@ impl Core {
 
     /// Where a reservation stands: the hub's word, moved on by the receipts that this device verified and by what the
     /// customer said to them, never by hope.
-    fn state(&self, reservation: &Reservation) -> StateView {
+    pub(super) fn state(&self, reservation: &Reservation) -> StateView {
         let asked = self.unlock.is_pending(&reservation.id) && !self.unlock.is_being_asked(&reservation.id);
         let trace = self.kept.wallet.trace(&reservation.id);
         if asked || (trace.opened_at.is_none() && trace.taken != Some(true) && opened_by_guess(reservation)) {
@@ -410,8 +410,13 @@ fn rank(view: &ReservationView) -> u8 {
     }
 }
 
+/// The host of a base URL, which was checked and normalised when it came (`sign_in::base_url`).
 fn host(base: &str) -> String {
-    url::Url::parse(base).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default()
+    let Some((_, rest)) = base.split_once("://") else { return String::new() };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+    let end =
+        if authority.starts_with('[') { authority.find(']').map(|at| at + 1) } else { authority.find(':') };
+    authority[..end.unwrap_or(authority.len())].to_owned()
 }
 
 fn locker_view(locker: &LockerDescriptor) -> LockerView {

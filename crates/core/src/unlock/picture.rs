@@ -38,6 +38,12 @@ impl Unlock {
         })
     }
 
+    /// Of the same: the reservation whose door it is, how far it is, and the UNIX milliseconds of the gesture.
+    pub(crate) fn glance(&self, wallet: &Wallet, now: Now) -> Option<(&str, OpeningPhase, i64)> {
+        let run = self.run.as_ref()?;
+        Some((run.step().reservation.as_str(), self.phase(run, wallet, now), run.started_at_ms))
+    }
+
     fn door_state(&self, state: &StepState, reservation: &str) -> OpeningDoorState {
         match state {
             StepState::Waiting | StepState::Cancelled => OpeningDoorState::Waiting,

@@ -208,7 +208,7 @@ proptest! {
                 Chaos::Wait(ms) => rig.advance(u64::from(ms)),
                 Chaos::Http { ticket, status, body } => rig.event(Event::Http {
                     ticket,
-                    result: Ok(HttpResponse { status, date: Some(i64::MIN), etag: None, body }),
+                    result: Ok(HttpResponse { status, date: Some(i64::MIN), etag: None, body: body.into() }),
                 }),
                 Chaos::Failed(ticket) => {
                     rig.event(Event::Http { ticket, result: Err(HttpFailure::TimedOut) });

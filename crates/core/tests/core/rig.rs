@@ -21,7 +21,7 @@ use postern_core::{
     effect::{Effect, Notification, RadioCommand},
     event::{Adapter, DeviceKey, DialStage, EndReason, Event, Opened, PushEvent, RadioEvent, VaultState},
     intent::Intent,
-    view::{OpeningPhase, ReservationView, StateView, View},
+    view::{OpeningPhase, ReservationView, SessionView, StateView, View},
 };
 use postern_protocol::{
     ClockState, Door, LockerId, LockerKeys, Reply,
@@ -346,8 +346,16 @@ impl Rig {
         self.now.unix_ms += i64::try_from(ms).unwrap();
     }
 
+    /// The view, and what is said of it without composing it must be what it shows.
     pub(crate) fn view(&self) -> View {
-        self.core.view()
+        let view = self.core.view();
+        let shown: BTreeMap<_, _> = view.reservations.iter().map(|it| (it.id.as_str(), it.state)).collect();
+        assert_eq!(self.core.standings().collect::<BTreeMap<_, _>>(), shown);
+        let glance = self.core.opening().map(|it| (it.reservation.to_owned(), it.phase, it.started_at_ms));
+        let opening = view.opening.as_ref();
+        assert_eq!(glance, opening.map(|it| (it.reservation.clone(), it.phase.clone(), it.started_at_ms)));
+        assert_eq!(self.core.is_signed_in(), matches!(view.session, SessionView::SignedIn { .. }));
+        view
     }
 
     pub(crate) fn reservation(&self, id: &str) -> ReservationView {

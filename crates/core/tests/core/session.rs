@@ -353,3 +353,16 @@ fn claim_links_of_this_hub_only() {
     assert!(rig.browser.is_none());
     assert_eq!(rig.view().notices[0].code, NoticeCode::InvitationInvalid);
 }
+
+/// Nothing outlives such a process, so nothing is written for nobody to read.
+#[test]
+fn a_session_without_a_keyring_saves_nothing() {
+    let mut rig = Rig::new(64);
+    rig.event(Event::Vault(VaultState::Absent));
+    rig.intent(Intent::UseMemoryOnly);
+    let before = rig.saves;
+    rig.sign_in();
+    rig.advance(10_000);
+    assert!(matches!(rig.view().session, SessionView::SignedIn { .. }));
+    assert_eq!(rig.saves, before);
+}

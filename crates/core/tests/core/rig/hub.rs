@@ -90,7 +90,7 @@ impl Hub {
             return problem(status, code, at);
         }
         if let Some(page) = self.page_of.get(path) {
-            return HttpResponse { status: 200, date: None, etag: None, body: page.clone() };
+            return HttpResponse { status: 200, date: None, etag: None, body: page.clone().into() };
         }
         if let Auth::Token(token) = &request.auth
             && **token != format!("access-{}", self.access)
@@ -224,7 +224,7 @@ impl Hub {
 }
 
 fn json(value: &impl Serialize, at: i64) -> HttpResponse {
-    HttpResponse { status: 200, date: Some(at), etag: None, body: serde_json::to_vec(value).unwrap() }
+    HttpResponse { status: 200, date: Some(at), etag: None, body: serde_json::to_vec(value).unwrap().into() }
 }
 
 fn problem(status: u16, code: Code, at: i64) -> HttpResponse {
