@@ -82,9 +82,8 @@ impl postern_locker::Flash for Flash {
     fn read(&self, address: u32, into: &mut [u8]) -> Result<(), FlashError> {
         let length = Self::check(address, into.len())?;
         // SAFETY: within the region, which is memory that nobody else writes.
-        let from = unsafe {
-            core::slice::from_raw_parts((BASE + address as usize) as *const u8, length as usize)
-        };
+        let from =
+            unsafe { core::slice::from_raw_parts((BASE + address as usize) as *const u8, length as usize) };
         into.copy_from_slice(from);
         Ok(())
     }

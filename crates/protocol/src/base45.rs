@@ -46,7 +46,7 @@ mod tests {
 
     /// The examples of RFC 9285, 4.3 and 4.4.
     #[test]
-    fn agrees_with_rfc_9285() {
+    fn vectors_base45() {
         for (bytes, text) in [
             ("AB", "BB8"),
             ("Hello!!", "%69 VD92EX0"),

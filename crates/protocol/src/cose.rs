@@ -180,7 +180,7 @@ mod tests {
     /// ES256, with `kid` unprotected and a tag: the structure that is signed is the same as ours and the signatures
     /// verify; as messages, they are not of the one shape that is taken here.
     #[test]
-    fn agrees_with_the_examples_of_cose_and_cwt() {
+    fn vectors_cose_and_cwt() {
         let cose = "d28443a10126a10442313154546869732069732074686520636f6e74656e742e58408eb33e4ca31d1c465ab05aac34cc6b23\
                     d58fef5c083106c4d25a91aef0b0117e2af9a291aa32e14ab834dc56ed2a223444547e01f11d3b0916e5a4c345cacb36";
         let cwt = "d28443a10126a104524173796d6d657472696345434453413235365850a70175636f61703a2f2f61732e6578616d706c652e63\

@@ -289,7 +289,7 @@ mod tests {
 
     /// THREATS, vectors: Noise KN as others published it, byte for byte, through our primitives.
     #[test]
-    fn agrees_with_published_vectors() {
+    fn vectors_noise_kn() {
         let vectors: Vec<Vector> =
             serde_json::from_str(include_str!("../vectors/published/noise-kn.json")).expect("JSON");
         assert_eq!(vectors.len(), 2);

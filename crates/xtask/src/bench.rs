@@ -55,6 +55,9 @@ pub(crate) struct Flags {
     /// No Bluetooth: leave out what needs the lab.
     #[arg(long)]
     no_lab: bool,
+    /// Make BENCHMARKS.md of this run: meant for a full one on a quiet machine.
+    #[arg(long)]
+    publish: bool,
     /// Where the report goes, instead of target/bench.
     #[arg(long)]
     out: Option<PathBuf>,
@@ -88,7 +91,8 @@ pub(crate) fn run(flags: &Flags) -> Result<ExitCode> {
     let release = target().join("release");
     let mut bench = process::command(release.join("postern-bench"));
     bench.arg("--binaries").arg(&release);
-    bench.arg("--out").arg(flags.out.clone().unwrap_or_else(|| target().join("bench")));
+    let out = flags.out.clone().unwrap_or_else(|| target().join("bench"));
+    bench.arg("--out").arg(&out);
     bench.env("POSTERN_BINARIES", &release).env("POSTERN_XTASK", std::env::current_exe()?);
     if let Some(lab) = &lab {
         bench.env("POSTERN_LAB_BUS", lab.bus()).env("DBUS_SYSTEM_BUS_ADDRESS", lab.bus());
@@ -100,6 +104,9 @@ pub(crate) fn run(flags: &Flags) -> Result<ExitCode> {
         bench.arg("--only").arg(only);
     }
     let status = process::status(&mut bench)?;
+    if flags.publish {
+        std::fs::copy(out.join("BENCHMARKS.md"), root().join("BENCHMARKS.md"))?;
+    }
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

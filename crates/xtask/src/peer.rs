@@ -3,13 +3,10 @@
 use anyhow::Result;
 
 use crate::{
-    process, root, setup,
+    process, python, root,
     suite::{Lab, Logs, Tally, one},
     target,
 };
-
-/// What Debian has for it.
-const PACKAGES: &[(&str, &str)] = &[("python3-venv", "the protocol's second implementation")];
 
 /// Installs what it needs where that changed, and runs its tests against the simulator that was built.
 ///
@@ -17,19 +14,7 @@ const PACKAGES: &[(&str, &str)] = &[("python3-venv", "the protocol's second impl
 /// Something cannot be installed, or Python cannot be started.
 pub(crate) fn run(logs: &Logs, lab: Option<&Lab>) -> Result<Tally> {
     let folder = root().join("tests/peer");
-    let home = target().join("peer");
-    let python = home.join("bin/python");
-    let (wanted, installed) = (folder.join("requirements.txt"), home.join("requirements.txt"));
-    if std::fs::read(&wanted)? != std::fs::read(&installed).unwrap_or_default() {
-        setup::install(PACKAGES)?;
-        println!("  installing the Python packages of tests/peer");
-        process::run(process::command("/usr/bin/python3").args(["-m", "venv", "--clear"]).arg(&home))?;
-        let mut pip = process::command(&python);
-        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"]);
-        process::run(pip.arg(&wanted))?;
-        // Last, so that what was interrupted is done again.
-        std::fs::copy(&wanted, &installed)?;
-    }
+    let python = python::environment("peer", &std::fs::read_to_string(folder.join("requirements.txt"))?)?;
     let mut tests = process::command(&python);
     tests
         .args(["-B", "-m", "unittest", "discover", "--verbose", "--start-directory"])

@@ -23,9 +23,25 @@ pub(crate) fn broken() -> Result<Vec<String>> {
         .collect())
 }
 
-/// A Rust test function whose name begins so, or a test of the page that is called so.
+/// A Rust test function whose name begins so (a helper that is called so proves nothing), or a test of the page.
 fn is_a_test(code: &str, name: &str) -> bool {
-    [format!("fn {name}"), format!("'{name}"), format!("\"{name}")].iter().any(|form| code.contains(form))
+    let lines: Vec<&str> = code.lines().map(str::trim).collect();
+    let function = format!("fn {name}");
+    let marked = |at: usize| {
+        let above =
+            lines[..at].iter().rev().take_while(|line| line.starts_with("#[") || line.starts_with("//"));
+        above
+            .into_iter()
+            .any(|line| line.starts_with("#[") && (line.contains("test]") || line.contains("test(")))
+    };
+    let in_rust = lines.iter().enumerate().any(|(at, line)| {
+        let declared = line.trim_start_matches("async ").starts_with(&function);
+        declared && marked(at)
+    });
+    in_rust
+        || lines
+            .iter()
+            .any(|line| ["test('", "test(\""].iter().any(|open| line.starts_with(&format!("{open}{name}"))))
 }
 
 /// What stands in backticks in the last column of the table of promises.
@@ -48,6 +64,9 @@ mod tests {
         let text = "| promise | tests |\n|---|---|\n| Shut | `stays_shut`, `opens_never` |\n\n`not_this`";
         assert_eq!(named(text), ["stays_shut", "opens_never"]);
         assert!(is_a_test("#[test]\nfn stays_shut() {}", "stays_shut"));
-        assert!(!is_a_test("fn stays_shut() {}", "opens_never"));
+        assert!(is_a_test("#[tokio::test]\n// Why.\nasync fn stays_shut_too() {}", "stays_shut"));
+        assert!(is_a_test("test('stays_shut: always', () => {})", "stays_shut"));
+        assert!(!is_a_test("#[test]\nfn stays_shut() {}", "opens_never"));
+        assert!(!is_a_test("fn stays_shut() {}", "stays_shut"), "a helper");
     }
 }

@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::{process, root, target};
+use crate::{process, python, root, target};
 
 /// Development's own by the lock file, and yet in the bundle: what the page's compiled components import.
 const BUNDLED: &[&str] = &["svelte", "esm-env", "clsx"];
@@ -24,7 +24,21 @@ pub(crate) struct Flags {
     /// Where to write it, instead of target/sbom.cdx.json.
     #[arg(long)]
     out: Option<PathBuf>,
+    /// Hold it against CycloneDX's own schema (with a package of PyPI, in an environment below target).
+    #[arg(long)]
+    check: bool,
 }
+
+/// Who ships the schema, and reads by it.
+const CHECKER: &str = "cyclonedx-python-lib[json-validation]==11.12.0\n";
+/// Strictly: a field that the schema does not know is a fault.
+const CHECK: &str = "
+import sys
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+fault = JsonStrictValidator(SchemaVersion.V1_5).validate_str(open(sys.argv[1], encoding='utf-8').read())
+sys.exit(str(fault) if fault else 0)
+";
 
 /// Writes the bill of materials.
 ///
@@ -42,6 +56,11 @@ pub(crate) fn run(flags: &Flags) -> Result<ExitCode> {
         all.iter().filter(|c| c["purl"].as_str().is_some_and(|purl| purl.starts_with(kind))).count()
     };
     println!("{}: {} crates, {} packages of the page", out.display(), count("pkg:cargo/"), count("pkg:npm/"));
+    if flags.check {
+        let python = python::environment("cyclonedx", CHECKER)?;
+        process::run(process::command(python).args(["-c", CHECK]).arg(std::path::absolute(&out)?))?;
+        println!("it is as CycloneDX's schema wants it");
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -8,7 +8,7 @@ use std::{
 use anyhow::Result;
 use clap::Args;
 
-use crate::{graph::Graph, process, promises, root, suite::Tally};
+use crate::{deny, graph::Graph, process, promises, root, suite::Tally, target};
 
 /// A source file that passes this many lines has a room missing.
 const LONGEST: usize = 800;
@@ -45,11 +45,18 @@ pub(crate) fn run(flags: &Flags) -> Result<ExitCode> {
                 "warnings",
             ]),
         )?;
-        // Slow to build where it is not installed, so it is not installed for you: `cargo install cargo-deny`.
-        if process::exists("cargo-deny") {
-            step("cargo-deny", process::cargo().args(["deny", "--log-level", "error", "check"]))?;
-        } else {
-            println!("  cargo-deny is not installed: licences and advisories were not looked at");
+        let bench = root().join("tests/bench/Cargo.toml");
+        step(
+            "clippy of tests/bench",
+            process::cargo()
+                .args(["clippy", "--quiet", "--locked", "--all-targets", "--manifest-path"])
+                .arg(&bench)
+                .arg("--target-dir")
+                .arg(target())
+                .args(["--", "--deny", "warnings"]),
+        )?;
+        if let Some(held) = deny::holds()? {
+            say(&mut tally, "cargo-deny", if held { &[] } else { &["see above"] });
         }
     }
     println!("{} passed, {} failed", tally.passed, tally.failed);
@@ -71,8 +78,13 @@ pub(crate) fn shape() -> Tally {
         Ok(faults) => say(&mut tally, "promises of SECURITY.md", &faults),
         Err(error) => say(&mut tally, "promises of SECURITY.md", &[format!("{error:#}")]),
     }
-    let formatted = process::status(process::cargo().args(["fmt", "--all", "--check", "--", "-l"]));
-    let held = formatted.is_ok_and(|status| status.success());
+    // Those of the workspace, and of the workspaces beside it.
+    let manifests = ["Cargo.toml", "tests/bench/Cargo.toml", "crates/locker-board/Cargo.toml"];
+    let held = manifests.iter().all(|manifest| {
+        let mut fmt = process::cargo();
+        fmt.args(["fmt", "--all", "--check", "--manifest-path", manifest, "--", "-l"]);
+        process::status(&mut fmt).is_ok_and(|status| status.success())
+    });
     say(&mut tally, "rustfmt", if held { &[] } else { &["cargo fmt --all"] });
     tally
 }

@@ -3,6 +3,7 @@
 
 pub mod bench;
 mod machine;
+mod markdown;
 mod page;
 mod plot;
 pub mod report;
@@ -22,7 +23,7 @@ use clap::Parser;
 
 use crate::{bench::Bench, report::Report};
 
-/// Measures, and writes `report.json` and `index.html`.
+/// Measures, and writes `report.json`, `index.html` and `BENCHMARKS.md`.
 #[derive(Parser)]
 struct Options {
     /// Fewer runs and the small sizes: under five minutes for everything.
@@ -67,6 +68,7 @@ fn run(options: &Options) -> Result<ExitCode> {
         report
     };
     page::write(&report, &options.out)?;
+    fs::write(options.out.join("BENCHMARKS.md"), markdown::write(&report))?;
     terminal::end(&report);
     println!("report: {}", options.out.join("index.html").display());
     let good = report.failures.is_empty() && report.missed().is_empty();

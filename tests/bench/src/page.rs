@@ -89,13 +89,18 @@ fn summary(html: &mut String, report: &Report) {
 fn figure(html: &mut String, curve: &Curve) {
     let _ = write!(html, "<figure><h3>{}</h3><p class=key>", escape(&curve.title));
     for (number, line) in curve.lines.iter().enumerate() {
-        let _ = write!(html, "<span><i class=\"c{}\"></i>{}</span>", number % 6, escape(&line.title));
+        let _ = write!(
+            html,
+            "<span><i class=\"c{}\"></i>{} ({:.2}×)</span>",
+            number % 6,
+            escape(&line.title),
+            line.growth()
+        );
     }
     let _ = write!(
         html,
-        "</p>{}<figcaption>Growth {:.2}×{} {}</figcaption></figure>",
+        "</p>{}<figcaption>{} {}</figcaption></figure>",
         plot::curve(curve),
-        curve.growth,
         verdict(curve.bound, curve.held, curve.unit),
         escape(curve.note.as_deref().unwrap_or_default()),
     );

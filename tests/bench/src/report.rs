@@ -263,7 +263,9 @@ impl Line {
         Self { title: title.to_owned(), points }
     }
 
-    fn growth(&self) -> f64 {
+    /// Its last point over its first.
+    #[must_use]
+    pub fn growth(&self) -> f64 {
         match (self.points.first(), self.points.last()) {
             (Some(first), Some(last)) if first.value.median > 0.0 => last.value.median / first.value.median,
             _ => 1.0,

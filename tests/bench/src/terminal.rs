@@ -24,10 +24,12 @@ pub(crate) fn curve(curve: &Curve) {
             .iter()
             .map(|point| format!("{}: {}", Unit::Count.show(point.at), curve.unit.show(point.value.median)))
             .collect();
-        println!("    {:32} {}", line.title, points.join("   "));
+        println!("    {:32} {}   growth {:.2}×", line.title, points.join("   "), line.growth());
     }
     let bound = verdict(curve.bound.map(|bound| bound.show(curve.unit)), curve.held);
-    println!("    {:32} {:.2}×{bound}", "growth", curve.growth);
+    if !bound.is_empty() {
+        println!("    {:32} {:.2}×{bound}", "growth of the first", curve.growth);
+    }
 }
 
 /// The end.

@@ -105,11 +105,13 @@ fn start(provision: Provision, timer: &mut Timer) -> Result<Box<Locker<Cabinet>>
     config.connections = provision.connections.into();
     config.remembered_tokens = provision.remembered_tokens.into();
     config.capabilities = provision.capabilities;
-    Locker::boot(config, provision.keys, cabinet, timer.uptime()).map(Box::new).map_err(|(error, _)| match error {
-        BootError::Config(_) => 1,
-        BootError::FlashTooSmall { .. } => 2,
-        BootError::JournalDamaged => 3,
-        BootError::Flash(_) => 4,
+    Locker::boot(config, provision.keys, cabinet, timer.uptime()).map(Box::new).map_err(|(error, _)| {
+        match error {
+            BootError::Config(_) => 1,
+            BootError::FlashTooSmall { .. } => 2,
+            BootError::JournalDamaged => 3,
+            BootError::Flash(_) => 4,
+        }
     })
 }
 

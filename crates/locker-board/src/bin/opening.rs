@@ -160,7 +160,9 @@ fn open(
     };
     let Ok(greeted) = Greeted::from_hello(identity, &hello) else { panic!("HELLO") };
     let proof = device.sign(&greeted.challenge(&request)).to_bytes();
-    let Ok((message, mut session)) = greeted.open(&request, proof, token::hash(&hello)) else { panic!("OPEN") };
+    let Ok((message, mut session)) = greeted.open(&request, proof, token::hash(&hello)) else {
+        panic!("OPEN")
+    };
     let tag = reassembler.tag().unwrap_or(Tag(0));
     let written: Vec<_> = frame::fragments(&message, tag, FRAME.into()).collect();
     let phone = heap::marks().used;

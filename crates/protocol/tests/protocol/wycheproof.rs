@@ -17,7 +17,7 @@ fn check(result: TestResult, passed: bool, what: impl FnOnce() -> String) {
 }
 
 #[test]
-fn ed25519() {
+fn vectors_ed25519() {
     let set = eddsa::TestSet::load(eddsa::TestName::Ed25519).unwrap();
     let mut tried = 0;
     for group in set.test_groups {
@@ -35,7 +35,7 @@ fn ed25519() {
 }
 
 #[test]
-fn p256() {
+fn vectors_p256() {
     let set = ecdsa::TestSet::load(ecdsa::TestName::EcdsaSecp256r1Sha256P1363).unwrap();
     let mut tried = 0;
     for group in set.test_groups {
@@ -58,7 +58,7 @@ fn p256() {
 
 /// Where the shared secret is zero, the handshake refuses; the rest agrees.
 #[test]
-fn x25519() {
+fn vectors_x25519() {
     let set = xdh::TestSet::load(xdh::TestName::X25519).unwrap();
     let (mut tried, mut zero) = (0, 0);
     for group in set.test_groups {
@@ -79,7 +79,7 @@ fn x25519() {
 }
 
 #[test]
-fn chacha20_poly1305() {
+fn vectors_chacha20_poly1305() {
     let set = aead::TestSet::load(aead::TestName::ChaCha20Poly1305).unwrap();
     let mut tried = 0;
     for group in set.test_groups.into_iter().filter(|group| group.nonce_size == 96) {
@@ -103,7 +103,7 @@ fn chacha20_poly1305() {
 }
 
 #[test]
-fn hkdf_sha256() {
+fn vectors_hkdf_sha256() {
     let set = hkdf::TestSet::load(hkdf::TestName::HkdfSha256).unwrap();
     let mut tried = 0;
     for group in set.test_groups {

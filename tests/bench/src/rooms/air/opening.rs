@@ -11,8 +11,8 @@ use ed25519_dalek::{Signer, SigningKey};
 use p256::ecdsa::{Signature, SigningKey as EcKey};
 use postern_locker::{Config, Connection, Geometry, Keys, Locker, Output, Uptime, machine::Machine};
 use postern_protocol::{
-    DeviceKey, Door, Epoch, Hello, IssuerKeys, KeyId, LockerId, LockerKeys, Operation, OperationNonce,
-    Request, Timestamp, TokenId,
+    DeviceKey, Door, Epoch, Hello, IssuerKeys, KeyId, LockerId, LockerIdentity, LockerKeys, Operation,
+    OperationNonce, Request, Timestamp, TokenId,
     frame::{self, Reassembler},
     issue::Issuer,
     locker_side::Greeting,
@@ -23,8 +23,8 @@ use postern_protocol::{
 
 use crate::{
     bench::Bench,
-    report::{Measurement, Unit},
-    stat::pairs,
+    report::{Curve, Line, Measurement, Unit},
+    stat::{Samples, pairs},
 };
 
 const DOOR: Door = Door(1);
@@ -79,7 +79,7 @@ pub(super) fn measure(bench: &mut Bench) -> Result<()> {
             ),
         );
     }
-    Ok(())
+    if bench.wants("air.journal.growth") { growth(bench) } else { Ok(()) }
 }
 
 fn keys() -> (Keys, Issuer) {
@@ -99,7 +99,8 @@ fn claims(device: &Device, number: u32) -> Claims {
         doors: vec![(DOOR, Epoch(1))],
         operations: [Operation::Collect].into_iter().collect(),
         not_before: NOW,
-        expires: NOW.plus(900),
+        // Alive through all of it, so that each is remembered.
+        expires: NOW.plus(86_000),
         issued_at: NOW,
         id: TokenId(id),
         key: device.public(),
@@ -111,60 +112,103 @@ fn claims(device: &Device, number: u32) -> Claims {
 
 /// All of the firmware's work, the phone's left out.
 fn openings(device: &Device) -> Result<f64> {
-    let (keys, issuer) = keys();
-    let identity = keys.locker.identity();
-    let geometry = Geometry { page_size: 4096, pages: 256, write_size: 8 };
-    let mut machine = Machine::new((1..=100).map(Door), geometry);
-    machine.wall = Some(NOW);
-    let config = Config::new((1..=100).map(Door).collect());
-    let Ok(mut locker) = Locker::boot(config, keys, machine, Uptime(0)) else {
-        bail!("the firmware does not start")
-    };
-    let connection = Connection(1);
-    let mut spent = Duration::ZERO;
-    for number in 0..ROUNDS {
-        let now = Uptime(u64::from(number) * 1000);
-        let token = issuer.sign_token(&claims(device, number));
-        let start = Instant::now();
-        locker.connected(connection, 244, now);
-        locker.subscribed(connection, now);
-        let frames = sent(&mut locker);
-        spent += start.elapsed();
+    let mut site = Site::new()?;
+    site.open(device, ROUNDS)
+}
 
-        let mut reassembler = Reassembler::new();
-        let hello = frames.iter().find_map(|frame| reassembler.push(frame).ok()?).context("no HELLO")?;
-        let request = Request {
-            operation: Operation::Collect,
-            door: DOOR,
-            nonce: OperationNonce(u64::from(number).to_be_bytes()),
-            token,
-            delegation: None,
-            bulletin: None,
+/// A locker of 100 doors, and what it has to do.
+struct Site {
+    locker: Locker<Machine>,
+    issuer: Issuer,
+    identity: LockerIdentity,
+    /// Openings so far.
+    opened: u32,
+}
+
+impl Site {
+    fn new() -> Result<Self> {
+        let (keys, issuer) = keys();
+        let identity = keys.locker.identity();
+        let geometry = Geometry { page_size: 4096, pages: 256, write_size: 8 };
+        let mut machine = Machine::new((1..=100).map(Door), geometry);
+        machine.wall = Some(NOW);
+        let config = Config::new((1..=100).map(Door).collect());
+        let Ok(locker) = Locker::boot(config, keys, machine, Uptime(0)) else {
+            bail!("the firmware does not start")
         };
-        let greeted = Greeted::from_hello(&identity, &hello)?;
-        let proof = device.sign(&greeted.challenge(&request));
-        let (open, _) = greeted.open(&request, proof, token::hash(&hello))?;
-        let frames: Vec<_> = frame::fragments(&open, reassembler.tag().context("no tag")?, 244).collect();
-
-        let start = Instant::now();
-        for frame in &frames {
-            locker.received(connection, frame, now);
-        }
-        // The door springs open; twice, for the sensor to settle.
-        locker.tick(now.plus(10));
-        locker.tick(now.plus(40));
-        let answer = sent(&mut locker);
-        spent += start.elapsed();
-        ensure!(!answer.is_empty(), "no receipt");
-
-        locker.disconnected(connection, now);
-        locker.hardware().close(DOOR);
-        locker.tick(now.plus(500));
-        locker.tick(now.plus(600));
-        drop(sent(&mut locker));
+        Ok(Self { locker, issuer, identity, opened: 0 })
     }
-    ensure!(locker.hardware().openings() == ROUNDS, "a latch did not move");
-    Ok(spent.as_secs_f64() / f64::from(ROUNDS))
+
+    /// So many openings more, each with a token of its own; seconds of one.
+    fn open(&mut self, device: &Device, rounds: u32) -> Result<f64> {
+        let Self { locker, issuer, identity, opened } = self;
+        let connection = Connection(1);
+        let mut spent = Duration::ZERO;
+        for number in *opened..*opened + rounds {
+            let now = Uptime(u64::from(number) * 1000);
+            let token = issuer.sign_token(&claims(device, number));
+            let start = Instant::now();
+            locker.connected(connection, 244, now);
+            locker.subscribed(connection, now);
+            let frames = sent(locker);
+            spent += start.elapsed();
+
+            let mut reassembler = Reassembler::new();
+            let hello = frames.iter().find_map(|frame| reassembler.push(frame).ok()?).context("no HELLO")?;
+            let request = Request {
+                operation: Operation::Collect,
+                door: DOOR,
+                nonce: OperationNonce(u64::from(number).to_be_bytes()),
+                token,
+                delegation: None,
+                bulletin: None,
+            };
+            let greeted = Greeted::from_hello(identity, &hello)?;
+            let proof = device.sign(&greeted.challenge(&request));
+            let (open, _) = greeted.open(&request, proof, token::hash(&hello))?;
+            let frames: Vec<_> = frame::fragments(&open, reassembler.tag().context("no tag")?, 244).collect();
+
+            let start = Instant::now();
+            for frame in &frames {
+                locker.received(connection, frame, now);
+            }
+            // The door springs open; twice, for the sensor to settle.
+            locker.tick(now.plus(10));
+            locker.tick(now.plus(40));
+            let answer = sent(locker);
+            spent += start.elapsed();
+            ensure!(!answer.is_empty(), "no receipt");
+
+            locker.disconnected(connection, now);
+            locker.hardware().close(DOOR);
+            locker.tick(now.plus(500));
+            locker.tick(now.plus(600));
+            drop(sent(locker));
+        }
+        *opened += rounds;
+        ensure!(locker.hardware().openings() == *opened, "a latch did not move");
+        Ok(spent.as_secs_f64() / f64::from(rounds))
+    }
+}
+
+/// What an opening costs a locker that remembers more and more tokens which are still alive, and has written as much into
+/// its journal.
+fn growth(bench: &mut Bench) -> Result<()> {
+    let sizes: &[u32] = if bench.quick() { &[100, 1_000] } else { &[100, 1_000, 9_800] };
+    let device = Device::Ed25519(SigningKey::from_bytes(&[1; 32]));
+    let mut points: Vec<(f64, Samples)> =
+        sizes.iter().map(|size| (f64::from(*size), Samples::default())).collect();
+    for _ in 0..bench.runs(8) {
+        let mut site = Site::new()?;
+        for (size, (_, samples)) in sizes.iter().zip(&mut points) {
+            site.open(&device, size - site.opened)?;
+            samples.0.push(site.open(&device, ROUNDS)?);
+        }
+    }
+    let line = Line::new("processor time of an opening", &points);
+    let title = "The locker, by the tokens that its journal remembers";
+    bench.draw(Curve::new("air.journal.growth", title, "live tokens", Unit::Seconds, vec![line]));
+    Ok(())
 }
 
 fn sent(locker: &mut Locker<Machine>) -> Vec<Vec<u8>> {
