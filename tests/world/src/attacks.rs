@@ -13,6 +13,7 @@ use crate::{
     air::Who,
     hub::Issued,
     plan::Attack,
+    reference::CLOCK_TOLERANCE,
     world::{Happening, World},
 };
 
@@ -62,50 +63,52 @@ impl World {
         }
     }
 
-    /// What a guest could try with a token that was passed on to them: every one of these must be refused.
+    /// What a guest could try with tokens that were passed on to them: every one of these must be refused.
     fn malicious_guest(&mut self, victim: usize, locker: usize) {
-        let Some(issued) = self.tokens_of(victim, locker).into_iter().next_back() else { return };
+        let good = self.good_tokens_of(victim, locker);
+        let (Some(oldest), Some(newest)) = (good.first().cloned(), good.last().cloned()) else { return };
         let unix = self.unix();
         let guest = SigningKey::from_bytes(&self.dice.bytes());
         let owner = self.phones[victim].key.clone();
-        let (door, _) = issued.claims.doors[0];
+        let (door, _) = newest.claims.doors[0];
         let other = Door(door.0 % self.cabinets[locker].doors + 1);
-        let given = Delegation {
+        let collect = Operations::NONE.with(Operation::Collect);
+        // All that can be passed on to fetch one parcel.
+        let whole = |issued: &Issued| Delegation {
             token: issued.claims.id,
             to: public(&guest),
-            doors: vec![door],
-            operations: Operations::NONE.with(Operation::Reopen),
-            not_before: Timestamp(unix.saturating_sub(120)),
-            expires: Timestamp(issued.claims.expires.0),
+            doors: vec![issued.claims.doors[0].0],
+            operations: collect,
+            not_before: issued.claims.not_before,
+            expires: issued.claims.expires,
             uses: 1,
         };
         let sign = |delegation: &Delegation, by: &SigningKey| {
             let signature = by.sign(&delegation::signing_input(delegation)).to_bytes();
             delegation::assemble(delegation, signature)
         };
-        let honest = sign(&given, &owner);
-        // Passed on by the guest, to the guest's own second key; written wider by the guest; of another token.
-        let everything = issued.claims.operations;
-        let wider = sign(&Delegation { operations: everything, uses: 9, ..given.clone() }, &guest);
-        let mut token = given.token;
-        token.0[0] ^= 1;
-        let strange = sign(&Delegation { token, operations: everything, ..given.clone() }, &owner);
-        let over = Delegation {
-            operations: everything,
-            not_before: Timestamp(unix.saturating_sub(900)),
-            expires: Timestamp(unix.saturating_sub(300)),
-            ..given
-        };
-        let over = sign(&over, &owner);
-        for (operation, door, delegation) in [
-            (Operation::Collect, door, honest.clone()),
-            (Operation::Collect, other, honest),
-            (Operation::Collect, door, wider),
-            (Operation::Collect, door, strange),
-            (Operation::Collect, door, over),
-        ] {
+        let less = Delegation { operations: Operations::NONE.with(Operation::Reopen), ..whole(&newest) };
+        let honest = sign(&less, &owner);
+        // Written by the guest; written wider by the guest; of another token; over for longer than clocks are wrong.
+        let forged = sign(&whole(&newest), &guest);
+        let wider = Delegation { operations: newest.claims.operations, uses: 9, ..whole(&newest) };
+        let mut strange = whole(&newest);
+        strange.token.0[0] ^= 1;
+        let over =
+            Delegation { expires: Timestamp(unix.saturating_sub(2 * CLOCK_TOLERANCE)), ..whole(&oldest) };
+        let mut tries = vec![
+            (&newest, door, forged),
+            (&newest, door, honest.clone()),
+            (&newest, other, honest),
+            (&newest, door, sign(&wider, &guest)),
+            (&newest, door, sign(&strange, &owner)),
+        ];
+        if over.not_before < over.expires {
+            tries.insert(0, (&oldest, over.doors[0], sign(&over, &owner)));
+        }
+        for (issued, door, delegation) in tries {
             let wish = Wish {
-                operation,
+                operation: Operation::Collect,
                 door,
                 token: issued.bytes.clone(),
                 delegation: Some(delegation),
@@ -114,6 +117,24 @@ impl World {
             };
             self.send_agent(Errand::Harm, guest.clone(), locker, vec![wish]);
         }
+    }
+
+    /// Tokens with which the victim could fetch a parcel now, as far as the hub knows, oldest first.
+    fn good_tokens_of(&self, victim: usize, locker: usize) -> Vec<Issued> {
+        let id = self.cabinets[locker].keys.identity().id;
+        let (key, unix) = (public(&self.phones[victim].key), self.unix());
+        let good = |issued: &&Issued| {
+            let claims = &issued.claims;
+            let (door, epoch) = claims.doors[0];
+            (claims.locker, claims.key) == (id, key)
+                && unix < claims.expires.0
+                && claims.hello_nonce.is_none()
+                && claims.operations.contains(Operation::Collect)
+                && epoch.0 == self.hub.epoch(locker, door.0)
+        };
+        let mut tokens: Vec<Issued> = self.hub.ledger.values().filter(good).cloned().collect();
+        tokens.sort_by_key(|issued| (issued.claims.issued_at, issued.claims.id));
+        tokens
     }
 
     fn tokens_of(&self, victim: usize, locker: usize) -> Vec<Issued> {

@@ -1,47 +1,51 @@
 //! What must hold of what customers see, of what phones keep, and of hub and lockers in the end.
 
+use std::collections::BTreeMap;
+
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use postern_api::reservation::State;
-use postern_core::view::{OpeningPhase, StateView, View};
+use postern_core::view::{OpeningPhase, SessionView, StateView, View};
 
-use crate::world::{PATIENCE, World};
+use crate::{
+    people::booking_of,
+    world::{PATIENCE, World},
+};
+
+/// Of so many happenings one whole view is composed; what it claims of doors is looked at after each.
+const WHOLE_VIEW: u64 = 64;
 
 impl World {
     /// Invariant 5: the view claims nothing that is not proven. Looked at after every event that a phone takes in.
     pub(crate) fn check_view(&mut self, customer: usize) {
-        let view = self.phones[customer].core.view();
-        for booking in 0..self.hub.bookings.len() {
-            if self.hub.bookings[booking].customer != customer {
-                continue;
-            }
-            let said = self.phones[customer].said.contains(&booking);
-            let claims = match Self::shown(&view, booking) {
-                Some(StateView::Opened) => true,
+        let phone = &self.phones[customer];
+        let claimed = phone.core.standings().find_map(|(id, state)| {
+            let booking = booking_of(id);
+            let claims = match state {
+                StateView::Opened => true,
                 // What the customer said is the customer's, wherever it is shown.
-                Some(StateView::Collected) => !said,
+                StateView::Collected => !phone.said.contains(&booking),
                 _ => false,
             };
-            if claims && !self.reference.proven.contains(&booking) {
-                self.reference.object(5, format!("customer {customer} is shown booking {booking} as opened"));
-            }
+            (claims && !self.reference.proven.contains(&booking)).then_some(booking)
+        });
+        if let Some(booking) = claimed {
+            self.reference.object(5, format!("customer {customer} is shown booking {booking} as opened"));
         }
-        self.check_opening(customer, &view);
-        if self.log.is_some() {
-            self.check_secrets(customer, &view);
+        self.check_opening(customer);
+        if self.log.is_some() || self.happened.is_multiple_of(WHOLE_VIEW) {
+            self.check_whole_view(customer);
         }
     }
 
-    fn check_opening(&mut self, customer: usize, view: &View) {
-        let Some(opening) = &view.opening else { return };
-        let Some(booking) = opening.reservation.strip_prefix("rsv-").and_then(|n| n.parse::<usize>().ok())
-        else {
-            return;
-        };
+    fn check_opening(&mut self, customer: usize) {
+        let Some(opening) = self.phones[customer].core.opening() else { return };
+        let (booking, started_at_ms) = (booking_of(opening.reservation), opening.started_at_ms);
+        let phase = opening.phase;
         let proven = self.reference.proven.contains(&booking);
         let skew = self.phones[customer].skew * 1000;
         let began = i64::try_from(crate::world::BEGINNING).expect("in range") * 1000 + skew;
-        let gesture = u64::try_from(opening.started_at_ms - began).unwrap_or(0);
-        match &opening.phase {
+        let gesture = u64::try_from(started_at_ms - began).unwrap_or(0);
+        match phase {
             OpeningPhase::Opened { .. } | OpeningPhase::Closed { .. } if !proven => {
                 self.reference.object(5, format!("customer {customer} is told that {booking} opened"));
             }
@@ -50,6 +54,30 @@ impl World {
             }
             OpeningPhase::Cancelled => self.deny(customer, booking, gesture, "that it was cancelled"),
             _ => {}
+        }
+    }
+
+    /// The whole view says what its parts say, which are looked at after every event, and holds no secret.
+    fn check_whole_view(&mut self, customer: usize) {
+        let core = &self.phones[customer].core;
+        let view = core.view();
+        let standings: BTreeMap<&str, StateView> = core.standings().collect();
+        let same = view.reservations.len() == standings.len()
+            && view.reservations.iter().all(|it| standings.get(it.id.as_str()) == Some(&it.state))
+            && matches!(view.session, SessionView::SignedIn { .. }) == core.is_signed_in()
+            && match (&view.opening, core.opening()) {
+                (Some(whole), Some(part)) => {
+                    (whole.reservation.as_str(), &whole.phase, whole.started_at_ms)
+                        == (part.reservation, &part.phase, part.started_at_ms)
+                }
+                (None, None) => true,
+                _ => false,
+            };
+        if !same {
+            self.reference.object(5, format!("the view of customer {customer} is not what its parts say"));
+        }
+        if self.log.is_some() {
+            self.check_secrets(customer, &view);
         }
     }
 
@@ -95,7 +123,7 @@ impl World {
             }
         }
         for ((locker, sequence), bytes) in &self.hub.receipts.clone() {
-            if !self.reference.is_in_chain(*locker, bytes) {
+            if !self.reference.is_in_chain(*locker, *sequence, bytes) {
                 self.reference.object(
                     3,
                     format!("receipt {sequence} of locker {locker} at the hub is not in its chain"),

@@ -1,7 +1,7 @@
 //! The hub as the phones see it: the paths of the contract that the core calls, in memory. It answers like the real
 //! one where the world looks, and keeps the ledger of every token that it ever signed for the reference to judge by.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use postern_api::{
@@ -24,9 +24,8 @@ use postern_protocol::{
     receipt::{self, Outcome, Receipt, Source},
     token::Claims,
 };
-use serde::Serialize;
 
-use crate::dice::Dice;
+use crate::{dice::Dice, said::Said};
 
 /// Base URL in this world.
 pub const BASE: &str = "https://hub.example";
@@ -72,16 +71,22 @@ pub struct Hub {
     dice: Dice,
     issuers: Vec<Issuer>,
     lockers: Vec<(LockerIdentity, u16)>,
+    by_id: HashMap<LockerId, usize>,
+    descriptors: Vec<LockerDescriptor>,
     epochs: BTreeMap<(usize, u16), u32>,
     /// All bookings ever made.
     pub bookings: Vec<Booking>,
+    /// Those of a door and of a customer, in the order in which they were made; those that are not collected.
+    by_door: HashMap<(usize, u16), Vec<usize>>,
+    by_customer: Vec<Vec<usize>>,
+    pub(crate) open: BTreeSet<usize>,
     /// All tokens ever signed.
     pub ledger: BTreeMap<TokenId, Issued>,
     /// Receipts that reached the hub, by locker and sequence.
     pub receipts: BTreeMap<(usize, u32), Vec<u8>>,
     position: u64,
     keys: Vec<DeviceKey>,
-    idempotent: BTreeMap<String, (u16, Vec<u8>)>,
+    idempotent: BTreeMap<String, (u16, Said)>,
     touched: Vec<usize>,
     /// Seconds that a token lives in this world.
     token_life: u64,
@@ -96,11 +101,11 @@ fn encode(bytes: &[u8]) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(bytes)
 }
 
-fn json(body: &impl Serialize) -> (u16, Vec<u8>) {
-    (200, serde_json::to_vec(body).expect("the contract serialises"))
+const fn yes(said: Said) -> (u16, Said) {
+    (200, said)
 }
 
-fn problem(status: u16, code: Code) -> (u16, Vec<u8>) {
+fn problem(status: u16, code: Code) -> (u16, Said) {
     let body = Problem {
         kind: "urn:postern:problem".into(),
         title: String::new(),
@@ -110,7 +115,7 @@ fn problem(status: u16, code: Code) -> (u16, Vec<u8>) {
         pointer: None,
         retry_after: None,
     };
-    (status, json(&body).1)
+    (status, Said::Problem(body))
 }
 
 impl Hub {
@@ -121,9 +126,14 @@ impl Hub {
         Self {
             dice,
             issuers: vec![issuer],
+            descriptors: lockers.iter().enumerate().map(|(at, it)| descriptor(at, it)).collect(),
+            by_id: lockers.iter().enumerate().map(|(at, (it, _))| (it.id, at)).collect(),
             lockers,
             epochs: BTreeMap::new(),
             bookings: Vec::new(),
+            by_door: HashMap::new(),
+            by_customer: vec![Vec::new(); keys.len()],
+            open: BTreeSet::new(),
             ledger: BTreeMap::new(),
             receipts: BTreeMap::new(),
             position: 0,
@@ -180,14 +190,14 @@ impl Hub {
 
     /// Books a door, unless somebody has it.
     pub fn book(&mut self, customer: usize, locker: usize, door: u16) -> Option<usize> {
-        let held = |booking: &Booking| {
-            booking.locker == locker
-                && booking.door == door
-                && !(booking.state == State::Collected || booking.state == State::Returned)
-        };
-        if self.bookings.iter().any(held) {
+        let at_door = self.by_door.entry((locker, door)).or_default();
+        if at_door.iter().any(|booking| self.open.contains(booking)) {
             return None;
         }
+        let booking = self.bookings.len();
+        at_door.push(booking);
+        self.by_customer[customer].push(booking);
+        self.open.insert(booking);
         self.raise_epoch(locker, door);
         let state = State::InTransit;
         self.bookings.push(Booking {
@@ -201,13 +211,27 @@ impl Hub {
             version: 0,
             position: 0,
         });
-        self.touch(self.bookings.len() - 1);
-        Some(self.bookings.len() - 1)
+        self.touch(booking);
+        Some(booking)
+    }
+
+    fn put(&mut self, booking: usize, state: State) {
+        self.bookings[booking].state = state;
+        if state == State::Collected {
+            self.open.remove(&booking)
+        } else {
+            self.open.insert(booking)
+        };
+    }
+
+    /// The bookings of a customer, oldest first.
+    pub fn of(&self, customer: usize) -> &[usize] {
+        &self.by_customer[customer]
     }
 
     /// The courier's receipt is here.
     pub fn deposited(&mut self, booking: usize) {
-        self.bookings[booking].state = State::Ready;
+        self.put(booking, State::Ready);
         self.touch(booking);
     }
 
@@ -223,10 +247,8 @@ impl Hub {
 
     /// Whose parcel the hub believes to be behind a door.
     pub fn booked(&self, locker: usize, door: u16) -> Option<usize> {
-        let here = |it: &Booking| {
-            (it.locker, it.door) == (locker, door) && matches!(it.state, State::Ready | State::Opened)
-        };
-        self.bookings.iter().position(here)
+        let here = |booking: &&usize| matches!(self.bookings[**booking].state, State::Ready | State::Opened);
+        self.by_door.get(&(locker, door))?.iter().find(here).copied()
     }
 
     /// Takes all tokens of a booking back: the door's epoch rises, and new tokens carry the new one.
@@ -295,13 +317,13 @@ impl Hub {
         format!("rsv-{booking}")
     }
 
-    fn locker_index(&self, id: &str) -> Option<usize> {
-        let id: LockerId = id.parse().ok()?;
-        self.lockers.iter().position(|(identity, _)| identity.id == id)
+    /// Which locker has this id.
+    pub(crate) fn locker_index(&self, id: &str) -> Option<usize> {
+        self.by_id.get(&id.parse::<LockerId>().ok()?).copied()
     }
 
     /// Answers one request of a customer's app at this UNIX second.
-    pub fn answer(&mut self, request: &HttpRequest, now: u64) -> (u16, Vec<u8>) {
+    pub fn answer(&mut self, request: &HttpRequest, now: u64) -> (u16, Said) {
         let path = request.url.strip_prefix(BASE).unwrap_or("/");
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
         if let Some(known) = request.idempotency_key.as_ref().and_then(|key| self.idempotent.get(key)) {
@@ -312,7 +334,7 @@ impl Hub {
             None => &[],
         };
         let answer = match (request.method, path) {
-            (Method::Get, "/.well-known/postern") => json(&HubInfo {
+            (Method::Get, "/.well-known/postern") => yes(Said::Info(HubInfo {
                 hub: "world".into(),
                 name: "World".into(),
                 api: 1,
@@ -320,7 +342,7 @@ impl Hub {
                 authorization_endpoint: format!("{BASE}/authorize"),
                 token_endpoint: format!("{BASE}/oauth/token"),
                 now: i64::try_from(now).expect("in range"),
-            }),
+            })),
             (Method::Post, "/oauth/token") => Self::tokens_for(body),
             _ => {
                 let Auth::Token(token) = &request.auth else { return problem(401, Code::Unauthenticated) };
@@ -337,19 +359,19 @@ impl Hub {
     }
 
     /// In this world the authorization code and the refresh token are the customer's number.
-    fn tokens_for(form: &[u8]) -> (u16, Vec<u8>) {
+    fn tokens_for(form: &[u8]) -> (u16, Said) {
         let field = |name: &str| {
             url::form_urlencoded::parse(form)
                 .find(|(key, _)| key == name)
                 .map(|(_, value)| value.into_owned())
         };
         let customer = field("code").or_else(|| field("refresh_token")).unwrap_or_default();
-        json(&TokenResponse {
+        yes(Said::Tokens(TokenResponse {
             access_token: format!("access-{customer}"),
             token_type: "DPoP".into(),
             expires_in: 600,
             refresh_token: customer,
-        })
+        }))
     }
 
     fn authorised(
@@ -360,9 +382,9 @@ impl Hub {
         query: &str,
         body: &[u8],
         now: u64,
-    ) -> (u16, Vec<u8>) {
+    ) -> (u16, Said) {
         match (method, path) {
-            (Method::Get, "/v1/me") => json(&Account {
+            (Method::Get, "/v1/me") => yes(Said::Account(Account {
                 id: format!("acc-{customer}"),
                 display_name: format!("Customer {customer}"),
                 guest: false,
@@ -374,7 +396,7 @@ impl Hub {
                     last_seen_at: 0,
                 }],
                 prefers_low_doors: false,
-            }),
+            })),
             (Method::Get, "/v1/changes") => self.changes(customer, query, now),
             (Method::Post, "/v1/tokens") => self.grants(customer, body, now),
             (Method::Post, "/v1/receipts") => self.ingest(body),
@@ -383,22 +405,21 @@ impl Hub {
         }
     }
 
-    fn changes(&self, customer: usize, query: &str, now: u64) -> (u16, Vec<u8>) {
+    fn changes(&self, customer: usize, query: &str, now: u64) -> (u16, Said) {
         let cursor = query.strip_prefix("cursor=").and_then(|at| at.parse::<u64>().ok()).unwrap_or(0);
-        let changed: Vec<usize> = (0..self.bookings.len())
-            .filter(|at| self.bookings[*at].customer == customer && self.bookings[*at].position > cursor)
-            .collect();
+        let new = |at: &usize| self.bookings[*at].position > cursor;
+        let changed: Vec<usize> = self.of(customer).iter().copied().filter(new).collect();
         let mut lockers: Vec<usize> = changed.iter().map(|at| self.bookings[*at].locker).collect();
         lockers.sort_unstable();
         lockers.dedup();
-        json(&Changes {
+        yes(Said::Changes(Changes {
             cursor: self.position.to_string(),
             reservations: changed.into_iter().map(|at| self.reservation(at, now)).collect(),
             removed: Vec::new(),
-            lockers: lockers.into_iter().map(|at| self.descriptor(at)).collect(),
+            lockers: lockers.into_iter().map(|at| self.descriptors[at].clone()).collect(),
             more: false,
             now: i64::try_from(now).expect("in range"),
-        })
+        }))
     }
 
     fn reservation(&self, at: usize, now: u64) -> Reservation {
@@ -442,44 +463,17 @@ impl Hub {
         }
     }
 
-    fn descriptor(&self, at: usize) -> LockerDescriptor {
-        let (identity, doors) = &self.lockers[at];
-        LockerDescriptor {
-            id: identity.id.to_string(),
-            name: format!("Locker {at}"),
-            site: "site".into(),
-            static_key: encode(&identity.static_key),
-            receipt_key: encode(&identity.receipt_key),
-            scanner: true,
-            keypad: true,
-            reopen_minutes: u16::try_from(REOPEN / 60).expect("small"),
-            doors: (1..=*doors)
-                .map(|door| DoorInfo {
-                    door,
-                    label: format!("A{door}"),
-                    column: 0,
-                    row: door - 1,
-                    height: 1,
-                    size: Size::M,
-                    reach: Reach::Easy,
-                    chilled: false,
-                })
-                .collect(),
-        }
-    }
-
-    fn grants(&mut self, customer: usize, body: &[u8], now: u64) -> (u16, Vec<u8>) {
+    fn grants(&mut self, customer: usize, body: &[u8], now: u64) -> (u16, Said) {
         let Ok(batch) = serde_json::from_slice::<TokenBatch>(body) else {
             return problem(400, Code::Malformed);
         };
         let nonce = batch.hello_nonce.as_ref().and_then(|text| {
             BASE64_URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| <[u8; 16]>::try_from(bytes).ok())
         });
-        let named = |at: &usize| {
-            self.bookings[*at].customer == customer
-                && (batch.reservations.is_empty() || batch.reservations.contains(&Self::id_of(*at)))
-        };
-        let mut wanted: Vec<usize> = (0..self.bookings.len()).filter(named).collect();
+        let asked: Option<BTreeSet<usize>> = (!batch.reservations.is_empty())
+            .then(|| batch.reservations.iter().filter_map(|id| Self::booking_of(id)).collect());
+        let named = |at: &usize| asked.as_ref().is_none_or(|asked| asked.contains(at));
+        let mut wanted: Vec<usize> = self.of(customer).iter().copied().filter(named).collect();
         if wanted.len() < batch.reservations.len() {
             return problem(404, Code::NotFound);
         }
@@ -526,10 +520,10 @@ impl Hub {
                 bulletin: encode(&self.bulletin(at, now, nonce)),
             })
             .collect();
-        json(&Grants { grants, bulletins })
+        yes(Said::Grants(Grants { grants, bulletins }))
     }
 
-    fn ingest(&mut self, body: &[u8]) -> (u16, Vec<u8>) {
+    fn ingest(&mut self, body: &[u8]) -> (u16, Said) {
         let Ok(upload) = serde_json::from_slice::<ReceiptUpload>(body) else {
             return problem(400, Code::Malformed);
         };
@@ -544,7 +538,7 @@ impl Hub {
                 }
             })
             .collect();
-        json(&ReceiptResults { results })
+        yes(Said::Results(ReceiptResults { results }))
     }
 
     /// Takes a receipt in, whoever brings it.
@@ -560,14 +554,13 @@ impl Hub {
             }
             None => self.receipts.insert((locker, receipt.sequence), bytes.to_vec()),
         };
-        self.follow(&receipt);
+        self.follow(locker, &receipt);
         ReceiptResult::Accepted
     }
 
-    fn follow(&mut self, receipt: &Receipt) {
+    fn follow(&mut self, locker: usize, receipt: &Receipt) {
         let booking = if receipt.source == Source::Pin {
-            let locker = self.lockers.iter().position(|(identity, _)| identity.id == receipt.locker);
-            locker.and_then(|locker| self.booked(locker, receipt.door.0))
+            self.booked(locker, receipt.door.0)
         } else {
             self.ledger.get(&receipt.token).and_then(|issued| issued.reservation)
         };
@@ -580,12 +573,12 @@ impl Hub {
         it.certain |= receipt.outcome != Outcome::Unknown;
         it.opened = Some(it.opened.map_or(receipt.at.0, |last| last.max(receipt.at.0)));
         if it.state == State::Ready {
-            it.state = State::Opened;
+            self.put(booking, State::Opened);
         }
         self.touch(booking);
     }
 
-    fn taken(&mut self, customer: usize, path: &str, body: &[u8], now: u64) -> (u16, Vec<u8>) {
+    fn taken(&mut self, customer: usize, path: &str, body: &[u8], now: u64) -> (u16, Said) {
         let booking = path
             .strip_prefix("/v1/reservations/")
             .and_then(|rest| rest.strip_suffix("/taken"))
@@ -597,16 +590,16 @@ impl Hub {
         }
         match (self.bookings[booking].state, said.taken) {
             (State::Collected, true) => {}
-            (State::Opened, true) => self.bookings[booking].state = State::Collected,
+            (State::Opened, true) => self.put(booking, State::Collected),
             (State::Opened | State::Collected, false) => {
-                self.bookings[booking].state = State::Opened;
+                self.put(booking, State::Opened);
                 self.disputes.push(booking);
             }
             _ => return problem(409, Code::WrongState),
         }
         self.bookings[booking].taken = Some(said.taken);
         self.touch(booking);
-        json(&self.reservation(booking, now))
+        yes(Said::Reservation(self.reservation(booking, now)))
     }
 }
 
@@ -618,5 +611,30 @@ impl Booking {
             State::Opened => self.opened.is_some_and(|at| now < at + REOPEN),
             _ => false,
         }
+    }
+}
+
+fn descriptor(at: usize, (identity, doors): &(LockerIdentity, u16)) -> LockerDescriptor {
+    LockerDescriptor {
+        id: identity.id.to_string(),
+        name: format!("Locker {at}"),
+        site: "site".into(),
+        static_key: encode(&identity.static_key),
+        receipt_key: encode(&identity.receipt_key),
+        scanner: true,
+        keypad: true,
+        reopen_minutes: u16::try_from(REOPEN / 60).expect("small"),
+        doors: (1..=*doors)
+            .map(|door| DoorInfo {
+                door,
+                label: format!("A{door}"),
+                column: 0,
+                row: door - 1,
+                height: 1,
+                size: Size::M,
+                reach: Reach::Easy,
+                chilled: false,
+            })
+            .collect(),
     }
 }

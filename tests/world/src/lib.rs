@@ -19,5 +19,6 @@ pub mod phone;
 pub mod plan;
 mod radio;
 pub mod reference;
+pub mod said;
 pub mod shrink;
 pub mod world;

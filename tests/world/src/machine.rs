@@ -48,6 +48,10 @@ pub struct Machine {
     pub operations_left: Option<u32>,
     /// Bytes of that operation that still happen.
     pub torn: u32,
+    /// Power fails with the next pulse of a latch: before it moves, or after.
+    pub fails_at_latch: Option<bool>,
+    /// Flash operations until the flash fails, while the power stays; it fails until it is exchanged.
+    pub sound_operations: Option<u32>,
     flash: Vec<u8>,
     dice: Dice,
 }
@@ -64,6 +68,8 @@ impl Machine {
             dead: false,
             operations_left: None,
             torn: 0,
+            fails_at_latch: None,
+            sound_operations: None,
             flash: vec![0xff; (GEOMETRY.page_size * GEOMETRY.pages) as usize],
             dice: Dice::new(seed),
         }
@@ -73,6 +79,11 @@ impl Machine {
     fn spend(&mut self, len: usize) -> Result<usize, FlashError> {
         if self.dead {
             return Err(FlashError);
+        }
+        match &mut self.sound_operations {
+            Some(0) => return Err(FlashError),
+            Some(left) => *left -= 1,
+            None => {}
         }
         match &mut self.operations_left {
             Some(left @ 2..) => *left -= 1,
@@ -86,6 +97,11 @@ impl Machine {
         Ok(len)
     }
 
+    /// Whether the flash takes nothing any more.
+    pub fn is_worn(&self) -> bool {
+        self.sound_operations == Some(0)
+    }
+
     fn answer(&self) -> Result<(), FlashError> {
         if self.dead { Err(FlashError) } else { Ok(()) }
     }
@@ -95,6 +111,12 @@ impl Doors for Machine {
     fn latch(&mut self, door: Door, energised: bool) {
         if self.dead || !energised {
             return;
+        }
+        if let Some(moves) = self.fails_at_latch.take() {
+            self.dead = true;
+            if !moves {
+                return;
+            }
         }
         self.pulses.push(door.0);
         let Some(compartment) = self.compartments.get_mut(&door.0) else { return };

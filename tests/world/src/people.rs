@@ -5,10 +5,10 @@ use postern_api::reservation::State;
 use postern_core::{
     event::{Event, PushEvent},
     intent::Intent,
-    view::{ActionView, OpeningPhase, ReservationView, SessionView, StateView, View},
+    view::{ActionView, OpeningPhase, ReservationView, SessionView},
 };
 use postern_protocol::{
-    Door, LockerId, OperationNonce,
+    Door, OperationNonce,
     delegation::{self, Delegation},
     message::{Operation, Operations},
     receipt::{self, Outcome},
@@ -18,7 +18,7 @@ use url::Url;
 use crate::{
     agent::{Agent, Errand, Move, Wish, public},
     air::Who,
-    hub::{BASE, Hub, Issued},
+    hub::{BASE, Issued},
     machine::WallClock,
     plan::Step,
     world::{Happening, Planted, World},
@@ -84,6 +84,13 @@ impl World {
                 machine.operations_left = Some(operations);
                 machine.torn = torn;
             }
+            Step::PowerCutAtLatch { locker, moves } => {
+                self.cabinets[locker].machine().fails_at_latch = Some(moves);
+            }
+            Step::WearFlash { locker, operations } => {
+                self.cabinets[locker].machine().sound_operations = Some(operations);
+            }
+            Step::KillAsking { customer } => self.phones[customer].dies_asking = true,
             Step::Reboot { locker } => self.lose_power(locker),
             Step::LoseClock { locker } => {
                 self.cabinets[locker].machine().wall_clock = WallClock::Dead;
@@ -99,7 +106,8 @@ impl World {
             }
             Step::Revoke { customer } => {
                 let open = |state| matches!(state, State::Ready | State::Opened);
-                let mine = self.hub.bookings.iter().position(|b| b.customer == customer && open(b.state));
+                let state = |booking: &usize| self.hub.bookings[*booking].state;
+                let mine = self.hub.of(customer).iter().copied().find(|booking| open(state(booking)));
                 if let Some(booking) = mine {
                     self.hub.revoke(booking);
                     self.poke();
@@ -142,8 +150,8 @@ impl World {
     }
 
     pub(crate) fn sign_in_if_needed(&mut self, customer: usize) {
-        let session = self.phones[customer].core.view().session;
-        if matches!(session, SessionView::SignedOut { .. }) {
+        let core = &self.phones[customer].core;
+        if !core.is_signed_in() && matches!(core.view().session, SessionView::SignedOut { .. }) {
             self.wish(customer, Intent::SignIn { hub: None });
         }
     }
@@ -152,15 +160,22 @@ impl World {
     pub(crate) fn begin_calm(&mut self) {
         self.note(|| "CALM".into());
         self.calm = true;
-        for cabinet in &mut self.cabinets {
+        let mut worn = Vec::new();
+        for (locker, cabinet) in self.cabinets.iter_mut().enumerate() {
             let machine = cabinet.machine();
             machine.operations_left = None;
+            machine.fails_at_latch = None;
+            worn.extend(machine.sound_operations.take().map(|_| locker));
             if let WallClock::Runs(skew) = &mut machine.wall_clock {
                 *skew = 0;
             }
             for compartment in machine.compartments.values_mut() {
                 compartment.jammed = 0;
             }
+        }
+        // Whoever exchanges a flash switches the locker off and on.
+        for locker in worn {
+            self.lose_power(locker);
         }
         for link in 0..self.links.len() {
             if matches!(self.links[link].who, Who::Agent(_)) {
@@ -173,6 +188,7 @@ impl World {
             phone.latency = 20;
             phone.cut = None;
             phone.impostor = false;
+            phone.dies_asking = false;
             self.network(customer, true);
             self.after(1_000 + 100 * customer as u64, Happening::Behave { customer });
         }
@@ -191,16 +207,17 @@ impl World {
         if self.planted == Some(Planted::NobodyComes) {
             return;
         }
-        let view = self.phones[customer].core.view();
-        if !matches!(view.session, SessionView::SignedIn { .. }) {
+        let core = &self.phones[customer].core;
+        if !core.is_signed_in() {
             return self.sign_in_if_needed(customer);
         }
-        if view.opening.is_some() {
-            return self.go_on_opening(customer, &view);
+        if let Some(opening) = core.opening() {
+            let (id, phase) = (opening.reservation.to_owned(), opening.phase);
+            return self.go_on_opening(customer, id, &phase);
         }
+        let view = core.view();
         let wished = view.reservations.iter().find_map(|reservation| {
-            let locker: LockerId = reservation.locker.as_ref()?.parse().ok()?;
-            let at = self.locker_ids.iter().position(|id| *id == locker)?;
+            let at = self.hub.locker_index(reservation.locker.as_ref()?)?;
             let wanted = self.calm || self.phones[customer].near == Some(at);
             Some((self.choose(customer, reservation).filter(|_| wanted)?, at))
         });
@@ -265,11 +282,9 @@ impl World {
         Some(content == Some(booking))
     }
 
-    fn go_on_opening(&mut self, customer: usize, view: &View) {
-        let Some(opening) = &view.opening else { return };
-        self.note(|| format!("customer {customer} sees {:?}", opening.phase));
-        let id = opening.reservation.clone();
-        match &opening.phase {
+    fn go_on_opening(&mut self, customer: usize, id: String, phase: &OpeningPhase) {
+        self.note(|| format!("customer {customer} sees {phase:?}"));
+        match phase {
             // The list says what can be done about it.
             OpeningPhase::MayBeOpen { asking: false } | OpeningPhase::Cancelled => {
                 *self.phones[customer].vain.entry(booking_of(&id)).or_insert(0) += 1;
@@ -294,11 +309,12 @@ impl World {
     /// A door swings open: whoever asked for it does what they came for, and somebody shuts it.
     pub(crate) fn came_open(&mut self, locker: usize, door: u16) {
         self.note(|| format!("door {door} of locker {locker} comes open"));
+        self.reference.came_open(locker, door);
         let key = self.reference.behind(locker, door);
-        let customer = self.phones.iter().position(|phone| Some(public(&phone.key)) == key);
-        let parcel = self.courier_tokens.iter().find(|(booking, (courier, _, _))| {
-            let it = &self.hub.bookings[**booking];
-            Some(public(courier)) == key && (it.locker, it.door) == (locker, door)
+        let customer = key.and_then(|key| self.owners.get(&key).copied());
+        let parcel = key.and_then(|key| self.couriers.get(&key).copied()).filter(|booking| {
+            let it = &self.hub.bookings[*booking];
+            self.courier_tokens.contains_key(booking) && (it.locker, it.door) == (locker, door)
         });
         let guest = key.and_then(|key| self.guests.get(&key).copied());
         let typed = if key.is_none() { self.typists.get(&locker).copied() } else { None };
@@ -306,8 +322,8 @@ impl World {
             self.after(3_000, Happening::Hand { locker, door, hand: Hand::Take(customer) });
         } else if let Some(booking) = guest.or(typed) {
             self.after(3_000, Happening::Hand { locker, door, hand: Hand::Fetch(booking) });
-        } else if let Some((booking, _)) = parcel {
-            let hand = Hand::Put(*booking);
+        } else if let Some(booking) = parcel {
+            let hand = Hand::Put(booking);
             self.after(3_000, Happening::Hand { locker, door, hand });
         }
         self.after(6_000, Happening::Hand { locker, door, hand: Hand::Shut });
@@ -344,7 +360,11 @@ impl World {
     }
 
     fn ready_for(&self, customer: usize) -> Option<usize> {
-        self.hub.bookings.iter().position(|it| it.customer == customer && it.state == State::Ready)
+        self.hub
+            .of(customer)
+            .iter()
+            .copied()
+            .find(|booking| self.hub.bookings[*booking].state == State::Ready)
     }
 
     /// Somebody stands at the keypad.
@@ -415,6 +435,7 @@ impl World {
         if stale {
             let key = SigningKey::from_bytes(&self.dice.bytes());
             let issued = self.hub.mint(booking, public(&key), courier_operations(), unix, None);
+            self.couriers.insert(public(&key), booking);
             let nonce = self.dice.bytes();
             self.courier_tokens.insert(booking, (key, issued, nonce));
         }
@@ -528,16 +549,7 @@ impl World {
 
     /// Nothing is left to do: every honest customer has what is theirs.
     pub(crate) fn is_done(&self) -> bool {
-        self.hub
-            .bookings
-            .iter()
-            .all(|booking| booking.state == State::Collected || !self.phones[booking.customer].honest)
-    }
-
-    /// What a customer's view says of a booking.
-    pub(crate) fn shown(view: &View, booking: usize) -> Option<StateView> {
-        let id = Hub::id_of(booking);
-        view.reservations.iter().find(|reservation| reservation.id == id).map(|reservation| reservation.state)
+        self.hub.open.iter().all(|booking| !self.phones[self.hub.bookings[*booking].customer].honest)
     }
 }
 
@@ -547,6 +559,7 @@ fn courier_operations() -> Operations {
         .fold(Operations::NONE, Operations::with)
 }
 
-fn booking_of(id: &str) -> usize {
+/// The number of a reservation.
+pub(crate) fn booking_of(id: &str) -> usize {
     id.strip_prefix("rsv-").and_then(|number| number.parse().ok()).unwrap_or(0)
 }

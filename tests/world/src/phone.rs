@@ -19,6 +19,8 @@ pub struct Phone {
     pub incarnation: u32,
     /// Its device key.
     pub key: SigningKey,
+    /// The app is ended some time.
+    dies: bool,
     /// It has a network.
     pub online: bool,
     /// The push connection stands.
@@ -35,6 +37,8 @@ pub struct Phone {
     pub cut: Option<u32>,
     /// The next dial reaches an impostor.
     pub impostor: bool,
+    /// The system kills the app as soon as its next OPEN has arrived.
+    pub dies_asking: bool,
     /// Its owner is an honest customer.
     pub honest: bool,
     /// The link that the core dialled last.
@@ -56,12 +60,13 @@ fn core() -> Core {
 }
 
 impl Phone {
-    /// A phone out of the box.
-    pub fn new(key: SigningKey, seed: u64) -> Self {
+    /// A phone out of the box. One whose app is never ended has no keyring, so that nothing is saved for nobody to read.
+    pub fn new(key: SigningKey, seed: u64, dies: bool) -> Self {
         Self {
             core: core(),
             incarnation: 0,
             key,
+            dies,
             online: true,
             push: false,
             skew: 0,
@@ -70,6 +75,7 @@ impl Phone {
             mtu: 247,
             cut: None,
             impostor: false,
+            dies_asking: false,
             honest: true,
             attempt: None,
             due: None,
@@ -115,7 +121,7 @@ impl Phone {
     /// What an app is told when it starts.
     pub fn vault(&self) -> Event {
         Event::Vault(VaultState::Open(Opened {
-            memory_only: false,
+            memory_only: !self.dies,
             device_thumbprint: "thumbprint".into(),
             device_key: DeviceKey::Ed25519(self.key.verifying_key().to_bytes()),
             state: self.state.clone(),

@@ -97,6 +97,25 @@ pub enum Step {
         /// Bytes.
         torn: u32,
     },
+    /// The power fails with the next pulse of a latch: after it moved, or before.
+    PowerCutAtLatch {
+        /// Which locker.
+        locker: usize,
+        /// The door comes open.
+        moves: bool,
+    },
+    /// After so many operations more the flash takes nothing any more, while the power stays.
+    WearFlash {
+        /// Which locker.
+        locker: usize,
+        /// Operations from now.
+        operations: u32,
+    },
+    /// The phone's operating system kills the app right after its next OPEN has arrived.
+    KillAsking {
+        /// Whose.
+        customer: usize,
+    },
     /// The power fails now.
     Reboot {
         /// Which locker.
@@ -156,6 +175,17 @@ pub enum Step {
     },
 }
 
+impl Step {
+    /// Whose app ends by it.
+    #[must_use]
+    pub fn ends_app_of(&self) -> Option<usize> {
+        match self {
+            Self::KillApp { customer } | Self::KillAsking { customer } => Some(*customer),
+            _ => None,
+        }
+    }
+}
+
 /// What somebody who means harm does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Attack {
@@ -199,7 +229,9 @@ impl Plan {
             plan.add(60_000 + dice.below(120_000), Step::Gesture { customer });
         }
         for _ in 0..dice.between(4, 40) {
-            let at = 10_000 + dice.below(600_000);
+            // Half of it while the first parcels are being fetched.
+            let within = if dice.chance(50) { 170_000 } else { 600_000 };
+            let at = 10_000 + dice.below(within);
             let step = plan.step(&mut dice);
             plan.add(at, step);
         }
@@ -250,7 +282,7 @@ impl Plan {
         let customer = dice.index(self.customers);
         let locker = dice.index(self.lockers);
         let skew = i64::try_from(dice.below(120)).expect("small") - 60;
-        match dice.below(29) {
+        match dice.below(33) {
             0..4 => Step::Gesture { customer },
             4 => Step::Cancel { customer },
             5 => Step::Parcel { customer, locker, door: self.door(dice) },
@@ -264,7 +296,8 @@ impl Plan {
             16 | 17 => Step::PowerCut {
                 locker,
                 operations: u32::try_from(dice.between(1, 9)).expect("small"),
-                torn: u32::try_from(dice.below(80)).expect("small"),
+                // Beyond the length of any record: all of it is written, and nobody hears of it.
+                torn: u32::try_from(dice.below(200)).expect("small"),
             },
             18 => Step::Reboot { locker },
             19 => Step::LoseClock { locker },
@@ -279,6 +312,9 @@ impl Plan {
             23 => Step::CarryBulletin { locker },
             24 => Step::PassOn { customer },
             25 => Step::Pin { customer },
+            26 => Step::PowerCutAtLatch { locker, moves: dice.chance(50) },
+            27 => Step::WearFlash { locker, operations: u32::try_from(dice.below(6)).expect("small") },
+            28 => Step::KillAsking { customer },
             _ => Step::Attack {
                 attack: [
                     Attack::Replay,

@@ -15,6 +15,7 @@ use postern_protocol::{
 use crate::{
     agent::{Move, public},
     air::{Far, Link, Who},
+    plan::Step,
     world::{Happening, World},
 };
 
@@ -60,6 +61,10 @@ impl World {
                     && self.links[link].up
                 {
                     self.send_up(link, bytes);
+                    if std::mem::take(&mut self.phones[customer].dies_asking) {
+                        let wait = self.links[link].latency + 1;
+                        self.after(wait, Happening::Step(Step::KillApp { customer }));
+                    }
                     self.radio_says(customer, 5, RadioEvent::Sent { attempt });
                 }
             }
@@ -83,16 +88,15 @@ impl World {
         {
             return;
         }
-        let taken: Vec<u16> = self
-            .links
-            .iter()
-            .filter(|link| link.up && !link.ended && link.locker == locker)
-            .filter_map(|link| match link.far {
-                Far::Locker { connection, .. } => Some(connection.0),
-                Far::Impostor { .. } => None,
-            })
-            .collect();
-        let free = (0..CONNECTIONS).find(|number| !taken.contains(number));
+        let links = &self.links;
+        self.cabinets[locker].links.retain(|link| links[*link].up);
+        let taken = |number: u16| {
+            let standing = self.cabinets[locker].links.iter().map(|link| &links[*link]);
+            standing
+                .filter(|link| !link.ended)
+                .any(|link| matches!(link.far, Far::Locker { connection, .. } if connection.0 == number))
+        };
+        let free = (0..CONNECTIONS).find(|number| !taken(*number));
         let impostor =
             matches!(who, Who::Phone { customer, .. } if std::mem::take(&mut self.phones[customer].impostor));
         if impostor {
@@ -141,6 +145,7 @@ impl World {
     fn connect(&mut self, who: Who, locker: usize, connection: Connection) {
         let boot = self.cabinets[locker].boot;
         let link = self.link(who, locker, Far::Locker { connection, boot });
+        self.cabinets[locker].links.push(link);
         let max_frame = self.links[link].max_frame;
         self.firmware(locker, |locker, now| {
             locker.connected(connection, max_frame, now);
@@ -187,10 +192,10 @@ impl World {
 
     fn find(&self, locker: usize, connection: Connection) -> Option<usize> {
         let boot = self.cabinets[locker].boot;
-        self.links.iter().rposition(|link| {
+        self.cabinets[locker].links.iter().rev().copied().find(|link| {
+            let link = &self.links[*link];
             link.up
                 && !link.ended
-                && link.locker == locker
                 && matches!(link.far, Far::Locker { connection: c, boot: b } if c == connection && b == boot)
         })
     }

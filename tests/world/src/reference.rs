@@ -10,7 +10,7 @@ use postern_protocol::{
     receipt::{self, Outcome, Receipt, Source},
 };
 
-use crate::hub::Hub;
+use crate::{hub::Hub, world::BEGINNING};
 
 /// Seconds by which a locker's clock may be wrong in this world, and one more.
 pub const CLOCK_TOLERANCE: u64 = 61;
@@ -37,6 +37,7 @@ struct Movement {
     key: Option<DeviceKey>,
     typed: Option<String>,
     epoch_known: u32,
+    came_open: bool,
     receipt: Option<u32>,
 }
 
@@ -48,11 +49,23 @@ struct Truth {
     bytes: Vec<Vec<u8>>,
     movements: BTreeMap<u16, Vec<Movement>>,
     asked: BTreeMap<u16, Option<DeviceKey>>,
+    /// When a request for the door was accepted last, in milliseconds of the world.
+    asked_at: BTreeMap<u16, u64>,
     typed: Option<String>,
     epochs: BTreeMap<u16, u32>,
     used: BTreeMap<TokenId, Vec<Use>>,
     reopened: BTreeMap<u16, usize>,
     pins_used: BTreeMap<(u16, String), usize>,
+}
+
+impl Truth {
+    /// The last movement of a door of which no receipt tells yet: this one does.
+    fn tell(&mut self, door: u16, sequence: u32) -> Option<Movement> {
+        let all = self.movements.get_mut(&door)?;
+        let movement = all.iter_mut().rev().find(|movement| movement.receipt.is_none())?;
+        movement.receipt = Some(sequence);
+        Some(movement.clone())
+    }
 }
 
 /// One receipt for a token.
@@ -84,6 +97,8 @@ pub struct Reference {
     pub proven: BTreeSet<usize>,
     /// What owners passed on in person, by token and guest.
     pub delegations: BTreeMap<(TokenId, DeviceKey), Delegation>,
+    /// Movements that no receipt has told of yet.
+    untold: usize,
     /// Doors opened.
     pub openings: u64,
     /// What was found.
@@ -100,6 +115,7 @@ impl Reference {
             bytes: Vec::new(),
             movements: BTreeMap::new(),
             asked: BTreeMap::new(),
+            asked_at: BTreeMap::new(),
             typed: None,
             epochs: BTreeMap::new(),
             used: BTreeMap::new(),
@@ -111,6 +127,7 @@ impl Reference {
             opened: BTreeMap::new(),
             proven: BTreeSet::new(),
             delegations: BTreeMap::new(),
+            untold: 0,
             openings: 0,
             violations: Vec::new(),
         }
@@ -121,9 +138,10 @@ impl Reference {
         self.violations.push(Violation { invariant, what: what.into() });
     }
 
-    /// The firmware says that it accepted a request of whoever holds this key.
-    pub fn accepted(&mut self, locker: usize, door: Door, key: Option<DeviceKey>) {
+    /// The firmware says that it accepted a request of whoever holds this key, at this millisecond of the world.
+    pub fn accepted(&mut self, locker: usize, door: Door, key: Option<DeviceKey>, at: u64) {
         self.lockers[locker].asked.insert(door.0, key);
+        self.lockers[locker].asked_at.insert(door.0, at);
     }
 
     /// Somebody typed this at the keypad.
@@ -140,8 +158,9 @@ impl Reference {
             };
             let epoch_known = truth.epochs.get(&door).copied().unwrap_or(0);
             let typed = if key.is_none() { truth.typed.clone() } else { None };
-            let movement = Movement { at, key, typed, epoch_known, receipt: None };
+            let movement = Movement { at, key, typed, epoch_known, came_open: false, receipt: None };
             truth.movements.entry(door).or_default().push(movement);
+            self.untold += 1;
         } else if truth
             .movements
             .get(&door)
@@ -149,6 +168,13 @@ impl Reference {
             .is_none_or(|last| last.receipt.is_some())
         {
             self.object(1, format!("second pulse of door {door} of locker {locker} without a first"));
+        }
+    }
+
+    /// A door was seen to come open.
+    pub fn came_open(&mut self, locker: usize, door: u16) {
+        if let Some(last) = self.lockers[locker].movements.get_mut(&door).and_then(|all| all.last_mut()) {
+            last.came_open = true;
         }
     }
 
@@ -171,8 +197,8 @@ impl Reference {
     }
 
     /// Whether a receipt is in the locker's chain.
-    pub fn is_in_chain(&self, locker: usize, bytes: &[u8]) -> bool {
-        self.lockers[locker].bytes.iter().any(|known| known == bytes)
+    pub fn is_in_chain(&self, locker: usize, sequence: u32, bytes: &[u8]) -> bool {
+        self.lockers[locker].bytes.get(sequence as usize).is_some_and(|known| known == bytes)
     }
 
     /// The whole chain of a locker.
@@ -182,10 +208,15 @@ impl Reference {
 
     /// The firmware wrote a receipt at this UNIX second.
     pub fn receipt(&mut self, locker: usize, bytes: &[u8], hub: &Hub, unix: u64) {
-        let truth = &mut self.lockers[locker];
+        let truth = &self.lockers[locker];
         let Ok(receipt) = receipt::verify(bytes, &truth.receipt_key) else {
             return self.object(3, format!("locker {locker} wrote a receipt that does not verify"));
         };
+        // Told when it was written, and found again at the next start.
+        if self.is_in_chain(locker, receipt.sequence, bytes) {
+            return;
+        }
+        let truth = &mut self.lockers[locker];
         let (sequence, previous) = match (truth.chain.last(), truth.bytes.last()) {
             (Some(last), Some(bytes)) => (last.sequence + 1, receipt::hash(bytes)),
             _ => (0, [0; 16]),
@@ -195,6 +226,11 @@ impl Reference {
         truth.bytes.push(bytes.to_vec());
         if !continues {
             self.object(3, format!("chain of locker {locker} breaks at {}", receipt.sequence));
+        }
+        let told = receipt.outcome == Outcome::Opened;
+        let last = self.lockers[locker].movements.get(&receipt.door.0).and_then(|all| all.last());
+        if told && last.is_some_and(|movement| movement.receipt.is_none() && !movement.came_open) {
+            self.object(3, format!("{receipt:?} of locker {locker}, and the door did not come open"));
         }
         match receipt.source {
             Source::Radio => self.judge(locker, &receipt, hub, unix),
@@ -209,14 +245,8 @@ impl Reference {
         let truth = &mut self.lockers[locker];
         let door = receipt.door.0;
         truth.reopened.insert(door, 0);
-        let movement = truth
-            .movements
-            .get_mut(&door)
-            .and_then(|all| all.iter_mut().rev().find(|movement| movement.receipt.is_none()))
-            .map(|movement| {
-                movement.receipt = Some(receipt.sequence);
-                movement.clone()
-            });
+        let movement = truth.tell(door, receipt.sequence);
+        self.untold -= usize::from(movement.is_some());
         let Some(movement) = movement else {
             if matches!(receipt.outcome, Outcome::Opened | Outcome::Jammed) {
                 self.object(3, format!("receipt {receipt:?} of locker {locker} without a movement"));
@@ -270,17 +300,14 @@ impl Reference {
     fn judge(&mut self, locker: usize, receipt: &Receipt, hub: &Hub, unix: u64) {
         let truth = &mut self.lockers[locker];
         let door = receipt.door.0;
-        let movement = truth
-            .movements
-            .get_mut(&door)
-            .and_then(|all| all.iter_mut().rev().find(|movement| movement.receipt.is_none()))
-            .map(|movement| {
-                movement.receipt = Some(receipt.sequence);
-                movement.clone()
-            });
+        let movement = truth.tell(door, receipt.sequence);
+        self.untold -= usize::from(movement.is_some());
         if movement.is_none() && matches!(receipt.outcome, Outcome::Opened | Outcome::Jammed) {
             return self.object(3, format!("receipt {receipt:?} of locker {locker} without a movement"));
         }
+        // What counts is when it moved, or was to move; where the outcome could not be written its receipt comes much later.
+        let at = movement.as_ref().map(|movement| movement.at).or_else(|| truth.asked_at.get(&door).copied());
+        let unix = at.map_or(unix, |at| BEGINNING + at / 1000);
         let Some(issued) = hub.ledger.get(&receipt.token) else {
             return self.object(1, format!("door {door} of locker {locker} for a token that nobody signed"));
         };
@@ -372,7 +399,7 @@ impl Reference {
 
     /// Whether nothing is in the middle of an opening.
     pub fn is_settled(&self) -> bool {
-        self.untold().next().is_none()
+        self.untold == 0
     }
 
     /// At the end: every movement has its receipt.

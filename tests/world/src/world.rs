@@ -1,6 +1,9 @@
 //! The world: virtual time, one happening after the other, everything deterministic for a plan.
 
-use std::collections::BTreeMap;
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, BTreeSet, BinaryHeap},
+};
 
 use ed25519_dalek::SigningKey;
 use postern_core::{
@@ -16,7 +19,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     agent::{Agent, public},
-    air::{Far, Link, Who},
+    air::{Link, Who},
     dice::Dice,
     hub::{Hub, Issued, PIN_SECRET},
     machine::Machine,
@@ -56,6 +59,33 @@ pub(crate) enum Happening {
     Look { customer: usize },
 }
 
+/// Something that is going to happen, and when. What was planned first happens first.
+struct Due {
+    at: u64,
+    number: u64,
+    happening: Happening,
+}
+
+impl Ord for Due {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (other.at, other.number).cmp(&(self.at, self.number))
+    }
+}
+
+impl PartialOrd for Due {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Due {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Due {}
+
 /// A cabinet: firmware on its machine, or a machine without power.
 pub(crate) struct Cabinet {
     pub(crate) keys: LockerKeys,
@@ -66,6 +96,8 @@ pub(crate) struct Cabinet {
     pub(crate) due: Option<u64>,
     pub(crate) trust: IssuerKeys,
     pub(crate) doors: u16,
+    /// Links to it that stand, or stood until lately.
+    pub(crate) links: Vec<usize>,
 }
 
 impl Cabinet {
@@ -86,14 +118,17 @@ pub struct World {
     pub(crate) hub: Hub,
     pub(crate) phones: Vec<Phone>,
     pub(crate) cabinets: Vec<Cabinet>,
-    /// Their ids, in the same order.
-    pub(crate) locker_ids: Vec<LockerId>,
     pub(crate) links: Vec<Link>,
     pub(crate) agents: Vec<Agent>,
     pub(crate) reference: Reference,
     pub(crate) calm: bool,
     /// Couriers' tokens by booking: the same one is used until the door has opened, or may have.
     pub(crate) courier_tokens: BTreeMap<usize, (SigningKey, Issued, [u8; 8])>,
+    /// Whose key it is, of customers and of couriers (with their booking).
+    pub(crate) owners: BTreeMap<DeviceKey, usize>,
+    pub(crate) couriers: BTreeMap<DeviceKey, usize>,
+    /// Every eighth world speaks JSON between phones and hub; the others hand the types over.
+    as_json: bool,
     /// Guests to whom a booking was passed on.
     pub(crate) guests: BTreeMap<DeviceKey, usize>,
     /// For which booking somebody typed a PIN last, by locker.
@@ -101,9 +136,9 @@ pub struct World {
     pub(crate) planted: Option<Planted>,
     /// What happened, in words, where asked for.
     pub log: Option<Vec<String>>,
-    queue: BTreeMap<(u64, u64), Happening>,
+    queue: BinaryHeap<Due>,
     number: u64,
-    happened: u64,
+    pub(crate) happened: u64,
 }
 
 /// What came of a run.
@@ -149,22 +184,23 @@ impl World {
         let mut dice = Dice::new(plan.seed);
         let identities: Vec<LockerKeys> = (0..plan.lockers)
             .map(|at| {
-                let id = LockerId([u8::try_from(at).expect("few") + 1; 8]);
+                let id = LockerId((at as u64 + 1).to_le_bytes());
                 LockerKeys::from_seed(id, &dice.bytes())
             })
             .collect();
+        let dying: BTreeSet<usize> = plan.steps.iter().filter_map(|(_, step)| step.ends_app_of()).collect();
         let phones: Vec<Phone> = (0..plan.customers)
-            .map(|_| Phone::new(SigningKey::from_bytes(&dice.bytes()), dice.roll()))
+            .map(|at| Phone::new(SigningKey::from_bytes(&dice.bytes()), dice.roll(), dying.contains(&at)))
             .collect();
         let hub = Hub::new(
             plan.seed,
             identities.iter().map(|keys| (keys.identity(), plan.doors)).collect(),
             phones.iter().map(|phone| public(&phone.key)).collect(),
         );
+        let owners = phones.iter().enumerate().map(|(at, phone)| (public(&phone.key), at)).collect();
         let reference =
             Reference::new(identities.iter().map(|keys| (keys.identity().id, keys.identity().receipt_key)));
         let trust = hub.issuer_keys();
-        let locker_ids = identities.iter().map(|keys| keys.id).collect();
         let cabinets = identities
             .into_iter()
             .map(|keys| Cabinet {
@@ -176,6 +212,7 @@ impl World {
                 due: None,
                 trust: trust.clone(),
                 doors: plan.doors,
+                links: Vec::new(),
             })
             .collect();
         let mut world = Self {
@@ -184,17 +221,19 @@ impl World {
             hub,
             phones,
             cabinets,
-            locker_ids,
             links: Vec::new(),
             agents: Vec::new(),
             reference,
             calm: false,
             courier_tokens: BTreeMap::new(),
+            owners,
+            couriers: BTreeMap::new(),
+            as_json: plan.seed.is_multiple_of(8),
             guests: BTreeMap::new(),
             typists: BTreeMap::new(),
             planted: None,
             log: logged.then(Vec::new),
-            queue: BTreeMap::new(),
+            queue: BinaryHeap::new(),
             number: 0,
             happened: 0,
         };
@@ -215,7 +254,7 @@ impl World {
     /// To the end.
     pub fn run(mut self) -> (Outcome, Vec<String>) {
         let mut end = u64::MAX;
-        while let Some(((at, _), happening)) = self.queue.pop_first() {
+        while let Some(Due { at, happening, .. }) = self.queue.pop() {
             if at > end || !self.reference.violations.is_empty() {
                 break;
             }
@@ -248,7 +287,7 @@ impl World {
 
     pub(crate) fn after(&mut self, milliseconds: u64, happening: Happening) {
         self.number += 1;
-        self.queue.insert((self.now + milliseconds, self.number), happening);
+        self.queue.push(Due { at: self.now + milliseconds, number: self.number, happening });
     }
 
     pub(crate) fn note(&mut self, text: impl FnOnce() -> String) {
@@ -384,7 +423,7 @@ impl World {
 
     fn answer(&mut self, customer: usize, incarnation: u32, ticket: Ticket, request: &HttpRequest) {
         let unix = self.unix();
-        let (status, body) = self.hub.answer(request, unix);
+        let (status, said) = self.hub.answer(request, unix);
         self.note(|| format!("hub: customer {customer} {} -> {status}", request.url));
         self.poke();
         for booking in self.hub.take_disputes() {
@@ -392,7 +431,7 @@ impl World {
         }
         let result = if self.phones[customer].online {
             let date = Some(i64::try_from(unix).expect("in range"));
-            Ok(HttpResponse { status, date, etag: None, body })
+            Ok(HttpResponse { status, date, etag: None, body: said.payload(self.as_json) })
         } else {
             Err(HttpFailure::TimedOut)
         };
@@ -431,11 +470,17 @@ impl World {
         cabinet.due = None;
         match Locker::boot(config, keys, machine, Uptime(0)) {
             Ok(running) => {
+                // One may have been written in full in the moment in which the power failed: nobody has heard of it.
+                let written: Vec<Vec<u8>> = running.receipts().collect();
                 cabinet.running = Some(running);
+                for bytes in written {
+                    self.reference.receipt(locker, &bytes, &self.hub, unix);
+                    self.read_out(locker, &bytes);
+                }
                 self.firmware(locker, |_, _| {});
             }
             Err((error, mut machine)) => {
-                if machine.dead {
+                if machine.dead || machine.is_worn() {
                     machine.operations_left = None;
                     cabinet.machine = Some(machine);
                     self.after(2_000, Happening::Boot { locker });
@@ -489,7 +534,7 @@ impl World {
                     match notice {
                         Notice::Accepted { connection, door, .. } => {
                             let key = connection.and_then(|connection| self.key_behind(locker, connection));
-                            self.reference.accepted(locker, door, key);
+                            self.reference.accepted(locker, door, key, self.now);
                         }
                         Notice::Latch(door, attempt) => {
                             if let Some(at) = pulses.iter().position(|pulse| *pulse == door.0) {
@@ -509,7 +554,7 @@ impl World {
                             self.reference.receipt(locker, &bytes, &self.hub, unix);
                             self.read_out(locker, &bytes);
                         }
-                        Notice::Faulted if !dead => {
+                        Notice::Faulted if !dead && !self.cabinets[locker].machine().is_worn() => {
                             self.reference.object(4, format!("locker {locker} gave up without a fault"));
                         }
                         _ => {}
@@ -539,9 +584,8 @@ impl World {
             cabinet.machine = Some(running.into_hardware());
             self.after(2_000, Happening::Boot { locker });
         }
-        for link in 0..self.links.len() {
-            let it = &self.links[link];
-            if it.up && it.locker == locker && matches!(it.far, Far::Locker { .. }) {
+        for link in std::mem::take(&mut self.cabinets[locker].links) {
+            if self.links[link].up {
                 self.break_link(link);
             }
         }
