@@ -29,7 +29,9 @@ pub(super) fn measure(bench: &mut Bench) -> Result<()> {
     let folder = bench.scratch().join("store");
     fs::create_dir_all(&folder)?;
     let mut app = App::with(document()?);
-    let Saved::Whole(whole) = app.save_all()? else { bail!("a state that is not on the disk is written whole") };
+    let Saved::Whole(whole) = app.save_all()? else {
+        bail!("a state that is not on the disk is written whole")
+    };
     ensure!(whole.len() > RESERVATIONS as usize * 500, "the core did not take the reservations");
     let secrets = Arc::new(MemorySecrets::new());
     let (mut store, _) = runtime.block_on(SealedStore::open(folder.join("store"), secrets))?;
