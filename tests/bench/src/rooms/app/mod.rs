@@ -63,8 +63,12 @@ fn window(bench: &mut Bench) -> Result<()> {
     let screen = Screen::open(&world.stage.framebuffer())?;
     let app = Subject::new(&world, &screen, bench.binary("postern-app"))?;
     let empty = Subject::new(&world, &screen, bench.binary("examples/empty_window"))?;
-    if bench.wants("app.start") {
-        let samples = pairs(bench.runs(20), || app.start(), || empty.start())?;
+    let rests = if bench.wants("app.memory") || bench.wants("app.idle") { bench.runs(8) } else { 0 };
+    let starts = if bench.wants("app.start") { bench.runs(20) } else { rests };
+    if starts > 0 {
+        let idle = Duration::from_secs(if bench.quick() { 4 } else { 15 });
+        let (mut ours, mut other) = (Rests::new(rests, idle), Rests::new(rests, idle));
+        let samples = pairs(starts, || app.start(&mut ours), || empty.start(&mut other))?;
         bench.add(
             Measurement::paired("app.start.cold", "Start to the painted list", Unit::Seconds, EMPTY, &samples)
                 .at_most_times(1.2)
@@ -73,9 +77,7 @@ fn window(bench: &mut Bench) -> Result<()> {
                      letters and lines of the picture that it comes to rest with are in the display's memory.",
                 ),
         );
-    }
-    if bench.wants("app.memory") || bench.wants("app.idle") {
-        rest(bench, &app, &empty)?;
+        rest(bench, &ours, &other);
     }
     if bench.wants("app.many") {
         many::measure(bench, &mut world)?;
@@ -102,23 +104,16 @@ fn opening(bench: &mut Bench, world: &World) -> Result<()> {
     Ok(())
 }
 
-/// Memory, and what it does while nobody does anything.
-fn rest(bench: &mut Bench, app: &Subject<'_>, empty: &Subject<'_>) -> Result<()> {
-    let idle = Duration::from_secs(if bench.quick() { 4 } else { 15 });
-    let mut samples: [(Samples, Samples); 3] = Default::default();
-    for run in 0..bench.runs(8) {
-        let (ours, other) = if run % 2 == 0 {
-            let ours = app.rest(idle)?;
-            (ours, empty.rest(idle)?)
-        } else {
-            let other = empty.rest(idle)?;
-            (app.rest(idle)?, other)
-        };
-        for ((of, ours), other) in samples.iter_mut().zip(ours).zip(other) {
-            of.0.0.push(ours);
-            of.1.0.push(other);
-        }
+/// Memory, and what it does while nobody does anything: of some of the starts.
+fn rest(bench: &mut Bench, ours: &Rests, other: &Rests) {
+    if ours.found.is_empty() {
+        return;
     }
+    let one = |at: usize| {
+        let of = |rests: &Rests| Samples(rests.found.iter().map(|found| found[at]).collect());
+        (of(ours), of(other))
+    };
+    let samples = [one(0), one(1), one(2)];
     let [memory, processor, wakes] = &samples;
     bench.add(
         Measurement::paired(
@@ -156,7 +151,21 @@ fn rest(bench: &mut Bench, app: &Subject<'_>, empty: &Subject<'_>) -> Result<()>
         };
         bench.add(one);
     }
-    Ok(())
+}
+
+/// What was found of a program that rests, after as many starts as are wanted.
+struct Rests {
+    wanted: usize,
+    /// How long it is watched.
+    idle: Duration,
+    /// Bytes; and in each second: seconds on a processor, threads woken.
+    found: Vec<[f64; 3]>,
+}
+
+impl Rests {
+    fn new(wanted: usize, idle: Duration) -> Self {
+        Self { wanted, idle, found: Vec::new() }
+    }
 }
 
 /// A program with a window, and the picture that it comes to rest with.
@@ -189,28 +198,24 @@ impl<'a> Subject<'a> {
         self.screen.wait_for(&self.picture, false)
     }
 
-    /// Seconds from the start of the process to its picture.
-    fn start(&self) -> Result<f64> {
+    /// Seconds from the start of the process to its picture. Then it may rest.
+    fn start(&self, rests: &mut Rests) -> Result<f64> {
         let began = Instant::now();
         let program = self.launch()?;
         self.screen.wait_for(&self.picture, true)?;
         let took = began.elapsed().as_secs_f64();
+        if rests.found.len() < rests.wanted {
+            // What is put off until after the first picture is part of the start, and of no idling.
+            thread::sleep(Duration::from_secs(3));
+            let tree = Tree::of(program.id())?;
+            let memory = tree.memory()?;
+            let (before, since) = (tree.used()?, Instant::now());
+            thread::sleep(rests.idle);
+            let (after, seconds) = (tree.used()?, since.elapsed().as_secs_f64());
+            let processor = (after.processor - before.processor) / seconds;
+            rests.found.push([memory, processor, (after.wakes - before.wakes) / seconds]);
+        }
         self.end(program)?;
         Ok(took)
-    }
-
-    /// Bytes; and in each second of `idle`: seconds on a processor, threads woken.
-    fn rest(&self, idle: Duration) -> Result<[f64; 3]> {
-        let program = self.launch()?;
-        self.screen.wait_for(&self.picture, true)?;
-        // What is put off until after the first picture is part of the start, and of no idling.
-        thread::sleep(Duration::from_secs(3));
-        let tree = Tree::of(program.id())?;
-        let memory = tree.memory()?;
-        let (before, began) = (tree.used()?, Instant::now());
-        thread::sleep(idle);
-        let (after, seconds) = (tree.used()?, began.elapsed().as_secs_f64());
-        self.end(program)?;
-        Ok([memory, (after.processor - before.processor) / seconds, (after.wakes - before.wakes) / seconds])
     }
 }
