@@ -1,7 +1,6 @@
 //! How WebKitGTK paints. It takes it for granted that there is a graphics card. Where there is none, it has one made of
 //! software, for which every kind of shape is compiled first: that takes longer than everything else from the start of the
-//! process to the first list, and a third of all memory. There it is to paint by itself, and to bring up that card only
-//! for what needs it, such as the door that swings open.
+//! process to the first list, and a third of all memory. There it is to paint by itself, which shows the same.
 
 use std::{fs, path::Path};
 
@@ -21,7 +20,7 @@ pub(crate) fn suit(window: &WebviewWindow) -> tauri::Result<()> {
     }
     window.with_webview(|view| {
         if let Some(settings) = view.inner().settings() {
-            settings.set_hardware_acceleration_policy(HardwareAccelerationPolicy::OnDemand);
+            settings.set_hardware_acceleration_policy(HardwareAccelerationPolicy::Never);
         }
     })
 }
