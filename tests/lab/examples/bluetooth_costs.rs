@@ -35,7 +35,7 @@ use postern_radio::{Progress, Radio};
 use uuid::Uuid;
 
 /// Sizes of OPEN with one token and of RECEIPT, as messages.
-const OPEN: usize = 313;
+const OPEN: usize = 314;
 const RECEIPT: usize = 176;
 /// Where the bare peripheral is.
 const BARE: &str = "hci2";

@@ -36,7 +36,7 @@ pub(super) fn measure(bench: &mut Bench) -> Result<()> {
             &take("warm")?,
         )
         .at_most_times(1.25)
-        .note("the phone's signature, one OPEN of 317 bytes in a frame, the firmware's checks and its journal, up to the latch"),
+        .note("the phone's signature, one OPEN of 318 bytes with its frame, the firmware's checks and its journal, up to the latch"),
     );
     bench.add(
         Measurement::paired(
