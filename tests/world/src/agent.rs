@@ -52,6 +52,8 @@ pub enum Move {
     Send(Vec<u8>),
     /// A signed receipt came.
     Receipt(Vec<u8>),
+    /// The locker refused.
+    Refused,
     /// Nothing.
     Wait,
     /// The locker has lost the time and takes only a token that is bound to this HELLO: fetch one, then
@@ -74,7 +76,7 @@ pub struct Agent {
     greeted: bool,
     /// The bulletin of the request under way.
     handed: Option<Vec<u8>>,
-    /// A bulletin that the locker has: it answered, authentically, what came with it.
+    /// A bulletin that the locker has: it did, authentically, what came with it.
     pub delivered: Option<Vec<u8>>,
     dice: Dice,
 }
@@ -130,12 +132,13 @@ impl Agent {
         }
         if let Some(session) = &mut self.session {
             let reply = session.receive(message);
-            if reply.is_ok() {
+            if matches!(reply, Ok(Reply::Receipt(_) | Reply::Status(_))) {
                 self.delivered = self.handed.take();
             }
             return match reply {
                 Ok(Reply::Receipt(receipt)) => Move::Receipt(receipt),
                 Ok(Reply::Event(_)) => Move::Wait,
+                Ok(Reply::Refused(_)) => Move::Refused,
                 Ok(_) => self.go_on(),
                 Err(_) => Move::Leave,
             };

@@ -2,6 +2,7 @@
 //! token ever signed, devices and tokens of their own.
 
 use ed25519_dalek::{Signer, SigningKey};
+use postern_api::reservation::State;
 use postern_protocol::{
     Door, OperationNonce, Timestamp,
     delegation::{self, Delegation},
@@ -35,18 +36,17 @@ impl World {
                 }
             }
             Attack::OldToken => {
-                let unix = self.unix();
-                let old: Vec<Wish> = self
-                    .tokens_of(victim, locker)
-                    .iter()
-                    .filter(|issued| {
-                        let (door, epoch) = issued.claims.doors[0];
-                        issued.claims.expires.0 + 120 < unix || epoch.0 < self.reference.epoch(locker, door.0)
-                    })
-                    .map(|issued| self.plain_wish(issued))
-                    .collect();
-                let key = self.phones[victim].key.clone();
-                self.send_agent(Errand::Harm, key, locker, old);
+                // The customer has noticed: what waits is taken back, and somebody brings the locker the news.
+                let waits = |booking: &usize| {
+                    let it = &self.hub.bookings[*booking];
+                    it.locker == locker && it.state == State::Ready
+                };
+                if let Some(booking) = self.hub.of(victim).iter().copied().find(waits) {
+                    self.hub.revoke(booking);
+                    self.poke();
+                    self.carry_bulletin(locker);
+                }
+                self.after(5_000, Happening::Backup { locker, victim });
             }
             Attack::MaliciousGuest => self.malicious_guest(victim, locker),
             Attack::GuessPin => {
@@ -61,6 +61,22 @@ impl World {
                 self.send_agent(Errand::Play(noise), key, locker, Vec::new());
             }
         }
+    }
+
+    /// A stolen backup, key and all, of which the tokens ended or were taken back.
+    pub(crate) fn use_backup(&mut self, locker: usize, victim: usize) {
+        let unix = self.unix();
+        let old: Vec<Wish> = self
+            .tokens_of(victim, locker)
+            .iter()
+            .filter(|issued| {
+                let (door, epoch) = issued.claims.doors[0];
+                issued.claims.expires.0 + 120 < unix || epoch.0 < self.reference.epoch(locker, door.0)
+            })
+            .map(|issued| self.plain_wish(issued))
+            .collect();
+        let key = self.phones[victim].key.clone();
+        self.send_agent(Errand::Harm, key, locker, old);
     }
 
     /// What a guest could try with tokens that were passed on to them: every one of these must be refused.
@@ -204,6 +220,19 @@ impl World {
             let issued = self.hub.mint(booking, key, issued.claims.operations, self.unix(), None);
             wishes.push(self.plain_wish(&issued));
         }
+        // One after the other in one session, the last first: open, and open again and again.
+        let door = issued.claims.doors[0].0;
+        let again = [[Operation::Reopen; 5].as_slice(), &[Operation::Collect]].concat();
+        let again = again.into_iter().map(|operation| Wish {
+            operation,
+            door,
+            token: issued.bytes.clone(),
+            delegation: None,
+            bulletin: None,
+            nonce: OperationNonce(self.dice.bytes()),
+        });
+        let again = again.collect();
+        self.send_agent(Errand::Greed, self.phones[customer].key.clone(), locker, again);
         for wish in wishes {
             let key = self.phones[customer].key.clone();
             self.send_agent(Errand::Greed, key, locker, vec![wish]);

@@ -599,7 +599,7 @@ impl Hub {
         }
         self.bookings[booking].taken = Some(said.taken);
         self.touch(booking);
-        yes(Said::Reservation(self.reservation(booking, now)))
+        yes(Said::Reservation(Box::new(self.reservation(booking, now))))
     }
 }
 

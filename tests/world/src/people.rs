@@ -309,9 +309,11 @@ impl World {
     /// A door swings open: whoever asked for it does what they came for, and somebody shuts it.
     pub(crate) fn came_open(&mut self, locker: usize, door: u16) {
         self.note(|| format!("door {door} of locker {locker} comes open"));
-        self.reference.came_open(locker, door);
         let key = self.reference.behind(locker, door);
         let customer = key.and_then(|key| self.owners.get(&key).copied());
+        let owner =
+            self.hub.booked(locker, door).filter(|it| Some(self.hub.bookings[*it].customer) == customer);
+        self.reference.came_open(locker, door, owner);
         let parcel = key.and_then(|key| self.couriers.get(&key).copied()).filter(|booking| {
             let it = &self.hub.bookings[*booking];
             self.courier_tokens.contains_key(booking) && (it.locker, it.door) == (locker, door)

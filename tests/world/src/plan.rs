@@ -282,7 +282,7 @@ impl Plan {
         let customer = dice.index(self.customers);
         let locker = dice.index(self.lockers);
         let skew = i64::try_from(dice.below(120)).expect("small") - 60;
-        match dice.below(33) {
+        match dice.below(34) {
             0..4 => Step::Gesture { customer },
             4 => Step::Cancel { customer },
             5 => Step::Parcel { customer, locker, door: self.door(dice) },
@@ -314,7 +314,7 @@ impl Plan {
             25 => Step::Pin { customer },
             26 => Step::PowerCutAtLatch { locker, moves: dice.chance(50) },
             27 => Step::WearFlash { locker, operations: u32::try_from(dice.below(6)).expect("small") },
-            28 => Step::KillAsking { customer },
+            28 | 29 => Step::KillAsking { customer },
             _ => Step::Attack {
                 attack: [
                     Attack::Replay,

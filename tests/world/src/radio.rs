@@ -13,7 +13,7 @@ use postern_protocol::{
 };
 
 use crate::{
-    agent::{Move, public},
+    agent::{Errand, Move, public},
     air::{Far, Link, Who},
     plan::Step,
     world::{Happening, World},
@@ -257,10 +257,12 @@ impl World {
             }
             (Who::Agent(agent), Some(Some(bytes))) => {
                 let made = self.agents[agent].hear(&bytes);
+                let locker = self.links[link].locker;
+                // A flash that takes nothing forgets it with the power.
                 if let Some(bulletin) = self.agents[agent].delivered.take()
+                    && !self.cabinets[locker].machine().is_worn()
                     && let Ok(bulletin) = bulletin::verify(&bulletin, &self.hub.issuer_keys())
                 {
-                    let locker = self.links[link].locker;
                     let epochs = bulletin.epochs.into_iter().map(|(door, epoch)| (door.0, epoch.0));
                     self.reference.learnt(locker, epochs);
                 }
@@ -276,6 +278,14 @@ impl World {
         match made {
             Move::Send(message) => self.send_up(link, message),
             Move::Wait => {}
+            Move::Refused => {
+                // A courier's next token is another.
+                if let Errand::Deposit(booking) = self.agents[agent].errand {
+                    self.courier_tokens.remove(&booking);
+                }
+                let next = self.agents[agent].go_on();
+                self.agent_moves(agent, link, next);
+            }
             Move::Leave => {
                 self.close_link(link);
                 self.agent_is_gone(agent);

@@ -171,10 +171,14 @@ impl Reference {
         }
     }
 
-    /// A door was seen to come open.
-    pub fn came_open(&mut self, locker: usize, door: u16) {
+    /// A door was seen to come open; `owner` where it did for the phone of the customer whose booking this is. What a guest
+    /// opens says nothing of what the owner's own request came to.
+    pub fn came_open(&mut self, locker: usize, door: u16, owner: Option<usize>) {
         if let Some(last) = self.lockers[locker].movements.get_mut(&door).and_then(|all| all.last_mut()) {
             last.came_open = true;
+            if let Some(booking) = owner {
+                self.opened.entry(booking).or_default().push(last.at);
+            }
         }
     }
 
@@ -377,13 +381,7 @@ impl Reference {
             if matches!(receipt.outcome, Outcome::Opened | Outcome::AlreadyOpen) {
                 self.proven.insert(booking);
             }
-            if receipt.outcome == Outcome::Opened {
-                self.openings += 1;
-                // What a guest opens says nothing of what the owner's own request came to.
-                if guest.is_none() {
-                    self.opened.entry(booking).or_default().push(movement.map_or(0, |movement| movement.at));
-                }
-            }
+            self.openings += u64::from(receipt.outcome == Outcome::Opened);
         }
         for what in wrong {
             self.object(1, format!("door {door} of locker {locker}: {what}"));

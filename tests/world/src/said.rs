@@ -21,7 +21,7 @@ pub enum Said {
     Changes(Changes),
     Grants(Grants),
     Results(ReceiptResults),
-    Reservation(Reservation),
+    Reservation(Box<Reservation>),
     Problem(Problem),
 }
 
@@ -38,7 +38,7 @@ impl Said {
             Self::Changes(it) => Box::new(it),
             Self::Grants(it) => Box::new(it),
             Self::Results(it) => Box::new(it),
-            Self::Reservation(it) => Box::new(it),
+            Self::Reservation(it) => it,
             Self::Problem(it) => Box::new(it),
         })
     }

@@ -57,6 +57,7 @@ pub(crate) enum Happening {
     Operator { booking: usize },
     Behave { customer: usize },
     Look { customer: usize },
+    Backup { locker: usize, victim: usize },
 }
 
 /// Something that is going to happen, and when. What was planned first happens first.
@@ -336,6 +337,7 @@ impl World {
             Happening::Operator { booking } => self.operator(booking),
             Happening::Behave { customer } => self.behave(customer),
             Happening::Look { customer } => self.look(customer),
+            Happening::Backup { locker, victim } => self.use_backup(locker, victim),
         }
     }
 
