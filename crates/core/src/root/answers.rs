@@ -4,7 +4,7 @@ use postern_api::{
     account::Account,
     locker::Sites,
     problem::Code,
-    reservation::{ShareOffer, State},
+    reservation::{Reservation, ShareOffer, State},
     sync::{Changes, ReceiptResult, ReceiptResults},
     token::Grants,
 };
@@ -197,7 +197,17 @@ impl Core {
             .cloned()
             .collect();
         for id in settled {
-            self.unlock.settle(&id);
+            let said = self.kept.wallet.word_without_receipt(&id);
+            let opened = |reservation: &Reservation| reservation.state == State::Opened;
+            if self.unlock.settle(&id)
+                && let Some(taken) = said
+                && !self.kept.wallet.is_delegated(&id)
+                && self.kept.wallet.reservation(&id).is_some_and(opened)
+            {
+                // The hub has a receipt that this device will not have, from a PIN or another phone: what the customer
+                // said waited for it.
+                self.kept.outbox.put(Some(id), What::Taken { taken }, cx);
+            }
         }
         self.draw_codes();
         self.kept.reminders.forget_gone(&self.kept.wallet);

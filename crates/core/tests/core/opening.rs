@@ -582,10 +582,24 @@ fn what_was_taken_out_without_a_receipt_is_told_once_there_is_one() {
     rig.advance(60_000);
     rig.intent(taken.clone());
     rig.advance(60_000);
-    rig.intent(taken);
+    rig.intent(taken.clone());
     rig.advance(60_000);
     assert_ne!(rig.reservation("r3").state, StateView::MayBeOpen);
     assert!(rig.hub.calls("/v1/reservations/r3/taken").is_empty());
+
+    // The hub has a receipt from somebody else, of a PIN: the word waits for no other.
+    let mut rig = Rig::with_parcels(65, &[3]);
+    rig.locker.cut_after = Some(2);
+    rig.locker.cuts = u32::MAX;
+    rig.open(&["r3"]);
+    rig.advance(60_000);
+    rig.intent(taken);
+    rig.advance(60_000);
+    assert!(rig.hub.calls("/v1/reservations/r3/taken").is_empty());
+    rig.change("r3", |reservation| reservation.state = postern_api::reservation::State::Opened);
+    rig.intent(Intent::Refresh);
+    rig.advance(5_000);
+    assert!(rig.hub.calls("/v1/reservations/r3/taken")[0].body.contains("true"));
 }
 
 #[test]
