@@ -142,6 +142,7 @@ async fn free_door(tx: &mut Tx, label: &str, but: &[(String, i64)]) -> Result<Op
     let rows = sqlx::query(
         "SELECT d.locker_id, d.door FROM doors d JOIN lockers l ON l.id = d.locker_id WHERE d.site_id = $1 \
          AND d.reservation_id IS NULL AND d.out_of_order = 0 AND l.retired_at IS NULL \
+         AND NOT EXISTS (SELECT 1 FROM assets a WHERE a.locker_id = d.locker_id AND a.door = d.door) \
          ORDER BY CASE WHEN d.label = $2 THEN 0 WHEN d.label IN ('B3', 'A2', 'C1', 'D2') THEN 2 ELSE 1 END, \
          l.created_at, d.locker_id, d.door",
     )

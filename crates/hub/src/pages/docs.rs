@@ -83,6 +83,23 @@ fn operation_card(path: &str, method: &str, operation: &Value) -> String {
 fn type_card(name: &str, schema: &Value) -> String {
     let told = escape(schema["description"].as_str().unwrap_or_default());
     let mut card = format!("<article id=\"{0}\"><h3><code>{0}</code></h3><p>{told}</p><dl>", escape(name));
+    fields(&mut card, schema);
+    // One of several shapes: each with its own fields.
+    let shapes = schema["oneOf"].as_array().into_iter().flatten().filter(|one| one["properties"].is_object());
+    let shapes: Vec<&Value> = shapes.collect();
+    for shape in &shapes {
+        let told = escape(shape["description"].as_str().unwrap_or_default());
+        let _ = write!(card, "<dt>Either</dt><dd>{told}</dd>");
+        fields(&mut card, shape);
+    }
+    if schema["properties"].is_null() && shapes.is_empty() {
+        let _ = write!(card, "<dt>Values</dt><dd>{}</dd>", type_of(schema));
+    }
+    card + "</dl></article>\n"
+}
+
+/// What an object holds.
+fn fields(card: &mut String, schema: &Value) {
     for (field, schema_of) in schema["properties"].as_object().into_iter().flatten() {
         let required = schema["required"].as_array().is_some_and(|all| all.iter().any(|one| one == field));
         let mark = if required { "" } else { ", optional" };
@@ -94,10 +111,6 @@ fn type_card(name: &str, schema: &Value) -> String {
             type_of(schema_of)
         );
     }
-    if schema["properties"].is_null() {
-        let _ = write!(card, "<dt>Values</dt><dd>{}</dd>", type_of(schema));
-    }
-    card + "</dl></article>\n"
 }
 
 /// How a type is called, with a link to those that have a name.
@@ -141,5 +154,9 @@ mod tests {
         let card = type_card("One", &schema);
         assert!(card.contains("A &lt;b&gt;") && card.contains("<a href=\"#Size\"><code>Size</code></a>."));
         assert!(card.contains("list of <code>x</code>, <code>y</code>, optional. Some."), "{card}");
+        let either =
+            serde_json::json!({ "oneOf": [schema, { "type": "object", "properties": { "c": {} } }] });
+        let card = type_card("Two", &either);
+        assert!(card.matches("<dt>Either</dt>").count() == 2 && card.contains("<code>c</code>"), "{card}");
     }
 }

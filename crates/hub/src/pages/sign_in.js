@@ -120,7 +120,7 @@ async function attempt(steps) {
   try {
     const { redirect } = await steps();
     if (!redirect) return busy(false);
-    at("choices").hidden = true;
+    for (const done of document.querySelectorAll("#choices, .intro, .privacy")) done.hidden = true;
     at("status").hidden = false;
     at("status").textContent = words.done;
     at("status").classList.add("done");

@@ -18,22 +18,22 @@ const LIFE: i64 = 15 * 60;
 #[serde(default)]
 pub(super) struct Query {
     /// Always `code`.
-    #[param(required = true)]
+    #[param(required = true, nullable = false)]
     response_type: Option<String>,
     /// Always `postern-app`.
-    #[param(required = true)]
+    #[param(required = true, nullable = false)]
     client_id: Option<String>,
     /// A loopback address with a port, without query (RFC 8252 section 7.3), or `postern://signed-in`.
-    #[param(required = true)]
+    #[param(required = true, nullable = false)]
     redirect_uri: Option<String>,
     /// Given back as it came, 8 to 512 characters.
-    #[param(required = true)]
+    #[param(required = true, nullable = false)]
     state: Option<String>,
     /// SHA-256 of the verifier, base64url (RFC 7636).
-    #[param(required = true)]
+    #[param(required = true, nullable = false)]
     code_challenge: Option<String>,
     /// Always `S256`.
-    #[param(required = true)]
+    #[param(required = true, nullable = false)]
     code_challenge_method: Option<String>,
     /// RFC 9449 section 10: binds the code to the device key from the start.
     dpop_jkt: Option<String>,

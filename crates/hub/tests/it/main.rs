@@ -11,6 +11,7 @@ mod instances;
 mod kill;
 mod matrix;
 mod passkey;
+mod people;
 mod postgres;
 mod properties;
 mod redirect_abuse;
