@@ -18,7 +18,7 @@
 //! | a dropped `connect` leaves the platform connecting | BlueZ keeps a connection without its client | the task that connects outlives the future and disconnects |
 //! | notifications overtake each other | BlueZ over enhanced bearers (EATT, on by default in 5.66): each bearer is a socket of its own | frames are put in order ([`crate::inbox`]) |
 //! | a write of MTU - 3 bytes is refused at MTU 517 | an attribute has at most 512 bytes, of which BlueZ's server takes two for the handle (issue 570) | frames have at most 510 |
-//! | who comes back waits for the next advertisement, and on BlueZ for the 2 s that its `Disconnect` takes (`DISCONNECT_TIMER`) | every platform | once the platform has let go, a locker that answered within the last minute is called where it was, without a scan ([`crate::memory`]); the 2 s stay |
+//! | `Disconnect` takes 2 s, for which whoever comes back waits | BlueZ (`DISCONNECT_TIMER`) | nothing: the next link begins with a scan meanwhile |
 //! | the app may not talk to the daemon (`AccessDenied` by the bus's policy) | Debian for users outside of the group `bluetooth`, sandboxes | told apart from "no adapter" ([`state`]) |
 //! | bluetoothd is restarted | updates, crashes | the adapter is looked for anew at the next use |
 //! | RSSI of 127 | HCI's "not available" | unknown |

@@ -37,11 +37,6 @@ pub trait Bench: Send + Sync {
     async fn let_go(&self);
     /// Brings the radio's adapter into this state; false where this bench cannot.
     async fn adapter(&self, state: AdapterState) -> bool;
-    /// Offers the first locker's service anew, behind so many others that are not ours, so that it has other handles and
-    /// takes longer to be discovered; false where services have neither.
-    async fn rearrange(&self, _others: u16) -> bool {
-        false
-    }
     /// How long things may take here.
     fn patience(&self) -> Duration;
     /// Whether the peripheral echoes. Real firmware greets and does not: what is about echoes is left out there.
@@ -74,8 +69,6 @@ pub async fn all(bench: &dyn Bench) {
     dropping_disconnects(bench).await;
     cancelling_leaks_nothing(bench).await;
     two_lockers_at_once(bench).await;
-    a_stale_cache_of_services(bench).await;
-    services_that_are_resolved_late(bench).await;
     nobody_is_not_found(bench).await;
     an_adapter_that_is_switched_off(bench).await;
     an_adapter_that_may_not_be_used(bench).await;
@@ -269,37 +262,6 @@ pub async fn nobody_is_not_found(bench: &dyn Bench) {
     assert!(started.elapsed() >= patience, "it was looked for until the deadline");
     assert!(started.elapsed() < patience + NOTICE, "and not longer: {:?}", started.elapsed());
 }
-
-/// Between two links the locker's characteristics have moved: what the platform remembers of them is wrong.
-pub async fn a_stale_cache_of_services(bench: &dyn Bench) {
-    for others in [0, 1, 3, 0] {
-        if !bench.rearrange(others).await {
-            return;
-        }
-        // The second link is made from what was remembered of the first.
-        for _ in 0..2 {
-            visit(bench).await;
-        }
-    }
-}
-
-/// The locker's service comes behind many others: connected is long before discovered.
-pub async fn services_that_are_resolved_late(bench: &dyn Bench) {
-    if !bench.rearrange(LATE).await {
-        return;
-    }
-    visit(bench).await;
-    // Gone in the middle of it: nothing is left behind, and it is not waited for.
-    let attempted = Instant::now();
-    let attempt = bench.radio().connect(bench.lockers()[0], attempted + bench.patience(), &|_| {});
-    let _ = tokio::time::timeout(Duration::from_millis(700), attempt).await;
-    within(bench.patience(), "letting go", bench.let_go()).await;
-    visit(bench).await;
-    bench.rearrange(0).await;
-}
-
-/// Services in front of ours, where discovery is to take long.
-const LATE: u16 = 24;
 
 async fn visit(bench: &dyn Bench) {
     let mut link = connect(bench, bench.lockers()[0]).await;

@@ -16,9 +16,6 @@ const MAX_LOCKERS: usize = 64;
 const MAX_SUSPECTS: usize = 8;
 /// How long another candidate may take to show up before a suspect is tried after all.
 const GRACE: Duration = Duration::from_millis(600);
-/// How long after its last link a locker is called where it was, without waiting to hear it: it is likely to be there
-/// still, and under the same address.
-const FRESH: Duration = Duration::from_secs(60);
 
 /// Keyed by short id, which anybody can advertise: what is remembered may delay a connection by [`GRACE`] and make
 /// frames small, and nothing worse.
@@ -31,10 +28,6 @@ struct Past<A> {
     suspects: VecDeque<A>,
     /// Long frames did not get through.
     careful: bool,
-    /// Where a link with answers ended, and when. No link is there now.
-    last: Option<(A, Instant)>,
-    /// The link under way was not heard before it was called.
-    recalled: bool,
 }
 
 impl<A> Default for Memory<A> {
@@ -49,29 +42,11 @@ impl<A: Clone + Eq> Memory<A> {
         self.with(short_id, |past| past.careful)
     }
 
-    /// Where the locker was a moment ago. To be used once: until the next link has ended nobody else is told, for on a
-    /// platform that is slow to let go of a link, calling meanwhile would find that one still standing.
-    #[cfg_attr(
-        not(feature = "ble"),
-        allow(dead_code, reason = "over `air` an advertisement is heard at once")
-    )]
-    pub(crate) fn take_last(&self, short_id: [u8; 4]) -> Option<A> {
-        let last = self.with(short_id, |past| {
-            let last = past.last.take().filter(|(_, ended)| ended.elapsed() < FRESH);
-            past.recalled |= last.is_some();
-            last
-        });
-        last.map(|(address, _)| address)
-    }
-
-    /// Notes how a link ended, once the platform has let go of it.
+    /// Notes how a link ended.
     pub(crate) fn ended(&self, short_id: [u8; 4], address: A, link: Summary) {
         self.with(short_id, |past| {
             past.suspects.retain(|suspect| *suspect != address);
             let unanswered = link.received == 1;
-            // Not twice in a row: an impostor that talks would keep the phone to itself.
-            let recalled = std::mem::take(&mut past.recalled);
-            past.last = (link.received > 1 && !recalled).then(|| (address.clone(), Instant::now()));
             if unanswered {
                 past.suspects.push_back(address);
                 past.suspects.truncate(MAX_SUSPECTS);
@@ -94,12 +69,7 @@ impl<A: Clone + Eq> Memory<A> {
         if lockers.len() >= MAX_LOCKERS && !lockers.contains_key(&short_id) {
             lockers.clear();
         }
-        f(lockers.entry(short_id).or_insert_with(|| Past {
-            suspects: VecDeque::new(),
-            careful: false,
-            last: None,
-            recalled: false,
-        }))
+        f(lockers.entry(short_id).or_insert_with(|| Past { suspects: VecDeque::new(), careful: false }))
     }
 }
 
@@ -138,23 +108,6 @@ mod tests {
         assert!(choice.take(&1));
         memory.ended(LOCKER, 1, Summary { received: 2, sent: 1, mtu_lied: false });
         assert!(memory.choice(LOCKER).take(&1));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn where_a_locker_answered_it_is_called_again_once_and_for_a_while() {
-        let memory = Memory::default();
-        let answered = Summary { received: 2, sent: 1, mtu_lied: false };
-        memory.ended(LOCKER, 1, answered);
-        assert_eq!(memory.take_last(LOCKER), Some(1));
-        assert_eq!(memory.take_last(LOCKER), None, "until the next link has ended");
-        memory.ended(LOCKER, 1, answered);
-        assert_eq!(memory.take_last(LOCKER), None, "not twice in a row without being heard");
-        memory.ended(LOCKER, 1, answered);
-        tokio::time::advance(FRESH).await;
-        assert_eq!(memory.take_last(LOCKER), None, "it may have moved");
-        memory.ended(LOCKER, 1, answered);
-        memory.ended(LOCKER, 2, Summary { received: 1, sent: 1, mtu_lied: false });
-        assert_eq!(memory.take_last(LOCKER), None, "an impostor is not called first");
     }
 
     #[test]

@@ -24,8 +24,6 @@ use crate::{
 
 /// Least time between two attempts to connect that failed at once.
 const BREATH: Duration = Duration::from_millis(50);
-/// How long a locker that was there a moment ago may take to be connected to before it is looked for.
-const RECALL: Duration = Duration::from_secs(1);
 /// The longest wait for the platform to let go of a connection. BlueZ takes up to 2 s of its own accord.
 const LET_GO: Duration = Duration::from_secs(5);
 
@@ -95,16 +93,13 @@ impl Dial {
 
     /// Until the deadline, which the caller watches. `why` is what to say when it passes.
     async fn reach(&self, why: &mut RadioError) -> Result<Connected, RadioError> {
-        if let Some(connected) = self.recall().await {
-            return Ok(connected);
-        }
         let mut sighted = false;
         let mut choice = self.memory.choice(self.short_id);
         loop {
             let id = self.search(&mut sighted, &mut choice, why).await?;
             tracing::debug!(?id, "calling");
             let attempt = Instant::now();
-            match self.connect(&id, None).await {
+            match self.connect(&id).await {
                 Ok(connected) => return Ok(connected),
                 Err(error) => {
                     tracing::debug!(%error, "attempt to connect failed");
@@ -112,21 +107,6 @@ impl Dial {
                     *why = error;
                     tokio::time::sleep_until(attempt + BREATH).await;
                 }
-            }
-        }
-    }
-
-    /// Calls the locker where its last link was, without a scan: who comes back for another parcel need not wait for the
-    /// next advertisement. Whether it is the locker the handshake tells, as ever.
-    async fn recall(&self) -> Option<Connected> {
-        let id = self.memory.take_last(self.short_id)?;
-        tracing::debug!(?id, "calling where it was");
-        match self.connect(&id, Some(RECALL)).await {
-            Ok(connected) => Some(connected),
-            Err(error) => {
-                tracing::debug!(%error, "it is not there any more");
-                self.give_up().await;
-                None
             }
         }
     }
@@ -155,8 +135,7 @@ impl Dial {
         }
     }
 
-    /// `patience` is for the connection alone; what follows has until the deadline.
-    async fn connect(&self, id: &PeripheralId, patience: Option<Duration>) -> Result<Connected, RadioError> {
+    async fn connect(&self, id: &PeripheralId) -> Result<Connected, RadioError> {
         let lost = |error: btleplug::Error| RadioError::Lost(error.to_string());
         let _pause = self.scanner.pause().await;
         let peripheral = self.scanner.adapter().peripheral(id).await.map_err(lost)?;
@@ -165,9 +144,6 @@ impl Dial {
         tokio::select! {
             connected = peripheral.connect() => connected.map_err(lost)?,
             () = disconnected(&mut events, id) => return Err(RadioError::Lost("disconnected".into())),
-            () = tokio::time::sleep(patience.unwrap_or_default()), if patience.is_some() => {
-                return Err(RadioError::NotFound);
-            }
         }
         self.report(Progress::Connected).await;
         let (gatt, notifications) = BleGatt::start(peripheral, events).await?;
