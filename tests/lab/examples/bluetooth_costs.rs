@@ -8,8 +8,8 @@
 //! - `warm`: connected and greeted; from the gesture to the latch, beside a bare write with response and the notification
 //!   that answers it, of the sizes of OPEN and RECEIPT.
 //! - `answered`: the same up to the receipt, verified.
-//! - `cold`: scan, connect, discover, subscribe, HELLO, OPEN written, beside scan, connect, discover, subscribe and a write
-//!   of that size by btleplug alone, to the same peripheral.
+//! - `cold`: from nothing: adapter, scan, connect, discover, subscribe, HELLO, OPEN written, beside adapter, scan, connect,
+//!   discover, subscribe and a write of that size by btleplug alone, to the same peripheral.
 //! - `again`: the next link, from the moment the one before is told to end, up to its HELLO.
 #![cfg(target_os = "linux")]
 
@@ -31,7 +31,7 @@ use postern_protocol::{
     frame::{MAX_FRAME, Tag, fragments},
     gatt::{COMPANY_ID, RX_UUID, SERVICE_UUID, TX_UUID},
 };
-use postern_radio::{Progress, Radio};
+use postern_radio::{Progress, Radio, ble::BleRadio};
 use uuid::Uuid;
 
 /// Sizes of OPEN with one token and of RECEIPT, as messages.
@@ -62,7 +62,6 @@ async fn measure(runs: u16) -> Outcome<BTreeMap<&'static str, Pairs>> {
     let id = rig.locker().id.short().map(|byte| !byte);
     let answer = frame(Tag(0), RECEIPT)?;
     let mut peripheral = BarePeripheral::start(fresh(&session, BARE).await?, id, answer).await?;
-    let phone = find(&Manager::new().await?).await?;
     let (mut warm, mut answered, mut cold, mut again) =
         (Pairs::default(), Pairs::default(), Pairs::default(), Pairs::default());
     // The first pair warms up and is thrown away.
@@ -72,8 +71,8 @@ async fn measure(runs: u16) -> Outcome<BTreeMap<&'static str, Pairs>> {
             if (run + turn) % 2 == 0 {
                 times = Some(ours(&mut rig, run % 16 + 1).await?);
             } else {
-                let exchange = exchange(&phone, &mut peripheral, id).await?;
-                let opening = bare_opening(&phone, &rig).await?;
+                let exchange = exchange(&mut peripheral, id).await?;
+                let opening = bare_opening(&rig).await?;
                 if run > 0 {
                     warm.1.push(exchange);
                     answered.1.push(exchange);
@@ -108,7 +107,9 @@ async fn ours(rig: &mut Rig, door: u16) -> Outcome<Times> {
     let locker = rig.locker();
     let pulses = rig.world.look(0, |cabinet| cabinet.compartment(door).map_or(0, |door| door.1.pulses));
     let begun = Instant::now();
-    let mut link = rig.radio.connect(locker.id, begun + PATIENCE, &|_| {}).await?;
+    // A radio that remembers nothing of the locker.
+    let radio = BleRadio::new(Some(PHONE));
+    let mut link = radio.connect(locker.id, begun + PATIENCE, &|_| {}).await?;
     let hello = link.receive().await?;
     let gesture = Instant::now();
     let latch = latched(rig, door, pulses.unwrap_or(0));
@@ -140,7 +141,7 @@ async fn ours(rig: &mut Rig, door: u16) -> Outcome<Times> {
             stages.push((stage, left.elapsed()));
         }
     };
-    let mut link = rig.radio.connect(locker.id, left + PATIENCE, &record).await?;
+    let mut link = radio.connect(locker.id, left + PATIENCE, &record).await?;
     link.receive().await?;
     let again = left.elapsed();
     eprintln!("again: {stages:?}");
@@ -167,9 +168,10 @@ async fn latched(rig: &Rig, door: u16, before: u32) -> Instant {
 }
 
 /// Scan, connect, discover, subscribe, write: to the cabinet, whose firmware passes over a message that is none.
-async fn bare_opening(phone: &Adapter, rig: &Rig) -> Outcome<f64> {
+async fn bare_opening(rig: &Rig) -> Outcome<f64> {
     let begun = Instant::now();
-    let link = reach(phone, rig.locker().id.short()).await?;
+    let phone = find(&Manager::new().await?).await?;
+    let link = reach(&phone, rig.locker().id.short()).await?;
     link.peripheral.subscribe(&link.tx).await?;
     link.peripheral.write(&link.rx, &frame(Tag(0), OPEN)?, WriteType::WithResponse).await?;
     let took = begun.elapsed();
@@ -179,9 +181,10 @@ async fn bare_opening(phone: &Adapter, rig: &Rig) -> Outcome<f64> {
 }
 
 /// A write and the notification that answers it.
-async fn exchange(phone: &Adapter, peripheral: &mut BarePeripheral, id: [u8; 4]) -> Outcome<f64> {
+async fn exchange(peripheral: &mut BarePeripheral, id: [u8; 4]) -> Outcome<f64> {
+    let phone = find(&Manager::new().await?).await?;
     let link = tokio::select! {
-        link = reach(phone, id) => link?,
+        link = reach(&phone, id) => link?,
         error = keep_on_air(peripheral) => return Err(error.into()),
     };
     let mut values = link.peripheral.notifications().await?;
