@@ -42,6 +42,9 @@ pub(crate) struct Trace {
     pub(crate) opened_at: Option<i64>,
     /// What the customer said about it.
     pub(crate) taken: Option<bool>,
+    /// The hub was told of that on the strength of a receipt that it has from somebody else.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) told: bool,
 }
 
 /// Access that somebody gave in person (PROTOCOL.md, delegation).
@@ -249,19 +252,37 @@ impl Wallet {
 
     /// A verified receipt says that the door opened.
     pub(crate) fn opened(&mut self, id: &str, now: Now) {
-        self.traces.insert(id.to_owned(), Trace { opened_at: Some(now.unix()), taken: None });
+        self.traces.insert(id.to_owned(), Trace { opened_at: Some(now.unix()), ..Trace::default() });
         self.refused.remove(id);
     }
 
     /// The customer says whether it was there and is taken.
     pub(crate) fn confirmed(&mut self, id: &str, taken: bool) {
-        self.traces.insert(id.to_owned(), Trace { taken: Some(taken), ..self.trace(id) });
+        let before = self.trace(id);
+        let told = before.told && before.taken == Some(taken);
+        self.traces.insert(id.to_owned(), Trace { taken: Some(taken), told, ..before });
     }
 
     /// What the customer said of an opening without a receipt, which its receipt makes good.
     pub(crate) fn word_without_receipt(&self, id: &str) -> Option<bool> {
         let trace = self.trace(id);
         trace.taken.filter(|_| trace.opened_at.is_none())
+    }
+
+    /// What the customer said without a receipt of this device, of reservations that the hub counts as opened by now: it
+    /// has a receipt from a PIN or from another phone. Each is given until it is marked as [told](Self::told).
+    pub(crate) fn words_to_tell(&self) -> Vec<(String, bool)> {
+        let word = |id: &String| {
+            let opened = self.reservations.get(id)?.state == State::Opened;
+            let waits = opened && !self.is_delegated(id) && !self.trace(id).told;
+            Some((id.clone(), self.word_without_receipt(id).filter(|_| waits)?))
+        };
+        self.traces.keys().filter_map(word).collect()
+    }
+
+    /// The hub is being told what the customer said.
+    pub(crate) fn told(&mut self, id: &str) {
+        self.traces.insert(id.to_owned(), Trace { told: true, ..self.trace(id) });
     }
 
     /// The customer opens again, so what was said without a receipt is said no more.

@@ -4,7 +4,7 @@ use postern_api::{
     account::Account,
     locker::Sites,
     problem::Code,
-    reservation::{Reservation, ShareOffer, State},
+    reservation::{ShareOffer, State},
     sync::{Changes, ReceiptResult, ReceiptResults},
     token::Grants,
 };
@@ -197,15 +197,12 @@ impl Core {
             .cloned()
             .collect();
         for id in settled {
-            let said = self.kept.wallet.word_without_receipt(&id);
-            let opened = |reservation: &Reservation| reservation.state == State::Opened;
-            if self.unlock.settle(&id)
-                && let Some(taken) = said
-                && !self.kept.wallet.is_delegated(&id)
-                && self.kept.wallet.reservation(&id).is_some_and(opened)
-            {
-                // The hub has a receipt that this device will not have, from a PIN or another phone: what the customer
-                // said waited for it.
+            self.unlock.settle(&id);
+        }
+        for (id, taken) in self.kept.wallet.words_to_tell() {
+            // Where the locker is still to be asked, its receipt makes the word good.
+            if !self.unlock.is_pending(&id) {
+                self.kept.wallet.told(&id);
                 self.kept.outbox.put(Some(id), What::Taken { taken }, cx);
             }
         }

@@ -330,6 +330,7 @@ impl Core {
             match news {
                 News::Receipt { pending, bytes, receipt } => {
                     let word = self.kept.wallet.word_without_receipt(&pending.reservation);
+                    let told = self.kept.wallet.trace(&pending.reservation).told;
                     if matches!(receipt.outcome, Outcome::Opened | Outcome::AlreadyOpen) {
                         self.kept.wallet.opened(&pending.reservation, cx.now);
                     }
@@ -342,7 +343,7 @@ impl Core {
                         }
                     }
                     if let Some(taken) = word.filter(|_| receipt.outcome != Outcome::Jammed) {
-                        self.word_made_good(pending.reservation, taken, cx);
+                        self.word_made_good(pending.reservation, taken, told, cx);
                     }
                 }
                 News::LeftOpen { reservation } => {
@@ -361,12 +362,12 @@ impl Core {
         }
     }
 
-    /// The receipt came for what the customer had said already.
-    fn word_made_good(&mut self, id: String, taken: bool, cx: &mut Cx<'_>) {
+    /// The receipt came for what the customer had said already, and the hub may have been told.
+    fn word_made_good(&mut self, id: String, taken: bool, told: bool, cx: &mut Cx<'_>) {
         self.kept.wallet.confirmed(&id, taken);
         self.unlock.settle(&id);
         self.unlock.dismiss(cx);
-        if !self.kept.wallet.is_delegated(&id) {
+        if !told && !self.kept.wallet.is_delegated(&id) {
             self.kept.outbox.put(Some(id), What::Taken { taken }, cx);
         }
     }

@@ -593,13 +593,32 @@ fn what_was_taken_out_without_a_receipt_is_told_once_there_is_one() {
     rig.locker.cuts = u32::MAX;
     rig.open(&["r3"]);
     rig.advance(60_000);
-    rig.intent(taken);
+    rig.intent(taken.clone());
     rig.advance(60_000);
     assert!(rig.hub.calls("/v1/reservations/r3/taken").is_empty());
-    rig.change("r3", |reservation| reservation.state = postern_api::reservation::State::Opened);
+    rig.change("r3", |reservation| reservation.state = State::Opened);
     rig.intent(Intent::Refresh);
     rig.advance(5_000);
     assert!(rig.hub.calls("/v1/reservations/r3/taken")[0].body.contains("true"));
+
+    // Nor where it was said twice, so that the locker is asked no more, and the hub hears of the opening only then. It
+    // is told once, also when it does not move on.
+    let mut rig = Rig::with_parcels(66, &[3]);
+    rig.locker.cut_after = Some(2);
+    rig.locker.cuts = u32::MAX;
+    rig.open(&["r3"]);
+    rig.advance(60_000);
+    rig.intent(taken.clone());
+    rig.advance(60_000);
+    rig.intent(taken);
+    rig.advance(60_000);
+    assert!(rig.hub.calls("/v1/reservations/r3/taken").is_empty());
+    for _ in 0..3 {
+        rig.change("r3", |reservation| reservation.state = State::Opened);
+        rig.intent(Intent::Refresh);
+        rig.advance(5_000);
+        assert_eq!(rig.hub.calls("/v1/reservations/r3/taken").len(), 1);
+    }
 }
 
 #[test]
