@@ -8,7 +8,7 @@ use postern_api::{
     sync::{ReceiptResult, ReceiptResults, ReceiptUpload, UploadedReceipt},
     token::{Grant, Grants},
 };
-use postern_protocol::{Door, LockerIdentity, Operation, OperationNonce, Request};
+use postern_protocol::{Door, LockerIdentity, Operation, OperationNonce, Request, receipt::Outcome};
 use postern_radio::Link;
 use postern_vault::{DeviceKey, Opened, Vault, dpop::Prover, keys::StoredKeys, memory::MemorySecrets};
 use reqwest::Method;
@@ -189,11 +189,16 @@ impl Device {
             delegation: None,
             bulletin: errand.bulletin.as_deref().map(decode).transpose()?,
         };
-        let door = greeting.open(self.key.as_ref(), &request).await?;
+        let (outcome, door) = greeting.open(self.key.as_ref(), &request).await?;
+        // Whatever came of it: the hub wants to know of a latch that did not move as well.
         self.outbox
             .push(UploadedReceipt { locker: locker.id.to_string(), receipt: BASE64.encode(&door.receipt) });
         self.keep_outbox().await?;
-        Ok(door)
+        match outcome {
+            Outcome::Opened | Outcome::AlreadyOpen => Ok(door),
+            Outcome::Unknown => Err(CourierError::MayBeOpen),
+            Outcome::Jammed => Err(CourierError::Closed(outcome)),
+        }
     }
 
     /// Hands in what the hub has not got yet, oldest first. What it refuses is not offered again.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use postern_protocol::{
-    LockerIdentity, OperationNonce, Reply, Request,
+    LockerIdentity, Reply, Request,
     message::{ClockState, DoorEventKind, Refusal},
     phone::{Greeted, Session},
     receipt::{self, Outcome},
@@ -36,18 +36,19 @@ impl<'l> Greeting<'l> {
         (self.greeted.hello().clock == ClockState::Unset).then(|| self.greeted.hello_nonce())
     }
 
-    /// Asks, and waits for the receipt of a door that is open.
+    /// Asks, and waits for the receipt: what came of it, and the door.
     pub(crate) async fn open(
         self,
         key: &dyn DeviceKey,
         request: &Request,
-    ) -> Result<OpenDoor<'l>, CourierError> {
+    ) -> Result<(Outcome, OpenDoor<'l>), CourierError> {
         let Self { link, locker, greeted } = self;
         let proof = key.sign(&greeted.challenge(request)).await?;
         let mut ephemeral = [0; 32];
         getrandom::fill(&mut ephemeral).map_err(|error| CourierError::Protocol(error.to_string()))?;
         let (message, session) = greeted.open(request, proof, ephemeral)?;
-        link.send(&message).await?;
+        // A link that ends in here may have carried all of it.
+        link.send(&message).await.map_err(|_| CourierError::MayBeOpen)?;
         let mut door = OpenDoor { link, session, door: request.door.0, receipt: Vec::new() };
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -55,9 +56,9 @@ impl<'l> Greeting<'l> {
             let reply = timeout_at(deadline, door.reply()).await;
             match reply.map_err(|_| CourierError::MayBeOpen)?.map_err(after_asking)? {
                 Reply::Receipt(bytes) => {
-                    opened(&bytes, &locker, request.door.0, request.nonce)?;
+                    let outcome = outcome(&bytes, &locker, request)?;
                     door.receipt = bytes;
-                    return Ok(door);
+                    return Ok((outcome, door));
                 }
                 Reply::Refused(refusal) => return Err(CourierError::Refused(refusal)),
                 Reply::Event(_) | Reply::Status(_) => {}
@@ -66,23 +67,14 @@ impl<'l> Greeting<'l> {
     }
 }
 
-/// Whether `bytes` are the locker's word that it opened the door that was asked for.
-fn opened(
-    bytes: &[u8],
-    locker: &LockerIdentity,
-    door: u16,
-    nonce: OperationNonce,
-) -> Result<(), CourierError> {
+/// What the locker's word says of `request`.
+fn outcome(bytes: &[u8], locker: &LockerIdentity, request: &Request) -> Result<Outcome, CourierError> {
     let read = receipt::verify(bytes, &locker.receipt_key)
         .map_err(|error| CourierError::Protocol(error.to_string()))?;
-    if read.locker != locker.id || read.door.0 != door || read.nonce != nonce {
+    if read.locker != locker.id || read.door != request.door || read.nonce != request.nonce {
         return Err(CourierError::Protocol("a receipt for something else".to_owned()));
     }
-    match read.outcome {
-        Outcome::Opened | Outcome::AlreadyOpen => Ok(()),
-        Outcome::Unknown => Err(CourierError::MayBeOpen),
-        outcome @ Outcome::Jammed => Err(CourierError::Closed(outcome)),
-    }
+    Ok(read.outcome)
 }
 
 /// A link that ends with the request under way leaves open what became of it.

@@ -215,8 +215,10 @@ impl Courier {
         };
         let opened = opened.await;
         link.close().await;
+        // Also where the latch did not move: that the hub is to know.
+        let told = self.hand_in().await;
         let closed = opened?;
-        let handed_in = self.hand_in().await?;
+        let handed_in = told?;
         Ok(Done {
             reference,
             parcel: task.parcel.id.clone(),

@@ -6,7 +6,7 @@ use std::{
 };
 
 use postern_runtime::vault::testing::TestKeyring;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 use crate::{
@@ -81,7 +81,21 @@ fn a_courier_puts_a_parcel_in_and_takes_a_return_out() {
     assert_eq!(courier.run(&["courier", "deposit", "nothing", "--yes"]).code, 2);
     assert_eq!(courier.run(&["courier", "deposit", reference]).code, 2, "nobody can be asked");
 
-    let at_the_door = AtTheDoor::start(courier, &["courier", "deposit", reference, "--yes", "--json"]);
+    // A latch that does not move, a link that breaks behind the question, and a locker that lost the time.
+    let deposit = ["courier", "deposit", reference, "--yes", "--json"];
+    let door = runtime.block_on(cabinet.door("B3"))["door"].to_string();
+    let faults = |patch: Value| runtime.block_on(cabinet.faults(patch));
+    faults(json!({ "doors": { door.as_str(): { "jammed_pulses": 9 } } }));
+    let jammed = courier.run(&deposit);
+    assert_eq!((jammed.code, &jammed.json()["error"]["code"]), (6, &"jammed".into()), "{}", jammed.err);
+    faults(json!({ "doors": { door.as_str(): { "jammed_pulses": null } },
+                   "air": { "drop_after": { "direction": "to_phone", "frame": 2 } } }));
+    let cut = courier.run(&deposit);
+    assert_eq!((cut.code, &cut.json()["error"]["mayHaveOpened"]), (7, &true.into()), "{}", cut.err);
+    faults(json!({ "machine": { "clock_lost": true } }));
+
+    let at_the_door = AtTheDoor::start(courier, &deposit);
+    faults(json!({ "machine": { "clock_lost": false } }));
     runtime.block_on(async {
         assert_eq!(cabinet.door("B3").await["open"], true);
         cabinet.hand("B3", "put").await;

@@ -20,8 +20,8 @@ pub(crate) struct Operation {
     id: String,
     /// Name of the security scheme; empty where none is needed.
     pub(crate) needs: String,
-    /// Name, place and schema.
-    pub(crate) parameters: Vec<(String, String, Value)>,
+    /// Name, place, schema, and whether it must be there.
+    pub(crate) parameters: Vec<(String, String, Value, bool)>,
     /// Schema of the body.
     pub(crate) body: Option<Value>,
     /// The body is a form: OAuth's.
@@ -63,7 +63,10 @@ impl Document {
                         .as_object()
                         .map_or_else(String::new, |one| one.keys().next().unwrap().clone()),
                     parameters: parameters
-                        .map(|one| (text(&one["name"]), text(&one["in"]), one["schema"].clone()))
+                        .map(|one| {
+                            let required = one["required"] == true;
+                            (text(&one["name"]), text(&one["in"]), one["schema"].clone(), required)
+                        })
                         .collect(),
                     body: json.or(form).cloned(),
                     form: form.is_some(),
@@ -81,7 +84,7 @@ impl Document {
         for operation in &self.operations {
             let what = operation.name();
             assert!(ids.insert(&operation.id), "{what}: {} comes twice", operation.id);
-            for (name, place, schema) in &operation.parameters {
+            for (name, place, schema, _) in &operation.parameters {
                 let in_path = operation.path.contains(&format!("{{{name}}}"));
                 assert_eq!(in_path, place == "path", "{what}: {name} in {place}");
                 resolve(&self.text, schema);

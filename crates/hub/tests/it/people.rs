@@ -54,10 +54,11 @@ impl People {
         let carrier = if random.one_in(6) { &self.world.nordpost } else { &self.world.heron };
         match by {
             "dpop" if operation.path.starts_with("/v1/courier/") => self.courier.request(method, path),
-            // Who deletes an account or a device is somebody else than who goes on.
+            // Who takes a link up, or deletes an account or a device, is somebody else than who goes on.
             "dpop"
                 if (operation.path == "/v1/me" && method == Method::DELETE)
-                    || (operation.path == "/v1/devices/{id}" && method == Method::PATCH) =>
+                    || (operation.path == "/v1/devices/{id}" && method == Method::PATCH)
+                    || operation.path == "/v1/claims" =>
             {
                 self.leaving.lock().unwrap_or_else(PoisonError::into_inner)[0].request(method, path)
             }
@@ -96,14 +97,18 @@ impl People {
         for path in ["/v1/changes", "/v1/sites", "/v1/assets", "/v1/passkeys"] {
             known.learn(&self.customer.get(path).await.ok(), "");
         }
+        if let Some(shared) = known.fitting.get("shares").cloned() {
+            known.fitting.insert("DELETE /v1/reservations/{id}/shares/{share}".to_owned(), shared);
+        }
         known.learn(&self.customer.get("/v1/me").await.ok(), "account");
         known.learn(&self.world.operator.get("/v1/operator/alarms").await.ok(), "");
         known.learn(&self.courier.get("/v1/courier/tasks").await.ok(), "");
-        let told: [(&str, &[&str]); 10] = [
+        let told: [(&str, &[&str]); 11] = [
             ("carriers", &["heron", "nordpost"]),
             ("scopes", &["parcels", "webhooks", "network", "watch"]),
             ("url", &["https://shop.example/hook"]),
             ("near", &["52.5,13.4"]),
+            ("shares", &["in-person"]),
             ("response_type", &["code"]),
             ("client_id", &["postern-app"]),
             ("redirect_uri", &["http://127.0.0.1:49999/signed-in", "postern://signed-in"]),
@@ -154,6 +159,8 @@ impl People {
         // Doors are never all taken.
         let another = self.world.locker().await;
         let here = another.id.clone();
+        let key = json!({ "carrier": "heron", "name": "server", "scopes": ["parcels"] });
+        known.whole.insert("POST /v1/operator/keys".to_owned(), key);
         known.texts.insert("lockers".to_owned(), vec![here.clone()]);
         self.lockers.lock().unwrap_or_else(PoisonError::into_inner).push(another);
         let drill = json!({ "id": "drill", "title": "Drill", "site": "lindenhof", "locker": here,
