@@ -113,6 +113,9 @@ fn cargo(toolchain: &Toolchain, target: &str, kit: &Path) -> Command {
     cargo
         .env("PATH", path)
         .env("SDKROOT", kit)
+        // As tauri.conf.json has them; C code would ask Xcode.
+        .env("MACOSX_DEPLOYMENT_TARGET", "12.0")
+        .env("IPHONEOS_DEPLOYMENT_TARGET", "15.0")
         .env(format!("CC_{snake}"), "clang-22")
         .env(format!("CXX_{snake}"), "clang++-22")
         .env(format!("AR_{snake}"), "ar")
