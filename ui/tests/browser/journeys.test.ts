@@ -311,6 +311,31 @@ test('says when the home screen is seen, and whether the nearest locker was aske
   await page.waitForFunction(() => window.recorded.sent.some((one) => one.type === 'watchNearby' && !one.on));
 });
 
+test('who stands at a locker asks for their doors on the home screen, and is offered them there', async () => {
+  const page = await ui.page();
+  await ui.show(page, 'home');
+  await page.getByTestId('at-the-locker').click();
+  await page.getByTestId('listening').waitFor();
+  await page.waitForFunction(() => window.recorded.sent.some((one) => one.type === 'watchNearby' && one.asked));
+  await page.getByTestId('stop-listening').click();
+  await page.getByTestId('at-the-locker').waitFor();
+  expect((await sent(page)).filter((one) => one.type === 'watchNearby').at(-1)).toEqual({ type: 'watchNearby', on: true, asked: false });
+  await page.getByTestId('at-the-locker').click();
+  await push(page, scenes['home-nearby']!.view);
+  await page.getByTestId('open-nearby').waitFor();
+  expect(await page.getByTestId('at-the-locker').count()).toBe(0);
+  // Who is offered it anyway, or has nothing to open, or no Bluetooth, is not asked to ask.
+  for (const change of [
+    { settings: { ...view().settings, nearby: true } },
+    { reservations: [] },
+    { bluetooth: 'off' as const },
+  ]) {
+    await push(page, view(change));
+    await page.getByTestId('home').waitFor();
+    await page.waitForFunction(() => document.querySelector('[data-testid="at-the-locker"],[data-testid="listening"]') === null);
+  }
+});
+
 test('shares by link: whom, until when, and the code to hand over', async () => {
   const page = await ui.page();
   await ui.show(page, 'share');
