@@ -235,11 +235,25 @@ impl Session {
 
     /// A picture of what the window shows, as PNG.
     ///
+    /// WebKitGTK that paints without a graphics card takes it with the next thing it paints, so for that long the page
+    /// has a corner that changes and that nobody can see.
+    ///
     /// # Errors
     /// The driver's.
     pub fn screenshot(&self) -> Result<Vec<u8>> {
-        let picture = self.get("/screenshot")?;
-        Ok(BASE64_STANDARD.decode(picture.as_str().context("no picture")?)?)
+        self.run(
+            "const corner = document.createElement('i'); \
+             corner.id = 'picture'; \
+             corner.style.cssText = 'position:fixed;inset:0 auto auto 0;width:1px;height:1px;pointer-events:none'; \
+             document.documentElement.append(corner); \
+             let on = false; \
+             const turn = () => { corner.style.background = (on = !on) ? '#00000001' : '#ffffff01'; }; \
+             const timer = setInterval(() => (corner.isConnected ? turn() : clearInterval(timer)), 16);",
+            &json!([]),
+        )?;
+        let picture = self.get("/screenshot");
+        self.run("document.getElementById('picture')?.remove()", &json!([]))?;
+        Ok(BASE64_STANDARD.decode(picture?.as_str().context("no picture")?)?)
     }
 
     /// Gives the browser an authenticator with resident keys that verifies its user, as a phone or laptop has.
