@@ -1,7 +1,8 @@
 //! iPhones and Macs, as far as a machine without Xcode can go: Rust type-checked, configuration checked.
 //!
 //! C code is only ever compiled here so that build scripts come to their end (the objects are never linked). It sees
-//! headers that declare next to nothing, which is why this proves types and nothing else.
+//! headers that declare next to nothing, and an empty object stands for Objective-C, which needs Apple's frameworks. That
+//! is why this proves types of Rust and nothing else.
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Command};
 
@@ -116,7 +117,7 @@ fn cargo(toolchain: &Toolchain, target: &str, kit: &Path) -> Command {
         // As tauri.conf.json has them; C code would ask Xcode.
         .env("MACOSX_DEPLOYMENT_TARGET", "12.0")
         .env("IPHONEOS_DEPLOYMENT_TARGET", "15.0")
-        .env(format!("CC_{snake}"), "clang-22")
+        .env(format!("CC_{snake}"), kit.join("bin/apple-cc"))
         .env(format!("CXX_{snake}"), "clang++-22")
         .env(format!("AR_{snake}"), "ar")
         .env(format!("CFLAGS_{snake}"), &flags)
@@ -144,14 +145,33 @@ const HEADERS: &[(&str, &str)] = &[
     ),
 ];
 
-/// What stands where Xcode would: `xcrun` and the headers.
+/// The C compiler, which takes an empty file where it is asked for Objective-C.
+const COMPILER: &str = r#"#!/bin/sh
+objective= target= output= before=
+for word; do
+  case $word in
+    *.m | *.mm) objective=yes ;;
+    --target=*) target=$word ;;
+  esac
+  [ "$before" = -o ] && output=$word
+  before=$word
+done
+[ -n "$objective" ] || exec clang-22 "$@"
+exec clang-22 "$target" -c -x c /dev/null -o "$output"
+"#;
+
+/// What stands where Xcode would: `xcrun`, the compiler and the headers.
 fn stand_in(kit: &Path) -> Result<()> {
     let (bin, include) = (kit.join("bin"), kit.join("include"));
     fs::create_dir_all(&bin)?;
     fs::create_dir_all(&include)?;
-    let xcrun = bin.join("xcrun");
-    fs::write(&xcrun, format!("#!/bin/sh\necho {}\n", kit.display()))?;
-    fs::set_permissions(&xcrun, fs::Permissions::from_mode(0o755))?;
+    for (name, text) in
+        [("xcrun", format!("#!/bin/sh\necho {}\n", kit.display())), ("apple-cc", COMPILER.to_owned())]
+    {
+        let program = bin.join(name);
+        fs::write(&program, text)?;
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
+    }
     for (name, text) in HEADERS {
         fs::write(include.join(name), text)?;
     }

@@ -20,6 +20,7 @@ const INSTALLED: &[(&str, &str)] = &[
     ("desktop-file-utils", "judges the desktop file"),
     ("appstream", "judges the metadata of software centres"),
     ("rpm", "looks into the .rpm"),
+    ("libayatana-appindicator3-dev", "tells the bundler which library the tray is in"),
     ("xvfb", "a display where there is none"),
     ("x11-utils", "sees the app's window"),
 ];
