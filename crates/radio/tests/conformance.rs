@@ -1,4 +1,5 @@
 //! The conformance suite against `air`, with a peripheral that speaks frames and nothing else.
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 use std::{
     sync::{

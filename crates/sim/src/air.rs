@@ -55,9 +55,8 @@ async fn answer(world: Arc<World>, server: Arc<AirServer>, dial: Dial) {
 async fn carry(world: &World, admitted: Admitted, dial: Dial) {
     let Admitted { link, mut acts } = admitted;
     // A slow wake: the connection stands when the cabinet says so.
-    let mtu = match acts.recv().await {
-        Some(Act::Connected { mtu, .. }) => mtu,
-        _ => return dial.refuse(RefuseReason::Nobody).await,
+    let Some(Act::Connected { mtu, .. }) = acts.recv().await else {
+        return dial.refuse(RefuseReason::Nobody).await;
     };
     let Ok(mut central) = dial.accept(mtu).await else { return };
     let answers = central.sender();

@@ -93,7 +93,7 @@ enum Order {
         heard: mpsc::UnboundedSender<Heard>,
         number: oneshot::Sender<Option<(u16, u16)>>,
     },
-    Send(ToBoard),
+    Send(Box<ToBoard>),
     Disconnect(u16),
     Measure(oneshot::Sender<Measures>),
     Close(Door),
@@ -220,7 +220,7 @@ impl Board {
                     }
                 },
             };
-            if self.orders.send(Order::Send(packet)).is_err() {
+            if self.orders.send(Order::Send(Box::new(packet))).is_err() {
                 return;
             }
         }
@@ -241,7 +241,9 @@ impl Board {
     /// # Errors
     /// [`BoardError::Gone`].
     pub fn cut_power(&self, step: u32, bytes: u32) -> Result<(), BoardError> {
-        self.orders.send(Order::Send(ToBoard::PowerCut { step, bytes })).map_err(|_| BoardError::Gone)
+        self.orders
+            .send(Order::Send(Box::new(ToBoard::PowerCut { step, bytes })))
+            .map_err(|_| BoardError::Gone)
     }
 
     /// Its battery is low, or well again.
@@ -249,7 +251,7 @@ impl Board {
     /// # Errors
     /// [`BoardError::Gone`].
     pub fn battery(&self, low: bool) -> Result<(), BoardError> {
-        self.orders.send(Order::Send(ToBoard::Battery(low))).map_err(|_| BoardError::Gone)
+        self.orders.send(Order::Send(Box::new(ToBoard::Battery(low)))).map_err(|_| BoardError::Gone)
     }
 
     /// Its radio offers this ATT MTU from the next connection on; 23 to 517.

@@ -18,6 +18,9 @@ const FIRST: u8 = 0x80;
 /// First byte of a HELLO.
 const HELLO: u8 = 0x01;
 
+/// A message that a first fragment announces: its kind, and how many octets it has.
+pub(crate) type Announced = (&'static str, usize);
+
 /// What a central does on its link.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Crossing {
@@ -109,10 +112,7 @@ impl Link {
     }
 
     /// Counts a frame from the central, or refuses it.
-    pub(crate) fn inbound(
-        &mut self,
-        mut frame: Vec<u8>,
-    ) -> Result<(Vec<u8>, Option<(&'static str, usize)>), ()> {
+    pub(crate) fn inbound(&mut self, mut frame: Vec<u8>) -> Result<(Vec<u8>, Option<Announced>), ()> {
         let most = self.max_frame();
         if frame.len() > most {
             // A stack that honours its MTU never sends this; one that lies about it decides here.
@@ -130,11 +130,7 @@ impl Link {
     }
 
     /// Counts a frame to the central; whether it is lost.
-    pub(crate) fn outbound(
-        &mut self,
-        frame: &[u8],
-        fate: &mut AirFate,
-    ) -> (Option<(&'static str, usize)>, bool) {
+    pub(crate) fn outbound(&mut self, frame: &[u8], fate: &mut AirFate) -> (Option<Announced>, bool) {
         self.frames_out += 1;
         let message = message(frame);
         if let Some((kind, _)) = message {
@@ -175,7 +171,7 @@ impl Link {
 }
 
 /// What a first fragment says of its message.
-fn message(frame: &[u8]) -> Option<(&'static str, usize)> {
+fn message(frame: &[u8]) -> Option<Announced> {
     let &[header, _tag, high, low, kind, ..] = frame else { return None };
     if header & FIRST == 0 {
         return None;

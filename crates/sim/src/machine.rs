@@ -313,7 +313,7 @@ impl Flash for Machine {
     fn program(&mut self, address: u32, bytes: &[u8]) -> Result<(), FlashError> {
         let (from, to) = self.range(address, bytes.len())?;
         // What flash would not do, the simulator must not do either.
-        let aligned = address % WRITE == 0 && bytes.len() % WRITE as usize == 0;
+        let aligned = address.is_multiple_of(WRITE) && bytes.len().is_multiple_of(WRITE as usize);
         let one_page = bytes.is_empty() || from / PAGE as usize == (to - 1) / PAGE as usize;
         let erased = self.flash[from..to].iter().all(|cell| *cell == 0xFF);
         if !aligned || !one_page || !erased {

@@ -42,7 +42,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Put cabinets on the air and keep them there.
-    Serve(Serve),
+    Serve(Box<Serve>),
     /// Play scenarios in virtual time; fails when one does not end as it should.
     Run(Run),
 }
@@ -125,7 +125,7 @@ fn main() -> ExitCode {
             .enable_all()
             .build()
             .context("cannot start")
-            .and_then(|runtime| runtime.block_on(run(serve))),
+            .and_then(|runtime| runtime.block_on(run(*serve))),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

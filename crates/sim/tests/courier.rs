@@ -1,4 +1,5 @@
 //! The courier, with the real hub and the simulator as programs of their own.
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 use std::{
     env, fs,

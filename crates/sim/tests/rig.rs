@@ -1,5 +1,6 @@
 //! A cabinet on `air`, a phone, and a network that both trust.
 #![allow(dead_code, reason = "each test crate uses its part")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 use std::{
     sync::Arc,

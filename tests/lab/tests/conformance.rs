@@ -1,5 +1,6 @@
 //! The conformance suite of the radio, against `ble` through the real stack: two echoing peripherals, an adapter each.
 #![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 use std::{
     collections::{BTreeMap, BTreeSet},
