@@ -147,7 +147,7 @@ impl Hub {
             Some(wrapping) => {
                 // A hub that had no wrapping yet brings its key along.
                 let before = async {
-                    let filed = || key_file.exists().then(|| Secrets::load_or_create(&key_file)).transpose();
+                    let filed = || Secrets::load(&key_file);
                     let before = given(config).await?.map_or_else(filed, |given| Ok(Some(given)))?;
                     Ok(before.map(Secrets::into_key))
                 };

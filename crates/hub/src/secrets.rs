@@ -68,17 +68,27 @@ impl Secrets {
         Self::from_hex(std::str::from_utf8(&printed).unwrap_or_default())
     }
 
+    /// From a file. None where there is none.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or does not hold a key.
+    pub fn load(path: &Path) -> Result<Option<Self>> {
+        match fs::read_to_string(path) {
+            Ok(text) => Self::from_hex(&Zeroizing::new(text)).map(Some),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::Internal(format!("master key file: {error}"))),
+        }
+    }
+
     /// From a file, which is made (for this user only) when it is not there.
     ///
     /// # Errors
     /// When the file cannot be read or made, or does not hold a key.
     pub fn load_or_create(path: &Path) -> Result<Self> {
-        let failed = |error: std::io::Error| Error::Internal(format!("master key file: {error}"));
-        match fs::read_to_string(path) {
-            Ok(text) => return Self::from_hex(&Zeroizing::new(text)),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => return Err(failed(error)),
+        if let Some(there) = Self::load(path)? {
+            return Ok(there);
         }
+        let failed = |error: std::io::Error| Error::Internal(format!("master key file: {error}"));
         let master = Zeroizing::new(random::bytes::<32>());
         let text = Zeroizing::new(hex::encode(*master));
         // Written whole under another name and linked, so that two processes that start together agree on one key.

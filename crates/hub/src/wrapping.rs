@@ -78,7 +78,9 @@ impl KeyWrapping for FileWrapping {
 
     fn unwrap<'a>(&'a self, wrapped: &'a [u8]) -> BoxFuture<'a, Result<Key>> {
         Box::pin(async move {
-            let plain = Secrets::load_or_create(&self.file)?.open(PURPOSE, wrapped)?;
+            // A new key in its place would undo nothing, and stand in the way of the right one.
+            let lost = || failed(&format!("{} is not there", self.file.display()));
+            let plain = Secrets::load(&self.file)?.ok_or_else(lost)?.open(PURPOSE, wrapped)?;
             let key = plain.as_slice().try_into().map_err(|_| failed(&"what was wrapped is no key"))?;
             Ok(Zeroizing::new(key))
         })
@@ -239,6 +241,9 @@ mod tests {
             assert!(!wrapped.windows(8).any(|bytes| bytes == &key[..8] || bytes == b"07070707"));
             assert_eq!(*service.unwrap(&wrapped).await.unwrap(), *key);
             assert!(file("two").unwrap(&wrapped).await.is_err());
+            assert!(!folder.path().join("two").exists(), "a lost key is not replaced");
+            file("three").wrap(&key).await.unwrap();
+            assert!(file("three").unwrap(&wrapped).await.is_err());
         }
     }
 
