@@ -1,9 +1,12 @@
 //! `cargo xtask test`: every test of every kind, one summary.
 
 use std::{
+    fmt::Write as _,
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, ExitCode, Stdio},
+    sync::{Mutex, PoisonError},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -223,26 +226,46 @@ fn guard() -> Result<Child> {
     Ok(guard.spawn()?)
 }
 
+/// How many test binaries beside the code run at once: most of them wait much of their time.
+const LANES: usize = 2;
+
 /// Runs the test binaries of one part, in the folder and with the variables that cargo would give them.
 fn rust(part: Part, binaries: &[TestBinary], logs: &Logs, lab: Option<&Lab>) -> Result<Tally> {
+    let xtask = std::env::current_exe()?;
+    let waiting = Mutex::new(binaries.iter().filter(|binary| Part::of(&binary.package) == part));
+    let lane = || -> Result<Tally> {
+        let mut tally = Tally::default();
+        // A statement of its own: the lock is held for no longer than it takes to draw the next.
+        while let Some(binary) = { waiting.lock().unwrap_or_else(PoisonError::into_inner).next() } {
+            let mut test = process::command("timeout");
+            test.args(["--kill-after=10", TIMEOUT]).arg(&binary.executable).current_dir(&binary.folder);
+            match part {
+                // Each window has a display, a bus and a keyring of its own; one of the tests uses the adapters.
+                Part::Window => test.arg("--test-threads=2"),
+                Part::World | Part::Lab => test.arg("--test-threads=1"),
+                Part::Unit | Part::Ui | Part::Peer => &mut test,
+            };
+            test.env("CARGO_MANIFEST_DIR", &binary.folder)
+                .env("POSTERN_BINARIES", target().join("debug"))
+                .env("POSTERN_XTASK", &xtask)
+                .env("POSTERN_OUT", target().join("test").join(part.name()));
+            if let Some(lab) = lab {
+                test.env("POSTERN_LAB_BUS", &lab.bus).env("POSTERN_LAB_REQUIRED", "1");
+            }
+            let name = format!("{}-{}", binary.package, binary.target);
+            tally.add(one(&name, &mut test, &logs.file(&name), libtest)?);
+        }
+        Ok(tally)
+    };
+    let lanes = if part == Part::Unit { LANES } else { 1 };
     let mut tally = Tally::default();
-    for binary in binaries.iter().filter(|binary| Part::of(&binary.package) == part) {
-        let mut test = process::command("timeout");
-        test.args(["--kill-after=10", TIMEOUT]).arg(&binary.executable).current_dir(&binary.folder);
-        if part != Part::Unit {
-            // Windows, buses and adapters are not for sharing.
-            test.arg("--test-threads=1");
+    thread::scope(|scope| {
+        let running: Vec<_> = (0..lanes).map(|_| scope.spawn(lane)).collect();
+        for lane in running {
+            tally.add(lane.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
         }
-        test.env("CARGO_MANIFEST_DIR", &binary.folder)
-            .env("POSTERN_BINARIES", target().join("debug"))
-            .env("POSTERN_XTASK", std::env::current_exe()?)
-            .env("POSTERN_OUT", target().join("test").join(part.name()));
-        if let Some(lab) = lab {
-            test.env("POSTERN_LAB_BUS", &lab.bus).env("POSTERN_LAB_REQUIRED", "1");
-        }
-        let name = format!("{}-{}", binary.package, binary.target);
-        tally.add(one(&name, &mut test, &logs.file(&name), libtest)?);
-    }
+        anyhow::Ok(())
+    })?;
     if part == Part::Unit {
         let mut own = process::cargo();
         own.args(["test", "--package", "postern-xtask"]);
@@ -291,15 +314,19 @@ pub(crate) fn one(
         tally.passed = 1;
     }
     let Tally { passed, failed } = tally;
+    let mut report = String::new();
     if passed + failed > 0 {
-        println!("  {name:40} {passed:5} passed {failed:3} failed {:>8}", seconds(began.elapsed()));
+        let took = seconds(began.elapsed());
+        let _ = writeln!(report, "  {name:40} {passed:5} passed {failed:3} failed {took:>8}");
     }
     for failure in failures {
-        println!("    {failure}");
+        let _ = writeln!(report, "    {failure}");
     }
     if tally.failed > 0 {
-        println!("    see {}", log.display());
+        let _ = writeln!(report, "    see {}", log.display());
     }
+    // At once: others report beside this one.
+    print!("{report}");
     Ok(tally)
 }
 
