@@ -143,7 +143,7 @@ pub(crate) fn run(steps: &mut Vec<Step>) -> Result<()> {
 fn cargo(toolchain: &Toolchain) -> Command {
     let mut cargo = toolchain.cargo("check", TARGET);
     cargo
-        .env("CC_aarch64_linux_android", "clang-22")
+        .env("CC_aarch64_linux_android", toolchain::COMPILER_OF_C)
         // Only ring has C, and it can do without a C library.
         .env("CFLAGS_aarch64_linux_android", "-nostdlibinc -DRING_CORE_NOSTDLIBINC=1");
     cargo

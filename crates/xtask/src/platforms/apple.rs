@@ -118,7 +118,7 @@ fn cargo(toolchain: &Toolchain, target: &str, kit: &Path) -> Command {
         .env("MACOSX_DEPLOYMENT_TARGET", "12.0")
         .env("IPHONEOS_DEPLOYMENT_TARGET", "15.0")
         .env(format!("CC_{snake}"), kit.join("bin/apple-cc"))
-        .env(format!("CXX_{snake}"), "clang++-22")
+        .env(format!("CXX_{snake}"), toolchain::COMPILER_OF_C)
         .env(format!("AR_{snake}"), "ar")
         .env(format!("CFLAGS_{snake}"), &flags)
         .env(format!("CXXFLAGS_{snake}"), &flags);
@@ -156,8 +156,8 @@ for word; do
   [ "$before" = -o ] && output=$word
   before=$word
 done
-[ -n "$objective" ] || exec clang-22 "$@"
-exec clang-22 "$target" -c -x c /dev/null -o "$output"
+[ -n "$objective" ] || exec rust-clang "$@"
+exec rust-clang "$target" -c -x c /dev/null -o "$output"
 "#;
 
 /// What stands where Xcode would: `xcrun`, the compiler and the headers.

@@ -13,23 +13,27 @@ use anyhow::{Context, Result};
 
 use crate::{process, setup};
 
-/// Packages that are unpacked together. The name is of the note that says that they are there.
+/// Packages that are unpacked together. The name is of the note that says that they are there. `{rust}` and `{llvm}`
+/// stand for the versions that the distribution has today: stable releases take new ones in when browsers need them.
 pub(crate) struct Bundle {
     name: &'static str,
     packages: &'static [&'static str],
 }
+
+/// Clang, by a name that `rust-web-llvm` gives it whatever its version.
+pub(crate) const COMPILER_OF_C: &str = "rust-clang";
 
 /// rustc with the standard library's source, and a linker that reaches every target.
 pub(crate) const RUST: Bundle = Bundle {
     name: "rust",
     packages: &[
         "rustc-web",
-        "libstd-rust-web-1.96",
+        "libstd-rust-web-{rust}",
         "libstd-rust-web-dev",
         "rust-web-src",
         "rust-web-llvm",
-        "lld-22",
-        "libllvm22",
+        "lld-{llvm}",
+        "libllvm{llvm}",
     ],
 };
 /// A machine with a Cortex-M4.
@@ -37,7 +41,7 @@ pub(crate) const QEMU: Bundle = Bundle { name: "qemu", packages: &["qemu-system-
 /// C for targets whose own compiler cannot be had here.
 pub(crate) const CLANG: Bundle = Bundle {
     name: "clang",
-    packages: &["clang-22", "libclang-cpp22", "libclang1-22", "libclang-common-22-dev"],
+    packages: &["clang-{llvm}", "libclang-cpp{llvm}", "libclang1-{llvm}", "libclang-common-{llvm}-dev"],
 };
 /// Linker and C library of Windows.
 pub(crate) const MINGW: Bundle = Bundle {
@@ -138,12 +142,13 @@ fn unpack(bundle: &Bundle, folder: &Path) -> Result<()> {
     if fs::read_to_string(&note).is_ok_and(|there| there == wanted) {
         return Ok(());
     }
-    println!("unpacking {wanted}");
     let downloads = folder.join(format!("downloads-{}", bundle.name));
     fs::create_dir_all(&downloads)?;
     let download = || {
+        let packages = named(bundle)?;
+        println!("unpacking {}", packages.join(" "));
         let mut apt = process::command("apt-get");
-        process::run(apt.args(["-qq", "download"]).args(bundle.packages).current_dir(&downloads))
+        process::run(apt.args(["-qq", "download"]).args(packages).current_dir(&downloads))
     };
     // A machine's lists may be missing, or so old that they name what the archive has no longer.
     if download().is_err() {
@@ -159,4 +164,42 @@ fn unpack(bundle: &Bundle, folder: &Path) -> Result<()> {
     fs::remove_dir_all(&downloads)?;
     fs::write(note, wanted)?;
     Ok(())
+}
+
+/// The bundle's packages, by the names that they have today.
+fn named(bundle: &Bundle) -> Result<Vec<String>> {
+    if !bundle.packages.iter().any(|package| package.contains('{')) {
+        return Ok(bundle.packages.iter().map(ToString::to_string).collect());
+    }
+    let rust = depends("libstd-rust-web-dev", "libstd-rust-web-")?;
+    let llvm = depends(&format!("libstd-rust-web-{rust}"), "libllvm")?;
+    let name = |package: &&str| package.replace("{rust}", &rust).replace("{llvm}", &llvm);
+    Ok(bundle.packages.iter().map(name).collect())
+}
+
+/// What follows `prefix` in the name of the one package of such a name that `package` depends on.
+fn depends(package: &str, prefix: &str) -> Result<String> {
+    let mut apt = process::command("apt-cache");
+    let said = process::output(apt.args(["show", "--no-all-versions", package]))?;
+    following(&said, prefix).with_context(|| format!("{package} depends on no {prefix}…"))
+}
+
+fn following(control: &str, prefix: &str) -> Option<String> {
+    let depends = control.lines().find_map(|line| line.strip_prefix("Depends: "))?;
+    let mut names = depends.split(", ").filter_map(|one| one.split(' ').next());
+    names.find_map(|name| name.strip_prefix(prefix)).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::following;
+
+    #[test]
+    fn a_version_is_read_from_what_is_depended_on() {
+        let control = "Package: libstd-rust-web-1.96\nDepends: libc6 (>= 2.34), libllvm22, libstdc++6 (>= 11)\n";
+        assert_eq!(following(control, "libllvm").as_deref(), Some("22"));
+        let control = "Package: libstd-rust-web-dev\nDepends: libstd-rust-web-1.96 (= 1.96.0+dfsg1-1~deb12u2)\n";
+        assert_eq!(following(control, "libstd-rust-web-").as_deref(), Some("1.96"));
+        assert_eq!(following("Package: rust-web-src\n", "libllvm"), None);
+    }
 }
