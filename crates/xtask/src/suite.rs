@@ -117,33 +117,27 @@ pub(crate) fn run(flags: &Flags) -> Result<ExitCode> {
         true => Some(Lab::up()?),
         false => None,
     };
-    let mut tallies = Vec::new();
-    for part in parts {
-        let began = Instant::now();
+    let suite = Suite { binaries, logs, lab };
+    let mut results = Vec::new();
+    let (waiting, busy): (Vec<Part>, Vec<Part>) = parts.into_iter().partition(|part| part.needs_lab());
+    for part in busy {
         println!("\n{}", part.name());
-        let mut tally = Tally::default();
-        match part {
-            Part::Ui => tally.add(page(&logs)?),
-            Part::Peer => tally.add(peer::run(&logs, lab.as_ref())?),
-            Part::Unit => {
-                tally.add(rust(part, &binaries, &logs, None)?);
-                tally.add(tidy::shape());
-            }
-            Part::World | Part::Window | Part::Lab => {
-                tally.add(rust(part, &binaries, &logs, lab.as_ref())?);
-            }
-        }
-        tallies.push((part.name(), tally, began.elapsed()));
+        results.push(suite.run(part, Tests::All)?);
     }
+    if !waiting.is_empty() {
+        println!("\n{}", waiting.iter().map(|part| part.name()).collect::<Vec<_>>().join(", "));
+        results.extend(suite.side_by_side(&waiting)?);
+    }
+    let Suite { logs, lab, .. } = suite;
     drop(lab);
     if flags.platforms {
         let began = Instant::now();
-        tallies.push(("platforms", platforms::tally(), began.elapsed()));
+        results.push(("platforms", platforms::tally(), began.elapsed()));
     }
 
     println!("\nlogs: {}", logs.folder.strip_prefix(root()).unwrap_or(&logs.folder).display());
     let mut total = Tally::default();
-    for (part, tally, took) in &tallies {
+    for (part, tally, took) in &results {
         let Tally { passed, failed } = tally;
         println!("{part:9} {passed:5} passed {failed:5} failed {:>8}", seconds(*took));
         total.add(*tally);
@@ -228,50 +222,118 @@ fn guard() -> Result<Child> {
 
 /// How many test binaries beside the code run at once: most of them wait much of their time.
 const LANES: usize = 2;
+/// What the name of a window's test says that uses the adapters.
+const ON_THE_AIR: &str = "over_bluetooth";
 
-/// Runs the test binaries of one part, in the folder and with the variables that cargo would give them.
-fn rust(part: Part, binaries: &[TestBinary], logs: &Logs, lab: Option<&Lab>) -> Result<Tally> {
-    let xtask = std::env::current_exe()?;
-    let waiting = Mutex::new(binaries.iter().filter(|binary| Part::of(&binary.package) == part));
-    let lane = || -> Result<Tally> {
-        let mut tally = Tally::default();
-        // A statement of its own: the lock is held for no longer than it takes to draw the next.
-        while let Some(binary) = { waiting.lock().unwrap_or_else(PoisonError::into_inner).next() } {
-            let mut test = process::command("timeout");
-            test.args(["--kill-after=10", TIMEOUT]).arg(&binary.executable).current_dir(&binary.folder);
-            match part {
-                // Each window has a display, a bus and a keyring of its own; one of the tests uses the adapters.
-                Part::Window => test.arg("--test-threads=2"),
-                Part::World | Part::Lab => test.arg("--test-threads=1"),
-                Part::Unit | Part::Ui | Part::Peer => &mut test,
-            };
-            test.env("CARGO_MANIFEST_DIR", &binary.folder)
-                .env("POSTERN_BINARIES", target().join("debug"))
-                .env("POSTERN_XTASK", &xtask)
-                .env("POSTERN_OUT", target().join("test").join(part.name()));
-            if let Some(lab) = lab {
-                test.env("POSTERN_LAB_BUS", &lab.bus).env("POSTERN_LAB_REQUIRED", "1");
+/// A part's name, what came of it, and how long it took.
+type Outcome = (&'static str, Tally, Duration);
+
+/// Which tests of a binary.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Tests {
+    All,
+    OnTheAir,
+    Others,
+}
+
+/// What is there to be run.
+struct Suite {
+    binaries: Vec<TestBinary>,
+    logs: Logs,
+    lab: Option<Lab>,
+}
+
+impl Suite {
+    /// One part.
+    fn run(&self, part: Part, tests: Tests) -> Result<Outcome> {
+        let began = Instant::now();
+        let mut tally = match part {
+            Part::Ui => page(&self.logs)?,
+            Part::Peer => peer::run(&self.logs, self.lab.as_ref())?,
+            Part::Unit | Part::World | Part::Window | Part::Lab => self.rust(part, tests)?,
+        };
+        if part == Part::Unit {
+            tally.add(tidy::shape());
+        }
+        Ok((part.name(), tally, began.elapsed()))
+    }
+
+    /// Windows wait most of their time, and so does Bluetooth: at the same time, but for what of the windows uses the
+    /// adapters too, which comes last.
+    fn side_by_side(&self, parts: &[Part]) -> Result<Vec<Outcome>> {
+        let windows = parts.contains(&Part::Window);
+        let joined = |handle: thread::ScopedJoinHandle<'_, Result<Vec<Outcome>>>| {
+            handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        };
+        let mut outcomes = thread::scope(|scope| {
+            let shown = scope.spawn(|| {
+                windows.then(|| self.run(Part::Window, Tests::Others)).into_iter().collect::<Result<Vec<_>>>()
+            });
+            let heard = scope.spawn(|| {
+                let rest = parts.iter().filter(|part| **part != Part::Window);
+                rest.map(|part| self.run(*part, Tests::All)).collect()
+            });
+            let mut outcomes = joined(shown)?;
+            outcomes.extend(joined(heard)?);
+            anyhow::Ok(outcomes)
+        })?;
+        if windows {
+            let (_, tally, took) = self.run(Part::Window, Tests::OnTheAir)?;
+            outcomes[0].1.add(tally);
+            outcomes[0].2 += took;
+        }
+        Ok(outcomes)
+    }
+
+    /// Runs the test binaries of one part, in the folder and with the variables that cargo would give them.
+    fn rust(&self, part: Part, tests: Tests) -> Result<Tally> {
+        let xtask = std::env::current_exe()?;
+        let waiting = Mutex::new(self.binaries.iter().filter(|binary| Part::of(&binary.package) == part));
+        let lane = || -> Result<Tally> {
+            let mut tally = Tally::default();
+            // A statement of its own: the lock is held for no longer than it takes to draw the next.
+            while let Some(binary) = { waiting.lock().unwrap_or_else(PoisonError::into_inner).next() } {
+                let mut test = process::command("timeout");
+                test.args(["--kill-after=10", TIMEOUT]).arg(&binary.executable).current_dir(&binary.folder);
+                match part {
+                    // Each window has a display, a bus and a keyring of its own.
+                    Part::Window => test.arg("--test-threads=2"),
+                    Part::World | Part::Lab => test.arg("--test-threads=1"),
+                    Part::Unit | Part::Ui | Part::Peer => &mut test,
+                };
+                match tests {
+                    Tests::All => &mut test,
+                    Tests::OnTheAir => test.arg(ON_THE_AIR),
+                    Tests::Others => test.args(["--skip", ON_THE_AIR]),
+                };
+                test.env("CARGO_MANIFEST_DIR", &binary.folder)
+                    .env("POSTERN_BINARIES", target().join("debug"))
+                    .env("POSTERN_XTASK", &xtask)
+                    .env("POSTERN_OUT", target().join("test").join(part.name()));
+                if let Some(lab) = self.lab.as_ref().filter(|_| part.needs_lab()) {
+                    test.env("POSTERN_LAB_BUS", &lab.bus).env("POSTERN_LAB_REQUIRED", "1");
+                }
+                let name = format!("{}-{}", binary.package, binary.target);
+                tally.add(one(&name, &mut test, &self.logs.file(&name), libtest)?);
             }
-            let name = format!("{}-{}", binary.package, binary.target);
-            tally.add(one(&name, &mut test, &logs.file(&name), libtest)?);
+            Ok(tally)
+        };
+        let lanes = if part == Part::Unit { LANES } else { 1 };
+        let mut tally = Tally::default();
+        thread::scope(|scope| {
+            let running: Vec<_> = (0..lanes).map(|_| scope.spawn(lane)).collect();
+            for lane in running {
+                tally.add(lane.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+            }
+            anyhow::Ok(())
+        })?;
+        if part == Part::Unit {
+            let mut own = process::cargo();
+            own.args(["test", "--package", "postern-xtask"]);
+            tally.add(one("postern-xtask", &mut own, &self.logs.file("postern-xtask"), libtest)?);
         }
         Ok(tally)
-    };
-    let lanes = if part == Part::Unit { LANES } else { 1 };
-    let mut tally = Tally::default();
-    thread::scope(|scope| {
-        let running: Vec<_> = (0..lanes).map(|_| scope.spawn(lane)).collect();
-        for lane in running {
-            tally.add(lane.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
-        }
-        anyhow::Ok(())
-    })?;
-    if part == Part::Unit {
-        let mut own = process::cargo();
-        own.args(["test", "--package", "postern-xtask"]);
-        tally.add(one("postern-xtask", &mut own, &logs.file("postern-xtask"), libtest)?);
     }
-    Ok(tally)
 }
 
 /// The page's own tests: `npm test` in `ui`, with a summary as Vitest, Playwright and node:test print it.

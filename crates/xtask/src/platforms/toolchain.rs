@@ -196,9 +196,11 @@ mod tests {
 
     #[test]
     fn a_version_is_read_from_what_is_depended_on() {
-        let control = "Package: libstd-rust-web-1.96\nDepends: libc6 (>= 2.34), libllvm22, libstdc++6 (>= 11)\n";
+        let control =
+            "Package: libstd-rust-web-1.96\nDepends: libc6 (>= 2.34), libllvm22, libstdc++6 (>= 11)\n";
         assert_eq!(following(control, "libllvm").as_deref(), Some("22"));
-        let control = "Package: libstd-rust-web-dev\nDepends: libstd-rust-web-1.96 (= 1.96.0+dfsg1-1~deb12u2)\n";
+        let control =
+            "Package: libstd-rust-web-dev\nDepends: libstd-rust-web-1.96 (= 1.96.0+dfsg1-1~deb12u2)\n";
         assert_eq!(following(control, "libstd-rust-web-").as_deref(), Some("1.96"));
         assert_eq!(following("Package: rust-web-src\n", "libllvm"), None);
     }
