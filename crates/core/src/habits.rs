@@ -48,14 +48,18 @@ impl Habits {
             return Vec::new();
         }
         let mut counts = [0_u32; 7 * 24];
+        let mut hours = Vec::with_capacity(self.0.len());
         for at in self.0.iter().filter(|at| (now - WEEKS * WEEK..=now).contains(*at)) {
-            counts[usize::try_from(hour_of_week(*at)).unwrap_or(0)] += 1;
+            let hour = usize::try_from(hour_of_week(*at)).unwrap_or(0);
+            if counts[hour] == 0 {
+                hours.push(hour);
+            }
+            counts[hour] += 1;
         }
         let len = counts.len();
         let around = |hour: usize| counts[(hour + len - 1) % len] + counts[hour] + counts[(hour + 1) % len];
-        let mut hours: Vec<usize> =
-            (0..len).filter(|hour| counts[*hour] > 0 && around(*hour) >= ENOUGH).collect();
-        hours.sort_by_key(|hour| std::cmp::Reverse((around(*hour), counts[*hour])));
+        hours.retain(|hour| around(*hour) >= ENOUGH);
+        hours.sort_by_key(|hour| (std::cmp::Reverse((around(*hour), counts[*hour])), *hour));
         let mut learnt: Vec<usize> = Vec::new();
         for hour in hours {
             let apart = |known: &usize| {

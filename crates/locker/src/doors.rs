@@ -39,7 +39,11 @@ impl<T: Copy + PartialEq> Debounced<T> {
     }
 
     fn settles_at(&self) -> Option<Uptime> {
-        (self.candidate != self.stable).then(|| self.since.plus(DEBOUNCE))
+        (!self.is_settled()).then(|| self.since.plus(DEBOUNCE))
+    }
+
+    fn is_settled(&self) -> bool {
+        self.candidate == self.stable
     }
 }
 
@@ -73,6 +77,8 @@ pub(crate) struct DoorWatch {
     open_since: Option<Uptime>,
     held: bool,
     motion: Option<Motion>,
+    /// Nothing was under way when the sensors were looked at last, as with nearly every door nearly always.
+    at_rest: bool,
 }
 
 impl DoorWatch {
@@ -86,6 +92,7 @@ impl DoorWatch {
             open_since: (sensors.open == Some(true)).then_some(now),
             held: false,
             motion: None,
+            at_rest: false,
         }
     }
 
@@ -108,6 +115,7 @@ impl DoorWatch {
     pub(crate) fn drive(&mut self, doors: &mut impl Doors, was_open: bool, now: Uptime) -> Happening {
         doors.latch(self.door, true);
         self.motion = Some(Motion { attempt: 1, started: now, energised: true, was_open });
+        self.at_rest = false;
         Happening::Latch(1)
     }
 
@@ -120,6 +128,10 @@ impl DoorWatch {
         mut tell: impl FnMut(Happening),
     ) {
         let raw = doors.sense(self.door);
+        let known = (self.open.stable, self.obstructed.stable, self.content.stable);
+        if self.at_rest && (raw.open, raw.obstructed, raw.content) == known {
+            return;
+        }
         if let Some((before, after)) = self.open.feed(raw.open, now) {
             self.open_since = (after == Some(true)).then_some(now);
             self.held = false;
@@ -147,6 +159,11 @@ impl DoorWatch {
             tell(Happening::Event(DoorEventKind::HeldOpen));
         }
         self.advance(doors, now, &mut tell);
+        self.at_rest = self.motion.is_none()
+            && (self.open_since.is_none() || self.held)
+            && self.open.is_settled()
+            && self.obstructed.is_settled()
+            && self.content.is_settled();
     }
 
     fn advance(&mut self, doors: &mut impl Doors, now: Uptime, tell: &mut impl FnMut(Happening)) {
@@ -183,6 +200,9 @@ impl DoorWatch {
 
     /// When [`Self::poll`] has something to do at the latest, beside looking at the sensors now and then.
     pub(crate) fn timeout(&self, held_open: u64, poll_moving: u64, now: Uptime) -> Option<Uptime> {
+        if self.at_rest {
+            return None;
+        }
         let settles = [self.open.settles_at(), self.obstructed.settles_at(), self.content.settles_at()];
         let held = self.open_since.filter(|_| !self.held).map(|since| since.plus(held_open));
         // While the latch works the sensor is looked at often: the customer waits for the answer.

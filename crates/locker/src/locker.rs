@@ -61,6 +61,8 @@ pub struct Locker<H: Hardware> {
     pub(crate) output: VecDeque<Output>,
     advertised: Option<Advertisement>,
     pub(crate) faulted: bool,
+    /// It heeds news of the hub that it could not write down.
+    pub(crate) forgetful: bool,
     handshakes: u64,
     next_tag: u8,
     next_look: Uptime,
@@ -105,6 +107,7 @@ impl<H: Hardware> Locker<H> {
             output: VecDeque::new(),
             advertised: None,
             faulted: false,
+            forgetful: false,
             handshakes: 0,
             next_tag: 0,
             next_look: now,

@@ -8,7 +8,7 @@ use postern_protocol::{
 };
 
 use crate::{
-    Hardware, Locker, Notice, Output, Uptime,
+    Hardware, Locker, Notice, Output, Reason, Uptime,
     record::{CHUNK, Record},
 };
 
@@ -18,10 +18,14 @@ impl<H: Hardware> Locker<H> {
     ///
     /// Epochs and the floor only rise, so that an old bulletin harms nothing; issuer keys follow the newest bulletin
     /// that named any. The clock counts as told only by a bulletin for this session's HELLO.
-    pub(crate) fn take_bulletin(&mut self, bytes: &[u8], hello: [u8; 16], now: Uptime) {
-        let Ok(bulletin) = bulletin::verify(bytes, &self.store.ledger().issuers) else { return };
+    ///
+    /// # Errors
+    /// [`Reason::Faulted`]: it is heeded, and a start would forget it. No answer may say that it is known here: whoever
+    /// brought it would not bring it again.
+    pub(crate) fn take_bulletin(&mut self, bytes: &[u8], hello: [u8; 16], now: Uptime) -> Result<(), Reason> {
+        let Ok(bulletin) = bulletin::verify(bytes, &self.store.ledger().issuers) else { return Ok(()) };
         if bulletin.locker != self.keys.locker.id {
-            return;
+            return Ok(());
         }
         let reading = self.time(now);
         if bulletin.hello_nonce == Some(hello) && reading.may_be(bulletin.issued_at) {
@@ -48,10 +52,16 @@ impl<H: Hardware> Locker<H> {
         }
         if !records.is_empty() {
             records.push(Record::Floor(bulletin.issued_at));
-            // A failure is noted by `commit` itself; what was written stays true.
-            let _ = records.iter().try_for_each(|record| self.commit(record));
+            for record in &records {
+                // A failure is noted by `commit` itself; what was written stays true.
+                if self.commit(record).is_err() {
+                    self.store.heed(record);
+                    self.forgetful = true;
+                }
+            }
             self.push(Output::Notice(Notice::Bulletin));
         }
+        if self.forgetful { Err(Reason::Faulted) } else { Ok(()) }
     }
 }
 

@@ -70,9 +70,10 @@ impl<H: Hardware> Locker<H> {
             return self.reply(connection, &Reply::Refused(Refusal::Throttled { seconds }));
         }
         let request = &received.request;
-        if let Some(bulletin) = &request.bulletin {
-            self.take_bulletin(bulletin, nonce, now);
-        }
+        let heard = match &request.bulletin {
+            Some(bulletin) => self.take_bulletin(bulletin, nonce, now),
+            None => Ok(()),
+        };
         let wish = Wish { operation: request.operation, door: request.door, nonce: request.nonce };
         let presented = Presented {
             token: &request.token,
@@ -80,8 +81,9 @@ impl<H: Hardware> Locker<H> {
             challenge: &received.challenge,
             proof: &received.proof,
         };
-        let result = access::authenticate(&presented, &self.store.ledger().issuers)
-            .and_then(|holder| self.serve(connection, &holder, wish, nonce, handshake, now));
+        let result = access::authenticate(&presented, &self.store.ledger().issuers).and_then(|holder| {
+            heard.and_then(|()| self.serve(connection, &holder, wish, nonce, handshake, now))
+        });
         if let Err(reason) = result {
             self.refuse(connection, reason, now);
         }

@@ -83,6 +83,11 @@ impl Store {
         Ok(())
     }
 
+    /// Takes in what the flash no longer takes. Only for what forbids: it holds until the next start and no longer.
+    pub(crate) fn heed(&mut self, record: &Record) {
+        self.ledger.apply(record);
+    }
+
     fn compact<F: Flash>(&mut self, flash: &mut F) -> Result<(), Faulted> {
         // Sequence and kind are enough to choose by; the newest `kept` are those of the index.
         let oldest = self.receipts.front().map_or(0, |kept| kept.sequence);

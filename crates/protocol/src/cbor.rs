@@ -20,11 +20,14 @@ impl From<minicbor::decode::Error> for Malformed {
 /// Times on the wire stay below this (year 36812), so that sums of them never overflow.
 const TIME_END: u64 = 1 << 40;
 
+/// Bytes set aside for an encoding: most are shorter, and few grow more than once.
+const USUAL: usize = 128;
+
 /// Encodes into memory, which cannot fail.
 pub(crate) fn encode(
     write: impl FnOnce(&mut Encoder<&mut Vec<u8>>) -> Result<(), minicbor::encode::Error<Infallible>>,
 ) -> Vec<u8> {
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(USUAL);
     write(&mut Encoder::new(&mut bytes)).expect("writing to memory is infallible");
     bytes
 }

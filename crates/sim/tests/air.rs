@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use postern_protocol::{Operation, Reply, receipt};
 use postern_radio::{Progress, Radio};
-use postern_sim::{customer, fate::Fate};
+use postern_sim::{customer, fate::Fate, log::What};
 use rig::Rig;
 
 #[tokio::test]
@@ -133,6 +133,21 @@ async fn connection_hog() {
 #[tokio::test]
 async fn fake_locker() {
     let mut rig = Rig::new().await;
+    // At first nobody else is on the air.
+    rig.fate(|fate| (fate.air.impostor, fate.air.silent) = (true, true));
+    let request = rig.collect(1);
+    let mut link = rig.connect().await;
+    assert!(customer::ask(&mut *link, &mut rig.phone, &rig.locker, &request).await.is_err());
+    drop(link);
+    let told: Vec<What> = rig
+        .world
+        .look(1, |impostor| impostor.log().after(0).map(|entry| entry.what.clone()).collect())
+        .expect("the impostor is the second cabinet");
+    let unread = |what: &What| matches!(what, What::Refused { reason, .. } if reason == "handshake");
+    assert!(told.iter().any(unread), "OPEN reached it, and it could not be read: {told:?}");
+    let moved =
+        |what: &What| matches!(what, What::Accepted { .. } | What::Latch { .. } | What::Receipt { .. });
+    assert!(!told.iter().any(moved), "{told:?}");
     rig.fate(|fate| fate.air.impostor = true);
     for door in 1..=4 {
         let receipt = rig.collect_with_retries(door).await;

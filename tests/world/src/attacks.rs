@@ -137,7 +137,7 @@ impl World {
 
     /// Tokens with which the victim could fetch a parcel now, as far as the hub knows, oldest first.
     fn good_tokens_of(&self, victim: usize, locker: usize) -> Vec<Issued> {
-        let id = self.cabinets[locker].keys.identity().id;
+        let id = self.cabinets[locker].identity.id;
         let (key, unix) = (public(&self.phones[victim].key), self.unix());
         let good = |issued: &&Issued| {
             let claims = &issued.claims;
@@ -154,7 +154,7 @@ impl World {
     }
 
     fn tokens_of(&self, victim: usize, locker: usize) -> Vec<Issued> {
-        let id = self.cabinets[locker].keys.identity().id;
+        let id = self.cabinets[locker].identity.id;
         let key = public(&self.phones[victim].key);
         let theirs = |issued: &&Issued| issued.claims.locker == id && issued.claims.key == key;
         self.hub.ledger.values().filter(theirs).take(4).cloned().collect()
@@ -184,7 +184,7 @@ impl World {
             .collect();
         for messages in captured.into_iter().rev().take(3) {
             let key = SigningKey::from_bytes(&self.dice.bytes());
-            let identity = self.cabinets[locker].keys.identity();
+            let identity = self.cabinets[locker].identity;
             let seed = self.dice.roll();
             self.agents.push(Agent::new(Errand::Play(messages), key, identity, Vec::new(), seed));
             let who = Who::Agent(self.agents.len() - 1);

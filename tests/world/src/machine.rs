@@ -1,8 +1,6 @@
 //! A locker's machine: doors that move, flash that tears, a clock that can be wrong or dead. What really happened is
 //! recorded here, on the far side of the firmware, for the reference to judge.
 
-use std::collections::BTreeMap;
-
 use postern_locker::{Doors, Flash, FlashError, Geometry, Hardware, Sensors};
 use postern_protocol::{Door, Timestamp};
 
@@ -32,8 +30,8 @@ pub enum WallClock {
 
 /// The machine.
 pub struct Machine {
-    /// Compartments by door number.
-    pub compartments: BTreeMap<u16, Compartment>,
+    /// Compartments, that of door 1 first.
+    pub compartments: Vec<Compartment>,
     /// How it knows the time.
     pub wall_clock: WallClock,
     /// True UNIX seconds, set by the world before every call.
@@ -60,7 +58,7 @@ impl Machine {
     /// A new machine with all doors shut and blank flash.
     pub fn new(doors: u16, seed: u64) -> Self {
         Self {
-            compartments: (1..=doors).map(|door| (door, Compartment::default())).collect(),
+            compartments: vec![Compartment::default(); usize::from(doors)],
             wall_clock: WallClock::Runs(0),
             true_time: 0,
             came_open: Vec::new(),
@@ -73,6 +71,16 @@ impl Machine {
             flash: vec![0xff; (GEOMETRY.page_size * GEOMETRY.pages) as usize],
             dice: Dice::new(seed),
         }
+    }
+
+    /// The compartment behind a door.
+    pub fn compartment(&self, door: u16) -> Option<&Compartment> {
+        self.compartments.get(usize::from(door).checked_sub(1)?)
+    }
+
+    /// The same, to change it.
+    pub fn compartment_mut(&mut self, door: u16) -> Option<&mut Compartment> {
+        self.compartments.get_mut(usize::from(door).checked_sub(1)?)
     }
 
     /// Whether this operation is the one in which the power fails, and how much of it happens.
@@ -119,17 +127,16 @@ impl Doors for Machine {
             }
         }
         self.pulses.push(door.0);
-        let Some(compartment) = self.compartments.get_mut(&door.0) else { return };
+        let Some(compartment) = self.compartment_mut(door.0) else { return };
         if compartment.jammed > 0 {
             compartment.jammed -= 1;
-        } else if !compartment.open {
-            compartment.open = true;
+        } else if !std::mem::replace(&mut compartment.open, true) {
             self.came_open.push(door.0);
         }
     }
 
     fn sense(&mut self, door: Door) -> Sensors {
-        let compartment = self.compartments.get(&door.0);
+        let compartment = self.compartment(door.0);
         Sensors {
             open: compartment.map(|compartment| compartment.open),
             obstructed: false,

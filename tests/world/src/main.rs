@@ -10,6 +10,10 @@ use std::{
 use clap::Parser;
 use postern_world::{copy, mutants, plan::Plan, shrink::shrink, world};
 
+/// Much of a world is memory taken and given back.
+#[global_allocator]
+static MEMORY: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Seeded simulation of phones, lockers and a hub, held against an independent reference.
 #[derive(Parser)]
 struct Options {

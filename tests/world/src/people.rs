@@ -100,7 +100,7 @@ impl World {
                 self.cabinets[locker].machine().wall_clock = WallClock::Runs(skew);
             }
             Step::Jam { locker, door, pulses } => {
-                if let Some(compartment) = self.cabinets[locker].machine().compartments.get_mut(&door) {
+                if let Some(compartment) = self.cabinets[locker].machine().compartment_mut(door) {
                     compartment.jammed = pulses;
                 }
             }
@@ -169,7 +169,7 @@ impl World {
             if let WallClock::Runs(skew) = &mut machine.wall_clock {
                 *skew = 0;
             }
-            for compartment in machine.compartments.values_mut() {
+            for compartment in &mut machine.compartments {
                 compartment.jammed = 0;
             }
         }
@@ -268,7 +268,7 @@ impl World {
     pub(crate) fn operator(&mut self, booking: usize) {
         self.note(|| format!("the operator looks for the parcel of booking {booking}"));
         let (locker, door) = (self.hub.bookings[booking].locker, self.hub.bookings[booking].door);
-        if let Some(compartment) = self.cabinets[locker].machine().compartments.get_mut(&door)
+        if let Some(compartment) = self.cabinets[locker].machine().compartment_mut(door)
             && compartment.content == Some(booking)
         {
             compartment.content = None;
@@ -278,7 +278,7 @@ impl World {
     fn content_is_here(&mut self, id: &str) -> Option<bool> {
         let booking: usize = id.strip_prefix("rsv-")?.parse().ok()?;
         let (locker, door) = (self.hub.bookings[booking].locker, self.hub.bookings[booking].door);
-        let content = self.cabinets[locker].machine().compartments.get(&door)?.content;
+        let content = self.cabinets[locker].machine().compartment(door)?.content;
         Some(content == Some(booking))
     }
 
@@ -338,7 +338,7 @@ impl World {
         };
         let bookings = &self.hub.bookings;
         let owner = |booking: usize| bookings[booking].customer;
-        let Some(compartment) = self.cabinets[locker].machine().compartments.get_mut(&door) else { return };
+        let Some(compartment) = self.cabinets[locker].machine().compartment_mut(door) else { return };
         match hand {
             Hand::Take(customer)
                 if near
@@ -473,7 +473,7 @@ impl World {
             .hub
             .ledger
             .values()
-            .filter(|issued| issued.claims.locker == self.cabinets[locker].keys.identity().id)
+            .filter(|issued| issued.claims.locker == self.cabinets[locker].identity.id)
             .find(|issued| issued.reservation.is_some_and(|b| self.courier_tokens.contains_key(&b)))
             .cloned()
         else {
@@ -494,7 +494,7 @@ impl World {
     }
 
     pub(crate) fn send_agent(&mut self, errand: Errand, key: SigningKey, locker: usize, wishes: Vec<Wish>) {
-        let identity = self.cabinets[locker].keys.identity();
+        let identity = self.cabinets[locker].identity;
         let seed = self.dice.roll();
         self.agents.push(Agent::new(errand, key, identity, wishes, seed));
         let who = Who::Agent(self.agents.len() - 1);
@@ -503,7 +503,7 @@ impl World {
 
     pub(crate) fn agent_has_receipt(&mut self, agent: usize, link: usize, bytes: &[u8]) {
         let locker = self.links[link].locker;
-        let identity = self.cabinets[locker].keys.identity();
+        let identity = self.cabinets[locker].identity;
         let Ok(receipt) = receipt::verify(bytes, &identity.receipt_key) else {
             return self
                 .reference
@@ -538,7 +538,7 @@ impl World {
 
     fn deposit_if_done(&mut self, booking: usize) {
         let (locker, door) = (self.hub.bookings[booking].locker, self.hub.bookings[booking].door);
-        let content = self.cabinets[locker].machine().compartments.get(&door).and_then(|it| it.content);
+        let content = self.cabinets[locker].machine().compartment(door).and_then(|it| it.content);
         if content == Some(booking) && self.hub.bookings[booking].state == State::InTransit {
             self.hub.deposited(booking);
             self.poke();

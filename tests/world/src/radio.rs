@@ -44,8 +44,7 @@ impl World {
                 let incarnation = self.phones[customer].incarnation;
                 let who = Who::Phone { customer, incarnation, attempt };
                 let named = LockerId(locker);
-                let near =
-                    self.phones[customer].near.filter(|at| self.cabinets[*at].keys.identity().id == named);
+                let near = self.phones[customer].near.filter(|at| self.cabinets[*at].identity.id == named);
                 match near {
                     Some(locker) => self.after(100, Happening::Dialled { who, locker, patience: timeout_ms }),
                     None => self.radio_says(
@@ -154,7 +153,7 @@ impl World {
     }
 
     fn meet_impostor(&mut self, who: Who, locker: usize) {
-        let id = self.cabinets[locker].keys.identity().id;
+        let id = self.cabinets[locker].identity.id;
         let keys = LockerKeys::from_seed(id, &self.dice.bytes());
         let hello = Hello {
             version: postern_protocol::VERSION,
@@ -258,9 +257,7 @@ impl World {
             (Who::Agent(agent), Some(Some(bytes))) => {
                 let made = self.agents[agent].hear(&bytes);
                 let locker = self.links[link].locker;
-                // A flash that takes nothing forgets it with the power.
                 if let Some(bulletin) = self.agents[agent].delivered.take()
-                    && !self.cabinets[locker].machine().is_worn()
                     && let Ok(bulletin) = bulletin::verify(&bulletin, &self.hub.issuer_keys())
                 {
                     let epochs = bulletin.epochs.into_iter().map(|(door, epoch)| (door.0, epoch.0));

@@ -210,15 +210,17 @@ impl Reference {
         &self.lockers[locker].bytes
     }
 
-    /// The firmware wrote a receipt at this UNIX second.
-    pub fn receipt(&mut self, locker: usize, bytes: &[u8], hub: &Hub, unix: u64) {
+    /// The firmware wrote a receipt at this UNIX second. By which way the opening was asked for, where it verifies.
+    pub fn receipt(&mut self, locker: usize, bytes: &[u8], hub: &Hub, unix: u64) -> Option<Source> {
         let truth = &self.lockers[locker];
         let Ok(receipt) = receipt::verify(bytes, &truth.receipt_key) else {
-            return self.object(3, format!("locker {locker} wrote a receipt that does not verify"));
+            self.object(3, format!("locker {locker} wrote a receipt that does not verify"));
+            return None;
         };
+        let source = Some(receipt.source);
         // Told when it was written, and found again at the next start.
         if self.is_in_chain(locker, receipt.sequence, bytes) {
-            return;
+            return source;
         }
         let truth = &mut self.lockers[locker];
         let (sequence, previous) = match (truth.chain.last(), truth.bytes.last()) {
@@ -241,6 +243,7 @@ impl Reference {
             Source::Pin => self.judge_pin(locker, &receipt, hub),
             Source::Scanner => self.object(1, "nobody in this world uses the scanner"),
         }
+        source
     }
 
     /// An opening by PIN: the digits that were typed are those of the door, in an epoch that the locker need not know

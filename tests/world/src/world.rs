@@ -1,7 +1,7 @@
 //! The world: virtual time, one happening after the other, everything deterministic for a plan.
 
 use std::{
-    cmp::Ordering,
+    cmp::Reverse,
     collections::{BTreeMap, BTreeSet, BinaryHeap},
 };
 
@@ -11,10 +11,7 @@ use postern_core::{
     event::{Event, HttpFailure, HttpResponse, PushEvent, Ticket},
 };
 use postern_locker::{Config, Keys, Locker, Notice, Output, Uptime};
-use postern_protocol::{
-    DeviceKey, Door, IssuerKeys, LockerId, LockerKeys,
-    receipt::{self, Source},
-};
+use postern_protocol::{DeviceKey, Door, IssuerKeys, LockerId, LockerIdentity, LockerKeys, receipt::Source};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -60,36 +57,14 @@ pub(crate) enum Happening {
     Backup { locker: usize, victim: usize },
 }
 
-/// Something that is going to happen, and when. What was planned first happens first.
-struct Due {
-    at: u64,
-    number: u64,
-    happening: Happening,
-}
-
-impl Ord for Due {
-    fn cmp(&self, other: &Self) -> Ordering {
-        (other.at, other.number).cmp(&(self.at, self.number))
-    }
-}
-
-impl PartialOrd for Due {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Due {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-
-impl Eq for Due {}
+/// When something is going to happen, its number, and its place among [`World::planned`]. What was planned first happens
+/// first.
+type Due = Reverse<(u64, u64, usize)>;
 
 /// A cabinet: firmware on its machine, or a machine without power.
 pub(crate) struct Cabinet {
     pub(crate) keys: LockerKeys,
+    pub(crate) identity: LockerIdentity,
     pub(crate) running: Option<Locker<Machine>>,
     pub(crate) machine: Option<Machine>,
     pub(crate) boot: u32,
@@ -137,8 +112,15 @@ pub struct World {
     pub(crate) planted: Option<Planted>,
     /// What happened, in words, where asked for.
     pub log: Option<Vec<String>>,
+    /// The steps of the plan that are still to come, the next one last.
+    steps: Vec<(u64, Step)>,
     queue: BinaryHeap<Due>,
+    planned: Vec<Option<Happening>>,
+    /// Places there that are free.
+    free: Vec<usize>,
     number: u64,
+    /// What was queued up to this number comes before steps of the same moment.
+    first: u64,
     pub(crate) happened: u64,
 }
 
@@ -205,6 +187,7 @@ impl World {
         let cabinets = identities
             .into_iter()
             .map(|keys| Cabinet {
+                identity: keys.identity(),
                 keys,
                 running: None,
                 machine: Some(Machine::new(plan.doors, dice.roll())),
@@ -234,8 +217,12 @@ impl World {
             typists: BTreeMap::new(),
             planted: None,
             log: logged.then(Vec::new),
+            steps: plan.steps.iter().rev().cloned().collect(),
             queue: BinaryHeap::new(),
+            planned: Vec::new(),
+            free: Vec::new(),
             number: 0,
+            first: 0,
             happened: 0,
         };
         for locker in 0..plan.lockers {
@@ -244,9 +231,7 @@ impl World {
         for customer in 0..plan.customers {
             world.after(1, Happening::Start { customer });
         }
-        for (at, step) in &plan.steps {
-            world.after(*at, Happening::Step(step.clone()));
-        }
+        world.first = world.number;
         let last = plan.steps.last().map_or(0, |(at, _)| *at);
         world.after(last + CALM_AFTER, Happening::Calm);
         world
@@ -255,7 +240,7 @@ impl World {
     /// To the end.
     pub fn run(mut self) -> (Outcome, Vec<String>) {
         let mut end = u64::MAX;
-        while let Some(Due { at, happening, .. }) = self.queue.pop() {
+        while let Some((at, happening)) = self.next() {
             if at > end || !self.reference.violations.is_empty() {
                 break;
             }
@@ -282,13 +267,30 @@ impl World {
         (outcome, self.log.unwrap_or_default())
     }
 
+    /// What happens next, and when.
+    fn next(&mut self) -> Option<(u64, Happening)> {
+        let step = self.steps.last().map(|(at, _)| *at);
+        let first = self.queue.peek().map(|Reverse((at, number, _))| (*at, *number > self.first));
+        if step.is_some_and(|at| first.is_none_or(|first| (at, false) < first)) {
+            return self.steps.pop().map(|(at, step)| (at, Happening::Step(step)));
+        }
+        let Reverse((at, _, place)) = self.queue.pop()?;
+        self.free.push(place);
+        Some((at, self.planned[place].take()?))
+    }
+
     pub(crate) fn unix(&self) -> u64 {
         BEGINNING + self.now / 1000
     }
 
     pub(crate) fn after(&mut self, milliseconds: u64, happening: Happening) {
         self.number += 1;
-        self.queue.push(Due { at: self.now + milliseconds, number: self.number, happening });
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.planned.push(None);
+            self.planned.len() - 1
+        });
+        self.planned[place] = Some(happening);
+        self.queue.push(Reverse((self.now + milliseconds, self.number, place)));
     }
 
     pub(crate) fn note(&mut self, text: impl FnOnce() -> String) {
@@ -476,8 +478,8 @@ impl World {
                 let written: Vec<Vec<u8>> = running.receipts().collect();
                 cabinet.running = Some(running);
                 for bytes in written {
-                    self.reference.receipt(locker, &bytes, &self.hub, unix);
-                    self.read_out(locker, &bytes);
+                    let source = self.reference.receipt(locker, &bytes, &self.hub, unix);
+                    self.read_out(locker, &bytes, source);
                 }
                 self.firmware(locker, |_, _| {});
             }
@@ -553,8 +555,8 @@ impl World {
                             }
                         }
                         Notice::Receipt(bytes) => {
-                            self.reference.receipt(locker, &bytes, &self.hub, unix);
-                            self.read_out(locker, &bytes);
+                            let source = self.reference.receipt(locker, &bytes, &self.hub, unix);
+                            self.read_out(locker, &bytes, source);
                         }
                         Notice::Faulted if !dead && !self.cabinets[locker].machine().is_worn() => {
                             self.reference.object(4, format!("locker {locker} gave up without a fault"));
@@ -571,9 +573,8 @@ impl World {
     }
 
     /// No phone carries the receipt of an opening by PIN: a technician reads it out at the locker.
-    fn read_out(&mut self, locker: usize, bytes: &[u8]) {
-        let key = self.cabinets[locker].keys.identity().receipt_key;
-        if receipt::verify(bytes, &key).is_ok_and(|receipt| receipt.source == Source::Pin) {
+    fn read_out(&mut self, locker: usize, bytes: &[u8], source: Option<Source>) {
+        if source == Some(Source::Pin) {
             self.hub.evidence(locker, bytes);
             self.poke();
         }

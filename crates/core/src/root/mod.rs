@@ -83,6 +83,8 @@ pub struct Core {
     claim: Option<String>,
     /// The state on disk is not the one here; it is written then.
     save_at: Option<u64>,
+    /// The next reminder is due then, as of the last event.
+    remind_at: Option<u64>,
 }
 
 impl Core {
@@ -110,6 +112,7 @@ impl Core {
             codes: BTreeMap::new(),
             claim: None,
             save_at: None,
+            remind_at: None,
         }
     }
 
@@ -146,7 +149,7 @@ impl Core {
         due = earlier(due, self.save_at);
         due = earlier(due, self.nearby.poll_timeout());
         due = earlier(due, self.opening_code.poll_timeout());
-        due = earlier(due, self.reminder_due());
+        due = earlier(due, self.remind_at);
         if self.session.is_usable() {
             due = earlier(due, self.sync.poll_timeout());
             due = earlier(due, self.kept.wallet.poll_timeout(self.now));
@@ -382,7 +385,8 @@ impl Core {
     }
 
     fn remind(&mut self, cx: &mut Cx<'_>) {
-        if self.reminder_due().is_none_or(|due| due > cx.now.monotonic_ms) {
+        self.remind_at = self.reminder_due();
+        if self.remind_at.is_none_or(|due| due > cx.now.monotonic_ms) {
             return;
         }
         let habits = self.kept.settings.habits.then_some(&self.kept.habits);
@@ -393,6 +397,7 @@ impl Core {
             cx.out.notify(notification);
         }
         cx.out.save_soon();
+        self.remind_at = self.reminder_due();
     }
 
     /// Draws the identification codes of what is not over, once.

@@ -94,6 +94,11 @@ fn pin_guesses_are_limited_over_power_cuts() {
         assert_eq!(enter(&mut site, wrong), [LocalAnswer::Refused]);
     }
     assert!(matches!(enter(&mut site, &digits(A1, 5))[..], [LocalAnswer::Locked { seconds: 59..=60 }]));
+    // The keypad pauses for all; a phone does not wait for it.
+    let phone = site.phone_with(1, |claims| claims.doors = vec![(A1, Epoch(5))]);
+    let reply = site.ask(&phone, &phone.collect(1));
+    site.expect(reply, Outcome::Opened);
+    site.machine().close(A1);
     // Pulling the plug does not help: the pause begins anew.
     site.pass(50_000);
     site.reboot();

@@ -120,7 +120,17 @@ fn confused_deputy() {
     let swapped = Phone { delegation: foreign.delegation, ..guest.clone() };
     site.expect_refused(&swapped, &swapped.request(Operation::Collect, A2, 3), Reason::Delegation);
     site.pass(60_000);
-    // A proof that the owner made in another session of the guest's choosing does not carry over.
+    // A proof that the owner made in another session does not carry over into the guest's.
+    let request = owner.collect(5);
+    let owners_session = site.connect();
+    let proof = owner.prove(&site.greeted(owners_session).challenge(&request));
+    let guests_session = site.connect();
+    let (open, _) = site.greeted(guests_session).open(&request, proof, [7; 32]).unwrap();
+    site.send(guests_session, &open);
+    assert_eq!(site.last_refusal(), Some(Reason::Proof));
+    assert_eq!(site.openings(), 0);
+    site.disconnect(owners_session);
+    site.pass(60_000);
     let reply = site.ask(&owner, &owner.collect(4));
     let owners = site.receipt(reply);
     site.machine().close(A1);

@@ -2,8 +2,8 @@
 
 use postern_locker::{Notice, Reason};
 use postern_protocol::{
-    ClockState, Door, Epoch, KeyId, LockerId, Operation, Reply, StatusReport, Timestamp, bulletin::Bulletin,
-    issue::Issuer, receipt::Outcome,
+    ClockState, Door, Epoch, KeyId, LockerId, Operation, Refusal, Reply, StatusReport, Timestamp,
+    bulletin::Bulletin, issue::Issuer, receipt::Outcome,
 };
 
 use crate::site::{A1, A2, LOCKER, Phone, Site};
@@ -251,6 +251,45 @@ fn lost_revocation() {
     let valid = site.phone_with(1, |claims| claims.doors = vec![(A1, Epoch(2))]);
     let reply = site.ask(&valid, &valid.collect(4));
     site.expect(reply, Outcome::Opened);
+}
+
+/// The flash takes nothing any more when a revocation comes: it is heeded at once, and whoever brings it hears of no
+/// receipt and no status, which would say that it is known. After the next start it can be brought again.
+#[test]
+fn news_that_cannot_be_kept_is_heeded_and_not_acknowledged() {
+    let mut site = Site::new();
+    let revoked = site.phone_with(1, |claims| claims.uses = 255);
+    let reply = site.ask(&revoked, &revoked.collect(1));
+    site.expect(reply, Outcome::Opened);
+    site.machine().close(A1);
+    site.pass(1000);
+    let status = revoked.request(Operation::Status, A1, 2);
+    let door_open = |reply| match reply {
+        Some(Reply::Status(StatusReport { door_open, .. })) => door_open,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(door_open(site.ask(&revoked, &status)), Some(false));
+
+    let mut news = bulletin(&site);
+    news.epochs = vec![(A1, Epoch(2))];
+    site.machine().flash_broken = true;
+    let out_of_order = Some(Reply::Refused(Refusal::OutOfOrder));
+    assert_eq!(bring(&mut site, &news), out_of_order);
+    assert_eq!(bring(&mut site, &news), out_of_order, "nor when it is no news any more");
+    let mut again = revoked.collect(1);
+    again.bulletin = Some(site.issuer.sign_bulletin(&news));
+    assert_eq!(site.ask(&revoked, &again), out_of_order, "nor by the receipt of an opening that is over");
+    assert_eq!(door_open(site.ask(&revoked, &status)), None, "heeded: the revoked hear of the door no more");
+    site.expect_refused(&revoked, &revoked.collect(3), Reason::Epoch);
+    assert_eq!(site.openings(), 1);
+
+    site.machine().flash_broken = false;
+    site.reboot();
+    assert!(matches!(bring(&mut site, &news), Some(Reply::Status(_))));
+    site.expect_refused(&revoked, &revoked.collect(4), Reason::Epoch);
+    site.reboot();
+    site.expect_refused(&revoked, &revoked.collect(5), Reason::Epoch);
+    assert_eq!(site.openings(), 1);
 }
 
 /// A token for several doors raises the epochs of all, and the next customer's ends the one before, offline.

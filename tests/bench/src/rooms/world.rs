@@ -14,8 +14,8 @@ use crate::{
 const SEEDS: u64 = 4;
 /// Why the stand-ins are not as fast as the issue asks.
 const NOTE: &str = "20,000 would leave 50 µs for an opening: for two handshakes, a courier's and a customer's, both ends of \
-    each; some thirty events of an app that asks, is told, checks and tells the hub; and a cabinet whose sensors are looked at \
-    every ten milliseconds while a latch works. tests/world has the shares.";
+    each; some 35 events of an app that asks, is told, checks and tells the hub; and a cabinet that looks at its doors twice a \
+    second, and every ten milliseconds while a latch works. tests/world has the shares.";
 
 pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
     if bench.wants("world.openings.real") {

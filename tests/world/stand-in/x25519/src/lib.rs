@@ -1,5 +1,5 @@
-//! X25519's interface without its security: Diffie and Hellman's exchange in the numbers below a small prime, which a
-//! child's computer could undo. Both ends agree; an end with another secret does not.
+//! X25519's interface without its security: an exchange like Diffie and Hellman's by multiplication below a prime,
+//! which a child could undo. Both ends agree; an end with another secret does not.
 #![no_std]
 #![forbid(unsafe_code)]
 #![allow(missing_docs, reason = "documented where it stands in for")]
@@ -12,18 +12,6 @@ fn times(a: u64, b: u64) -> u64 {
     let wide = u128::from(a) * u128::from(b);
     let sum = (wide as u64 & PRIME) + (wide >> 61) as u64;
     if sum >= PRIME { sum - PRIME } else { sum }
-}
-
-fn power(mut base: u64, mut exponent: u64) -> u64 {
-    let mut result = 1;
-    while exponent > 0 {
-        if exponent & 1 == 1 {
-            result = times(result, base);
-        }
-        base = times(base, base);
-        exponent >>= 1;
-    }
-    result
 }
 
 fn word(bytes: &[u8; 32]) -> u64 {
@@ -60,7 +48,7 @@ impl From<[u8; 32]> for PublicKey {
 
 impl From<&StaticSecret> for PublicKey {
     fn from(secret: &StaticSecret) -> Self {
-        Self(encoded(power(BASE, secret.exponent())))
+        Self(encoded(times(BASE, secret.factor())))
     }
 }
 
@@ -73,19 +61,19 @@ impl StaticSecret {
     }
 
     /// Of all bytes, so that no two secrets of the world are the same key. Never 0, which would be no key.
-    fn exponent(&self) -> u64 {
+    fn factor(&self) -> u64 {
         let mut sum = 0_u64;
         for part in self.0.as_chunks::<8>().0 {
             sum = (sum ^ u64::from_le_bytes(*part)).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(31);
         }
-        sum % (PRIME - 2) + 1
+        sum % (PRIME - 1) + 1
     }
 
     pub fn diffie_hellman(&self, public: &PublicKey) -> SharedSecret {
         let number = word(&public.0) % PRIME;
         // What is not the encoding of a number is no key that anybody has.
         let known = if encoded(number) == public.0 { number } else { 0 };
-        SharedSecret(encoded(power(known, self.exponent())))
+        SharedSecret(encoded(times(known, self.factor())))
     }
 }
 
