@@ -12,7 +12,7 @@ use url::Url;
 use webauthn_rs::{Webauthn, WebauthnBuilder};
 
 use crate::{
-    auth::{dpop::Replays, rate::Limiter},
+    auth::{dpop::Replays, rate::Limiter, seen::Seen},
     clock::Clock,
     config::Config,
     domain::{keyring::Keyring, network},
@@ -43,6 +43,8 @@ pub struct Hub {
     pub keyring: Keyring,
     /// Proofs seen.
     pub replays: Replays,
+    /// Devices in use.
+    pub seen: Seen,
     /// Requests of one device.
     pub requests: Limiter,
     /// Requests of one API key.
@@ -98,6 +100,7 @@ impl Hub {
         let keyring = Keyring::open(&store, &secrets, clock.now()).await?;
         Ok(Arc::new(Self {
             replays: Replays::default(),
+            seen: Seen::default(),
             requests: Limiter::new(config.policy.requests_per_minute),
             partner_requests: Limiter::new(config.policy.partner_requests_per_minute),
             sign_ins: Limiter::new(config.policy.sign_ins_per_minute),

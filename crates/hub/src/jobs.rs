@@ -63,6 +63,7 @@ async fn look_after(hub: Arc<Hub>) {
             outcome = outcome.and(sweep::reconcile(&hub).await.map(|_| ()));
             outcome = outcome.and(sweep::retention(&hub).await);
         }
+        outcome = outcome.and(hub.seen.write(&hub.store).await);
         outcome = outcome.and(hub.keyring.reload(&hub.store, &hub.secrets).await);
         if let Err(error) = outcome {
             tracing::error!(%error, "regular work");

@@ -9,7 +9,7 @@ use axum::{
 use postern_api::problem::Code;
 use postern_protocol::DeviceKey;
 
-use super::{dpop, session::AccessToken};
+use super::{dpop, seen, session::AccessToken};
 use crate::{
     domain::view::Viewer,
     error::{Error, Result, refuse},
@@ -88,16 +88,9 @@ impl FromRequestParts<Arc<Hub>> for Customer {
         if hub.store.backend() == Backend::Postgres && !parts.method.is_safe() {
             remember_everywhere(hub, &proof.id, now).await?;
         }
-        // To the hour: enough for the list of devices, and no trace of somebody's day.
-        let hour = now - now.rem_euclid(3600);
+        let hour = seen::hour(now);
         if session.int("last_seen_at")? < hour {
-            let mut tx = hub.store.begin().await?;
-            sqlx::query("UPDATE sessions SET last_seen_at = $1 WHERE id = $2")
-                .bind(hour)
-                .bind(&access.session)
-                .execute(tx.on())
-                .await?;
-            tx.commit().await?;
+            hub.seen.note(&access.session, hour);
         }
         Ok(Self {
             account: session.text("account_id")?,

@@ -4,4 +4,5 @@ pub mod api_key;
 pub mod customer;
 pub mod dpop;
 pub mod rate;
+pub mod seen;
 pub mod session;

@@ -64,6 +64,7 @@ impl Serve {
             Some(tls) => server::serve_tls(Arc::clone(&hub), listener, tls).await?,
             None => server::serve(Arc::clone(&hub), listener).await?,
         }
+        hub.seen.write(&hub.store).await?;
         hub.store.close().await;
         tracing::info!("stopped");
         Ok(())

@@ -4,7 +4,7 @@ use postern_protocol::DeviceKey;
 
 use super::{doors, reservation::Reservation};
 use crate::{
-    auth::dpop::Proof,
+    auth::{dpop::Proof, seen},
     error::{Error, Result},
     random,
     store::{RowExt, Tx},
@@ -30,7 +30,7 @@ pub async fn sign_in(
     .bind(account)
     .fetch_optional(tx.on())
     .await?;
-    let hour = now - now.rem_euclid(3600);
+    let hour = seen::hour(now);
     if let Some(row) = known {
         let id = row.text("id")?;
         sqlx::query("DELETE FROM refresh_tokens WHERE session_id = $1").bind(&id).execute(tx.on()).await?;

@@ -20,7 +20,7 @@ use crate::{
 #[utoipa::path(get, path = "/v1/me", tag = "account", security(("dpop" = [])), responses((status = 200, body = Account)))]
 pub(super) async fn me(State(hub): State<Arc<Hub>>, customer: Customer) -> Result<Json<Account>> {
     let mut on = hub.store.snapshot().await?;
-    Ok(Json(read(&mut on, &customer).await?))
+    Ok(Json(read(&hub, &mut on, &customer).await?))
 }
 
 /// Changes the account's own settings.
@@ -47,11 +47,11 @@ pub(super) async fn change_me(
             .execute(change.tx.on())
             .await?;
     }
-    let account = read(change.tx.on(), &customer).await?;
+    let account = read(&hub, change.tx.on(), &customer).await?;
     change.finish(StatusCode::OK, &account).await
 }
 
-pub(super) async fn read(on: &mut AnyConnection, customer: &Customer) -> Result<Account> {
+pub(super) async fn read(hub: &Hub, on: &mut AnyConnection, customer: &Customer) -> Result<Account> {
     let account =
         sqlx::query("SELECT id, display_name, guest, prefers_low_doors FROM accounts WHERE id = $1")
             .bind(&customer.account)
@@ -65,11 +65,13 @@ pub(super) async fn read(on: &mut AnyConnection, customer: &Customer) -> Result<
     .fetch_all(on)
     .await?;
     let device = |row: &sqlx::any::AnyRow| {
+        let id = row.text("id")?;
+        let written = row.int("last_seen_at")?;
         Ok(Device {
-            id: row.text("id")?,
             name: row.text("name")?,
             created_at: row.int("created_at")?,
-            last_seen_at: row.int("last_seen_at")?,
+            last_seen_at: hub.seen.of(&id).map_or(written, |noted| noted.max(written)),
+            id,
         })
     };
     Ok(Account {

@@ -44,7 +44,7 @@ pub(super) async fn rename(
         .bind(&id)
         .execute(change.tx.on())
         .await?;
-    let account = account::read(change.tx.on(), &customer).await?;
+    let account = account::read(&hub, change.tx.on(), &customer).await?;
     change.finish(StatusCode::OK, &account).await
 }
 
@@ -163,7 +163,7 @@ pub(super) async fn recovery_codes(
 pub(super) async fn export(State(hub): State<Arc<Hub>>, customer: Customer) -> Result<Json<Export>> {
     let mut on = hub.store.snapshot().await?;
     let mut export = Export {
-        account: account::read(&mut on, &customer).await?,
+        account: account::read(&hub, &mut on, &customer).await?,
         passkeys: read_passkeys(&mut on, &customer.account).await?,
         reservations: Vec::new(),
         receipts: Vec::new(),

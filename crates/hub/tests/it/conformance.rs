@@ -62,6 +62,7 @@ on_both!(
     what_has_not_begun_is_called_off_and_what_is_held_is_given_back,
     sharing_gives_and_takes_back,
     devices_are_named_and_removed_and_codes_recover,
+    the_list_of_devices_tells_the_hour_of_the_last_request,
     a_courier_deposits_and_collects_by_the_lockers_protocol,
     a_reported_problem_takes_the_door_out_of_service,
     neighbours_hand_over_and_borrow,

@@ -228,6 +228,21 @@ pub(crate) async fn devices_are_named_and_removed_and_codes_recover(world: World
     assert_eq!(ada.get("/v1/me").await.ok()["devices"][0]["name"], "Old phone");
 }
 
+/// Reading waits for no write: what was noted shows at once, and is in the database after the next regular work.
+pub(crate) async fn the_list_of_devices_tells_the_hour_of_the_last_request(world: World) {
+    let mut ada = world.customer("Ada").await;
+    let session = account_device(&ada).await;
+    world.hub.seen.write(&world.hub.store).await.unwrap();
+    later(&world, 2 * 3600, &mut [&mut ada]).await;
+    let hour = world.clock.now() - world.clock.now() % 3600;
+    let seen = async || ada.get("/v1/me").await.ok()["devices"][0]["last_seen_at"].as_i64();
+    assert_eq!(seen().await, Some(hour));
+    world.hub.seen.write(&world.hub.store).await.unwrap();
+    assert_eq!(world.hub.seen.of(&session), None);
+    assert_eq!(seen().await, Some(hour));
+    assert_eq!(world.hub.seen.of(&session), None, "what is written is not noted again within the hour");
+}
+
 async fn account_device(device: &Device) -> String {
     device.get("/v1/me").await.ok()["device_id"].as_str().unwrap().to_owned()
 }
