@@ -17,9 +17,11 @@ use serde::{Deserialize, Serialize};
 use crate::{
     CourierError, HubError,
     hub::{Hub, Session, answer},
-    visit::{Greeting, OpenDoor},
+    visit::{Dial, Greeting, OpenDoor},
 };
 
+/// How often a locker is dialled that fell silent after it was asked.
+const DIALS: u32 = 3;
 /// Receipts in one request.
 const BATCH: usize = 16;
 
@@ -63,6 +65,33 @@ impl Errand {
     #[must_use]
     pub fn locker(&self) -> &str {
         &self.grant.locker
+    }
+
+    /// What the locker is asked; the same nonce is the same opening.
+    fn request(&self, nonce: [u8; 8]) -> Result<Request, CourierError> {
+        let decode = |text: &str| BASE64.decode(text).map_err(|_| odd());
+        Ok(Request {
+            operation: self.operation,
+            door: Door(self.door().ok_or_else(odd)?),
+            nonce: OperationNonce(nonce),
+            token: decode(&self.grant.token)?,
+            delegation: None,
+            bulletin: self.bulletin.as_deref().map(decode).transpose()?,
+        })
+    }
+}
+
+/// Why a locker gave no receipt.
+enum Asked {
+    /// It was asked, and the connection ended. Repeatable: by the same token and nonce.
+    Silence { repeatable: bool },
+    /// Anything else.
+    Failed(CourierError),
+}
+
+impl<E: Into<CourierError>> From<E> for Asked {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
     }
 }
 
@@ -155,50 +184,77 @@ impl Device {
         Ok(Errand { asked, operation, grant, bulletin: news.map(|news| news.bulletin) })
     }
 
-    /// Opens the door of `errand` over a connection to its locker, and keeps the receipt for [`Device::hand_in`].
+    /// Opens the door of `errand` over a connection to its locker that `line` makes, and keeps the receipt for
+    /// [`Device::hand_in`]. Where the connection ends after the locker was asked, the very same request is made once more
+    /// over another one: a locker that did it answers with the receipt that it has, and moves nothing (PROTOCOL.md, checks).
     ///
     /// # Errors
     /// See [`CourierError`]; [`CourierError::MayBeOpen`] is the one where somebody must look.
-    pub async fn open_door<'l>(
+    pub async fn open_door(
         &mut self,
         errand: Errand,
-        link: &'l mut dyn Link,
         locker: &LockerIdentity,
-    ) -> Result<OpenDoor<'l>, CourierError> {
-        let greeting = Greeting::hear(link, locker).await?;
-        let errand = match greeting.wants_nonce() {
-            None => errand,
-            // The locker lost the time: only what is bound to this very greeting is good.
-            Some(nonce) => {
-                let asked = CourierTokenRequest {
-                    locker: Some(errand.grant.locker),
-                    hello_nonce: Some(BASE64.encode(nonce)),
-                    ..errand.asked
-                };
-                self.prepare(asked, errand.operation).await?
-            }
-        };
+        line: &mut dyn Dial,
+    ) -> Result<OpenDoor, CourierError> {
         let mut nonce = [0; 8];
         getrandom::fill(&mut nonce).map_err(|error| CourierError::Protocol(error.to_string()))?;
-        let decode = |text: &str| BASE64.decode(text).map_err(|_| odd());
-        let request = Request {
-            operation: errand.operation,
-            door: Door(errand.door().ok_or_else(odd)?),
-            nonce: OperationNonce(nonce),
-            token: decode(&errand.grant.token)?,
-            delegation: None,
-            bulletin: errand.bulletin.as_deref().map(decode).transpose()?,
+        let mut asked = self.ask_locker(&errand, nonce, line.dial().await?, locker).await;
+        for _ in 1..DIALS {
+            let Err(Asked::Silence { repeatable: true }) = asked else { break };
+            // No word yet of what came of it, whatever keeps the locker from giving one now.
+            asked = match line.dial().await {
+                Ok(link) => match self.ask_locker(&errand, nonce, link, locker).await {
+                    Err(Asked::Failed(_)) => Err(Asked::Silence { repeatable: true }),
+                    other => other,
+                },
+                Err(_) => Err(Asked::Silence { repeatable: true }),
+            };
+        }
+        let (outcome, door) = match asked {
+            Ok(said) => said,
+            Err(Asked::Silence { .. }) => return Err(CourierError::MayBeOpen),
+            Err(Asked::Failed(error)) => return Err(error),
         };
-        let (outcome, door) = greeting.open(self.key.as_ref(), &request).await?;
         // Whatever came of it: the hub wants to know of a latch that did not move as well.
         self.outbox
             .push(UploadedReceipt { locker: locker.id.to_string(), receipt: BASE64.encode(&door.receipt) });
-        self.keep_outbox().await?;
-        match outcome {
-            Outcome::Opened | Outcome::AlreadyOpen => Ok(door),
-            Outcome::Unknown => Err(CourierError::MayBeOpen),
-            Outcome::Jammed => Err(CourierError::Closed(outcome)),
-        }
+        let kept = self.keep_outbox().await;
+        let failed = match (kept, outcome) {
+            (Ok(()), Outcome::Opened | Outcome::AlreadyOpen) => return Ok(door),
+            (Ok(()), Outcome::Unknown) => CourierError::MayBeOpen,
+            (Ok(()), Outcome::Jammed) => CourierError::Closed(outcome),
+            (Err(error), _) => error,
+        };
+        door.leave().await;
+        Err(failed)
+    }
+
+    async fn ask_locker(
+        &mut self,
+        errand: &Errand,
+        nonce: [u8; 8],
+        link: Box<dyn Link>,
+        locker: &LockerIdentity,
+    ) -> Result<(Outcome, OpenDoor), Asked> {
+        let greeting = Greeting::hear(link, locker).await?;
+        // The locker lost the time: only what is bound to this very greeting is good.
+        let bound = match greeting.wants_nonce() {
+            None => None,
+            Some(nonce) => {
+                let asked = CourierTokenRequest {
+                    locker: Some(errand.grant.locker.clone()),
+                    hello_nonce: Some(BASE64.encode(nonce)),
+                    ..errand.asked.clone()
+                };
+                Some(self.prepare(asked, errand.operation).await?)
+            }
+        };
+        let errand = bound.as_ref().unwrap_or(errand);
+        let request = errand.request(nonce)?;
+        greeting.open(self.key.as_ref(), &request).await.map_err(|error| match error {
+            CourierError::MayBeOpen => Asked::Silence { repeatable: bound.is_none() },
+            other => Asked::Failed(other),
+        })
     }
 
     /// Hands in what the hub has not got yet, oldest first. What it refuses is not offered again.

@@ -12,15 +12,15 @@ mod visit;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
 use postern_api::locker::LockerDescriptor;
+pub use postern_protocol::{LockerId, Operation, message::Refusal};
 use postern_protocol::{LockerIdentity, phone::PhoneError, receipt::Outcome};
-pub use postern_protocol::{Operation, message::Refusal};
-pub use postern_radio::{AdapterState, RadioError};
+pub use postern_radio::{AdapterState, Link, RadioError};
 use postern_vault::{VaultError, dpop::ProofError};
 
 pub use self::{
     device::{Device, Errand},
     hub::{HubError, answer},
-    visit::OpenDoor,
+    visit::{Dial, OpenDoor},
 };
 
 /// Why an errand was not done.

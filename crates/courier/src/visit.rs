@@ -17,18 +17,36 @@ use crate::CourierError;
 /// How long a locker may take for an answer: two latch pulses and a slow journal.
 const PATIENCE: Duration = Duration::from_secs(15);
 
+/// Makes connections to one locker.
+#[async_trait::async_trait]
+pub trait Dial: Send {
+    /// The next connection.
+    ///
+    /// # Errors
+    /// [`CourierError::Radio`].
+    async fn dial(&mut self) -> Result<Box<dyn Link>, CourierError>;
+}
+
 /// A locker that was heard.
-pub(crate) struct Greeting<'l> {
-    link: &'l mut dyn Link,
+pub(crate) struct Greeting {
+    link: Box<dyn Link>,
     locker: LockerIdentity,
     greeted: Greeted,
 }
 
-impl<'l> Greeting<'l> {
-    pub(crate) async fn hear(link: &'l mut dyn Link, locker: &LockerIdentity) -> Result<Self, CourierError> {
-        let hello = timeout(PATIENCE, link.receive()).await.map_err(|_| silent())??;
-        let greeted = Greeted::from_hello(locker, &hello)?;
-        Ok(Self { link, locker: *locker, greeted })
+impl Greeting {
+    pub(crate) async fn hear(mut link: Box<dyn Link>, locker: &LockerIdentity) -> Result<Self, CourierError> {
+        let heard = async {
+            let hello = timeout(PATIENCE, link.receive()).await.map_err(|_| silent())??;
+            Ok::<_, CourierError>(Greeted::from_hello(locker, &hello)?)
+        };
+        match heard.await {
+            Ok(greeted) => Ok(Self { link, locker: *locker, greeted }),
+            Err(error) => {
+                link.close().await;
+                Err(error)
+            }
+        }
     }
 
     /// The nonce that a token must be bound to, where the locker lost the time.
@@ -41,27 +59,34 @@ impl<'l> Greeting<'l> {
         self,
         key: &dyn DeviceKey,
         request: &Request,
-    ) -> Result<(Outcome, OpenDoor<'l>), CourierError> {
-        let Self { link, locker, greeted } = self;
-        let proof = key.sign(&greeted.challenge(request)).await?;
-        let mut ephemeral = [0; 32];
-        getrandom::fill(&mut ephemeral).map_err(|error| CourierError::Protocol(error.to_string()))?;
-        let (message, session) = greeted.open(request, proof, ephemeral)?;
-        // A link that ends in here may have carried all of it.
-        link.send(&message).await.map_err(|_| CourierError::MayBeOpen)?;
-        let mut door = OpenDoor { link, session, door: request.door.0, receipt: Vec::new() };
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            // From here on the locker has been asked.
-            let reply = timeout_at(deadline, door.reply()).await;
-            match reply.map_err(|_| CourierError::MayBeOpen)?.map_err(after_asking)? {
-                Reply::Receipt(bytes) => {
-                    let outcome = outcome(&bytes, &locker, request)?;
-                    door.receipt = bytes;
-                    return Ok((outcome, door));
+    ) -> Result<(Outcome, OpenDoor), CourierError> {
+        let Self { mut link, locker, greeted } = self;
+        let asked = async {
+            let proof = key.sign(&greeted.challenge(request)).await?;
+            let mut ephemeral = [0; 32];
+            getrandom::fill(&mut ephemeral).map_err(|error| CourierError::Protocol(error.to_string()))?;
+            let (message, mut session) = greeted.open(request, proof, ephemeral)?;
+            // A link that ends in here may have carried all of it.
+            link.send(&message).await.map_err(|_| CourierError::MayBeOpen)?;
+            let deadline = Instant::now() + PATIENCE;
+            loop {
+                // From here on the locker has been asked.
+                let reply =
+                    timeout_at(deadline, link.receive()).await.map_err(|_| CourierError::MayBeOpen)?;
+                match session.receive(&reply.map_err(|_| CourierError::MayBeOpen)?)? {
+                    Reply::Receipt(bytes) => return Ok((outcome(&bytes, &locker, request)?, session, bytes)),
+                    Reply::Refused(refusal) => return Err(CourierError::Refused(refusal)),
+                    Reply::Event(_) | Reply::Status(_) => {}
                 }
-                Reply::Refused(refusal) => return Err(CourierError::Refused(refusal)),
-                Reply::Event(_) | Reply::Status(_) => {}
+            }
+        };
+        match asked.await {
+            Ok((outcome, session, receipt)) => {
+                Ok((outcome, OpenDoor { link, session, door: request.door.0, receipt }))
+            }
+            Err(error) => {
+                link.close().await;
+                Err(error)
             }
         }
     }
@@ -77,21 +102,13 @@ fn outcome(bytes: &[u8], locker: &LockerIdentity, request: &Request) -> Result<O
     Ok(read.outcome)
 }
 
-/// A link that ends with the request under way leaves open what became of it.
-fn after_asking(error: CourierError) -> CourierError {
-    match error {
-        CourierError::Radio(_) => CourierError::MayBeOpen,
-        other => other,
-    }
-}
-
 fn silent() -> RadioError {
     RadioError::Lost("the locker says nothing".to_owned())
 }
 
 /// A door that stands open, and the connection over which the locker tells of it.
-pub struct OpenDoor<'l> {
-    link: &'l mut dyn Link,
+pub struct OpenDoor {
+    link: Box<dyn Link>,
     session: Session,
     /// Door number.
     pub door: u16,
@@ -99,7 +116,12 @@ pub struct OpenDoor<'l> {
     pub receipt: Vec<u8>,
 }
 
-impl OpenDoor<'_> {
+impl OpenDoor {
+    /// Ends the connection, and waits until the platform has let go of it.
+    pub async fn leave(self) {
+        self.link.close().await;
+    }
+
     async fn reply(&mut self) -> Result<Reply, CourierError> {
         Ok(self.session.receive(&self.link.receive().await?)?)
     }

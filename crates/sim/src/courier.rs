@@ -8,7 +8,7 @@ use postern_api::{
     carrier::{CourierTokenRequest, Deposit, Task},
     token::Operation as Named,
 };
-use postern_courier::{CourierError, Device};
+use postern_courier::{CourierError, Device, Dial};
 use postern_protocol::{
     Operation,
     frame::{MIN_FRAME, Reassembler, fragments},
@@ -174,8 +174,11 @@ impl Courier {
         };
         let locker =
             world.look(cabinet, |cabinet| cabinet.keys().locker.identity()).ok_or(ErrandError::NoCabinet)?;
-        let mut line = Line::to(world, cabinet).map_err(CourierError::from)?;
-        Ok(device.open_door(errand, &mut line, &locker).await?.door)
+        let mut wire = Wire { world: world.clone(), cabinet };
+        let open = device.open_door(errand, &locker, &mut wire).await?;
+        let door = open.door;
+        open.leave().await;
+        Ok(door)
     }
 }
 
@@ -213,6 +216,19 @@ fn reach_in(world: &World, cabinet: usize, door: u16, did: &'static str, inside:
             _ => compartment.inside = inside,
         })
     });
+}
+
+/// Where a cabinet is dialled.
+struct Wire {
+    world: Arc<World>,
+    cabinet: usize,
+}
+
+#[async_trait::async_trait]
+impl Dial for Wire {
+    async fn dial(&mut self) -> Result<Box<dyn Link>, CourierError> {
+        Ok(Box::new(Line::to(&self.world, self.cabinet)?))
+    }
 }
 
 /// The courier's end of a connection. Dropping it hangs up.

@@ -241,6 +241,25 @@ async fn a_door_that_does_not_open_gets_no_parcel() {
 }
 
 #[tokio::test]
+async fn a_link_that_ends_with_the_receipt_on_its_way_is_made_again_and_the_latch_moves_once() {
+    let stage = Stage::new();
+    let parcel = stage.parcel("HX8").await;
+    // Frame 1 is the HELLO, frame 2 the receipt: the latch has moved, and the courier does not know.
+    let cut = json!({ "direction": "to_phone", "frame": 2, "delivered": false });
+    let (status, _) = stage.panel("/faults", json!({ "air": { "drop_after": cut } })).await;
+    assert_eq!(status, 200);
+    let (status, answer) = stage.panel("/courier/deposit", json!({ "parcel": parcel })).await;
+    assert_eq!((status, &answer["reported"]), (200, &json!(true)), "{answer}");
+    assert_eq!(stage.door(&answer["door"]).await["pulses"], 1);
+    assert_eq!(stage.state_of(&parcel).await, "ready");
+    let cabinet = stage.cabinet().await;
+    assert_eq!(cabinet["receipts"].as_array().unwrap().len(), 1);
+    let url = format!("{}/api/cabinets/{}/faults", stage.panel, stage.cabinet);
+    let left: Value = stage.http.get(&url).send().await.unwrap().json().await.unwrap();
+    assert_eq!(left["air"]["drop_after"], Value::Null, "the link was cut");
+}
+
+#[tokio::test]
 async fn a_courier_without_a_hub_says_so_and_goes_on_when_it_is_back() {
     let mut stage = Stage::new();
     let parcel = stage.parcel("HX5").await;

@@ -11,7 +11,7 @@ use postern_api::{
     locker::LockerDescriptor,
     token::Operation as Named,
 };
-use postern_courier::{CourierError, Device, Operation, identity};
+use postern_courier::{CourierError, Device, Dial, Link, LockerId, Operation, identity};
 use postern_runtime::{
     Options, Radio, SecretsChoice, StartError,
     vault::{ProfileLock, Secrets, Vault, keyring::KeyringSecrets, keys::StoredKeys},
@@ -200,21 +200,19 @@ impl Courier {
         if !at.yes && !confirmed(question).await? {
             return Err(Fault::new(Exit::Stopped, "stopped", "Stopped; nothing moved."));
         }
-        eprintln!("Looking for {name}…");
-        let connected = self.radio.connect(trusted.id, Instant::now() + SEARCH, &|_| ()).await;
-        let mut link = connected.map_err(CourierError::from)?;
+        let mut call = Call { radio: self.radio.as_ref(), locker: trusted.id, name: &name, again: false };
         let opened = async {
-            let mut open = self.device.open_door(errand, link.as_mut(), &trusted).await?;
+            let mut open = self.device.open_door(errand, &trusted, &mut call).await?;
             let what = if operation == Operation::Deposit { "put it in" } else { "take it out" };
             eprintln!("Door {label} is open: {what} and close the door.");
             let closed = !at.no_wait && open.until_closed(CLOSED).await;
             if !closed && !at.no_wait {
                 eprintln!("postern: The door is still open, or the locker fell silent. Please close it.");
             }
+            open.leave().await;
             Ok::<_, CourierError>(closed)
         };
         let opened = opened.await;
-        link.close().await;
         // Also where the latch did not move: that the hub is to know.
         let told = self.hand_in().await;
         let closed = opened?;
@@ -244,6 +242,27 @@ impl Courier {
         if let Err(fault) = self.hand_in().await {
             fault.report(false);
         }
+    }
+}
+
+/// Finds the locker that somebody stands at, and says so.
+struct Call<'c> {
+    radio: &'c dyn Radio,
+    locker: LockerId,
+    name: &'c str,
+    again: bool,
+}
+
+#[async_trait::async_trait]
+impl Dial for Call<'_> {
+    async fn dial(&mut self) -> Result<Box<dyn Link>, CourierError> {
+        let name = self.name;
+        match self.again {
+            false => eprintln!("Looking for {name}…"),
+            true => eprintln!("The connection broke. Asking {name} what became of it…"),
+        }
+        self.again = true;
+        Ok(self.radio.connect(self.locker, Instant::now() + SEARCH, &|_| ()).await?)
     }
 }
 
