@@ -32,6 +32,22 @@ fn broken(what: &str) -> Error {
     Error::Internal(format!("a stored {what} does not fit the protocol"))
 }
 
+/// Theirs and those shared with them, each found by its index: with OR instead of UNION, PostgreSQL reads all that anybody
+/// may open, and SQLite does where the states are asked for outside of it.
+const OPENABLE: &str = concat!(
+    "SELECT ",
+    columns!(),
+    ", l.online_until, l.reopen_minutes, h.id AS share_id, h.until_at AS share_until FROM reservations r \
+     JOIN lockers l ON l.id = r.locker_id \
+     LEFT JOIN shares h ON h.reservation_id = r.id AND h.account_id = $1 AND h.state IN ('accepted', 'used') \
+     AND h.until_at > $2 \
+     WHERE r.id IN (SELECT o.id FROM reservations o WHERE o.account_id = $1 \
+     AND o.state IN ('ready', 'opened', 'booked', 'held') \
+     UNION SELECT g.reservation_id FROM shares g JOIN reservations q ON q.id = g.reservation_id \
+     WHERE g.account_id = $1 AND g.state IN ('accepted', 'used') AND g.until_at > $2 \
+     AND q.state IN ('ready', 'opened', 'booked', 'held')) ORDER BY r.until_at LIMIT 1000"
+);
+
 /// Tokens for all of the customer's reservations that may be opened, or for those named.
 ///
 /// # Errors
@@ -42,25 +58,7 @@ pub async fn mint(hub: &Hub, tx: &mut Tx, customer: &Customer, batch: &TokenBatc
         return Err(invalid("/reservations", "at most 200"));
     }
     let nonce = hello_nonce(batch.hello_nonce.as_deref())?;
-    // Theirs and those shared with them, each found by its index: with OR instead of UNION, PostgreSQL reads all that
-    // anybody may open.
-    let rows = sqlx::query(concat!(
-        "SELECT ",
-        columns!(),
-        ", l.online_until, l.reopen_minutes, h.id AS share_id, h.until_at AS share_until FROM reservations r \
-         JOIN lockers l ON l.id = r.locker_id \
-         LEFT JOIN shares h ON h.reservation_id = r.id AND h.account_id = $1 AND h.state IN ('accepted', 'used') \
-         AND h.until_at > $2 \
-         WHERE r.id IN (SELECT o.id FROM reservations o WHERE o.account_id = $1 \
-         AND o.state IN ('ready', 'opened', 'booked', 'held') \
-         UNION SELECT g.reservation_id FROM shares g WHERE g.account_id = $1 \
-         AND g.state IN ('accepted', 'used') AND g.until_at > $2) \
-         AND r.state IN ('ready', 'opened', 'booked', 'held') ORDER BY r.until_at LIMIT 1000"
-    ))
-    .bind(&customer.account)
-    .bind(now)
-    .fetch_all(tx.on())
-    .await?;
+    let rows = sqlx::query(OPENABLE).bind(&customer.account).bind(now).fetch_all(tx.on()).await?;
     let mut grants = Vec::new();
     let mut lockers = BTreeSet::new();
     let mut found = BTreeSet::new();
@@ -351,7 +349,10 @@ fn fit(bulletin: &mut Bulletin, mut newest_first: Vec<(Door, Epoch)>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Bulletin, Door, Epoch, KeyId, LockerId, Timestamp, fit, issue};
+    use sqlx::Row as _;
+
+    use super::{Bulletin, Door, Epoch, KeyId, LockerId, OPENABLE, Timestamp, fit, issue};
+    use crate::{push::Push, store::Store};
 
     #[test]
     fn what_does_not_fit_a_bulletin_is_the_oldest() {
@@ -373,5 +374,22 @@ mod tests {
         let mut newest: Vec<_> = newest_first[..kept].to_vec();
         newest.sort_by_key(|(door, _)| *door);
         assert_eq!(bulletin.epochs, newest);
+    }
+
+    #[tokio::test]
+    async fn sqlite_reads_only_what_is_the_customers() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}?mode=rwc", folder.path().join("hub.db").display());
+        let store = Store::open(&url, 2, Push::default()).await.unwrap();
+        store.migrate().await.unwrap();
+        let explain = format!("EXPLAIN QUERY PLAN {OPENABLE}");
+        let rows = sqlx::query(sqlx::AssertSqlSafe(explain)).bind("ada").bind(0_i64);
+        let rows = rows.fetch_all(store.read()).await.unwrap();
+        let plan: Vec<String> = rows.iter().map(|row| row.get("detail")).collect();
+        let narrow = |step: &String| {
+            ["account_id=?", "(id=?)"].iter().any(|key| step.contains(key)) || !step.starts_with("SEARCH")
+        };
+        assert!(plan.iter().all(narrow) && !plan.iter().any(|step| step.starts_with("SCAN")), "{plan:#?}");
+        store.close().await;
     }
 }

@@ -118,9 +118,9 @@ async fn token(State(store): State<Arc<Store>>, Path(customer): Path<u64>) -> An
          AND h.until_at > $2 \
          WHERE r.id IN (SELECT o.id FROM reservations o WHERE o.account_id = $1 \
          AND o.state IN ('ready', 'opened', 'booked', 'held') \
-         UNION SELECT g.reservation_id FROM shares g WHERE g.account_id = $1 \
-         AND g.state IN ('accepted', 'used') AND g.until_at > $2) \
-         AND r.state IN ('ready', 'opened', 'booked', 'held') ORDER BY r.until_at LIMIT 1000"
+         UNION SELECT g.reservation_id FROM shares g JOIN reservations q ON q.id = g.reservation_id \
+         WHERE g.account_id = $1 AND g.state IN ('accepted', 'used') AND g.until_at > $2 \
+         AND q.state IN ('ready', 'opened', 'booked', 'held')) ORDER BY r.until_at LIMIT 1000"
     );
     let rows = sqlx::query(sqlx::AssertSqlSafe(openable)).bind(&account).bind(now).fetch_all(tx.on()).await?;
     for row in &rows {
