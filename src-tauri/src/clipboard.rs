@@ -10,6 +10,8 @@ const KEPT: Duration = Duration::from_secs(30);
 
 /// Copies a text. A secret one is taken off again, unless something else was copied meanwhile.
 pub(crate) fn copy(app: &AppHandle, text: String, secret: bool) -> bool {
+    #[cfg(desktop)]
+    crate::desktop::late_plugins(app);
     let text: Arc<str> = text.into();
     // A secret is also kept out of the history that many desktops have.
     let copied = match secret {

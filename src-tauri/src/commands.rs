@@ -87,7 +87,7 @@ pub(crate) async fn diagnostics(app: AppHandle) -> String {
 }
 
 /// Which language tray and notifications speak: a BCP 47 tag. False where they do not speak it. The page says it when it
-/// has drawn its first picture; the tray is put up then, and takes nothing of the time before.
+/// has drawn its first picture; the tray and the late plugins come then, and take nothing of the time before.
 #[tauri::command]
 pub(crate) async fn set_language(
     spoken: State<'_, Language>,
@@ -96,7 +96,10 @@ pub(crate) async fn set_language(
 ) -> Result<bool, ()> {
     let known = spoken.set(&language);
     #[cfg(desktop)]
-    crate::desktop::tray(&app);
+    {
+        crate::desktop::late_plugins(&app);
+        crate::desktop::tray(&app);
+    }
     #[cfg(not(desktop))]
     let _ = app;
     Ok(known)

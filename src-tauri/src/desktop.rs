@@ -1,6 +1,6 @@
 //! What desktops have and phones have not: one instance, a tray, a remembered window, start with the session.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, Once};
 
 use postern_runtime::view::{ActionView, View};
 use tauri::{
@@ -51,6 +51,20 @@ pub(crate) fn plugins(builder: Builder<Wry>) -> Builder<Wry> {
                 }
             }
         })
+}
+
+/// Plugins that nothing needs before the first picture, if they are not there yet: the clipboard connects to the display,
+/// and a page that is loaded after the notifications' has a script of theirs in it, which calls before the page does.
+pub(crate) fn late_plugins(app: &AppHandle) {
+    static ADDED: Once = Once::new();
+    ADDED.call_once(|| {
+        let added = app
+            .plugin(tauri_plugin_notification::init())
+            .and_then(|()| app.plugin(tauri_plugin_clipboard_manager::init()));
+        if let Err(error) = added {
+            tracing::warn!(%error, "no notifications, or no clipboard");
+        }
+    });
 }
 
 /// Whether the app starts with the session; with an argument, changes that first. None where that is not known.

@@ -69,12 +69,14 @@ fn app() -> tauri::Result<()> {
     #[cfg(desktop)]
     let builder = desktop::plugins(builder);
     #[cfg(mobile)]
-    let builder = builder.plugin(tauri_plugin_biometric::init()).plugin(tauri_plugin_haptics::init());
+    let builder = builder
+        .plugin(tauri_plugin_biometric::init())
+        .plugin(tauri_plugin_haptics::init())
+        .plugin(tauri_plugin_notification::init())
+        .plugin(tauri_plugin_clipboard_manager::init());
     builder
         .plugin(tauri_plugin_deep_link::init())
         .plugin(tauri_plugin_opener::Builder::new().open_js_links_on_click(false).build())
-        .plugin(tauri_plugin_notification::init())
-        .plugin(tauri_plugin_clipboard_manager::init())
         .invoke_handler(tauri::generate_handler![
             commands::send_intent,
             commands::subscribe,

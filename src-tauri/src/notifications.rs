@@ -15,10 +15,7 @@ pub(crate) async fn forward(app: AppHandle, runtime: Handle) {
                 if !allowed(&app).await {
                     continue;
                 }
-                let (title, body) = app.state::<Language>().words().notification(&notification);
-                if let Err(error) = app.notification().builder().title(title).body(body).show() {
-                    tracing::warn!(%error, "a notification could not be shown");
-                }
+                show(&app, app.state::<Language>().words().notification(&notification));
             }
             Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => {}
             Err(tokio::sync::broadcast::error::RecvError::Closed) => return,
@@ -52,7 +49,12 @@ async fn allowed(_app: &AppHandle) -> bool {
 
 /// Says that the app cannot start, where a window cannot.
 pub(crate) fn cannot_start(app: &AppHandle) {
-    let (title, body) = app.state::<Language>().words().cannot_start(&app.package_info().name);
+    show(app, app.state::<Language>().words().cannot_start(&app.package_info().name));
+}
+
+fn show(app: &AppHandle, (title, body): (String, impl Into<String>)) {
+    #[cfg(desktop)]
+    crate::desktop::late_plugins(app);
     if let Err(error) = app.notification().builder().title(title).body(body).show() {
         tracing::warn!(%error, "a notification could not be shown");
     }

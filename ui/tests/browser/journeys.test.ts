@@ -96,6 +96,50 @@ test.each(Object.entries(SIZES))('an opening covers the whole window: %s', async
   expect(outside).toEqual([]);
 });
 
+test.each(Object.entries(SIZES))('what comes and goes in strips moves nothing that a finger aims at: %s', async (_, viewport) => {
+  const page = await ui.page({ viewport });
+  const aims = () =>
+    page.evaluate(() =>
+      [...document.querySelectorAll('a, button, input')]
+        .filter((one) => !one.closest('.strips'))
+        .map((one) => `${one.textContent?.trim().slice(0, 30)} ${JSON.stringify(one.getBoundingClientRect())}`),
+    );
+  const scroll = (share: number) =>
+    page.evaluate((part) => {
+      for (const one of document.querySelectorAll('.list, .detail, .page')) one.scrollTop = part * one.scrollHeight;
+    }, share);
+  for (const scene of ['home', 'home-nearby', 'detail', 'activity', 'settings']) {
+    for (const share of [0, 0.4, 1]) {
+      await ui.show(page, scene);
+      await scroll(share);
+      const usual = scenes[scene]!.view;
+      const before = await aims();
+      await push(page, { ...usual, network: { state: 'offline', since: NOW - 60 } });
+      await page.getByTestId('offline-strip').waitFor();
+      expect([scene, share, await aims()]).toEqual([scene, share, before]);
+      await push(page, usual);
+      await page.getByTestId('offline-strip').waitFor({ state: 'detached' });
+      expect([scene, share, await aims()]).toEqual([scene, share, before]);
+    }
+  }
+});
+
+test('a finger on its way meets what it aimed at, not the strip that came over it', async () => {
+  const page = await ui.page();
+  await page.clock.install();
+  await ui.show(page, 'home');
+  await push(page, { ...scenes['home']!.view, network: { state: 'offline', since: NOW - 60 } });
+  const strip = page.getByTestId('offline-strip');
+  await strip.waitFor();
+  const meets = () => strip.evaluate((one) => {
+    const { left, top, width, height } = one.getBoundingClientRect();
+    return one.contains(document.elementFromPoint(left + width / 2, top + height / 2));
+  });
+  expect(await meets()).toBe(false);
+  await page.clock.runFor(600);
+  expect(await meets()).toBe(true);
+});
+
 test('a short press opens nothing and says so; a hold opens once', async () => {
   const page = await ui.page();
   await ui.show(page, 'detail');
