@@ -133,7 +133,7 @@ fn a_lost_clock_is_told_the_time_by_a_token_for_its_hello() {
     });
     let mut session = site.open_on(connection, &stale, &stale.collect(3));
     let reply = site.reply(connection, &mut session, 1000);
-    assert_eq!(reply, Some(Reply::Refused(postern_protocol::Refusal::ClockUnset)));
+    assert_eq!(reply, Some(Reply::Refused(Refusal::ClockUnset)));
     // The same session, a fresh token for it.
     let fresh = site.phone_with(1, |claims| {
         claims.hello_nonce = Some(nonce);
@@ -179,7 +179,7 @@ fn a_clock_that_ran_ahead_before_it_was_lost_keeps_nobody_out() {
             assert_eq!(receipt.clock, ClockState::Floor);
             assert!(receipt.at >= floor, "the floor never goes back");
         } else {
-            assert_eq!(reply, Some(Reply::Refused(postern_protocol::Refusal::ClockUnset)));
+            assert_eq!(reply, Some(Reply::Refused(Refusal::ClockUnset)));
         }
         site.disconnect(connection);
     }

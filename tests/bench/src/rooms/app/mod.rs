@@ -5,6 +5,7 @@ mod processes;
 mod screen;
 mod sizes;
 mod store;
+mod wallet;
 
 use std::{
     path::PathBuf,
@@ -38,6 +39,9 @@ pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
     sizes::measure(bench)?;
     if bench.wants("app.store") {
         store::measure(bench)?;
+    }
+    if bench.wants("app.wallet") {
+        wallet::measure(bench)?;
     }
     let wanted = ["app.opening", "app.start", "app.memory", "app.idle", "app.many"];
     if wanted.iter().any(|name| bench.wants(name)) {

@@ -28,7 +28,7 @@ pub(super) fn measure(bench: &mut Bench) -> Result<()> {
     let runtime = tokio::runtime::Runtime::new()?;
     let folder = bench.scratch().join("store");
     fs::create_dir_all(&folder)?;
-    let mut app = App::with(document()?);
+    let mut app = App::with(document(RESERVATIONS)?);
     let Saved::Whole(whole) = app.save_all()? else {
         bail!("a state that is not on the disk is written whole")
     };
@@ -113,13 +113,13 @@ fn replace(folder: &Path, bytes: &[u8]) -> Result<()> {
 }
 
 /// The core of an app that is not connected to anything.
-struct App {
-    core: Core,
+pub(super) struct App {
+    pub(super) core: Core,
     on: bool,
 }
 
 impl App {
-    fn with(state: Secret) -> Self {
+    pub(super) fn with(state: Secret) -> Self {
         let mut app = Self {
             core: Core::new(Config { hub: "http://localhost".into(), device_name: "Bench".into() }),
             on: false,
@@ -135,13 +135,13 @@ impl App {
         app
     }
 
-    fn tell(&mut self, event: Event) {
+    pub(super) fn tell(&mut self, event: Event) {
         let now = Now { unix_ms: TODAY * 1000, monotonic_ms: 1000 };
         self.core.handle(event, now, &mut UnwrapErr(SysRng));
     }
 
     /// Something changes, and the core says what is to be saved.
-    fn change(&mut self) -> Result<Saved> {
+    pub(super) fn change(&mut self) -> Result<Saved> {
         self.on = !self.on;
         self.tell(Event::Intent(Intent::Set { setting: Setting::ConfirmOpening(self.on) }));
         let mut saved = None;
@@ -156,20 +156,20 @@ impl App {
     }
 
     /// As after a save that failed.
-    fn save_all(&mut self) -> Result<Saved> {
+    pub(super) fn save_all(&mut self) -> Result<Saved> {
         self.tell(Event::NotSaved);
         self.change()
     }
 }
 
-enum Saved {
+pub(super) enum Saved {
     Whole(Secret),
     Change(Secret),
 }
 
 /// What the core keeps, as it is stored: parcels that are ready, each with a token of usual size.
-fn document() -> Result<Secret> {
-    let (reservations, grants) = many();
+pub(super) fn document(size: u32) -> Result<Secret> {
+    let (reservations, grants) = many(size);
     let none = json!({});
     let document = json!({
         "version": 1,
@@ -183,9 +183,9 @@ fn document() -> Result<Secret> {
 }
 
 /// So many reservations and their tokens, by id.
-pub(super) fn many() -> (Map<String, Value>, Map<String, Value>) {
+fn many(size: u32) -> (Map<String, Value>, Map<String, Value>) {
     let (mut reservations, mut grants) = (Map::new(), Map::new());
-    for number in 0..RESERVATIONS {
+    for number in 0..size {
         let id = format!("r{number:08}");
         reservations.insert(id.clone(), reservation(&id, number));
         grants.insert(id.clone(), grant(&id, number));
