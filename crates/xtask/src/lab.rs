@@ -6,6 +6,14 @@
 //! port of this machine. Programs stay here, at native speed: with `DBUS_SYSTEM_BUS_ADDRESS` set to [`Lab::bus`], btleplug
 //! finds hci0 and a GATT peripheral serves on hci1, through a real kernel and a real bluetoothd, over HCI, L2CAP and ATT.
 //!
+//! The guest's second serial line is a socket here, [`Lab::control`]: one command a line, and one line, `ok` or why not, when
+//! it is done.
+//!
+//! | command | |
+//! |---|---|
+//! | `bus open`, `bus closed` | whether programs here may talk to bluetoothd, by the bus's policy |
+//! | `rfkill on`, `rfkill off` | blocks every adapter by software, and unblocks it |
+//!
 //! Needs the Debian packages [`PACKAGES`]; Debian's kernel package is downloaded and unpacked once, never installed.
 //!
 //! What the lab cannot do: the bus comes over TCP, so file descriptors do not pass (BlueZ's AcquireWrite and
@@ -85,6 +93,8 @@ impl Options {
 pub(crate) struct Lab {
     /// Value for `DBUS_SYSTEM_BUS_ADDRESS` (and for `POSTERN_LAB_BUS`, by which tests find it).
     pub(crate) bus: String,
+    /// Unix socket that commands go to, see the module (`POSTERN_LAB_CONTROL`).
+    pub(crate) control: PathBuf,
     /// Process id of QEMU.
     pub(crate) pid: u32,
     folder: PathBuf,
@@ -133,7 +143,12 @@ pub(crate) fn running(folder: &Path) -> Option<Lab> {
     let state = fs::read_to_string(folder.join("state")).ok()?;
     let (pid, bus) = state.trim().split_once(' ')?;
     let pid = pid.parse().ok()?;
-    is_ours(pid, folder).then(|| Lab { bus: bus.to_owned(), pid, folder: folder.to_owned() })
+    is_ours(pid, folder).then(|| Lab {
+        bus: bus.to_owned(),
+        control: control(folder),
+        pid,
+        folder: folder.to_owned(),
+    })
 }
 
 /// Stops the lab of this folder. Harmless when there is none.
@@ -155,6 +170,14 @@ pub(crate) fn down(folder: &Path) -> Result<()> {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
         _ => Ok(()),
     }
+}
+
+/// Where commands go. Not in the lab's folder: the path of a socket has at most 107 bytes.
+fn control(folder: &Path) -> PathBuf {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut name = DefaultHasher::new();
+    folder.hash(&mut name);
+    std::env::temp_dir().join(format!("postern-lab-{:016x}", name.finish()))
 }
 
 /// A process id may have been given to somebody else since: look at what it runs.
@@ -285,9 +308,9 @@ fn initrd(folder: &Path, kernel: &Kernel, options: &Options) -> Result<PathBuf> 
 fn guest(options: &Options) -> String {
     let (btmon, bluetoothd) = if options.trace {
         // Undecoded: the serial line is slow, and the guest would wait for it.
-        ("stty -F /dev/ttyS1 raw; btmon -w /dev/ttyS1 >/run/btmon.log 2>&1 &", "-d >/dev/ttyS2 2>&1")
+        ("stty -F /dev/ttyS2 raw; btmon -w /dev/ttyS2 >/run/btmon.log 2>&1 &", "-d >/dev/ttyS3 2>&1")
     } else {
-        ("", ">/run/bluetoothd.log 2>&1")
+        ("", ">>/run/bluetoothd.log 2>&1")
     };
     GUEST
         .replace("@CONTROLLERS@", &options.controllers.to_string())
@@ -310,6 +333,7 @@ fn boot(options: &Options, kernel: &Kernel, initrd: &Path, port: u16) -> Result<
     let mut qemu = Command::new("qemu-system-x86_64");
     qemu.args(["-accel", "tcg", "-m", "1024", "-smp", "2", "-nodefaults", "-no-reboot", "-display", "none"]);
     qemu.arg("-serial").arg(format!("file:{}", console.display()));
+    qemu.arg("-serial").arg(format!("unix:{},server=on,wait=off", control(folder).display()));
     if options.trace {
         for log in ["hci.btsnoop", "bluetoothd.log"] {
             qemu.arg("-serial").arg(format!("file:{}", folder.join(log).display()));
@@ -327,8 +351,12 @@ fn boot(options: &Options, kernel: &Kernel, initrd: &Path, port: u16) -> Result<
     // A process group of its own: Ctrl-C in a terminal is for whoever booted the lab, who then takes it down.
     qemu.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).process_group(0);
     let child = qemu.spawn().context("cannot start qemu-system-x86_64")?;
-    let lab =
-        Lab { bus: format!("tcp:host=127.0.0.1,port={port}"), pid: child.id(), folder: folder.to_owned() };
+    let lab = Lab {
+        bus: format!("tcp:host=127.0.0.1,port={port}"),
+        control: control(folder),
+        pid: child.id(),
+        folder: folder.to_owned(),
+    };
     fs::write(folder.join("state"), format!("{} {}\n", lab.pid, lab.bus))?;
     // Reaps it when it ends, so that a lab taken down by this very process leaves no zombie.
     std::thread::spawn(move || drop({ child }.wait()));
@@ -388,11 +416,41 @@ CONTROLLERS=@CONTROLLERS@
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin
 ip link set lo up; ip link set eth0 up; ip addr add 10.0.2.15/24 dev eth0; ip route add default via 10.0.2.2
 mkdir -p /run/dbus; dbus-daemon --config-file=/run/bus.conf --fork
+cp /run/bus.conf /run/bus.open
+sed 's|</busconfig>|<policy context="default"><deny send_destination="org.bluez"/></policy><policy user="root"><allow send_destination="org.bluez"/></policy></busconfig>|' /run/bus.open >/run/bus.closed
 @BTMON@
 btvirt -L -l$CONTROLLERS >/run/btvirt.log 2>&1 &
-/usr/libexec/bluetooth/bluetoothd -n -E @BLUETOOTHD@ &
-for _ in $(seq 300); do busctl --system tree org.bluez 2>/dev/null | grep -q "hci$((CONTROLLERS-1))" && break; sleep 0.1; done
-busctl --system tree org.bluez | grep -q "hci$((CONTROLLERS-1))" && echo "LAB READY" || { echo "LAB FAILED"; cat /run/btvirt.log /run/bluetoothd.log 2>/dev/null; }
+daemon() {
+  /usr/libexec/bluetooth/bluetoothd -n -E @BLUETOOTHD@ &
+  # Paths are in the tree before they have interfaces.
+  local end=$((SECONDS+40))
+  until adapters; do
+    [ $SECONDS -lt $end ] || { echo "adapters are missing" >&2; return 1; }
+    sleep 0.1
+  done
+}
+adapters() {
+  for number in $(seq 0 $((CONTROLLERS-1))); do
+    busctl --system get-property org.bluez /org/bluez/hci$number org.bluez.Adapter1 Powered >/dev/null 2>&1 || return 1
+  done
+}
+bus() {
+  cmp -s /run/bus.$1 /run/bus.conf && return
+  cp /run/bus.$1 /run/bus.new && mv /run/bus.new /run/bus.conf &&
+    busctl --system call org.freedesktop.DBus / org.freedesktop.DBus ReloadConfig
+}
+rfkill() {
+  for soft in /sys/class/rfkill/rfkill*/soft; do case $1 in on) echo 1 ;; *) echo 0 ;; esac >$soft || return 1; done
+}
+stty -F /dev/ttyS1 raw -echo
+exec 3<>/dev/ttyS1
+daemon && echo "LAB READY" || { echo "LAB FAILED"; cat /run/btvirt.log /run/bluetoothd.log 2>/dev/null; }
+while read -r command argument <&3; do
+  case $command in
+    bus|rfkill) $command $argument >/dev/null 2>/run/why && echo ok >&3 || echo "$command $argument failed:" $(cat /run/why) >&3 ;;
+    *) echo "no such command: $command" >&3 ;;
+  esac
+done
 sleep infinity
 "#;
 

@@ -117,7 +117,9 @@ fn run_lab(chore: &LabChore) -> anyhow::Result<ExitCode> {
     match chore {
         LabChore::Up { trace } => {
             options.trace = *trace;
-            println!("DBUS_SYSTEM_BUS_ADDRESS={}", lab::up(&options)?.bus);
+            let lab = lab::up(&options)?;
+            println!("DBUS_SYSTEM_BUS_ADDRESS={}", lab.bus);
+            println!("POSTERN_LAB_CONTROL={}", lab.control.display());
         }
         LabChore::Down => lab::down(&options.folder)?,
     }

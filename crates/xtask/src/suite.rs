@@ -175,6 +175,7 @@ impl Logs {
 /// A lab for as long as the suite needs it; one that ran already is used, and left as it is.
 pub(crate) struct Lab {
     bus: String,
+    control: PathBuf,
     /// To be stopped, and who stops it when we are not asked (Ctrl-C, SIGKILL).
     ours: Option<(lab::Lab, Child)>,
 }
@@ -189,9 +190,9 @@ impl Lab {
         let options = lab::Options::new(&target());
         let ran = lab::running(&options.folder).is_some();
         let up = lab::up(&options)?;
-        let bus = up.bus.clone();
+        let (bus, control) = (up.bus.clone(), up.control.clone());
         let ours = if ran { None } else { Some((up, guard()?)) };
-        Ok(Self { bus, ours })
+        Ok(Self { bus, control, ours })
     }
 
     /// The address of its message bus.
@@ -311,7 +312,8 @@ impl Suite {
                     .env("POSTERN_XTASK", &xtask)
                     .env("POSTERN_OUT", target().join("test").join(part.name()));
                 if let Some(lab) = self.lab.as_ref().filter(|_| part.needs_lab()) {
-                    test.env("POSTERN_LAB_BUS", &lab.bus).env("POSTERN_LAB_REQUIRED", "1");
+                    test.env("POSTERN_LAB_BUS", &lab.bus).env("POSTERN_LAB_CONTROL", &lab.control);
+                    test.env("POSTERN_LAB_REQUIRED", "1");
                 }
                 let name = format!("{}-{}", binary.package, binary.target);
                 tally.add(one(&name, &mut test, &self.logs.file(&name), libtest)?);

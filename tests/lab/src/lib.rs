@@ -1,7 +1,8 @@
 //! The real Bluetooth stack: btleplug on one virtual controller, cabinets of the firmware behind bluer on others, a real
 //! kernel and a real bluetoothd in between (`cargo xtask lab up`).
 //!
-//! A test finds the lab by `POSTERN_LAB_BUS`. Without it a test says that it is skipped, or fails where
+//! A test finds the lab by `POSTERN_LAB_BUS`, and what changes it by `POSTERN_LAB_CONTROL`, both as `cargo xtask lab up`
+//! prints them. Without the first a test says that it is skipped, or fails where
 //! `POSTERN_LAB_REQUIRED=1` says that there must be one.
 #![cfg(target_os = "linux")]
 #![forbid(unsafe_code)]
@@ -26,11 +27,17 @@ use postern_sim::{
     fate::Fate,
     world::World,
 };
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    net::UnixStream,
+};
 
 /// Where the lab's bus is.
 const LAB: &str = "POSTERN_LAB_BUS";
 /// There must be a lab.
 const REQUIRED: &str = "POSTERN_LAB_REQUIRED";
+/// Where the lab takes commands.
+const CONTROL: &str = "POSTERN_LAB_CONTROL";
 /// What every D-Bus client looks at.
 const BUS: &str = "DBUS_SYSTEM_BUS_ADDRESS";
 /// The phone's adapter.
@@ -75,9 +82,30 @@ pub fn in_lab<F: Future<Output = ()>>(name: &str, test: impl FnOnce() -> F) {
     one_at_a_time.lock().expect("files can be locked");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
+        // However a test before this one ended.
+        for command in ["bus open", "rfkill off"] {
+            lab(command).await;
+        }
         tokio::time::timeout(LIMIT, test()).await.expect("the test took too long");
     });
     runtime.shutdown_timeout(Duration::from_secs(5));
+}
+
+/// Has the lab do something, and waits until it is done: see `crates/xtask`, lab, for what it can.
+///
+/// # Panics
+/// When it cannot be done.
+pub async fn lab(command: &str) {
+    let socket = env::var_os(CONTROL).unwrap_or_else(|| panic!("{CONTROL} is not set"));
+    let answered = async {
+        let mut control = BufReader::new(UnixStream::connect(socket).await?);
+        control.write_all(format!("{command}\n").as_bytes()).await?;
+        let mut answer = String::new();
+        control.read_line(&mut answer).await?;
+        std::io::Result::Ok(answer)
+    };
+    let answer = tokio::time::timeout(PATIENCE, answered).await.expect("the lab is silent").expect("a lab");
+    assert_eq!(answer.trim(), "ok", "{command}");
 }
 
 /// An adapter with nothing left on it of whoever had it before: links that their owner never ended live on in the lab.

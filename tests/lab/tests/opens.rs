@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use postern_lab_tests::{PATIENCE, Rig, in_lab};
+use postern_lab_tests::{PATIENCE, PHONE, Rig, in_lab, lab};
 use postern_protocol::{DoorEventKind, Reply, receipt};
 use postern_radio::{AdapterState, Progress, Radio, RadioError};
 use postern_sim::customer;
@@ -93,5 +93,25 @@ fn an_adapter_that_is_not_there_is_absent() {
         let deadline = Instant::now() + Duration::from_secs(5);
         let result = radio.connect(postern_protocol::LockerId([1; 8]), deadline, &|_| {}).await;
         assert_eq!(result.err(), Some(RadioError::Unavailable(AdapterState::Absent)));
+    });
+}
+
+#[test]
+fn a_bus_that_refuses_is_denied_and_a_blocked_adapter_is_off() {
+    in_lab("a_bus_that_refuses_is_denied_and_a_blocked_adapter_is_off", || async {
+        let radio = postern_radio::ble::BleRadio::new(Some(PHONE));
+        for (forbid, allow, state) in
+            [("bus closed", "bus open", AdapterState::Denied), ("rfkill on", "rfkill off", AdapterState::Off)]
+        {
+            lab(forbid).await;
+            let mut told = radio.adapter();
+            tokio::time::timeout(PATIENCE, told.wait_for(|told| *told == state)).await.unwrap().unwrap();
+            let asked = Instant::now();
+            let link = radio.connect(postern_protocol::LockerId([1; 8]), asked + PATIENCE, &|_| {}).await;
+            assert_eq!(link.err(), Some(RadioError::Unavailable(state)));
+            assert_eq!(radio.sightings().await.err(), Some(RadioError::Unavailable(state)));
+            assert!(asked.elapsed() < PATIENCE, "{state:?} is said at once");
+            lab(allow).await;
+        }
     });
 }
