@@ -216,8 +216,8 @@ impl<'a> Subject<'a> {
             let (before, since) = (tree.used()?, Instant::now());
             thread::sleep(rests.idle);
             let (after, seconds) = (tree.used()?, since.elapsed().as_secs_f64());
-            let processor = (after.processor - before.processor) / seconds;
-            rests.found.push([memory, processor, (after.wakes - before.wakes) / seconds]);
+            let [processor, wakes] = after.since(&before);
+            rests.found.push([memory, processor / seconds, wakes / seconds]);
         }
         self.end(program)?;
         Ok(took)

@@ -1,6 +1,6 @@
 //! What a program and everything that it started take of the machine, as Linux counts it.
 
-use std::fs;
+use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use anyhow::{Context, Result};
 
@@ -8,13 +8,21 @@ use anyhow::{Context, Result};
 #[derive(Clone, Debug)]
 pub(super) struct Tree(Vec<u32>);
 
-/// Counted since the processes began.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Used {
-    /// Seconds on a processor.
-    pub(super) processor: f64,
-    /// How often a thread went to sleep of its own accord, which is how often one was woken.
-    pub(super) wakes: f64,
+/// Of each thread, since it began: seconds on a processor, and how often it went to sleep of its own accord, which is how
+/// often it was woken.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Used(BTreeMap<PathBuf, [f64; 2]>);
+
+impl Used {
+    /// What was used since `before`, by the threads that still run: those that ended meanwhile took their counts along.
+    pub(super) fn since(&self, before: &Self) -> [f64; 2] {
+        let mut used = [0.0; 2];
+        for (thread, after) in &self.0 {
+            let before = before.0.get(thread).copied().unwrap_or_default();
+            used = [used[0] + after[0] - before[0], used[1] + after[1] - before[1]];
+        }
+        used
+    }
 }
 
 impl Tree {
@@ -50,9 +58,9 @@ impl Tree {
         Ok(bytes)
     }
 
-    /// Of all threads that run now.
+    /// Of each thread that runs now.
     pub(super) fn used(&self) -> Result<Used> {
-        let mut used = Used { processor: 0.0, wakes: 0.0 };
+        let mut used = Used::default();
         for process in &self.0 {
             for thread in fs::read_dir(format!("/proc/{process}/task"))? {
                 let thread = thread?.path();
@@ -63,8 +71,8 @@ impl Tree {
                     continue;
                 };
                 let nanoseconds = times.split(' ').next().context("an empty schedstat")?;
-                used.processor += nanoseconds.parse::<f64>()? / 1e9;
-                used.wakes += field(&status, "voluntary_ctxt_switches:").context("no switches in status")?;
+                let wakes = field(&status, "voluntary_ctxt_switches:").context("no switches in status")?;
+                used.0.insert(thread, [nanoseconds.parse::<f64>()? / 1e9, wakes]);
             }
         }
         Ok(used)
