@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use url::Url;
 
 use crate::{
     error::{Error, Result},
@@ -60,6 +61,8 @@ pub struct Apps {
     pub android: Vec<AndroidApp>,
     /// For iOS.
     pub apple: Vec<AppleApp>,
+    /// A page where people get the app, `https`; shown to who follows a claim link without having it.
+    pub get: Option<String>,
 }
 
 /// An app for Android.
@@ -110,7 +113,9 @@ impl Apps {
         let apple = |app: &AppleApp| {
             app.team.len() == 10 && app.team.bytes().all(|c| c.is_ascii_alphanumeric()) && named(&app.bundle)
         };
-        self.android.iter().all(android) && self.apple.iter().all(apple)
+        let get =
+            |link: &String| Url::parse(link).is_ok_and(|link| link.scheme() == "https" && link.has_host());
+        self.android.iter().all(android) && self.apple.iter().all(apple) && self.get.iter().all(get)
     }
 }
 
@@ -236,7 +241,7 @@ impl Config {
         if !self.apps.are_sound() {
             return Err(Error::Internal(
                 "configuration: [[apps.android]] needs a package and certificates of 64 hexadecimal digits, \
-                 [[apps.apple]] a team of ten characters and a bundle"
+                 [[apps.apple]] a team of ten characters and a bundle, apps.get an https address"
                     .to_owned(),
             ));
         }
@@ -298,6 +303,7 @@ mod tests {
             "[[apps.android]]\npackage = \"app.postern\"\ncertificates = [\"12:34\"]",
             "[[apps.android]]\npackage = \"app.postern\"\ncertificates = []",
             "[[apps.apple]]\nteam = \"ABCDE12345\"\nbundle = \"postern/*\"",
+            "[apps]\nget = \"javascript:alert(1)\"",
             "[[apps.apple]]\nteam = \"ABC\"\nbundle = \"app.postern\"",
         ] {
             std::fs::write(&file, wrong).unwrap();

@@ -86,7 +86,19 @@ pub(crate) fn shape() -> Tally {
         process::status(&mut fmt).is_ok_and(|status| status.success())
     });
     say(&mut tally, "rustfmt", if held { &[] } else { &["cargo fmt --all"] });
+    say(&mut tally, "lock files", &old_locks(&manifests));
     tally
+}
+
+/// Lock files that lag behind what the workspaces ask for: nothing else builds them all.
+fn old_locks(manifests: &[&str]) -> Vec<String> {
+    let up_to_date = |manifest: &&str| {
+        let mut update = process::cargo();
+        update.args(["update", "--quiet", "--workspace", "--locked", "--manifest-path", manifest]);
+        process::status(&mut update).is_ok_and(|status| status.success())
+    };
+    let old = manifests.iter().filter(|manifest| !up_to_date(manifest));
+    old.map(|manifest| format!("cargo update --workspace --manifest-path {manifest}")).collect()
 }
 
 fn say(tally: &mut Tally, name: &str, faults: &[impl AsRef<str>]) {

@@ -11,6 +11,7 @@ const FRAME: &str = include_str!("frame.html");
 const FRONT: &str = include_str!("front.html");
 const GUEST: &str = include_str!("guest.html");
 const CLAIM: &str = include_str!("claim.html");
+const GET_APP: &str = include_str!("get_app.html");
 const SIGN_IN: &str = include_str!("sign_in.html");
 const ADD_PASSKEY: &str = include_str!("add_passkey.html");
 const SCRIPT_TAG: &str = include_str!("script.html");
@@ -52,10 +53,15 @@ pub fn add_passkey(network: &str, words: &Words, request: &str) -> String {
     )
 }
 
-/// The page that a claim link leads to; `link` opens the app.
+/// The page that a claim link leads to; `link` opens the app, which `app` has for those without.
 #[must_use]
-pub fn claim(network: &str, words: &Words, link: &str) -> String {
-    frame(network, words, words.claim_title, "page", &fill(CLAIM, words, &[("link", &escape(link))]))
+pub fn claim(network: &str, words: &Words, link: &str, app: Option<&str>) -> String {
+    let values = [("link", &*escape(link)), ("get_part", &*get_app(words, app))];
+    frame(network, words, words.claim_title, "page", &fill(CLAIM, words, &values))
+}
+
+fn get_app(words: &Words, app: Option<&str>) -> String {
+    app.map_or_else(String::new, |app| fill(GET_APP, words, &[("link", &escape(app))]))
 }
 
 /// The page of a claim link that is over.
@@ -65,10 +71,16 @@ pub fn claim_ended(network: &str, words: &Words) -> String {
     frame(network, words, words.broken_title, "page", &main)
 }
 
-/// What a person finds who opens the hub's address in a browser.
+/// What a person finds who opens the hub's address in a browser; `app` is where the app is to be had.
 #[must_use]
-pub fn front(network: &str, words: &Words) -> String {
-    frame(network, words, words.front_title, "page", &fill(FRONT, words, &[]))
+pub fn front(network: &str, words: &Words, app: Option<&str>) -> String {
+    frame(
+        network,
+        words,
+        words.front_title,
+        "page",
+        &fill(FRONT, words, &[("get_part", &get_app(words, app))]),
+    )
 }
 
 /// The page for a request that cannot be answered by a redirect.
@@ -143,7 +155,16 @@ mod tests {
                 assert!(html.contains(&format!("id=\"{id}\"")), "{id}");
             }
             assert!(!html.contains("id=\"create\"") && !html.contains("id=\"recover\""));
-            assert!(!front("A", words).contains("{{"));
+            assert!(!front("A", words, None).contains("id=\"get\""));
+            for html in [
+                front("A", words, Some("https://apps.example/?a&b")),
+                claim("A", words, "postern://claim?a", Some("https://apps.example/?a&b")),
+            ] {
+                assert!(
+                    !html.contains("{{") && html.contains("href=\"https://apps.example/?a&amp;b\""),
+                    "{html}"
+                );
+            }
         }
         assert_eq!(words::choose("fr-CH, de;q=0.9, en;q=0.8").lang, "de");
         assert_eq!(words::choose("").lang, "en");

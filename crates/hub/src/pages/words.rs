@@ -26,7 +26,7 @@ macro_rules! words {
 words! {
     sign_in_title, intro, sign_in, or_new, name, name_hint, create, recover_question, recovery_code, recover, working,
     done, back, failed, cancelled, unsupported, stale, throttled, code_wrong, name_missing, offline, broken_title,
-    broken_text, privacy, guest, guest_hint, claim_title, claim_text, claim_open, claim_ended,
+    broken_text, privacy, guest, guest_hint, claim_title, claim_text, claim_open, claim_ended, get_app,
     add_title, add_intro, add_confirm, add, add_known, add_many, front_title, front_text, front_docs,
 }
 
@@ -63,6 +63,7 @@ const LANGUAGES: [Words; 4] = [
         claim_text: "Somebody gave you access to a compartment. Open the app to go on; the link is used up by the first who goes on.",
         claim_open: "Open the app",
         claim_ended: "This link was used, taken back, or is over. Ask who sent it for a new one.",
+        get_app: "No app yet? Get it here, then open the link again.",
         add_title: "Another passkey",
         add_intro: "First show a passkey that you have. Then make another: on this device, on a security key, or on another phone.",
         add_confirm: "Use a passkey I have",
@@ -105,6 +106,7 @@ const LANGUAGES: [Words; 4] = [
         claim_text: "Jemand hat dir Zugang zu einem Fach gegeben. Öffne die App, um weiterzumachen; der Link gilt für die erste Person, die ihn benutzt.",
         claim_open: "App öffnen",
         claim_ended: "Dieser Link wurde benutzt, zurückgenommen oder ist abgelaufen. Bitte um einen neuen.",
+        get_app: "Noch keine App? Hier gibt es sie; öffne dann den Link noch einmal.",
         add_title: "Weiterer Passkey",
         add_intro: "Zeige zuerst einen Passkey, den du hast. Lege dann einen weiteren an: auf diesem Gerät, einem Sicherheitsschlüssel oder einem anderen Telefon.",
         add_confirm: "Vorhandenen Passkey benutzen",
@@ -147,6 +149,7 @@ const LANGUAGES: [Words; 4] = [
         claim_text: "Ktoś udostępnił Ci skrytkę. Otwórz aplikację, aby kontynuować; link działa dla pierwszej osoby.",
         claim_open: "Otwórz aplikację",
         claim_ended: "Ten link został użyty, cofnięty lub wygasł. Poproś o nowy.",
+        get_app: "Nie masz aplikacji? Pobierz ją tutaj i otwórz link ponownie.",
         add_title: "Kolejny klucz dostępu",
         add_intro: "Najpierw użyj klucza dostępu, który już masz. Potem utwórz kolejny: na tym urządzeniu, na kluczu bezpieczeństwa lub na innym telefonie.",
         add_confirm: "Użyj posiadanego klucza",
@@ -189,6 +192,7 @@ const LANGUAGES: [Words; 4] = [
         claim_text: "Хтось надав вам доступ до комірки. Відкрийте застосунок, щоб продовжити; посилання діє для першої людини.",
         claim_open: "Відкрити застосунок",
         claim_ended: "Це посилання використано, скасовано або його час минув. Попросіть нове.",
+        get_app: "Ще немає застосунку? Завантажте його тут і відкрийте посилання знову.",
         add_title: "Ще один ключ доступу",
         add_intro: "Спершу скористайтеся ключем доступу, який у вас є. Потім створіть ще один: на цьому пристрої, на ключі безпеки або на іншому телефоні.",
         add_confirm: "Скористатися наявним ключем",

@@ -235,7 +235,8 @@ pub(super) async fn metrics(State(hub): State<Arc<Hub>>, partner: Result<Partner
 
 /// For a person who wonders whether the hub is there.
 async fn front(State(hub): State<Arc<Hub>>, headers: HeaderMap) -> Response {
-    signin::page(StatusCode::OK, pages::front(&hub.config.name, pages::words(&headers)))
+    let app = hub.config.apps.get.as_deref();
+    signin::page(StatusCode::OK, pages::front(&hub.config.name, pages::words(&headers), app))
 }
 
 /// The document for people.

@@ -70,7 +70,11 @@ pub(super) async fn claim(
                 .append_pair("hub", hub.public_url())
                 .append_pair("claim", &secret)
                 .finish();
-            page(StatusCode::OK, pages::claim(&hub.config.name, words, &format!("postern://claim?{query}")))
+            let app = hub.config.apps.get.as_deref();
+            page(
+                StatusCode::OK,
+                pages::claim(&hub.config.name, words, &format!("postern://claim?{query}"), app),
+            )
         }
         Err(error) if error.code() == Code::ClaimEnded => {
             page(StatusCode::GONE, pages::claim_ended(&hub.config.name, words))

@@ -7,6 +7,7 @@
 //!
 //! Architecture invariant: every change goes through [`Tx`], and nothing is answered before its commit returned.
 
+mod checkpoint;
 mod migrate;
 mod row;
 mod tx;
@@ -18,12 +19,14 @@ use sqlx::{
     any::{AnyConnectOptions, AnyPoolOptions},
 };
 
+use self::checkpoint::Checkpoints;
 pub use self::{row::RowExt, tx::Tx};
 use crate::{error::Result, push::Push};
 
-/// FULL: an acknowledged write survives a power cut, not only the end of the process.
+/// FULL: an acknowledged write survives a power cut, not only the end of the process. The pages at which a commit carries the
+/// log over: [`checkpoint`].
 const SQLITE: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 10000; \
-                      PRAGMA foreign_keys = ON; PRAGMA cache_size = -16000;";
+                      PRAGMA foreign_keys = ON; PRAGMA cache_size = -16000; PRAGMA wal_autocheckpoint = 8000;";
 /// No commit waits for the disk. All others are as the server's settings say, by default until they are on it.
 const POSTGRES_PASSING: &str = "SET synchronous_commit = off";
 /// Connections for what passes; each holds one for the time of one statement.
@@ -45,6 +48,8 @@ pub struct Store {
     write: AnyPool,
     passing: AnyPool,
     backend: Backend,
+    /// None: PostgreSQL, which does it by itself.
+    checkpoints: Option<Checkpoints>,
     push: Push,
 }
 
@@ -70,18 +75,20 @@ impl Store {
                 },
             )
         };
-        let (read, write, passing) = match backend {
+        Ok(match backend {
             Backend::Sqlite => {
                 let write = pool(1, Some(SQLITE)).connect_with(options.clone()).await?;
-                let read = pool(connections, Some(SQLITE)).connect_with(options).await?;
-                (read.clone(), write, read)
+                let read = pool(connections, Some(SQLITE)).connect_with(options.clone()).await?;
+                let checkpoints =
+                    Some(Checkpoints::start(pool(1, Some(SQLITE)).connect_with(options).await?));
+                Self { passing: read.clone(), read, write, backend, checkpoints, push }
             }
             Backend::Postgres => {
                 let both = pool(connections, None).connect_with(options.clone()).await?;
-                (both.clone(), both, pool(PASSING, Some(POSTGRES_PASSING)).connect_with(options).await?)
+                let passing = pool(PASSING, Some(POSTGRES_PASSING)).connect_with(options).await?;
+                Self { read: both.clone(), write: both, passing, backend, checkpoints: None, push }
             }
-        };
-        Ok(Self { read, write, passing, backend, push })
+        })
     }
 
     /// Brings the schema up to date. Safe to call from several instances at once.
@@ -120,7 +127,7 @@ impl Store {
             Backend::Sqlite => self.write.begin_with("BEGIN IMMEDIATE").await?,
             Backend::Postgres => self.write.begin().await?,
         };
-        Ok(Tx::new(inner, self.backend, self.push.clone()))
+        Ok(Tx::new(inner, self.backend, self.checkpoints.clone(), self.push.clone()))
     }
 
     /// A consistent view for several reads.
@@ -163,6 +170,9 @@ impl Store {
 
     /// Waits for connections to be given back and closes them; in SQLite this folds the log into the file.
     pub async fn close(&self) {
+        if let Some(checkpoints) = &self.checkpoints {
+            checkpoints.close().await;
+        }
         self.passing.close().await;
         self.read.close().await;
         self.write.close().await;

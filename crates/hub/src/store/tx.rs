@@ -2,20 +2,26 @@
 
 use sqlx::{Any, AnyConnection, Transaction};
 
-use super::Backend;
+use super::{Backend, checkpoint::Checkpoints};
 use crate::{error::Result, push::Push};
 
 /// A change that becomes true, and is pushed to whom it concerns, by [`Tx::commit`], and leaves no trace when dropped.
 pub struct Tx {
     inner: Transaction<'static, Any>,
     backend: Backend,
+    checkpoints: Option<Checkpoints>,
     push: Push,
     pokes: Vec<(String, i64)>,
 }
 
 impl Tx {
-    pub(super) fn new(inner: Transaction<'static, Any>, backend: Backend, push: Push) -> Self {
-        Self { inner, backend, push, pokes: Vec::new() }
+    pub(super) fn new(
+        inner: Transaction<'static, Any>,
+        backend: Backend,
+        checkpoints: Option<Checkpoints>,
+        push: Push,
+    ) -> Self {
+        Self { inner, backend, checkpoints, push, pokes: Vec::new() }
     }
 
     /// To run queries on.
@@ -46,6 +52,9 @@ impl Tx {
             }
         }
         self.inner.commit().await?;
+        if let Some(checkpoints) = &self.checkpoints {
+            checkpoints.committed();
+        }
         for (account, position) in &self.pokes {
             self.push.publish(account, *position);
         }

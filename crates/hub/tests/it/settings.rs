@@ -28,6 +28,7 @@ async fn the_host_vouches_for_the_apps_that_the_operator_named() {
     let apps = Apps {
         android: vec![AndroidApp { package: "app.postern".to_owned(), certificates: vec!["ab".repeat(32)] }],
         apple: vec![AppleApp { team: "ABCDE12345".to_owned(), bundle: "app.postern".to_owned() }],
+        get: Some("https://apps.example/postern".to_owned()),
     };
     let world = World::with(Config { apps, ..Config::default() }).await;
     let links = get(&world, "/.well-known/assetlinks.json").await;
