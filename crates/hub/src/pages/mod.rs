@@ -56,12 +56,13 @@ pub fn add_passkey(network: &str, words: &Words, request: &str) -> String {
 /// The page that a claim link leads to; `link` opens the app, which `app` has for those without.
 #[must_use]
 pub fn claim(network: &str, words: &Words, link: &str, app: Option<&str>) -> String {
-    let values = [("link", &*escape(link)), ("get_part", &*get_app(words, app))];
+    let values = [("link", &*escape(link)), ("get_part", &*get_app(words, words.claim_get, app))];
     frame(network, words, words.claim_title, "page", &fill(CLAIM, words, &values))
 }
 
-fn get_app(words: &Words, app: Option<&str>) -> String {
-    app.map_or_else(String::new, |app| fill(GET_APP, words, &[("link", &escape(app))]))
+/// Where the app is to be had, where that is known; `why` comes before it.
+fn get_app(words: &Words, why: &str, app: Option<&str>) -> String {
+    app.map_or_else(String::new, |app| fill(GET_APP, words, &[("why", why), ("link", &escape(app))]))
 }
 
 /// The page of a claim link that is over.
@@ -79,7 +80,7 @@ pub fn front(network: &str, words: &Words, app: Option<&str>) -> String {
         words,
         words.front_title,
         "page",
-        &fill(FRONT, words, &[("get_part", &get_app(words, app))]),
+        &fill(FRONT, words, &[("get_part", &get_app(words, "", app))]),
     )
 }
 
