@@ -12,6 +12,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (3, "0003_token_epochs", include_str!("migrations/0003_token_epochs.sql")),
     (4, "0004_chilled", include_str!("migrations/0004_chilled.sql")),
     (5, "0005_retention", include_str!("migrations/0005_retention.sql")),
+    (6, "0006_fewer_pages", include_str!("migrations/0006_fewer_pages.sql")),
 ];
 
 /// Names of the migrations that were run now.
@@ -33,13 +34,15 @@ pub(super) async fn run(store: &Store) -> Result<Vec<&'static str>> {
     if newest > MIGRATIONS.last().map_or(0, |last| last.0) {
         return Err(Error::Internal("the database was written by a newer version of the hub".to_owned()));
     }
-    let bytes = match store.backend() {
-        Backend::Sqlite => "BLOB",
-        Backend::Postgres => "BYTEA",
+    // What a column of bytes is called; what keeps rows in the order of their key, as one tree instead of two.
+    let (bytes, by_key) = match store.backend() {
+        Backend::Sqlite => ("BLOB", " WITHOUT ROWID"),
+        Backend::Postgres => ("BYTEA", ""),
     };
     let mut done = Vec::new();
     for (version, name, sql) in MIGRATIONS.iter().filter(|(version, ..)| *version > newest) {
-        sqlx::raw_sql(sqlx::AssertSqlSafe(sql.replace("{{BYTES}}", bytes))).execute(tx.on()).await?;
+        let sql = sql.replace("{{BYTES}}", bytes).replace("{{BY_KEY}}", by_key);
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(tx.on()).await?;
         sqlx::query("INSERT INTO schema_versions (version, name) VALUES ($1, $2)")
             .bind(*version)
             .bind(*name)
