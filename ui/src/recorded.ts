@@ -42,6 +42,7 @@ window.sceneIndex = Object.fromEntries(Object.entries(scenes).map(([name, { hash
 
 void app.start().then(() => {
   let drawn = drawApp(app);
+  setTimeout(() => (app.begun = true));
   window.showScene = async (name, look) => {
     const scene = found(name);
     await unmount(drawn);

@@ -17,7 +17,7 @@ export async function openScene(page, url, name, scene, { theme = 'light', lang 
     await page.evaluate(([wanted, how]) => window.showScene(wanted, how), [name, look]);
   } else {
     await page.goto(`${url}/recorded.html?${new URLSearchParams({ scene: name, ...look })}${scene.hash ?? ''}`);
-    await page.waitForSelector('#app > *');
+    await page.waitForSelector('#app > *', { state: 'attached' });
   }
   for (const testid of scene.press ?? []) await page.getByTestId(testid).click();
   await page.evaluate(async () => {

@@ -8,6 +8,9 @@ import { loadPreferences, savePreferences, type Preferences } from './preference
 import { parseRoute, routeHash, type Route } from './route';
 import { metresBetween, type Place } from './sites';
 
+/** Milliseconds for a letter, so that a slow reader reaches the end of what is said. */
+const READING_MS = 90;
+
 /** What every screen sees: the view, the time, where the page is, and the way to say what the customer wants. */
 export class App {
   /** Null until the first view is there. */
@@ -16,6 +19,8 @@ export class App {
   preferences = $state.raw<Preferences>(loadPreferences());
   /** UNIX milliseconds by the core's clock, moved on every second where a countdown is shown. */
   nowMs = $state(0);
+  /** The first picture is painted, and what was put off until then is under way. */
+  begun = false;
   /** A short confirmation at the foot of the page. */
   said = $state('');
   /** Where the customer is, once they wanted that known in the finder; for this run of the app only. */
@@ -68,6 +73,7 @@ export class App {
 
   /** The first picture is drawn: whatever could wait for that. */
   settled(): void {
+    this.begun = true;
     void this.bridge.platform.setLanguage(this.preferences.language);
   }
 
@@ -97,7 +103,7 @@ export class App {
 
   /**
    * After the deliberate gesture: opens, or opens again. Asks for biometrics or the device's PIN first where the
-   * customer wants that and the platform has it.
+   * customer wants that, and opens nothing where nobody can ask any more.
    */
   async open(reservations: string[], again = false): Promise<void> {
     const [first] = reservations;
@@ -111,11 +117,12 @@ export class App {
     if (await this.confirmed()) this.send({ type: 'set', setting: { name: 'confirmOpening', value } });
   }
 
-  /** False where the customer was asked and did not show that it is them. */
+  /** Whether the customer was asked and showed that it is them; otherwise they are told why nothing happens. */
   private async confirmed(): Promise<boolean> {
     const present = await this.bridge.platform.confirmPresence(t('gesture.presence'));
-    if (present === false) this.say(t('gesture.notConfirmed'));
-    return present !== false;
+    if (present === true) return true;
+    this.say(t(present === null ? 'gesture.cannotAsk' : 'gesture.notConfirmed'));
+    return false;
   }
 
   /** Looks for sites, near the given place if there is one. */
@@ -127,7 +134,7 @@ export class App {
   say(words: string): void {
     clearTimeout(this.saidTimer);
     this.said = words;
-    this.saidTimer = setTimeout(() => (this.said = ''), 5000);
+    this.saidTimer = setTimeout(() => (this.said = ''), Math.max(5000, words.length * READING_MS));
   }
 
   async copy(text: string, secret: boolean, words: string): Promise<void> {

@@ -124,6 +124,17 @@ test.each(Object.entries(SIZES))('what comes and goes in strips moves nothing th
   }
 });
 
+test('what is there from the start stands, and what comes later slides in', async () => {
+  const page = await ui.page({ reducedMotion: 'no-preference' });
+  await ui.show(page, 'home-offline');
+  const moves = () => page.getByTestId('offline-strip').evaluate((strip) => getComputedStyle(strip).animationName !== 'none');
+  expect(await moves()).toBe(false);
+  await ui.show(page, 'home');
+  await push(page, { ...scenes['home']!.view, network: { state: 'offline', since: NOW - 60 } });
+  await page.getByTestId('offline-strip').waitFor();
+  expect(await moves()).toBe(true);
+});
+
 test('a finger on its way meets what it aimed at, not the strip that came over it', async () => {
   const page = await ui.page();
   await page.clock.install();
@@ -194,6 +205,25 @@ test('without the confirmation of presence nothing opens', async () => {
   await page.getByTestId('confirm-open').click();
   await page.getByTestId('said').filter({ hasText: 'Not confirmed' }).waitFor();
   expect(await types(page)).not.toContain('open');
+});
+
+test('where nobody can ask who is there any more, nothing opens and the way out is told', async () => {
+  const page = await ui.page();
+  await ui.show(page, 'detail', { gesture: 'confirm' });
+  await push(page, view({ settings: { reminders: true, habits: true, confirmOpening: true, preferLowDoors: false, nearby: false } }));
+  await page.evaluate(() => {
+    window.recorded.answers['confirmPresence'] = null;
+    window.recorded.answers['canConfirmPresence'] = false;
+  });
+  await page.getByTestId('open-gesture').click();
+  await page.getByTestId('confirm-open').click();
+  await page.getByTestId('said').filter({ hasText: 'sign out in the settings' }).waitFor();
+  expect(await types(page)).not.toContain('open');
+  // The switch stays in sight, and is no way around the question.
+  await page.evaluate(() => (location.hash = '#/settings'));
+  await page.getByTestId('set-confirm').click();
+  await page.getByTestId('said').filter({ hasText: 'sign out in the settings' }).waitFor();
+  expect(await types(page)).not.toContain('set');
 });
 
 test('presence is offered only where it can be asked for, and confirmed to be asked for or not', async () => {

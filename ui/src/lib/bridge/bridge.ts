@@ -32,7 +32,7 @@ export interface Platform {
   autostart(on?: boolean): Promise<boolean | null>;
   /** Whether this platform can ask for biometrics, or the PIN or password of the device. */
   canConfirmPresence(): Promise<boolean>;
-  /** Asks for biometrics or the device's PIN. Null: this platform has none. */
+  /** Asks for biometrics or the device's PIN. Null: nobody is there to ask. */
   confirmPresence(reason: string): Promise<boolean | null>;
   /** The text of the QR code in a picture: brightness, a byte a pixel, `width` a row, base64url. Null: none to be read. */
   readQr(width: number, luma: string): Promise<string | null>;
