@@ -396,8 +396,11 @@ pub struct Asset {
     pub id: String,
     /// What it is.
     pub title: String,
-    /// Where it lies.
+    /// Where it lies, site id.
     pub site: String,
+    /// The site's name. Told by the hub; what the operator sends is not looked at.
+    #[serde(default)]
+    pub site_name: String,
     /// Locker id.
     pub locker: String,
     /// Door number; kept for it.

@@ -188,6 +188,15 @@ pub enum Intent {
     },
     /// Forget what was found.
     CloseSites,
+    /// Look for shared things to borrow; the answer is `View::lending`.
+    FindThings,
+    /// Forget what was found.
+    CloseThings,
+    /// Borrow a shared thing. It is given back with [`Intent::Release`].
+    Borrow {
+        /// Thing id, from `View::lending`.
+        thing: String,
+    },
     /// Remove a device from the account.
     RemoveDevice {
         /// Which.

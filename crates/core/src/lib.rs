@@ -15,6 +15,7 @@ pub mod view;
 mod cx;
 mod finder;
 mod habits;
+mod lending;
 mod line;
 mod nearby;
 mod network;

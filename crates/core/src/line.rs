@@ -30,6 +30,8 @@ pub(crate) enum Purpose {
     Outbox,
     /// The finder's question with this number.
     Sites(u64),
+    /// The question with this number for things to borrow.
+    Assets(u64),
     /// A claim link.
     Claim,
 }

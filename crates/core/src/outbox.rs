@@ -57,6 +57,8 @@ pub(crate) enum What {
     BookReturn { code: String, site: String, size: Size },
     /// A compartment to keep something in.
     BookStorage { title: String, site: String, size: Size, until: i64 },
+    /// A shared thing.
+    Borrow { thing: String },
     /// What lies in a held compartment goes to a neighbour.
     HandOver { unit: String },
     /// Doors that the customer can reach.
@@ -79,6 +81,7 @@ impl What {
             Self::Release => "release",
             Self::BookReturn { .. } => "bookReturn",
             Self::BookStorage { .. } => "bookStorage",
+            Self::Borrow { .. } => "borrow",
             Self::HandOver { .. } => "handOver",
             Self::PreferLowDoors { .. } => "preferLowDoors",
         }
@@ -292,6 +295,7 @@ fn call(entry: &Entry) -> Call {
             "/v1/storage".to_owned(),
             json(&NewStorage { title: title.clone(), site: site.clone(), size: *size, until: *until }),
         ),
+        What::Borrow { thing } => (Method::Post, format!("/v1/assets/{thing}/borrow"), None),
         What::HandOver { unit } => post("handover", json(&Handover { unit: unit.clone() })),
         What::PreferLowDoors { on } => {
             let changes = Changes { name: None, prefers_low_doors: Some(*on) };

@@ -47,6 +47,8 @@ pub struct View {
     pub invitation: Option<QrView>,
     /// Sites that were looked for.
     pub sites: Option<SitesView>,
+    /// Shared things that were looked for.
+    pub lending: Option<LendingView>,
     /// What was learnt on this device about when the customer usually collects.
     pub habits: Vec<HabitView>,
     /// Receipts, newest first.
@@ -89,6 +91,7 @@ impl View {
             share_problem: None,
             invitation: None,
             sites: None,
+            lending: None,
             habits: Vec::new(),
             receipts: Vec::new(),
             outbox: Vec::new(),
@@ -448,6 +451,36 @@ pub struct SitesView {
     pub sites: Vec<FoundSiteView>,
 }
 
+/// Shared things that were looked for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export_to = "view.ts")]
+pub struct LendingView {
+    /// The hub has not answered yet.
+    pub loading: bool,
+    /// Why there is no answer.
+    pub problem: Option<ProblemView>,
+    /// By title.
+    pub things: Vec<ThingView>,
+}
+
+/// A shared thing: a tool, a book.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export_to = "view.ts")]
+pub struct ThingView {
+    /// Thing id.
+    pub id: String,
+    /// What it is.
+    pub title: String,
+    /// Name of the site where it lies.
+    pub site: String,
+    /// For how long it is lent, hours.
+    pub hours: u32,
+    /// It lies there now.
+    pub available: bool,
+}
+
 /// A site that was found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
@@ -577,7 +610,7 @@ pub struct OutboxView {
     /// Unique on this device.
     pub id: u64,
     /// `receipt`, `extend`, `share`, `revokeShare`, `report`, `confirmTaken`, `removeDevice`, `hold`, `cancel`,
-    /// `changeLocker`, `release`, `bookReturn`, `bookStorage`, `handOver`, `preferLowDoors`.
+    /// `changeLocker`, `release`, `bookReturn`, `bookStorage`, `borrow`, `handOver`, `preferLowDoors`.
     pub what: String,
     /// Of which reservation.
     pub reservation: Option<String>,

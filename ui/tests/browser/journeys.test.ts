@@ -516,6 +516,19 @@ test('books a compartment for a while, and hands one over', async () => {
   expect(await sent(page)).toContainEqual({ type: 'handOver', reservation: 'r-box', unit: 'Flat 7' });
 });
 
+test('borrows a shared thing that lies there, and is offered none where there is none', async () => {
+  const page = await ui.page();
+  await ui.show(page, 'borrow');
+  expect(await page.getByTestId('thing-t-bike').isDisabled()).toBe(true);
+  await page.getByTestId('book-sheet').getByText('for 2 days').waitFor();
+  await page.getByTestId('book-send').click();
+  expect(await sent(page)).toContainEqual({ type: 'borrow', thing: 't-drill' });
+  await page.getByTestId('home').waitFor();
+  await ui.show(page, 'return-book');
+  expect(await sent(page)).toContainEqual({ type: 'findThings' });
+  expect(await page.getByTestId('book-what-borrow').count()).toBe(0);
+});
+
 test('receipts are shown with what was verified, and exported', async () => {
   const page = await ui.page();
   await ui.show(page, 'activity-outbox');

@@ -3,6 +3,7 @@
 use postern_api::{
     account::Account,
     locker::Sites,
+    reservation::Assets,
     problem::Code,
     reservation::{ShareOffer, State},
     sync::{Changes, ReceiptResult, ReceiptResults},
@@ -123,6 +124,10 @@ impl Core {
             Purpose::Sites(asked) => {
                 let sites = self.checked(parse::<Sites>(answer));
                 self.finder.on_sites(asked, sites);
+            }
+            Purpose::Assets(asked) => {
+                let assets = self.checked(parse::<Assets>(answer));
+                self.lending.on_assets(asked, assets);
             }
             Purpose::Claim => match answer {
                 Ok(_) => {

@@ -86,6 +86,8 @@ impl Core {
                 self.finder.find(latitude.zip(longitude), size, cx);
             }
             Intent::CloseSites => self.finder.close(),
+            Intent::FindThings => self.lending.find(cx),
+            Intent::CloseThings => self.lending.close(),
             Intent::ForgetHabits => {
                 self.kept.habits.erase();
                 cx.out.save_now();
@@ -215,6 +217,12 @@ impl Core {
                 {
                     let title = text::clipped(title, text::NAME);
                     self.kept.outbox.put(None, What::BookStorage { title, site, size, until }, cx);
+                }
+                return;
+            }
+            Intent::Borrow { thing } => {
+                if text::is_id(&thing) && self.session.exists() {
+                    self.kept.outbox.put(None, What::Borrow { thing }, cx);
                 }
                 return;
             }

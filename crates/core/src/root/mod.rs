@@ -18,6 +18,7 @@ use crate::{
     effect::{Effect, Notification, NotificationKind},
     event::{Adapter, DeviceKey, Event, Opened, RadioEvent, VaultState},
     finder::Finder,
+    lending::Lending,
     line::Line,
     nearby::Nearby,
     network::Network,
@@ -74,6 +75,7 @@ pub struct Core {
     opening_code: OpeningCode,
     sharing: Sharing,
     finder: Finder,
+    lending: Lending,
     nearby: Nearby,
     notices: Notices,
     kept: Kept,
@@ -106,6 +108,7 @@ impl Core {
             opening_code: OpeningCode::default(),
             sharing: Sharing::default(),
             finder: Finder::default(),
+            lending: Lending::default(),
             nearby: Nearby::default(),
             notices: Notices::default(),
             kept: Kept::default(),
@@ -276,6 +279,7 @@ impl Core {
         self.opening_code = OpeningCode::default();
         self.sharing = Sharing::default();
         self.finder = Finder::default();
+        self.lending = Lending::default();
         self.codes.clear();
         self.claim = None;
         self.kept = Kept::default();

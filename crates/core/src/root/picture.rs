@@ -70,6 +70,7 @@ impl Core {
             share_problem,
             invitation,
             sites: self.finder.view(),
+            lending: self.lending.view(),
             habits: self.kept.habits.learnt(self.now.unix()),
             now: self.now.unix(),
         }

@@ -444,6 +444,34 @@ fn sites_are_found_and_a_stale_answer_is_not_shown() {
 }
 
 #[test]
+fn a_shared_thing_is_found_and_borrowed_once_there_is_a_network() {
+    let mut rig = Rig::with_parcels(221, &[]);
+    rig.hub.page_of.insert(
+        "/v1/assets".into(),
+        br#"{"assets":[{"id":"drill","title":"Drill","site":"lindenhof","site_name":"Lindenhof","locker":"0102030405060708","door":4,"loan_hours":48,"available":true},{"id":"../me","title":"Not an id","site":"x","locker":"x","door":1,"loan_hours":1}]}"#
+            .to_vec(),
+    );
+    rig.intent(Intent::FindThings);
+    let lending = rig.view().lending.unwrap();
+    assert_eq!((lending.loading, lending.things.len()), (false, 1), "what has no id cannot be asked for");
+    let thing = &lending.things[0];
+    assert_eq!((&*thing.title, &*thing.site, thing.hours, thing.available), ("Drill", "Lindenhof", 48, true));
+    rig.intent(Intent::CloseThings);
+    assert!(rig.view().lending.is_none());
+
+    rig.hub.online = false;
+    rig.intent(Intent::FindThings);
+    assert_eq!(rig.view().lending.unwrap().problem.unwrap().code, ProblemCode::HubUnreachable);
+    rig.intent(Intent::Borrow { thing: "../me".into() });
+    assert!(rig.view().outbox.is_empty());
+    rig.intent(Intent::Borrow { thing: "drill".into() });
+    assert_eq!(rig.view().outbox[0].what, "borrow");
+    rig.hub.online = true;
+    rig.intent(Intent::Refresh);
+    assert_eq!(rig.hub.calls("/v1/assets/drill/borrow").last().unwrap().path, "/v1/assets/drill/borrow");
+}
+
+#[test]
 fn a_device_whose_clock_is_wrong_by_more_than_a_tokens_life_opens_all_the_same() {
     for ahead in [-1_200, 1_200] {
         let mut rig = Rig::new(220);

@@ -52,7 +52,7 @@ pub(super) async fn sites(
     responses((status = 200, body = Assets)))]
 pub(super) async fn assets(State(hub): State<Arc<Hub>>, customer: Customer) -> Result<Json<Assets>> {
     let rows = sqlx::query(
-        "SELECT a.id, a.title, a.site_id, a.locker_id, a.door, a.loan_hours, a.reservation_id FROM assets a \
+        "SELECT a.id, a.title, a.site_id, s.name, a.locker_id, a.door, a.loan_hours, a.reservation_id FROM assets a \
          JOIN sites s ON s.id = a.site_id WHERE s.access = 'public' OR EXISTS \
          (SELECT 1 FROM site_members m WHERE m.site_id = s.id AND m.account_id = $1) ORDER BY a.title, a.id LIMIT 500",
     )
@@ -64,6 +64,7 @@ pub(super) async fn assets(State(hub): State<Arc<Hub>>, customer: Customer) -> R
             id: row.text("id")?,
             title: row.text("title")?,
             site: row.text("site_id")?,
+            site_name: row.text("name")?,
             locker: row.text("locker_id")?,
             door: doors::number(row.int("door")?)?,
             loan_hours: u32::try_from(row.int("loan_hours")?).unwrap_or(0),

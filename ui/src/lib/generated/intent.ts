@@ -171,7 +171,11 @@ longitude: number | null,
 /**
  * Only with a free door of this size.
  */
-size: string | null, } | { "type": "closeSites" } | { "type": "removeDevice", 
+size: string | null, } | { "type": "closeSites" } | { "type": "findThings" } | { "type": "closeThings" } | { "type": "borrow", 
+/**
+ * Thing id, from `View::lending`.
+ */
+thing: string, } | { "type": "removeDevice", 
 /**
  * Which.
  */

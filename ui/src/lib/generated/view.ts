@@ -158,6 +158,23 @@ times: number, };
 export type KindView = "pickup" | "return" | "storage";
 
 /**
+ * Shared things that were looked for.
+ */
+export type LendingView = { 
+/**
+ * The hub has not answered yet.
+ */
+loading: boolean, 
+/**
+ * Why there is no answer.
+ */
+problem: ProblemView | null, 
+/**
+ * By title.
+ */
+things: Array<ThingView>, };
+
+/**
  * A locker, for the drawing.
  */
 export type LockerView = { 
@@ -365,7 +382,7 @@ export type OutboxView = {
 id: number, 
 /**
  * `receipt`, `extend`, `share`, `revokeShare`, `report`, `confirmTaken`, `removeDevice`, `hold`, `cancel`,
- * `changeLocker`, `release`, `bookReturn`, `bookStorage`, `handOver`, `preferLowDoors`.
+ * `changeLocker`, `release`, `bookReturn`, `bookStorage`, `borrow`, `handOver`, `preferLowDoors`.
  */
 what: string, 
 /**
@@ -710,6 +727,31 @@ sites: Array<FoundSiteView>, };
 export type StateView = "announced" | "inTransit" | "ready" | "mayBeOpen" | "opened" | "collected" | "expired" | "returned" | "booked" | "deposited" | "accepted" | "refused" | "held" | "released" | "cancelled";
 
 /**
+ * A shared thing: a tool, a book.
+ */
+export type ThingView = { 
+/**
+ * Thing id.
+ */
+id: string, 
+/**
+ * What it is.
+ */
+title: string, 
+/**
+ * Name of the site where it lies.
+ */
+site: string, 
+/**
+ * For how long it is lent, hours.
+ */
+hours: number, 
+/**
+ * It lies there now.
+ */
+available: boolean, };
+
+/**
  * One entry of the chain of custody.
  */
 export type TimelineView = { 
@@ -799,6 +841,10 @@ invitation: QrView | null,
  * Sites that were looked for.
  */
 sites: SitesView | null, 
+/**
+ * Shared things that were looked for.
+ */
+lending: LendingView | null, 
 /**
  * What was learnt on this device about when the customer usually collects.
  */
