@@ -54,7 +54,8 @@ pub(crate) fn run(flags: &Flags) -> Result<ExitCode> {
         flags.package.iter().map(String::as_str).collect()
     };
     let wrapper = home.join("rustc");
-    fs::write(&wrapper, "#!/bin/sh\nexec \"$@\" -Cinstrument-coverage\n")?;
+    // Not sh: Debian's forgets variables with a hyphen in their name, such as CARGO_BIN_EXE_postern-hub.
+    fs::write(&wrapper, "#!/bin/bash\nexec \"$@\" -Cinstrument-coverage\n")?;
     fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755))?;
 
     let mut cargo = process::cargo();
