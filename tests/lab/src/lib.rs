@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod bare;
+pub mod chip;
 
 use std::{
     env,
