@@ -13,7 +13,9 @@
 //! | devices that were heard long ago are reported like new ones | btleplug's `events()` on BlueZ begins with the cache | cached devices count only when they are heard again |
 //! | a link that ends is not the end of the notification stream | btleplug issue 256 | the adapter's events are watched for the disconnect |
 //! | `connect` waits 30 s for ServicesResolved when the link breaks in between | bluez-async 0.9 | it is raced against the disconnect and our own deadline |
-//! | services missing right after connecting (stale GATT cache, late discovery) | BlueZ, CoreBluetooth | discovery is repeated once, then the link is given up and made anew |
+//! | services missing right after connecting (late discovery) | BlueZ, CoreBluetooth | discovery is repeated once, then the link is given up and made anew |
+//! | handles of yesterday for a locker whose attributes have moved: the subscription is refused, or taken by another attribute | BlueZ with its default `Cache = always`, from files that outlive the device, where the peripheral has no Service Changed | a locker that shows no service, refuses the subscription or never greets is forgotten there ([`cache`]), and discovered anew the next time |
+//! | a device without services, though it advertises them | BlueZ 5.66, after a link that broke while services were being resolved | what passed the scan's filter counts as a locker's ([`scan`]) |
 //! | reads and writes fail with InProgress while another client uses the device | BlueZ; bleak issue 1282 | repeated within the deadline |
 //! | a dropped `connect` leaves the platform connecting | BlueZ keeps a connection without its client | the task that connects outlives the future and disconnects |
 //! | notifications overtake each other | BlueZ over enhanced bearers (EATT, on by default in 5.66): each bearer is a socket of its own | frames are put in order ([`crate::inbox`]) |
@@ -26,6 +28,7 @@
 //! Writes are with response: they arrive in order, they are not lost, and they hold the sender back. What the MTU is the
 //! platform says (BlueZ from 5.62; before that, and where it says nothing, 23 is assumed).
 
+mod cache;
 mod dial;
 mod gatt;
 mod scan;

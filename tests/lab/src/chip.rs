@@ -28,6 +28,8 @@ const AIR: &str = "POSTERN_LAB_AIR";
 const INTERVAL: Duration = Duration::from_millis(100);
 /// Octets of one ACL packet, header not counted: what every LE controller takes.
 const ACL: usize = 27;
+/// Its local name.
+const NAME: &str = "chip";
 /// L2CAP channel of ATT.
 const ATT: u16 = 4;
 
@@ -200,6 +202,11 @@ impl Host {
         self.command(0x2005, &[id[0], id[1], id[2], id[3], id[4], id[5] | 0xC0]).await?;
         // Advertising parameters: 100 ms, connectable, from the random address, on all channels, to everybody.
         self.command(0x2006, &[0xA0, 0, 0xA0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 7, 0]).await?;
+        // Scan response: a local name, as most peripherals have one.
+        let mut response = vec![2 + NAME.len() as u8, 1 + NAME.len() as u8, 0x09];
+        response.extend(NAME.as_bytes());
+        response.resize(32, 0);
+        self.command(0x2009, &response).await?;
         let mut beat = tokio::time::interval(INTERVAL);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::Mutex,
     time::{Duration, Instant},
 };
 
@@ -98,5 +98,72 @@ fn a_lost_hello_of_a_stranger_is_read() {
         let bench = Stranger::new().await;
         bench.offer(23).await;
         conformance::a_lost_hello_is_read(&bench).await;
+    });
+}
+
+#[test]
+fn services_that_are_resolved_late_are_waited_for() {
+    in_lab("services_that_are_resolved_late_are_waited_for", || async {
+        let bench = Stranger::new().await;
+        bench.chip.answer_discovery(false);
+        let stages = Mutex::new(Vec::new());
+        let record = |stage| stages.lock().unwrap().push(stage);
+        let link = bench.radio.connect(bench.chip.locker(), Instant::now() + PATIENCE, &record);
+        tokio::pin!(link);
+        tokio::select! {
+            _ = &mut link => panic!("nothing was discovered"),
+            () = bench.until(|status| status.asked) => {}
+        }
+        assert!(!stages.lock().unwrap().contains(&Progress::Subscribed));
+        bench.chip.answer_discovery(true);
+        let mut link = link.await.unwrap();
+        assert_eq!(link.receive().await.unwrap().first(), Some(&1));
+        assert_eq!(bench.chip.status().borrow().connections, 1, "no second attempt beside the first");
+        link.close().await;
+        bench.let_go().await;
+    });
+}
+
+#[test]
+fn services_that_are_never_resolved_leave_no_connection() {
+    in_lab("services_that_are_never_resolved_leave_no_connection", || async {
+        let bench = Stranger::new().await;
+        bench.chip.answer_discovery(false);
+        let locker = bench.chip.locker();
+        {
+            let link = bench.radio.connect(locker, Instant::now() + PATIENCE, &|_| {});
+            tokio::select! {
+                _ = link => panic!("nothing was discovered"),
+                () = bench.until(|status| status.asked) => {}
+            }
+        }
+        bench.let_go().await;
+        let patience = Duration::from_secs(5);
+        let began = Instant::now();
+        let result = bench.radio.connect(locker, began + patience, &|_| {}).await;
+        assert!(matches!(result.err(), Some(RadioError::NotFound | RadioError::Lost(_))));
+        eprintln!("{:?}", began.elapsed());
+        bench.let_go().await;
+        bench.chip.answer_discovery(true);
+        conformance::the_first_message_is_the_hello(&bench).await;
+    });
+}
+
+#[test]
+fn attributes_that_moved_since_the_last_link_are_found() {
+    in_lab("attributes_that_moved_since_the_last_link_are_found", || async {
+        let bench = Stranger::new().await;
+        conformance::the_first_message_is_the_hello(&bench).await;
+        bench.chip.arrange(Layout::TxFirst);
+        // The subscription goes to what is `rx` now, which takes it for a frame; nothing on that link can tell.
+        let mut link =
+            bench.radio.connect(bench.chip.locker(), Instant::now() + PATIENCE, &|_| {}).await.unwrap();
+        assert!(matches!(link.receive().await, Err(RadioError::Lost(_))));
+        drop(link);
+        bench.let_go().await;
+        conformance::the_first_message_is_the_hello(&bench).await;
+        bench.chip.arrange(Layout::Apart);
+        // Refused this time, so that the same attempt finds out.
+        conformance::the_first_message_is_the_hello(&bench).await;
     });
 }

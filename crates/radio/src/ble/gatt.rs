@@ -11,6 +11,7 @@ use postern_protocol::gatt::{RX_UUID, SERVICE_UUID, TX_UUID};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
+use super::cache;
 use crate::{
     RadioError,
     link::{Gatt, Notifications, WriteError},
@@ -38,22 +39,30 @@ fn lost(error: &btleplug::Error) -> RadioError {
 
 impl BleGatt {
     /// Discovers and subscribes on a peripheral that is connected. `events` are the adapter's, from before connecting.
+    /// A peripheral that is not what the platform takes it for is forgotten.
     pub(super) async fn start(
         peripheral: Peripheral,
         events: Events,
     ) -> Result<(Self, Notifications), RadioError> {
-        let (rx, tx) = match characteristics(&peripheral).await? {
-            Some(found) => found,
-            // A stale cache, or services that are resolved a moment later: once more.
-            None => characteristics(&peripheral)
-                .await?
-                .ok_or_else(|| RadioError::Lost("the locker's service is missing".into()))?,
+        let mut found = characteristics(&peripheral).await?;
+        if found.is_none() {
+            // Services that are resolved a moment later: once more.
+            found = characteristics(&peripheral).await?;
+        }
+        let Some((rx, tx)) = found else {
+            cache::forget(&peripheral.id()).await;
+            return Err(RadioError::Lost("the locker's service is missing".into()));
         };
         // Before the subscription: nothing must fall between the two.
         let values = peripheral.notifications().await.map_err(|error| lost(&error))?;
         let (notify, notifications) = mpsc::channel(QUEUE);
         tokio::spawn(forward(peripheral.id(), values, events, notify));
-        again(|| peripheral.subscribe(&tx)).await.map_err(|error| lost(&error))?;
+        if let Err(error) = again(|| peripheral.subscribe(&tx)).await {
+            if peripheral.is_connected().await.unwrap_or(false) {
+                cache::forget(&peripheral.id()).await;
+            }
+            return Err(lost(&error));
+        }
         let mtu = peripheral.mtu();
         tracing::debug!(mtu, "subscribed");
         Ok((Self { peripheral, rx, tx, mtu }, notifications))
@@ -151,5 +160,9 @@ impl Gatt for BleGatt {
 
     async fn disconnect(&self) {
         super::dial::let_go(&self.peripheral).await;
+    }
+
+    async fn forget(&self) {
+        cache::forget(&self.peripheral.id()).await;
     }
 }

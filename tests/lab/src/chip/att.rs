@@ -19,7 +19,7 @@ const INVALID_OFFSET: u8 = 0x07;
 const NOT_FOUND: u8 = 0x0A;
 /// Where the service begins and ends, in every layout.
 const FIRST: u16 = 0x10;
-const LAST: u16 = 0x17;
+const LAST: u16 = 0x1F;
 
 /// Where the two characteristics are within their service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub enum Layout {
     RxFirst,
     /// `tx`, then `rx`: every handle means something else.
     TxFirst,
+    /// `rx`, then `tx` after handles that nothing has.
+    Apart,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -167,8 +169,8 @@ impl Server {
             role: Role::Declaration,
         };
         let mut all = vec![declared(FIRST, PRIMARY, SERVICE_UUID.to_le_bytes().to_vec())];
+        let mut handle = FIRST + 1;
         let mut add = |role: Role| {
-            let handle = all.len() as u16 + FIRST;
             // Write; read and notify.
             let (properties, uuid) = if role == Role::Rx { (0x08, RX_UUID) } else { (0x12, TX_UUID) };
             let [low, high] = (handle + 1).to_le_bytes();
@@ -180,14 +182,18 @@ impl Server {
             if role == Role::Tx {
                 let kind = CLIENT_CONFIGURATION.to_le_bytes().to_vec();
                 all.push(Attribute { handle: handle + 2, kind, value: vec![0, 0], role: Role::Subscription });
+                handle += 1;
+            }
+            handle += 2;
+            if self.layout == Layout::Apart {
+                handle += 4;
             }
         };
-        match self.layout {
-            Layout::RxFirst => [Role::Rx, Role::Tx],
-            Layout::TxFirst => [Role::Tx, Role::Rx],
+        if self.layout == Layout::TxFirst {
+            [Role::Tx, Role::Rx].into_iter().for_each(&mut add);
+        } else {
+            [Role::Rx, Role::Tx].into_iter().for_each(&mut add);
         }
-        .into_iter()
-        .for_each(&mut add);
         all
     }
 
