@@ -8,10 +8,10 @@ use btleplug::{
 };
 use futures::{Stream, StreamExt};
 use postern_protocol::gatt::{RX_UUID, SERVICE_UUID, TX_UUID};
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::timeout};
 use uuid::Uuid;
 
-use super::cache;
+use super::{cache, leaving::Leaving};
 use crate::{
     RadioError,
     link::{Gatt, Notifications, WriteError},
@@ -23,6 +23,8 @@ const QUEUE: usize = 256;
 const COLLISION: Duration = Duration::from_millis(20);
 /// And how often.
 const COLLISIONS: u32 = 25;
+/// The longest wait for an unsubscription before the link is ended all the same.
+const UNSUBSCRIBE: Duration = Duration::from_millis(500);
 
 pub(super) type Events = Pin<Box<dyn Stream<Item = CentralEvent> + Send>>;
 
@@ -31,6 +33,7 @@ pub(super) struct BleGatt {
     rx: Characteristic,
     tx: Characteristic,
     mtu: u16,
+    leaving: Leaving,
 }
 
 fn lost(error: &btleplug::Error) -> RadioError {
@@ -43,6 +46,7 @@ impl BleGatt {
     pub(super) async fn start(
         peripheral: Peripheral,
         events: Events,
+        leaving: Leaving,
     ) -> Result<(Self, Notifications), RadioError> {
         let mut found = characteristics(&peripheral).await?;
         if found.is_none() {
@@ -65,7 +69,7 @@ impl BleGatt {
         }
         let mtu = peripheral.mtu();
         tracing::debug!(mtu, "subscribed");
-        Ok((Self { peripheral, rx, tx, mtu }, notifications))
+        Ok((Self { peripheral, rx, tx, mtu, leaving }, notifications))
     }
 }
 
@@ -159,7 +163,11 @@ impl Gatt for BleGatt {
     }
 
     async fn disconnect(&self) {
-        super::dial::let_go(&self.peripheral).await;
+        // What is not unsubscribed BlueZ subscribes by itself at the next link, before anybody listens.
+        if !matches!(timeout(UNSUBSCRIBE, self.peripheral.unsubscribe(&self.tx)).await, Ok(Ok(()))) {
+            tracing::debug!("could not unsubscribe");
+        }
+        self.leaving.let_go(&self.peripheral).await;
     }
 
     async fn forget(&self) {
