@@ -57,6 +57,7 @@ enum Order {
     Show { accepting: bool, low_battery: bool },
     Arrange(Layout),
     AnswerDiscovery(bool),
+    StayOnAir(bool),
     Cut(oneshot::Sender<()>),
 }
 
@@ -86,6 +87,7 @@ impl Chip {
             told,
             locker,
             state: (true, false),
+            stays: false,
             link: None,
             joined: Vec::new(),
             server: Server::new(),
@@ -132,6 +134,11 @@ impl Chip {
         self.order(Order::AnswerDiscovery(answer));
     }
 
+    /// Whether it advertises while it is connected, as one with room for several centrals does.
+    pub fn stay_on_air(&self, stay: bool) {
+        self.order(Order::StayOnAir(stay));
+    }
+
     /// Ends the connection, and returns when it is over.
     pub async fn cut(&self) {
         let (done, over) = oneshot::channel();
@@ -174,6 +181,8 @@ struct Host {
     locker: LockerId,
     /// Accepting, low battery.
     state: (bool, bool),
+    /// Advertises while it is connected.
+    stays: bool,
     /// Handle of the connection.
     link: Option<u16>,
     /// An L2CAP frame that is under way.
@@ -211,7 +220,7 @@ impl Host {
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                _ = beat.tick(), if self.link.is_none() => self.advertise().await?,
+                _ = beat.tick(), if self.link.is_none() || self.stays => self.advertise().await?,
                 packet = packets.recv() => match packet {
                     Some(packet) => self.packet(packet).await?,
                     None => return Ok(()),
@@ -279,6 +288,7 @@ impl Host {
                 let due = self.server.answer_discovery(answer);
                 self.send(due).await?;
             }
+            Order::StayOnAir(stay) => self.stays = stay,
             Order::Cut(done) if self.link.is_none() => drop(done.send(())),
             Order::Cut(done) => {
                 self.cut.push(done);
@@ -312,7 +322,10 @@ impl Host {
             (EVENT, 0x05, &[0, low, high, ..]) if self.link == Some(u16::from_le_bytes([low, high])) => {
                 self.link = None;
                 self.server.disconnected();
-                self.tell(|status| status.connected = false);
+                self.tell(|status| {
+                    status.connected = false;
+                    status.asked = false;
+                });
                 for done in self.cut.drain(..) {
                     let _ = done.send(());
                 }

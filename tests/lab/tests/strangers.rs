@@ -51,7 +51,7 @@ impl Bench for Stranger {
     }
 
     fn mtus(&self) -> Vec<u16> {
-        vec![23, 48, 185, 247, 517]
+        vec![23, 185, 247]
     }
 
     async fn offer(&self, mtu: u16) {
@@ -93,59 +93,33 @@ fn messages_of_every_length_pass_at_every_mtu() {
 }
 
 #[test]
-fn a_lost_hello_of_a_stranger_is_read() {
-    in_lab("a_lost_hello_of_a_stranger_is_read", || async {
-        let bench = Stranger::new().await;
-        bench.offer(23).await;
-        conformance::a_lost_hello_is_read(&bench).await;
-    });
-}
-
-#[test]
-fn services_that_are_resolved_late_are_waited_for() {
-    in_lab("services_that_are_resolved_late_are_waited_for", || async {
+fn services_that_are_resolved_late_are_waited_for_and_cost_no_connection() {
+    in_lab("services_that_are_resolved_late_are_waited_for_and_cost_no_connection", || async {
         let bench = Stranger::new().await;
         bench.chip.answer_discovery(false);
+        let locker = bench.chip.locker();
+        let given_up = bench.radio.connect(locker, Instant::now() + PATIENCE, &|_| {});
+        tokio::select! {
+            _ = given_up => panic!("nothing was discovered"),
+            () = bench.until(|status| status.asked) => {}
+        }
+        bench.let_go().await;
+        // BlueZ has lost its services by now: it is found by what it advertises.
         let stages = Mutex::new(Vec::new());
         let record = |stage| stages.lock().unwrap().push(stage);
-        let link = bench.radio.connect(bench.chip.locker(), Instant::now() + PATIENCE, &record);
+        let link = bench.radio.connect(locker, Instant::now() + PATIENCE, &record);
         tokio::pin!(link);
         tokio::select! {
             _ = &mut link => panic!("nothing was discovered"),
-            () = bench.until(|status| status.asked) => {}
+            () = bench.until(|status| status.connections == 2 && status.asked) => {}
         }
         assert!(!stages.lock().unwrap().contains(&Progress::Subscribed));
         bench.chip.answer_discovery(true);
         let mut link = link.await.unwrap();
         assert_eq!(link.receive().await.unwrap().first(), Some(&1));
-        assert_eq!(bench.chip.status().borrow().connections, 1, "no second attempt beside the first");
+        assert_eq!(bench.chip.status().borrow().connections, 2, "no attempt beside the second");
         link.close().await;
         bench.let_go().await;
-    });
-}
-
-#[test]
-fn services_that_are_never_resolved_leave_no_connection() {
-    in_lab("services_that_are_never_resolved_leave_no_connection", || async {
-        let bench = Stranger::new().await;
-        bench.chip.answer_discovery(false);
-        let locker = bench.chip.locker();
-        {
-            let link = bench.radio.connect(locker, Instant::now() + PATIENCE, &|_| {});
-            tokio::select! {
-                _ = link => panic!("nothing was discovered"),
-                () = bench.until(|status| status.asked) => {}
-            }
-        }
-        bench.let_go().await;
-        let patience = Duration::from_secs(5);
-        let began = Instant::now();
-        let result = bench.radio.connect(locker, began + patience, &|_| {}).await;
-        assert!(matches!(result.err(), Some(RadioError::NotFound | RadioError::Lost(_))));
-        eprintln!("{:?}", began.elapsed());
-        bench.let_go().await;
-        bench.chip.answer_discovery(true);
-        conformance::the_first_message_is_the_hello(&bench).await;
     });
 }
 
@@ -165,5 +139,28 @@ fn attributes_that_moved_since_the_last_link_are_found() {
         bench.chip.arrange(Layout::Apart);
         // Refused this time, so that the same attempt finds out.
         conformance::the_first_message_is_the_hello(&bench).await;
+    });
+}
+
+#[test]
+fn a_link_that_is_about_to_end_is_not_taken_for_the_next_one() {
+    in_lab("a_link_that_is_about_to_end_is_not_taken_for_the_next_one", || async {
+        let bench = Stranger::new().await;
+        bench.chip.stay_on_air(true);
+        let locker = bench.chip.locker();
+        let mut link = bench.radio.connect(locker, Instant::now() + PATIENCE, &|_| {}).await.unwrap();
+        link.receive().await.unwrap();
+        let left = Instant::now();
+        drop(link);
+        let stages = Mutex::new(Vec::new());
+        let record = |stage| stages.lock().unwrap().push((stage, left.elapsed()));
+        let mut link = bench.radio.connect(locker, left + PATIENCE, &record).await.unwrap();
+        link.receive().await.unwrap();
+        let stages = stages.into_inner().unwrap();
+        eprintln!("{stages:?}, HELLO after {:?}", left.elapsed());
+        let connected = stages.iter().filter(|(stage, _)| *stage == Progress::Connected).count();
+        assert_eq!((connected, bench.chip.status().borrow().connections), (1, 2));
+        link.close().await;
+        bench.let_go().await;
     });
 }
