@@ -349,8 +349,8 @@ fn boot(options: &Options, kernel: &Kernel, initrd: &Path, bus: u16, air: u16) -
     // Whether the timer ticks is checked by the kernel against a busy loop, which an emulator on a busy machine fails.
     qemu.arg("-initrd").arg(initrd).args(["-append", "console=ttyS0 quiet panic=-1 no_timer_check"]);
     // restrict=on: the guest reaches nothing but the forwarded ports.
-    let forwarded =
-        [(bus, 5555), (air, 5556)].map(|(here, there)| format!("hostfwd=tcp:127.0.0.1:{here}-10.0.2.15:{there}"));
+    let forwarded = [(bus, 5555), (air, 5556)]
+        .map(|(here, there)| format!("hostfwd=tcp:127.0.0.1:{here}-10.0.2.15:{there}"));
     qemu.arg("-netdev")
         .arg(format!("user,id=n0,restrict=on,{}", forwarded.join(",")))
         .args(["-device", "virtio-net-pci,netdev=n0,romfile="]);

@@ -19,8 +19,8 @@ use tokio::{
     time::MissedTickBehavior,
 };
 
-use att::Server;
 pub use att::Layout;
+use att::Server;
 
 /// Where controllers are to be had.
 const AIR: &str = "POSTERN_LAB_AIR";

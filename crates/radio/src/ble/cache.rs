@@ -34,8 +34,7 @@ fn remove(id: &str) -> Result<(), dbus::Error> {
 
     let bus = Connection::new_system()?;
     let device = dbus::Path::new(format!("/org/bluez/{id}")).map_err(|why| dbus::Error::new_failed(&why))?;
-    let paired: bool =
-        bus.with_proxy("org.bluez", &device, PATIENCE).get("org.bluez.Device1", "Paired")?;
+    let paired: bool = bus.with_proxy("org.bluez", &device, PATIENCE).get("org.bluez.Device1", "Paired")?;
     if paired {
         return Err(dbus::Error::new_failed("it is paired"));
     }
