@@ -47,6 +47,8 @@ pub struct Status {
     pub connections: u32,
     /// A question of discovery waits for [`Chip::answer_discovery`].
     pub asked: bool,
+    /// Subscriptions that were taken back before the connection ended.
+    pub unsubscribed: u32,
     /// ATT MTUs that were agreed on, in order.
     pub mtus: Vec<u16>,
 }
@@ -360,9 +362,10 @@ impl Host {
 
     async fn send(&mut self, pdus: Vec<Vec<u8>>) -> std::io::Result<()> {
         let mtus = self.server.mtus().to_vec();
-        let asked = self.server.is_asked();
+        let (asked, unsubscribed) = (self.server.is_asked(), self.server.unsubscribed());
         self.tell(|status| {
             status.asked = asked;
+            status.unsubscribed = unsubscribed;
             status.mtus = mtus;
         });
         let Some(link) = self.link else { return Ok(()) };

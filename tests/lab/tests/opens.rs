@@ -9,10 +9,7 @@ use std::{
 use postern_lab_tests::{PATIENCE, PHONE, Rig, in_lab, lab};
 use postern_protocol::{DoorEventKind, Reply, receipt};
 use postern_radio::{AdapterState, Progress, Radio, RadioError};
-use postern_sim::{
-    customer,
-    log::{Entry, What},
-};
+use postern_sim::customer;
 
 #[test]
 fn a_door_opens_over_bluetooth() {
@@ -116,20 +113,5 @@ fn a_bus_that_refuses_is_denied_and_a_blocked_adapter_is_off() {
             assert!(asked.elapsed() < PATIENCE, "{state:?} is said at once");
             lab(allow).await;
         }
-    });
-}
-
-#[test]
-fn every_link_is_greeted_without_being_asked() {
-    in_lab("every_link_is_greeted_without_being_asked", || async {
-        let rig = Rig::new().await;
-        for _ in 0..2 {
-            let mut link = rig.connect(0).await;
-            link.receive().await.unwrap();
-            drop(link);
-        }
-        let asked = |entry: &Entry| matches!(entry.what, What::HelloRead { .. });
-        assert_eq!(rig.world.look(0, |cabinet| cabinet.log().after(0).any(asked)), Some(false));
-        rig.end().await;
     });
 }

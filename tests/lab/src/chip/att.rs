@@ -60,6 +60,7 @@ pub(super) struct Server {
     hello: Vec<u8>,
     frames: Reassembler,
     subscribed: bool,
+    unsubscribed: u32,
 }
 
 impl Server {
@@ -76,6 +77,7 @@ impl Server {
             hello: Vec::new(),
             frames: Reassembler::new(),
             subscribed: false,
+            unsubscribed: 0,
         }
     }
 
@@ -101,6 +103,10 @@ impl Server {
 
     pub(super) fn mtus(&self) -> &[u16] {
         &self.mtus
+    }
+
+    pub(super) fn unsubscribed(&self) -> u32 {
+        self.unsubscribed
     }
 
     pub(super) fn is_asked(&self) -> bool {
@@ -265,8 +271,9 @@ impl Server {
             Role::Declaration | Role::Tx => return refused(WRITE_NOT_PERMITTED),
             Role::Subscription => {
                 let on = value.first().is_some_and(|bits| bits & 1 != 0);
-                let greets = on && !std::mem::replace(&mut self.subscribed, on);
-                if greets && !std::mem::take(&mut self.lose_hello) {
+                let was = std::mem::replace(&mut self.subscribed, on);
+                self.unsubscribed += u32::from(was && !on);
+                if on && !was && !std::mem::take(&mut self.lose_hello) {
                     let hello = self.hello.clone();
                     self.notify(&hello, &mut out);
                 }
