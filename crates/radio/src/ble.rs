@@ -13,12 +13,15 @@
 //! | devices that were heard long ago are reported like new ones | btleplug's `events()` on BlueZ begins with the cache | cached devices count only when they are heard again |
 //! | a link that ends is not the end of the notification stream | btleplug issue 256 | the adapter's events are watched for the disconnect |
 //! | `connect` waits 30 s for ServicesResolved when the link breaks in between | bluez-async 0.9 | it is raced against the disconnect and our own deadline |
-//! | services missing right after connecting (stale GATT cache, late discovery) | BlueZ, CoreBluetooth | discovery is repeated once, then the link is given up and made anew |
+//! | services missing right after connecting (late discovery) | BlueZ, CoreBluetooth | discovery is repeated once, then the link is given up and made anew |
+//! | handles of yesterday for a locker whose attributes have moved: the subscription is refused, or taken by another attribute | BlueZ with its default `Cache = always`, from files that outlive the device, where the peripheral has no Service Changed | a locker that shows no service, refuses the subscription or never greets is forgotten there ([`cache`]), and discovered anew the next time |
+//! | the HELLO of the next link goes by unheard | BlueZ subscribes by itself whoever has not unsubscribed, as soon as it is connected | unsubscribed before each disconnect |
+//! | a device without services, though it advertises them | BlueZ 5.66, after a link that broke while services were being resolved | what passed the scan's filter counts as a locker's ([`scan`]) |
 //! | reads and writes fail with InProgress while another client uses the device | BlueZ; bleak issue 1282 | repeated within the deadline |
 //! | a dropped `connect` leaves the platform connecting | BlueZ keeps a connection without its client | the task that connects outlives the future and disconnects |
 //! | notifications overtake each other | BlueZ over enhanced bearers (EATT, on by default in 5.66): each bearer is a socket of its own | frames are put in order ([`crate::inbox`]) |
 //! | a write of MTU - 3 bytes is refused at MTU 517 | an attribute has at most 512 bytes, of which BlueZ's server takes two for the handle (issue 570) | frames have at most 510 |
-//! | `Disconnect` takes 2 s, for which whoever comes back waits | BlueZ (`DISCONNECT_TIMER`) | nothing: the next link begins with a scan meanwhile |
+//! | `Disconnect` takes 2 s, and who connects meanwhile is given the link that is about to end | BlueZ (`DISCONNECT_TIMER`) | the next link begins with a scan meanwhile, and calls when the one before is over ([`leaving`]) |
 //! | the app may not talk to the daemon (`AccessDenied` by the bus's policy) | Debian for users outside of the group `bluetooth`, sandboxes | told apart from "no adapter" ([`state`]) |
 //! | bluetoothd is restarted | updates, crashes | the adapter is looked for anew at the next use |
 //! | RSSI of 127 | HCI's "not available" | unknown |
@@ -26,8 +29,10 @@
 //! Writes are with response: they arrive in order, they are not lost, and they hold the sender back. What the MTU is the
 //! platform says (BlueZ from 5.62; before that, and where it says nothing, 23 is assumed).
 
+mod cache;
 mod dial;
 mod gatt;
+mod leaving;
 mod scan;
 mod state;
 
@@ -60,6 +65,7 @@ pub struct BleRadio {
     /// Made at first use, and again after the platform's side has gone.
     scanner: Mutex<Option<Arc<Scanner>>>,
     memory: Arc<Memory<PeripheralId>>,
+    leaving: leaving::Leaving,
 }
 
 impl Drop for BleRadio {
@@ -80,6 +86,7 @@ impl BleRadio {
             watching: StdMutex::new(None),
             scanner: Mutex::new(None),
             memory: Arc::default(),
+            leaving: leaving::Leaving::default(),
         }
     }
 
@@ -154,7 +161,8 @@ impl Radio for BleRadio {
         progress(Progress::Searching);
         let (handle, worker) = link::link();
         let (steps, mut step) = mpsc::channel(4);
-        let dial = dial::Dial::new(scanner, locker.short(), deadline.into(), self.memory.clone(), steps);
+        let (memory, leaving) = (self.memory.clone(), self.leaving.clone());
+        let dial = dial::Dial::new(scanner, locker.short(), deadline.into(), memory, leaving, steps);
         tokio::spawn(dial.run(worker));
         loop {
             match step.recv().await {

@@ -42,6 +42,8 @@ pub(crate) trait Gatt: Send + Sync {
     async fn read(&self) -> Result<Vec<u8>, RadioError>;
     /// Disconnects, and waits until the platform has.
     async fn disconnect(&self);
+    /// Has the platform forget what it knows of the peripheral's attributes, where it keeps that from link to link.
+    async fn forget(&self) {}
 }
 
 /// Notifications of `tx`; an error, or the end of the channel, when the link is lost.
@@ -114,6 +116,8 @@ pub(crate) struct Summary {
     pub(crate) sent: u32,
     /// The peripheral took shorter writes than it promised.
     pub(crate) mtu_lied: bool,
+    /// No HELLO came, nor could it be read.
+    pub(crate) mute: bool,
 }
 
 enum Ended {
@@ -145,6 +149,10 @@ impl Worker {
         };
         let ended = run.serve(&mut commands).await;
         gatt.disconnect().await;
+        if run.summary.mute {
+            // Where the platform takes handles from a stale cache, a locker looks like that.
+            gatt.forget().await;
+        }
         match ended {
             Ended::Here(Some(done)) => drop(done.send(())),
             Ended::Here(None) => {}
@@ -222,6 +230,7 @@ impl Run<'_> {
         }
         self.hello_reads += 1;
         if self.hello_reads > HELLO_READS {
+            self.summary.mute = true;
             return Err(RadioError::Lost("no HELLO".into()));
         }
         let gatt = self.gatt;

@@ -100,13 +100,13 @@ mod tests {
     async fn an_address_that_never_answered_waits_for_a_better_one() {
         let memory = Memory::default();
         assert!(memory.choice(LOCKER).take(&1));
-        memory.ended(LOCKER, 1, Summary { received: 1, sent: 0, mtu_lied: false });
+        memory.ended(LOCKER, 1, Summary { received: 1, sent: 0, ..Summary::default() });
         let mut choice = memory.choice(LOCKER);
         assert!(!choice.take(&1));
         assert!(choice.take(&2));
         tokio::time::advance(GRACE).await;
         assert!(choice.take(&1));
-        memory.ended(LOCKER, 1, Summary { received: 2, sent: 1, mtu_lied: false });
+        memory.ended(LOCKER, 1, Summary { received: 2, sent: 1, ..Summary::default() });
         assert!(memory.choice(LOCKER).take(&1));
     }
 
@@ -114,11 +114,11 @@ mod tests {
     fn frames_become_small_where_long_ones_were_lost() {
         let memory = Memory::default();
         assert!(!memory.careful(LOCKER));
-        memory.ended(LOCKER, 1, Summary { received: 1, sent: 1, mtu_lied: false });
+        memory.ended(LOCKER, 1, Summary { received: 1, sent: 1, ..Summary::default() });
         assert!(memory.careful(LOCKER));
-        memory.ended(LOCKER, 1, Summary { received: 2, sent: 1, mtu_lied: false });
+        memory.ended(LOCKER, 1, Summary { received: 2, sent: 1, ..Summary::default() });
         assert!(memory.careful(LOCKER), "small frames worked: stay with them");
-        memory.ended(LOCKER, 1, Summary { received: 1, sent: 1, mtu_lied: false });
+        memory.ended(LOCKER, 1, Summary { received: 1, sent: 1, ..Summary::default() });
         assert!(!memory.careful(LOCKER), "small frames did not help either");
     }
 }

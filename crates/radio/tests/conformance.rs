@@ -6,7 +6,8 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU8, AtomicU16, Ordering},
     },
-    time::Duration,
+    task::Poll,
+    time::{Duration, Instant},
 };
 
 use postern_protocol::{
@@ -19,7 +20,10 @@ use postern_radio::{
     air::{AirRadio, AirServer, Beacon, Central, CentralRequest, Dial},
     conformance::{self, Bench},
 };
-use tokio::sync::{broadcast, mpsc, watch};
+use tokio::{
+    sync::{broadcast, mpsc, watch},
+    time::timeout,
+};
 
 const LOCKERS: [LockerId; 2] = [LockerId([1; 8]), LockerId([2; 8])];
 
@@ -174,13 +178,87 @@ async fn air_conforms() {
     conformance::all(&AirBench::new().await).await;
 }
 
+/// Drops a future when it has been polled so often; what it came to if that was before.
+async fn polled<T>(times: usize, future: impl Future<Output = T>) -> Option<T> {
+    tokio::pin!(future);
+    let mut left = times;
+    std::future::poll_fn(|context| {
+        if left == 0 {
+            return Poll::Ready(None);
+        }
+        left -= 1;
+        let polled = future.as_mut().poll(context).map(Some);
+        if left == 0 && polled.is_pending() {
+            context.waker().wake_by_ref();
+        }
+        polled
+    })
+    .await
+}
+
+/// Connecting, receiving and sending, each dropped after one poll, after two, and so on until it is done: no link stays
+/// behind, and the next one works. Over Bluetooth this is sampled by time (`conformance::cancelling_leaks_nothing`): each
+/// try takes seconds there.
+#[tokio::test]
+async fn dropped_after_any_poll_nothing_leaks() {
+    let bench = AirBench::new().await;
+    bench.offer(23).await;
+    let patience = Duration::from_secs(20);
+    let deadline = || Instant::now() + patience;
+    let connect = || bench.radio.connect(LOCKERS[0], deadline(), &|_| {});
+    let mut polls = 0;
+    while polled(polls, connect()).await.is_none() {
+        timeout(patience, bench.let_go()).await.expect("a connection that nobody has");
+        polls += 1;
+    }
+    assert!(polls > 3, "there is something to wait for");
+    timeout(patience, bench.let_go()).await.expect("a connection that nobody has");
+
+    for step in [Step::Receive, Step::Send] {
+        let mut polls = 0;
+        loop {
+            let mut link = connect().await.unwrap();
+            let done = match step {
+                Step::Receive => polled(polls, link.receive()).await.is_some(),
+                Step::Send => {
+                    link.receive().await.unwrap();
+                    polled(polls, link.send(&[2; 100])).await.is_some()
+                }
+            };
+            // The link itself is none the worse for it: what was dropped happens whole or not at all.
+            if step == Step::Receive && !done {
+                assert_eq!(link.receive().await.unwrap().first(), Some(&1));
+            }
+            link.send(&[2, 7]).await.unwrap();
+            let mut back = link.receive().await.unwrap();
+            if back == [2; 100] {
+                back = link.receive().await.unwrap();
+            }
+            assert_eq!(back, [2, 7], "{step:?} dropped after {polls} polls");
+            drop(link);
+            timeout(patience, bench.let_go()).await.expect("a connection that nobody has");
+            if done {
+                break;
+            }
+            polls += 1;
+        }
+        assert!(polls > 0, "{step:?} waits for something");
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Step {
+    Receive,
+    Send,
+}
+
 #[tokio::test]
 async fn an_endpoint_that_comes_later_is_an_empty_room_until_then() {
     let (server, _dials) = AirServer::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
     let endpoint = server.local_addr();
     drop(server);
     let radio = AirRadio::new(endpoint.to_string());
-    let deadline = std::time::Instant::now() + Duration::from_millis(400);
+    let deadline = Instant::now() + Duration::from_millis(400);
     let result = radio.connect(LOCKERS[0], deadline, &|_| {}).await;
     assert_eq!(result.err(), Some(postern_radio::RadioError::NotFound));
 }

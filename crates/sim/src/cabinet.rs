@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, io, path::PathBuf};
 
 use postern_api::locker::DoorInfo;
 use postern_locker::{Config, Connection, Keys, Locker, Notice, Output, Uptime};
-use postern_protocol::{Door, LockerId, gatt::Advertisement};
+use postern_protocol::{Door, LockerId, frame::MIN_FRAME, gatt::Advertisement};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 
@@ -180,8 +180,9 @@ impl Cabinet {
     }
 
     /// The link's ATT MTU became known: some stacks tell it with the first request only. They have agreed on it with the
-    /// central, which fills its frames accordingly: only fate can have less go through.
-    pub fn mtu_known(&mut self, link: u16, mtu: u16, now: Now) {
+    /// central, which fills its frames accordingly: only fate can have less go through. A notification may have to have
+    /// some octets `less` than a write.
+    pub fn mtu_known(&mut self, link: u16, mtu: u16, less: u16, now: Now) {
         self.advance(now);
         let fate = &self.fate.air;
         let mtu = fate.mtu.map_or(mtu, |offered| offered.min(mtu));
@@ -189,6 +190,7 @@ impl Cabinet {
             return;
         };
         self.revision += 1;
+        let max_frame = max_frame.saturating_sub(less.into()).max(MIN_FRAME);
         self.firmware(|locker, _| locker.frame_size_changed(Connection(link), max_frame));
         self.settle();
     }

@@ -4,9 +4,13 @@ mod rig;
 
 use std::time::{Duration, Instant};
 
-use postern_protocol::{Operation, Reply, receipt};
+use postern_protocol::{
+    Operation, Reply,
+    frame::{Tag, fragments},
+    receipt,
+};
 use postern_radio::{Progress, Radio};
-use postern_sim::{customer, fate::Fate, log::What};
+use postern_sim::{cabinet::Act, customer, fate::Fate, log::What, world::Admitted};
 use rig::Rig;
 
 #[tokio::test]
@@ -58,6 +62,31 @@ async fn mtu_matrix() {
         assert!(rig.open(door).await, "{too_long}");
         assert_eq!(rig.door(door).pulses, 1, "{too_long}");
     }
+}
+
+/// BlueZ makes notifications of several handles, whose header is longer by two octets; writes are as long as ever.
+#[tokio::test]
+async fn notifications_leave_room_for_a_longer_header_and_writes_fill_theirs() {
+    let rig = Rig::new().await;
+    let Admitted { link, mut acts } = rig.world.connect(0, 23).unwrap();
+    rig.world.on_link(link, |cabinet, now| {
+        cabinet.mtu_known(link, 48, 2, now);
+        cabinet.subscribe(link, now);
+    });
+    let hello = loop {
+        if let Act::Notify { frame, .. } = acts.recv().await.unwrap() {
+            break frame;
+        }
+    };
+    assert_eq!(hello.len(), 48 - 5);
+    let frame = fragments(&[2; 100], Tag(hello[1]), 48 - 3).next().unwrap();
+    rig.world.on_link(link, |cabinet, now| cabinet.write(link, frame, now));
+    let status = loop {
+        if let Act::Written { status, .. } = acts.recv().await.unwrap() {
+            break status;
+        }
+    };
+    assert_eq!(status, 0);
 }
 
 /// The notification of HELLO is lost: reading it opens.

@@ -14,6 +14,9 @@
 //! | `bus open`, `bus closed` | whether programs here may talk to bluetoothd, by the bus's policy |
 //! | `rfkill on`, `rfkill off` | blocks every adapter by software, and unblocks it |
 //!
+//! Whoever connects to [`Lab::air`], a loopback TCP port, is the host of one more LE controller in the same room, and speaks
+//! HCI with it (H4 framing, Core Specification 4.A): a peripheral that is not BlueZ.
+//!
 //! Needs the Debian packages [`PACKAGES`]; Debian's kernel package is downloaded and unpacked once, never installed.
 //!
 //! What the lab cannot do: the bus comes over TCP, so file descriptors do not pass (BlueZ's AcquireWrite and
@@ -95,6 +98,8 @@ pub(crate) struct Lab {
     pub(crate) bus: String,
     /// Unix socket that commands go to, see the module (`POSTERN_LAB_CONTROL`).
     pub(crate) control: PathBuf,
+    /// Where a controller of one's own is to be had, as host and port (`POSTERN_LAB_AIR`).
+    pub(crate) air: String,
     /// Process id of QEMU.
     pub(crate) pid: u32,
     folder: PathBuf,
@@ -124,12 +129,11 @@ pub(crate) fn up(options: &Options) -> Result<Lab> {
     needed()?;
     let kernel = kernel(&options.folder)?;
     let initrd = initrd(&options.folder, &kernel, options)?;
-    let port = match options.port {
-        Some(port) => port,
-        // Free now; QEMU says so when somebody was faster.
-        None => TcpListener::bind("127.0.0.1:0")?.local_addr()?.port(),
-    };
-    let lab = boot(options, &kernel, &initrd, port)?;
+    // Free now, and both at once so that they differ; QEMU says so when somebody was faster.
+    let free = [TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?];
+    let [bus, air] = [free[0].local_addr()?.port(), free[1].local_addr()?.port()];
+    drop(free);
+    let lab = boot(options, &kernel, &initrd, options.port.unwrap_or(bus), air)?;
     if let Err(error) = wait(&options.folder, lab.pid) {
         let _ = lab.down();
         return Err(error);
@@ -141,10 +145,11 @@ pub(crate) fn up(options: &Options) -> Result<Lab> {
 #[must_use]
 pub(crate) fn running(folder: &Path) -> Option<Lab> {
     let state = fs::read_to_string(folder.join("state")).ok()?;
-    let (pid, bus) = state.trim().split_once(' ')?;
-    let pid = pid.parse().ok()?;
+    let mut words = state.split_whitespace();
+    let (pid, bus, air) = (words.next()?.parse().ok()?, words.next()?, words.next()?);
     is_ours(pid, folder).then(|| Lab {
         bus: bus.to_owned(),
+        air: air.to_owned(),
         control: control(folder),
         pid,
         folder: folder.to_owned(),
@@ -293,6 +298,7 @@ fn initrd(folder: &Path, kernel: &Kernel, options: &Options) -> Result<PathBuf> 
     }
     script(&root.join("init"), INIT)?;
     script(&root.join("guest.sh"), &guest(options))?;
+    script(&root.join("bridge.pl"), BRIDGE)?;
     fs::write(root.join("bus.conf"), BUS)?;
     let image = folder.join("initrd.gz");
     let packed = Command::new("sh")
@@ -325,7 +331,7 @@ fn script(path: &Path, text: &str) -> Result<()> {
     Ok(())
 }
 
-fn boot(options: &Options, kernel: &Kernel, initrd: &Path, port: u16) -> Result<Lab> {
+fn boot(options: &Options, kernel: &Kernel, initrd: &Path, bus: u16, air: u16) -> Result<Lab> {
     let folder = &options.folder;
     let console = folder.join("console.log");
     fs::write(&console, "")?;
@@ -342,9 +348,11 @@ fn boot(options: &Options, kernel: &Kernel, initrd: &Path, port: u16) -> Result<
     qemu.arg("-kernel").arg(kernel.root.join(format!("boot/vmlinuz-{}", kernel.version)));
     // Whether the timer ticks is checked by the kernel against a busy loop, which an emulator on a busy machine fails.
     qemu.arg("-initrd").arg(initrd).args(["-append", "console=ttyS0 quiet panic=-1 no_timer_check"]);
-    // restrict=on: the guest reaches nothing but the forwarded port.
+    // restrict=on: the guest reaches nothing but the forwarded ports.
+    let forwarded = [(bus, 5555), (air, 5556)]
+        .map(|(here, there)| format!("hostfwd=tcp:127.0.0.1:{here}-10.0.2.15:{there}"));
     qemu.arg("-netdev")
-        .arg(format!("user,id=n0,restrict=on,hostfwd=tcp:127.0.0.1:{port}-10.0.2.15:5555"))
+        .arg(format!("user,id=n0,restrict=on,{}", forwarded.join(",")))
         .args(["-device", "virtio-net-pci,netdev=n0,romfile="]);
     qemu.args(["-fsdev", "local,id=host,path=/,security_model=none,readonly=on,multidevs=remap"])
         .args(["-device", "virtio-9p-pci,fsdev=host,mount_tag=host"]);
@@ -352,12 +360,13 @@ fn boot(options: &Options, kernel: &Kernel, initrd: &Path, port: u16) -> Result<
     qemu.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).process_group(0);
     let child = qemu.spawn().context("cannot start qemu-system-x86_64")?;
     let lab = Lab {
-        bus: format!("tcp:host=127.0.0.1,port={port}"),
+        bus: format!("tcp:host=127.0.0.1,port={bus}"),
+        air: format!("127.0.0.1:{air}"),
         control: control(folder),
         pid: child.id(),
         folder: folder.to_owned(),
     };
-    fs::write(folder.join("state"), format!("{} {}\n", lab.pid, lab.bus))?;
+    fs::write(folder.join("state"), format!("{} {} {}\n", lab.pid, lab.bus, lab.air))?;
     // Reaps it when it ends, so that a lab taken down by this very process leaves no zombie.
     std::thread::spawn(move || drop({ child }.wait()));
     Ok(lab)
@@ -406,7 +415,7 @@ mount -t tmpfs tmpfs /rw; mkdir /rw/u /rw/w
 mount -t overlay -o lowerdir=/ro,upperdir=/rw/u,workdir=/rw/w overlay /newroot
 mount -t proc proc /newroot/proc; mount -t sysfs sys /newroot/sys; mount -t devtmpfs dev /newroot/dev
 mount -t tmpfs tmpfs /newroot/run; mount -t tmpfs tmpfs /newroot/var/lib/bluetooth; mount -t tmpfs tmpfs /newroot/tmp
-cp /guest.sh /bus.conf /newroot/run/
+cp /guest.sh /bridge.pl /bus.conf /newroot/run/
 chroot /newroot /bin/bash /run/guest.sh
 poweroff -f
 ";
@@ -419,7 +428,8 @@ mkdir -p /run/dbus; dbus-daemon --config-file=/run/bus.conf --fork
 cp /run/bus.conf /run/bus.open
 sed 's|</busconfig>|<policy context="default"><deny send_destination="org.bluez"/></policy><policy user="root"><allow send_destination="org.bluez"/></policy></busconfig>|' /run/bus.open >/run/bus.closed
 @BTMON@
-btvirt -L -l$CONTROLLERS >/run/btvirt.log 2>&1 &
+btvirt -s -L -l$CONTROLLERS >/run/btvirt.log 2>&1 &
+perl /run/bridge.pl >/run/bridge.log 2>&1 &
 daemon() {
   /usr/libexec/bluetooth/bluetoothd -n -E @BLUETOOTHD@ &
   # Paths are in the tree before they have interfaces.
@@ -452,6 +462,26 @@ while read -r command argument <&3; do
   esac
 done
 sleep infinity
+"#;
+
+/// From TCP to the socket on which btvirt hands out controllers, with what Debian's `perl-base` has.
+const BRIDGE: &str = r#"
+use strict; use IO::Socket::INET; use IO::Socket::UNIX; use IO::Select;
+$SIG{CHLD} = 'IGNORE';
+my $door = IO::Socket::INET->new(LocalPort => 5556, Listen => 8, ReuseAddr => 1) or die "5556: $!";
+while (my $host = $door->accept) {
+  if (fork) { close $host; next }
+  setsockopt($host, 6, 1, 1);
+  my $controller = IO::Socket::UNIX->new(Peer => '/tmp/bt-server-le') or die "btvirt: $!";
+  my $ends = IO::Select->new($host, $controller);
+  while (1) {
+    for my $from ($ends->can_read) {
+      sysread($from, my $bytes, 4096) or exit;
+      my $to = $from == $host ? $controller : $host;
+      for (my $sent = 0; $sent < length $bytes; ) { $sent += syswrite($to, $bytes, 4096, $sent) || exit }
+    }
+  }
+}
 "#;
 
 /// The bus is reachable from the loopback interface of this machine only, so everybody on it may do everything.

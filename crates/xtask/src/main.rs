@@ -120,6 +120,7 @@ fn run_lab(chore: &LabChore) -> anyhow::Result<ExitCode> {
             let lab = lab::up(&options)?;
             println!("DBUS_SYSTEM_BUS_ADDRESS={}", lab.bus);
             println!("POSTERN_LAB_CONTROL={}", lab.control.display());
+            println!("POSTERN_LAB_AIR={}", lab.air);
         }
         LabChore::Down => lab::down(&options.folder)?,
     }

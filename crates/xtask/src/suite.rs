@@ -176,6 +176,7 @@ impl Logs {
 pub(crate) struct Lab {
     bus: String,
     control: PathBuf,
+    air: String,
     /// To be stopped, and who stops it when we are not asked (Ctrl-C, SIGKILL).
     ours: Option<(lab::Lab, Child)>,
 }
@@ -190,9 +191,9 @@ impl Lab {
         let options = lab::Options::new(&target());
         let ran = lab::running(&options.folder).is_some();
         let up = lab::up(&options)?;
-        let (bus, control) = (up.bus.clone(), up.control.clone());
+        let (bus, control, air) = (up.bus.clone(), up.control.clone(), up.air.clone());
         let ours = if ran { None } else { Some((up, guard()?)) };
-        Ok(Self { bus, control, ours })
+        Ok(Self { bus, control, air, ours })
     }
 
     /// The address of its message bus.
@@ -313,7 +314,7 @@ impl Suite {
                     .env("POSTERN_OUT", target().join("test").join(part.name()));
                 if let Some(lab) = self.lab.as_ref().filter(|_| part.needs_lab()) {
                     test.env("POSTERN_LAB_BUS", &lab.bus).env("POSTERN_LAB_CONTROL", &lab.control);
-                    test.env("POSTERN_LAB_REQUIRED", "1");
+                    test.env("POSTERN_LAB_AIR", &lab.air).env("POSTERN_LAB_REQUIRED", "1");
                 }
                 let name = format!("{}-{}", binary.package, binary.target);
                 tally.add(one(&name, &mut test, &self.logs.file(&name), libtest)?);

@@ -175,6 +175,8 @@ async fn bare_opening(rig: &Rig) -> Outcome<f64> {
     link.peripheral.subscribe(&link.tx).await?;
     link.peripheral.write(&link.rx, &frame(Tag(0), OPEN)?, WriteType::WithResponse).await?;
     let took = begun.elapsed();
+    // BlueZ would subscribe for this one as soon as ours connects, and the HELLO would go by before ours listens.
+    link.peripheral.unsubscribe(&link.tx).await?;
     link.peripheral.disconnect().await?;
     rig.until(0, |cabinet| cabinet.links().count() == 0).await;
     Ok(took.as_secs_f64())

@@ -1,13 +1,14 @@
 //! The real Bluetooth stack: btleplug on one virtual controller, cabinets of the firmware behind bluer on others, a real
 //! kernel and a real bluetoothd in between (`cargo xtask lab up`).
 //!
-//! A test finds the lab by `POSTERN_LAB_BUS`, and what changes it by `POSTERN_LAB_CONTROL`, both as `cargo xtask lab up`
-//! prints them. Without the first a test says that it is skipped, or fails where
+//! A test finds the lab by `POSTERN_LAB_BUS`, what changes it by `POSTERN_LAB_CONTROL`, and controllers of its own by
+//! `POSTERN_LAB_AIR`, as `cargo xtask lab up` prints them. Without the first a test says that it is skipped, or fails where
 //! `POSTERN_LAB_REQUIRED=1` says that there must be one.
 #![cfg(target_os = "linux")]
 #![forbid(unsafe_code)]
 
 pub mod bare;
+pub mod chip;
 
 use std::{
     env,

@@ -9,11 +9,12 @@ use btleplug::{
 use futures::StreamExt;
 use tokio::{
     sync::{Mutex, mpsc},
-    time::{Instant, timeout, timeout_at},
+    time::{Instant, timeout_at},
 };
 
 use super::{
     gatt::{BleGatt, Events},
+    leaving::Leaving,
     scan::Scanner,
 };
 use crate::{
@@ -24,8 +25,6 @@ use crate::{
 
 /// Least time between two attempts to connect that failed at once.
 const BREATH: Duration = Duration::from_millis(50);
-/// The longest wait for the platform to let go of a connection. BlueZ takes up to 2 s of its own accord.
-const LET_GO: Duration = Duration::from_secs(5);
 
 pub(super) enum Step {
     Progress(Progress),
@@ -38,6 +37,7 @@ pub(super) struct Dial {
     short_id: [u8; 4],
     deadline: Instant,
     memory: Arc<Memory<PeripheralId>>,
+    leaving: Leaving,
     steps: mpsc::Sender<Step>,
     /// What must be let go of when the attempt is given up, whatever was under way.
     held: Mutex<Option<Peripheral>>,
@@ -51,9 +51,10 @@ impl Dial {
         short_id: [u8; 4],
         deadline: Instant,
         memory: Arc<Memory<PeripheralId>>,
+        leaving: Leaving,
         steps: mpsc::Sender<Step>,
     ) -> Self {
-        Self { scanner, short_id, deadline, memory, steps, held: Mutex::new(None) }
+        Self { scanner, short_id, deadline, memory, leaving, steps, held: Mutex::new(None) }
     }
 
     /// Connects, tells how it went, and carries the link.
@@ -83,7 +84,7 @@ impl Dial {
 
     async fn give_up(&self) {
         if let Some(peripheral) = self.held.lock().await.take() {
-            let_go(&peripheral).await;
+            self.leaving.let_go(&peripheral).await;
         }
     }
 
@@ -137,6 +138,7 @@ impl Dial {
 
     async fn connect(&self, id: &PeripheralId) -> Result<Connected, RadioError> {
         let lost = |error: btleplug::Error| RadioError::Lost(error.to_string());
+        self.leaving.over(id).await;
         let _pause = self.scanner.pause().await;
         let peripheral = self.scanner.adapter().peripheral(id).await.map_err(lost)?;
         let mut events = self.scanner.adapter().events().await.map_err(lost)?;
@@ -146,7 +148,7 @@ impl Dial {
             () = disconnected(&mut events, id) => return Err(RadioError::Lost("disconnected".into())),
         }
         self.report(Progress::Connected).await;
-        let (gatt, notifications) = BleGatt::start(peripheral, events).await?;
+        let (gatt, notifications) = BleGatt::start(peripheral, events, self.leaving.clone()).await?;
         self.report(Progress::Subscribed).await;
         Ok((id.clone(), gatt, notifications))
     }
@@ -157,14 +159,5 @@ async fn disconnected(events: &mut Events, id: &PeripheralId) {
         if matches!(&event, CentralEvent::DeviceDisconnected(gone) if gone == id) {
             return;
         }
-    }
-}
-
-/// Disconnects and waits until it is so, within reason.
-pub(super) async fn let_go(peripheral: &Peripheral) {
-    match timeout(LET_GO, peripheral.disconnect()).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::debug!(%error, "was disconnected already"),
-        Err(_) => tracing::warn!("the platform does not let go of a connection"),
     }
 }

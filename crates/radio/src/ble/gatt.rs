@@ -8,9 +8,10 @@ use btleplug::{
 };
 use futures::{Stream, StreamExt};
 use postern_protocol::gatt::{RX_UUID, SERVICE_UUID, TX_UUID};
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::timeout};
 use uuid::Uuid;
 
+use super::{cache, leaving::Leaving};
 use crate::{
     RadioError,
     link::{Gatt, Notifications, WriteError},
@@ -22,6 +23,8 @@ const QUEUE: usize = 256;
 const COLLISION: Duration = Duration::from_millis(20);
 /// And how often.
 const COLLISIONS: u32 = 25;
+/// The longest wait for an unsubscription before the link is ended all the same.
+const UNSUBSCRIBE: Duration = Duration::from_millis(500);
 
 pub(super) type Events = Pin<Box<dyn Stream<Item = CentralEvent> + Send>>;
 
@@ -30,6 +33,7 @@ pub(super) struct BleGatt {
     rx: Characteristic,
     tx: Characteristic,
     mtu: u16,
+    leaving: Leaving,
 }
 
 fn lost(error: &btleplug::Error) -> RadioError {
@@ -38,25 +42,34 @@ fn lost(error: &btleplug::Error) -> RadioError {
 
 impl BleGatt {
     /// Discovers and subscribes on a peripheral that is connected. `events` are the adapter's, from before connecting.
+    /// A peripheral that is not what the platform takes it for is forgotten.
     pub(super) async fn start(
         peripheral: Peripheral,
         events: Events,
+        leaving: Leaving,
     ) -> Result<(Self, Notifications), RadioError> {
-        let (rx, tx) = match characteristics(&peripheral).await? {
-            Some(found) => found,
-            // A stale cache, or services that are resolved a moment later: once more.
-            None => characteristics(&peripheral)
-                .await?
-                .ok_or_else(|| RadioError::Lost("the locker's service is missing".into()))?,
+        let mut found = characteristics(&peripheral).await?;
+        if found.is_none() {
+            // Services that are resolved a moment later: once more.
+            found = characteristics(&peripheral).await?;
+        }
+        let Some((rx, tx)) = found else {
+            cache::forget(&peripheral.id()).await;
+            return Err(RadioError::Lost("the locker's service is missing".into()));
         };
         // Before the subscription: nothing must fall between the two.
         let values = peripheral.notifications().await.map_err(|error| lost(&error))?;
         let (notify, notifications) = mpsc::channel(QUEUE);
         tokio::spawn(forward(peripheral.id(), values, events, notify));
-        again(|| peripheral.subscribe(&tx)).await.map_err(|error| lost(&error))?;
+        if let Err(error) = again(|| peripheral.subscribe(&tx)).await {
+            if peripheral.is_connected().await.unwrap_or(false) {
+                cache::forget(&peripheral.id()).await;
+            }
+            return Err(lost(&error));
+        }
         let mtu = peripheral.mtu();
         tracing::debug!(mtu, "subscribed");
-        Ok((Self { peripheral, rx, tx, mtu }, notifications))
+        Ok((Self { peripheral, rx, tx, mtu, leaving }, notifications))
     }
 }
 
@@ -150,6 +163,14 @@ impl Gatt for BleGatt {
     }
 
     async fn disconnect(&self) {
-        super::dial::let_go(&self.peripheral).await;
+        // What is not unsubscribed BlueZ subscribes by itself at the next link, before anybody listens.
+        if !matches!(timeout(UNSUBSCRIBE, self.peripheral.unsubscribe(&self.tx)).await, Ok(Ok(()))) {
+            tracing::debug!("could not unsubscribe");
+        }
+        self.leaving.let_go(&self.peripheral).await;
+    }
+
+    async fn forget(&self) {
+        cache::forget(&self.peripheral.id()).await;
     }
 }

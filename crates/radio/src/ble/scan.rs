@@ -128,7 +128,8 @@ impl Ear {
 async fn sighting(adapter: &Adapter, id: &PeripheralId, payload: Option<Vec<u8>>) -> Option<Sighting> {
     let peripheral = adapter.peripheral(id).await.ok()?;
     let mut properties = peripheral.properties().await.ok()??;
-    if !properties.services.contains(&Uuid::from_u128(SERVICE_UUID)) {
+    // Without any services is what BlueZ says of whom it lost in the middle of discovery. The scan asks for ours anyway.
+    if !properties.services.is_empty() && !properties.services.contains(&Uuid::from_u128(SERVICE_UUID)) {
         return None;
     }
     let payload = payload.or_else(|| properties.manufacturer_data.remove(&COMPANY_ID))?;
