@@ -42,7 +42,8 @@ window.sceneIndex = Object.fromEntries(Object.entries(scenes).map(([name, { hash
 
 void app.start().then(() => {
   let drawn = drawApp(app);
-  setTimeout(() => (app.begun = true));
+  flushSync();
+  app.begun = true;
   window.showScene = async (name, look) => {
     const scene = found(name);
     await unmount(drawn);
@@ -52,7 +53,9 @@ void app.start().then(() => {
     app.route = parseRoute(location.hash);
     app.say('');
     bridge.restart(scene.view);
+    app.begun = false;
     drawn = drawApp(app);
     flushSync();
+    app.begun = true;
   };
 });

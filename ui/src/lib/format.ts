@@ -58,7 +58,8 @@ export function timeLeft(until: number, now: number): string {
   if (seconds <= 0) return t('left.over');
   const minutes = Math.ceil(seconds / 60);
   if (minutes < 60) return t('left.minutes', { minutes });
-  if (minutes < 24 * 60) return t('left.hours', { hours: Math.floor(minutes / 60), minutes: minutes % 60 });
+  const hours = Math.floor(minutes / 60);
+  if (minutes < 24 * 60) return minutes % 60 === 0 ? t('left.fullHours', { hours }) : t('left.hours', { hours, minutes: minutes % 60 });
   return t('left.days', { days: Math.floor(minutes / 1440) });
 }
 

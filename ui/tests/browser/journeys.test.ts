@@ -135,6 +135,15 @@ test('what is there from the start stands, and what comes later slides in', asyn
   expect(await moves()).toBe(true);
 });
 
+test('nothing of the welcome lies under its strip', async () => {
+  const page = await ui.page();
+  await ui.show(page, 'welcome-memory-only');
+  await page.locator('.ways').evaluate((ways) => ways.scrollIntoView({ block: 'end' }));
+  const ways = (await page.locator('.ways').boundingBox())!;
+  const strip = (await page.getByTestId('memory-only').boundingBox())!;
+  expect(ways.y + ways.height).toBeLessThanOrEqual(strip.y);
+});
+
 test('a finger on its way meets what it aimed at, not the strip that came over it', async () => {
   const page = await ui.page();
   await page.clock.install();
