@@ -3,8 +3,8 @@
 use postern_api::{
     account::Account,
     locker::Sites,
-    reservation::Assets,
     problem::Code,
+    reservation::Assets,
     reservation::{ShareOffer, State},
     sync::{Changes, ReceiptResult, ReceiptResults},
     token::Grants,
