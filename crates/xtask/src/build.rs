@@ -101,6 +101,21 @@ pub(crate) fn test_binaries(messages: &str) -> Result<Vec<TestBinary>> {
     Ok(found)
 }
 
+/// The programs that cargo's messages tell of, and that tests may start.
+///
+/// # Errors
+/// They are of another shape.
+pub(crate) fn programs(messages: &str) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for line in messages.lines().filter(|line| line.starts_with('{')) {
+        let message: Value = serde_json::from_str(line)?;
+        if message["target"]["kind"][0] == "bin" && message["profile"]["test"] == false {
+            found.extend(message["executable"].as_str().map(PathBuf::from));
+        }
+    }
+    Ok(found)
+}
+
 fn test_binary(message: &Value) -> Option<TestBinary> {
     if message["reason"] != "compiler-artifact" || message["profile"]["test"] != true {
         return None;

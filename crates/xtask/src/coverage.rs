@@ -3,7 +3,13 @@
 //! Only our own crates are instrumented (a workspace wrapper around rustc), so that what they depend on is taken from the
 //! usual build. LLVM's tools are Debian's, of the very version that rustc was built with.
 
-use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt, path::Path, process::ExitCode};
+use std::{
+    collections::BTreeMap,
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -66,7 +72,9 @@ pub(crate) fn run(flags: &Flags) -> Result<ExitCode> {
     cargo.env("RUSTC_WORKSPACE_WRAPPER", &wrapper);
     // Build scripts and macros of ours are instrumented too, and would write where they run.
     cargo.env("LLVM_PROFILE_FILE", home.join("build/%p.profraw"));
-    let binaries = build::test_binaries(&process::output(&mut cargo)?)?;
+    let built = process::output(&mut cargo)?;
+    let binaries = build::test_binaries(&built)?;
+    let programs = build::programs(&built)?;
     if binaries.is_empty() {
         bail!("no tests there");
     }
@@ -86,7 +94,9 @@ pub(crate) fn run(flags: &Flags) -> Result<ExitCode> {
             failed.push(name);
         }
     }
-    let executables: Vec<&Path> = binaries.iter().map(|binary| binary.executable.as_path()).collect();
+    // What tests start counts too, unless they kill it: then it cannot write down what it ran.
+    let tests = binaries.iter().map(|binary| binary.executable.as_path());
+    let executables: Vec<&Path> = tests.chain(programs.iter().map(PathBuf::as_path)).collect();
     tools.report(&home, &executables)?;
     for name in &failed {
         println!("{name} failed: what it would have run is missing above");

@@ -244,8 +244,8 @@ pub(super) async fn put_asset(
     }
     let mut change = begin!(hub, partner, repeat);
     let free = sqlx::query(
-        "SELECT d.site_id FROM doors d WHERE d.locker_id = $1 AND d.door = $2 AND (d.reservation_id IS NULL OR EXISTS \
-         (SELECT 1 FROM assets a WHERE a.id = $3 AND a.locker_id = $1 AND a.door = $2))",
+        "SELECT d.site_id FROM doors d LEFT JOIN assets a ON a.locker_id = d.locker_id AND a.door = d.door \
+         WHERE d.locker_id = $1 AND d.door = $2 AND ((a.id IS NULL AND d.reservation_id IS NULL) OR a.id = $3)",
     )
     .bind(&body.locker)
     .bind(i64::from(body.door))

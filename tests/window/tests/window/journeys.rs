@@ -24,9 +24,9 @@ fn drops_off_a_return(world: &World) -> Result<()> {
     world.cabinet.hand("C1", "put")?;
     world.cabinet.hand("C1", "close")?;
     world.see("opening-phase", "[data-phase='closed']")?;
+    world.leave_opening()?;
     // The hub has the receipt within a moment, and then nobody has to say more.
     world.see(&format!("card-{jacket}"), "[data-state='deposited']")?;
-    world.leave_opening()?;
     receipts(world, 1)
 }
 
