@@ -43,8 +43,9 @@ fn books_a_return(world: &World) -> Result<()> {
     world.open(label.trim())?;
     world.cabinet.hand(label.trim(), "put")?;
     world.cabinet.hand(label.trim(), "close")?;
-    world.see(&format!("card-{booked}"), "[data-state='deposited']")?;
+    world.see("opening-phase", "[data-phase='closed']")?;
     world.leave_opening()?;
+    world.see(&format!("card-{booked}"), "[data-state='deposited']")?;
     receipts(world, 2)
 }
 
