@@ -8,6 +8,7 @@ use axum::{
 };
 use postern_api::problem::Code;
 use postern_protocol::DeviceKey;
+use sqlx::any::AnyRow;
 
 use super::{dpop, seen, session::AccessToken};
 use crate::{
@@ -72,12 +73,12 @@ impl FromRequestParts<Arc<Hub>> for Customer {
         if !hub.replays.fresh(&proof.id, now) {
             return Err(refuse(Code::BadProof, "proof was used before"));
         }
-        let session = sqlx::query(
-            "SELECT account_id, thumbprint, device_key, share_id, last_seen_at, revoked_at FROM sessions WHERE id = $1",
-        )
-        .bind(&access.session)
-        .fetch_optional(hub.store.read())
-        .await?
+        let remembered = hub.store.backend() == Backend::Postgres && !parts.method.is_safe();
+        let session = if remembered {
+            session_and_proof(hub, &access.session, &proof, now).await?
+        } else {
+            sqlx::query(SESSION).bind(&access.session).fetch_optional(hub.store.read()).await?
+        }
         .ok_or(Code::Unauthenticated)?;
         if session.maybe_int("revoked_at")?.is_some() {
             return Err(Code::DeviceRevoked.into());
@@ -85,8 +86,8 @@ impl FromRequestParts<Arc<Hub>> for Customer {
         if session.text("thumbprint")? != proof.thumbprint {
             return Err(refuse(Code::BadProof, "not the key that the session is bound to"));
         }
-        if hub.store.backend() == Backend::Postgres && !parts.method.is_safe() {
-            remember_everywhere(hub, &proof.id, now).await?;
+        if remembered && session.int("fresh")? == 0 {
+            return Err(refuse(Code::BadProof, "proof was used before"));
         }
         let hour = seen::hour(now);
         if session.int("last_seen_at")? < hour {
@@ -120,6 +121,27 @@ pub fn credential<'h>(headers: &'h HeaderMap, scheme: &str) -> Option<&'h str> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (named, credential) = value.split_once(' ')?;
     named.eq_ignore_ascii_case(scheme).then_some(credential.trim())
+}
+
+const SESSION: &str =
+    "SELECT account_id, thumbprint, share_id, last_seen_at, revoked_at FROM sessions WHERE id = $1";
+
+/// The session, and in the same breath what [`remember_everywhere`] does, where the proof is of the session's key. `fresh`
+/// is 1 where nobody has seen it.
+async fn session_and_proof(hub: &Hub, session: &str, proof: &dpop::Proof, now: i64) -> Result<Option<AnyRow>> {
+    let found = sqlx::query(
+        "WITH session AS (SELECT account_id, thumbprint, share_id, last_seen_at, revoked_at FROM sessions WHERE id = $1), \
+         seen AS (INSERT INTO proofs_seen (id, expires_at) SELECT $2, CAST($3 AS BIGINT) FROM session \
+         WHERE revoked_at IS NULL AND thumbprint = $4 ON CONFLICT DO NOTHING RETURNING id) \
+         SELECT session.*, (SELECT COUNT(*) FROM seen) AS fresh FROM session",
+    )
+    .bind(session)
+    .bind(&proof.id)
+    .bind(now + 2 * dpop::WINDOW)
+    .bind(&proof.thumbprint)
+    .fetch_optional(hub.store.passing())
+    .await?;
+    Ok(found)
 }
 
 /// Several instances: what changes something must not be replayed at another one. As with one instance, which remembers in
