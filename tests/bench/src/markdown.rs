@@ -34,7 +34,11 @@ pub(crate) fn write(report: &Report) -> String {
         + report.curves.iter().filter(|c| c.held.is_some()).count();
     let _ = writeln!(page, "**{} of {bound} bounds held.**", bound - missed.len());
     if !missed.is_empty() {
-        let _ = writeln!(page, "Missed: `{}`. [tests/bench](tests/bench/README.md#what-is-missed-and-why) says why.", missed.join("`, `"));
+        let _ = writeln!(
+            page,
+            "Missed: `{}`. [tests/bench](tests/bench/README.md#what-is-missed-and-why) says why.",
+            missed.join("`, `")
+        );
     }
     for (room, why) in &report.failures {
         let _ = writeln!(page, "\n`{room}` could not be measured: {why}");

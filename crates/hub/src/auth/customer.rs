@@ -128,7 +128,12 @@ const SESSION: &str =
 
 /// The session, and in the same breath what [`remember_everywhere`] does, where the proof is of the session's key. `fresh`
 /// is 1 where nobody has seen it.
-async fn session_and_proof(hub: &Hub, session: &str, proof: &dpop::Proof, now: i64) -> Result<Option<AnyRow>> {
+async fn session_and_proof(
+    hub: &Hub,
+    session: &str,
+    proof: &dpop::Proof,
+    now: i64,
+) -> Result<Option<AnyRow>> {
     let found = sqlx::query(
         "WITH session AS (SELECT account_id, thumbprint, share_id, last_seen_at, revoked_at FROM sessions WHERE id = $1), \
          seen AS (INSERT INTO proofs_seen (id, expires_at) SELECT $2, CAST($3 AS BIGINT) FROM session \

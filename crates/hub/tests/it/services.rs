@@ -393,7 +393,10 @@ pub(crate) async fn neighbours_hand_over_and_borrow(world: World) {
 
     // A drill that is lent, its door kept for it.
     let drill = json!({ "id": "drill", "title": "Drill", "site": "yard", "locker": yard.id, "door": 16, "loan_hours": 24 });
-    assert_eq!(world.operator.send(Method::PUT, "/v1/operator/assets/drill", drill.clone()).await.status, 204);
+    assert_eq!(
+        world.operator.send(Method::PUT, "/v1/operator/assets/drill", drill.clone()).await.status,
+        204
+    );
     let behind_the_same_door = world.operator.send(Method::PUT, "/v1/operator/assets/ladder", drill).await;
     assert_eq!(behind_the_same_door.code(), "no_compartment");
     assert_eq!(ada.get("/v1/assets").await.ok()["assets"][0]["available"], true);
