@@ -54,6 +54,8 @@ pub fn run() -> ExitCode {
         )
         .with_writer(std::io::stderr)
         .init();
+    #[cfg(target_os = "linux")]
+    painting::prepare();
     match app() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

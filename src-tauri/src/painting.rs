@@ -1,14 +1,25 @@
 //! How WebKitGTK paints. It takes it for granted that there is a graphics card. Where there is none, it has one made of
-//! software, for which every kind of shape is compiled first: that takes longer than everything else from the start of the
-//! process to the first list, and a third of all memory. There it is to paint by itself, which shows the same.
+//! software: both processes load a compiler for it before they have anything to show, and then every kind of shape is
+//! compiled. That takes a good part of the time from the start of the process to the first list, and a third of all
+//! memory. There it is to paint by itself, which shows the same.
 
 use std::{fs, path::Path};
 
 use tauri::WebviewWindow;
-use webkit2gtk::{HardwareAccelerationPolicy, SettingsExt, WebViewExt};
+use webkit2gtk::{HardwareAccelerationPolicy, SettingsExt, WebViewExt, glib};
 
 /// Where the kernel shows graphics cards.
 const CARDS: &str = "/dev/dri";
+
+/// Tells WebKitGTK's own switch to share no buffers with a card that is not there. Before anything else of this process
+/// runs beside: it goes by the environment, which the web view's processes inherit. Whoever has set it has the last word.
+pub(crate) fn prepare() {
+    if !has_card(Path::new(CARDS))
+        && let Err(error) = glib::setenv("WEBKIT_DISABLE_DMABUF_RENDERER", "1", false)
+    {
+        tracing::warn!(%error, "the window paints as if there were a graphics card");
+    }
+}
 
 /// Suits the painting of a window that was just made to what this machine has.
 ///
