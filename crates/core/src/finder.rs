@@ -6,25 +6,17 @@ use url::form_urlencoded;
 use crate::{
     cx::Cx,
     line::{Call, Miss, Purpose},
+    lookup::Lookup,
     text,
     view::{FillView, FoundSiteView, Name, SiteView, SitesView},
 };
 
-/// More sites than a list or plan shows at once.
-const MAX: usize = 500;
-
 /// The machine.
-#[derive(Default)]
-pub(crate) struct Finder {
-    found: Option<SitesView>,
-    /// Which question the answer must be to.
-    asked: u64,
-}
+pub(crate) type Finder = Lookup<FoundSiteView>;
 
 impl Finder {
     /// Asks the hub.
     pub(crate) fn find(&mut self, near: Option<(f64, f64)>, size: Option<Size>, cx: &mut Cx<'_>) {
-        self.asked += 1;
         let mut query = form_urlencoded::Serializer::new(String::new());
         if let Some((latitude, longitude)) =
             near.filter(|(lat, lon)| (-90.0..=90.0).contains(lat) && (-180.0..=180.0).contains(lon))
@@ -37,41 +29,19 @@ impl Finder {
         }
         let query = query.finish();
         let path = if query.is_empty() { "/v1/sites".to_owned() } else { format!("/v1/sites?{query}") };
-        cx.out.call(Call::get(Purpose::Sites(self.asked), path));
-        let sites = self.found.take().map(|found| found.sites).unwrap_or_default();
-        self.found = Some(SitesView { loading: true, problem: None, sites });
-    }
-
-    /// The customer looked enough.
-    pub(crate) fn close(&mut self) {
-        self.found = None;
-        self.asked += 1;
+        cx.out.call(Call::get(Purpose::Sites(self.begin()), path));
     }
 
     /// The hub answered, or did not.
     pub(crate) fn on_sites(&mut self, asked: u64, answer: Result<Sites, Miss>) {
-        if asked != self.asked {
-            return;
-        }
-        let Some(found) = &mut self.found else { return };
-        found.loading = false;
-        match answer {
-            Ok(answer) => {
-                found.sites = answer
-                    .sites
-                    .into_iter()
-                    .filter(|site| text::is_id(&site.id))
-                    .take(MAX)
-                    .map(view)
-                    .collect();
-            }
-            Err(miss) => found.problem = Some(miss.problem()),
-        }
+        let sound = |sites: Sites| sites.sites.into_iter().filter(|site| text::is_id(&site.id)).map(view);
+        self.on_answer(asked, answer.map(sound));
     }
 
     /// For the window.
     pub(crate) fn view(&self) -> Option<SitesView> {
-        self.found.clone()
+        let found = self.found()?.clone();
+        Some(SitesView { loading: found.loading, problem: found.problem, sites: found.items })
     }
 }
 

@@ -17,6 +17,7 @@ mod finder;
 mod habits;
 mod lending;
 mod line;
+mod lookup;
 mod nearby;
 mod network;
 mod notices;
