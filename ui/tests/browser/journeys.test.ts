@@ -124,6 +124,23 @@ test.each(Object.entries(SIZES))('what comes and goes in strips moves nothing th
   }
 });
 
+test('what was dealt with beside the list lies under no strip afterwards', async () => {
+  const page = await ui.page({ viewport: { width: 1040, height: 760 } });
+  const { view } = scenes['home']!;
+  const last = view.reservations.find((one) => one.state === 'collected')!;
+  await ui.show(page, 'opening-closed');
+  await page.evaluate((id) => (location.hash = `#/r/${id}`), last.id);
+  const offline = { ...view, network: { state: 'offline', since: NOW - 60 } } as const;
+  await push(page, { ...offline, opening: scenes['opening-closed']!.view.opening });
+  await page.getByTestId('offline-strip').waitFor({ state: 'attached' });
+  await push(page, offline);
+  const card = page.locator('[aria-current=true]');
+  await expect.poll(async () => {
+    const [lies, strip] = [await card.boundingBox(), await page.getByTestId('offline-strip').boundingBox()];
+    return Math.round(strip!.y - (lies!.y + lies!.height));
+  }).toBeGreaterThanOrEqual(0);
+});
+
 test('what is there from the start stands, and what comes later slides in', async () => {
   const page = await ui.page({ reducedMotion: 'no-preference' });
   await ui.show(page, 'home-offline');
