@@ -1,6 +1,9 @@
 //! The one window.
 
-use tauri::{AppHandle, Manager, WebviewUrl, WebviewWindowBuilder, webview::NewWindowResponse};
+use tauri::{
+    AppHandle, Manager, WebviewUrl, WebviewWindowBuilder,
+    webview::{NewWindowResponse, PageLoadEvent},
+};
 
 /// Its label: capabilities/main.json grants the commands to it.
 pub(crate) const LABEL: &str = "main";
@@ -29,7 +32,18 @@ pub(crate) fn open(app: &AppHandle) -> tauri::Result<()> {
         .title(app.package_info().name.clone())
         .inner_size(1040.0, 760.0)
         .min_inner_size(360.0, 560.0)
-        .visible(!crate::desktop::in_background());
+        // Shown once its page is there: nobody looks at an empty window, and WebKitGTK does not make its customer wait for
+        // half a second, as it may where it has to paint a window by itself that has no page yet.
+        .visible(false)
+        .on_page_load(|window, load| {
+            let loaded = load.event() == PageLoadEvent::Finished;
+            if loaded
+                && !crate::desktop::in_background()
+                && let Err(error) = window.show()
+            {
+                tracing::error!(%error, "the window cannot be shown");
+            }
+        });
     let window = builder.build()?;
     #[cfg(target_os = "linux")]
     crate::painting::suit(&window)?;
