@@ -96,6 +96,11 @@ pub(crate) struct Cabinet {
 }
 
 impl Cabinet {
+    /// The machine, to look at.
+    pub(crate) fn look(&self) -> Option<&Machine> {
+        self.running.as_ref().map(Locker::machine).or(self.machine.as_ref())
+    }
+
     /// The machine, powered or not.
     pub(crate) fn machine(&mut self) -> &mut Machine {
         match (&mut self.running, &mut self.machine) {
@@ -148,8 +153,10 @@ pub struct World {
 pub struct Outcome {
     /// Everything that must not be.
     pub violations: Vec<Violation>,
-    /// Doors opened for customers.
+    /// Doors that came open for customers and their guests: to collect, to open again, by PIN.
     pub openings: u64,
+    /// Doors that came open for couriers, who put a parcel in: by a token, a handshake and a receipt like any other.
+    pub deposits: u64,
     /// Happenings.
     pub happenings: u64,
     /// Virtual milliseconds.
@@ -280,6 +287,7 @@ impl World {
         let outcome = Outcome {
             violations: self.reference.violations,
             openings: self.reference.openings,
+            deposits: self.reference.deposits,
             happenings: self.happened,
             milliseconds: self.now,
         };

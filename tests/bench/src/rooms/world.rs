@@ -23,10 +23,10 @@ pub(crate) fn measure(bench: &mut Bench) -> Result<()> {
         for (name, title, plan) in [
             (
                 "world.openings.real.busy",
-                "Openings a second and core, no mishaps",
+                "Openings for customers a second and core, no mishaps",
                 Plan::busy as fn(u64) -> Plan,
             ),
-            ("world.openings.real.faults", "Openings a second and core, all faults and attacks", Plan::of),
+            ("world.openings.real.faults", "Openings for customers a second and core, all faults and attacks", Plan::of),
         ] {
             let rates = (0..runs).map(|run| rate(run * SEEDS + 1, plan)).collect::<Result<_>>()?;
             bench.add(Measurement::new(name, title, Unit::PerSecond, &Samples(rates)));
