@@ -677,3 +677,46 @@ fn bounded_locker(mut locker: LockerDescriptor) -> Option<LockerDescriptor> {
     }
     Some(locker)
 }
+
+#[cfg(test)]
+mod tests {
+    use postern_api::sync;
+
+    use super::*;
+
+    fn told(wallet: &mut Wallet, locker: &LockerDescriptor) -> Changes {
+        let changes = sync::Changes {
+            cursor: "1".into(),
+            reservations: Vec::new(),
+            removed: Vec::new(),
+            lockers: vec![locker.clone()],
+            more: false,
+            now: 0,
+        };
+        wallet.apply(Page { changes, everything: None });
+        let changes = wallet.changes();
+        wallet.written();
+        changes
+    }
+
+    #[test]
+    fn a_locker_is_written_again_only_where_something_about_it_is_new() {
+        let mut wallet = Wallet::default();
+        let mut locker = LockerDescriptor {
+            id: LockerId([1; 8]).to_string(),
+            name: "Locker".into(),
+            site: "site".into(),
+            static_key: encode(&[2; 32]),
+            receipt_key: encode(&[3; 32]),
+            scanner: true,
+            keypad: true,
+            reopen_minutes: 10,
+            doors: Vec::new(),
+        };
+        assert!(told(&mut wallet, &locker).lockers.contains_key(&locker.id));
+        assert!(told(&mut wallet, &locker).is_empty());
+        locker.reopen_minutes = 5;
+        assert!(told(&mut wallet, &locker).lockers.contains_key(&locker.id));
+        assert_eq!(wallet.locker(&locker.id), Some(&locker));
+    }
+}
