@@ -65,6 +65,19 @@ pub enum Size {
     Xl,
 }
 
+impl Size {
+    /// As it is written in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Xs => "xs",
+            Self::S => "s",
+            Self::M => "m",
+            Self::L => "l",
+            Self::Xl => "xl",
+        }
+    }
+}
+
 /// Height classes: who can reach a door.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -76,6 +89,17 @@ pub enum Reach {
     Easy,
     /// Above.
     High,
+}
+
+impl Reach {
+    /// As it is written in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Floor => "floor",
+            Self::Easy => "easy",
+            Self::High => "high",
+        }
+    }
 }
 
 /// A place with lockers, for the finder: `GET /v1/sites`.
@@ -141,4 +165,19 @@ pub struct Fill {
     pub free: u32,
     /// Doors in working order.
     pub total: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_the_contract() {
+        for size in [Size::Xs, Size::S, Size::M, Size::L, Size::Xl] {
+            assert_eq!(serde_json::to_value(size).expect("serialises"), size.name());
+        }
+        for reach in [Reach::Floor, Reach::Easy, Reach::High] {
+            assert_eq!(serde_json::to_value(reach).expect("serialises"), reach.name());
+        }
+    }
 }

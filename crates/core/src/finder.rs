@@ -25,7 +25,7 @@ impl Finder {
             query.append_pair("near", &format!("{latitude:.3},{longitude:.3}"));
         }
         if let Some(size) = size {
-            query.append_pair("size", &Name(&size).to_string());
+            query.append_pair("size", size.name());
         }
         let query = query.finish();
         let path = if query.is_empty() { "/v1/sites".to_owned() } else { format!("/v1/sites?{query}") };
@@ -61,7 +61,7 @@ fn view(site: Site) -> FoundSiteView {
             .fill
             .iter()
             .take(8)
-            .map(|fill| FillView { size: Name(&fill.size).to_string(), free: fill.free, total: fill.total })
+            .map(|fill| FillView { size: fill.size.name().into(), free: fill.free, total: fill.total })
             .collect(),
         distance: site.distance,
         id: site.id,

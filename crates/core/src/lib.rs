@@ -38,5 +38,5 @@ mod time;
 mod unlock;
 mod wallet;
 
-pub use root::{Config, Core, Glance};
+pub use root::{Config, Core, Glance, Offer};
 pub use time::Now;

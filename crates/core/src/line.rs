@@ -168,7 +168,7 @@ impl Line {
                 ticket,
                 request: HttpRequest {
                     method: call.method,
-                    url: format!("{base}{}", call.path),
+                    url: [base, &call.path].concat(),
                     body: call.body.clone().map(Body::Json),
                     auth: Auth::Token(token),
                     idempotency_key: call.key.clone(),

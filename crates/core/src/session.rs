@@ -156,16 +156,15 @@ impl Session {
     }
 
     /// Base URL and access token, good now; else begins to renew and gives none.
-    pub(crate) fn credentials(&mut self, cx: &mut Cx<'_>) -> Option<(String, Zeroizing<String>)> {
+    pub(crate) fn credentials(&mut self, cx: &mut Cx<'_>) -> Option<(&str, Zeroizing<String>)> {
         if self.renewing.is_some() || self.ended {
             return None;
         }
-        let live = self.live.as_ref()?;
-        if cx.now.unix() + RENEW_BEFORE_S >= live.expires {
+        if cx.now.unix() + RENEW_BEFORE_S >= self.live.as_ref()?.expires {
             self.renew(cx);
             return None;
         }
-        Some((live.hub.base.clone(), live.access_token.clone()))
+        self.live.as_ref().map(|live| (live.hub.base.as_str(), live.access_token.clone()))
     }
 
     /// The hub no longer takes the access token.

@@ -3,7 +3,7 @@
 
 mod opening;
 
-use core::fmt;
+use std::{borrow::Cow, fmt};
 
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
@@ -431,9 +431,9 @@ pub struct DoorView {
     /// Height in units.
     pub height: u16,
     /// Size class as in the hub's contract: `xs`, `s`, `m`, `l`, `xl`.
-    pub size: String,
+    pub size: Cow<'static, str>,
     /// `floor`, `easy` or `high`.
-    pub reach: String,
+    pub reach: Cow<'static, str>,
     /// Cooled.
     pub chilled: bool,
 }

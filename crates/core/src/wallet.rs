@@ -347,6 +347,10 @@ impl Wallet {
         let mut arrivals = Arrivals::default();
         let changes = page.changes;
         for locker in changes.lockers {
+            // Told with every change of a reservation there; nearly always it is as it was.
+            if self.lockers.get(&locker.id) == Some(&locker) {
+                continue;
+            }
             if (self.lockers.len() < MAX_LOCKERS || self.lockers.contains_key(&locker.id))
                 && let Some(locker) = bounded_locker(locker)
             {
@@ -459,8 +463,8 @@ impl Wallet {
         Some(grant.expires - life / 3)
     }
 
-    /// When something must happen.
-    pub(crate) fn poll_timeout(&self, now: Now) -> Option<u64> {
+    /// When tokens are to be fetched next, on the monotonic clock; that moment itself where they are due.
+    pub(crate) fn next_fetch(&self, now: Now) -> Option<u64> {
         if self.fetching.under_way {
             return None;
         }
@@ -477,11 +481,12 @@ impl Wallet {
         next
     }
 
-    /// Fetches what is due, in one batch.
-    pub(crate) fn drive(&mut self, cx: &mut Cx<'_>) {
+    /// Fetches what is due, in one batch. Otherwise says when something is.
+    pub(crate) fn drive(&mut self, cx: &mut Cx<'_>) -> Option<u64> {
         let now = cx.now;
-        if self.fetching.under_way || now.monotonic_ms < self.fetching.not_before {
-            return;
+        let next = self.next_fetch(now);
+        if next.is_none_or(|at| at > now.monotonic_ms) {
+            return next;
         }
         let passed_over = &self.fetching.passed_over;
         let due: Vec<String> = self
@@ -492,12 +497,10 @@ impl Wallet {
             .take(BATCH)
             .map(|reservation| reservation.id.clone())
             .collect();
-        if due.is_empty() {
-            return;
-        }
         self.fetching.under_way = true;
         let batch = TokenBatch { reservations: due.clone(), hello_nonce: None };
         cx.out.call(Call::post(Purpose::Grants(due), "/v1/tokens".into(), &batch));
+        None
     }
 
     /// Tokens came, or did not.
@@ -673,4 +676,47 @@ fn bounded_locker(mut locker: LockerDescriptor) -> Option<LockerDescriptor> {
         door.height = door.height.clamp(1, 64);
     }
     Some(locker)
+}
+
+#[cfg(test)]
+mod tests {
+    use postern_api::sync;
+
+    use super::*;
+
+    fn told(wallet: &mut Wallet, locker: &LockerDescriptor) -> Changes {
+        let changes = sync::Changes {
+            cursor: "1".into(),
+            reservations: Vec::new(),
+            removed: Vec::new(),
+            lockers: vec![locker.clone()],
+            more: false,
+            now: 0,
+        };
+        wallet.apply(Page { changes, everything: None });
+        let changes = wallet.changes();
+        wallet.written();
+        changes
+    }
+
+    #[test]
+    fn a_locker_is_written_again_only_where_something_about_it_is_new() {
+        let mut wallet = Wallet::default();
+        let mut locker = LockerDescriptor {
+            id: LockerId([1; 8]).to_string(),
+            name: "Locker".into(),
+            site: "site".into(),
+            static_key: encode(&[2; 32]),
+            receipt_key: encode(&[3; 32]),
+            scanner: true,
+            keypad: true,
+            reopen_minutes: 10,
+            doors: Vec::new(),
+        };
+        assert!(told(&mut wallet, &locker).lockers.contains_key(&locker.id));
+        assert!(told(&mut wallet, &locker).is_empty());
+        locker.reopen_minutes = 5;
+        assert!(told(&mut wallet, &locker).lockers.contains_key(&locker.id));
+        assert_eq!(wallet.locker(&locker.id), Some(&locker));
+    }
 }

@@ -221,12 +221,13 @@ impl Journal {
     }
 
     fn is_erased<F: Flash>(&self, flash: &F, mut address: u32, mut length: u32) -> Result<bool, FlashError> {
-        let mut buffer = [0; 64];
+        const ERASED: [u8; 64] = [0xFF; 64];
+        let mut buffer = [0; ERASED.len()];
         while length > 0 {
-            let part = length.min(64);
+            let part = length.min(ERASED.len() as u32);
             let bytes = &mut buffer[..part as usize];
             flash.read(address, bytes)?;
-            if bytes.iter().any(|byte| *byte != 0xFF) {
+            if *bytes != ERASED[..part as usize] {
                 return Ok(false);
             }
             address += part;

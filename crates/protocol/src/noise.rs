@@ -11,7 +11,10 @@ use chacha20poly1305::{
 };
 use snow::{
     Builder, Error, HandshakeState,
-    params::{CipherChoice, DHChoice, HashChoice, NoiseParams},
+    params::{
+        BaseChoice, CipherChoice, DHChoice, HandshakeChoice, HandshakeModifierList, HandshakePattern,
+        HashChoice, NoiseParams,
+    },
     resolvers::CryptoResolver,
     types::{Cipher, Dh, Hash, Random},
 };
@@ -30,9 +33,18 @@ fn prologue(locker: LockerId) -> Vec<u8> {
     [b"postern".as_slice(), &[VERSION], &SERVICE_UUID.to_be_bytes(), &locker.0].concat()
 }
 
+/// What [`NAME`] says.
+fn params() -> NoiseParams {
+    let handshake = HandshakeChoice {
+        pattern: HandshakePattern::KN,
+        modifiers: HandshakeModifierList { list: Vec::new() },
+    };
+    let (dh, cipher, hash) = (DHChoice::Curve25519, CipherChoice::ChaChaPoly, HashChoice::Blake2s);
+    NoiseParams::new(NAME.into(), BaseChoice::Noise, handshake, dh, cipher, hash)
+}
+
 fn builder(ephemeral: &[u8; 32]) -> Builder<'static> {
-    let params: NoiseParams = NAME.parse().expect("the name is one that snow knows");
-    Builder::with_resolver(params, Box::new(Resolver(Zeroizing::new(*ephemeral))))
+    Builder::with_resolver(params(), Box::new(Resolver(Zeroizing::new(*ephemeral))))
 }
 
 /// The locker's side: initiator, its static key known to the phone.
@@ -380,6 +392,11 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn the_parameters_are_those_of_the_name() {
+        assert_eq!(params(), NAME.parse().expect("known"));
     }
 
     #[test]

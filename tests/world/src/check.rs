@@ -64,6 +64,11 @@ impl World {
         let standings: BTreeMap<&str, StateView> = core.standings().collect();
         let same = view.reservations.len() == standings.len()
             && view.reservations.iter().all(|it| standings.get(it.id.as_str()) == Some(&it.state))
+            && view
+                .reservations
+                .iter()
+                .map(|it| (&*it.id, it.locker.as_deref(), &it.actions))
+                .eq(core.offers().iter().map(|offer| (offer.reservation, offer.locker, &offer.actions)))
             && matches!(view.session, SessionView::SignedIn { .. }) == core.is_signed_in()
             && match (&view.opening, core.opening()) {
                 (Some(whole), Some(part)) => {

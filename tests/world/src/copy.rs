@@ -65,18 +65,36 @@ pub(crate) fn write(workspace: &Path, folder: &Path, program: &str) -> io::Resul
 
 /// Builds a copy and gives its program. Its target folder is its own: cargo tells packages apart by their place in the
 /// workspace, and would take the copy's libraries for the real ones.
-pub(crate) fn build(folder: &Path, target: &Path, program: &str, release: bool) -> io::Result<PathBuf> {
+pub(crate) fn build(folder: &Path, target: &Path, program: &str) -> io::Result<PathBuf> {
+    cargo(folder, target, program, None)
+}
+
+/// The same for this triple of the compiler and with these flags for it, which build scripts do without.
+fn cargo(folder: &Path, target: &Path, program: &str, flags: Option<(&str, &str)>) -> io::Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.args(["build", "--offline", "--quiet", "--package", "postern-world", "--bin", program]);
-    if release {
-        // As fast as it gets: thousands of worlds are worth a minute more of linking.
-        command.arg("--release").env("CARGO_PROFILE_RELEASE_LTO", "fat");
-        command.env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "1");
+    command.args([
+        "build",
+        "--offline",
+        "--quiet",
+        "--release",
+        "--package",
+        "postern-world",
+        "--bin",
+        program,
+    ]);
+    // As fast as it gets: thousands of worlds are worth a minute more of linking. Nobody here catches a panic.
+    for (setting, value) in [("LTO", "fat"), ("CODEGEN_UNITS", "1"), ("PANIC", "abort")] {
+        command.env(format!("CARGO_PROFILE_RELEASE_{setting}"), value);
+    }
+    let mut built = target.to_path_buf();
+    if let Some((triple, flags)) = flags {
+        command.args(["--target", triple]).env("RUSTFLAGS", flags);
+        built.push(triple);
     }
     let output = command.current_dir(folder).env("CARGO_TARGET_DIR", target).stdin(Stdio::null()).output()?;
     if output.status.success() {
-        return Ok(target.join(if release { "release" } else { "debug" }).join(program));
+        return Ok(built.join("release").join(program));
     }
     Err(bad(format!("the copy does not build:\n{}", String::from_utf8_lossy(&output.stderr))))
 }
@@ -105,14 +123,62 @@ pub(crate) fn weaken(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// The world with stand-ins for the cryptography, built.
+pub struct StandIn {
+    /// The program.
+    pub program: PathBuf,
+    /// It was built by the profile of a run of its own.
+    pub profiled: bool,
+}
+
 /// The world with stand-ins for the cryptography ([`weaken`]), built with optimisation: what is left is what phones,
-/// lockers, hub and the world themselves cost.
+/// lockers, hub and the world themselves cost. Where the compiler's `llvm-profdata` is at hand it is built twice, the second
+/// time by what was counted in worlds of the first.
 ///
 /// # Errors
-/// The copy cannot be written or built.
-pub fn stand_in(workspace: &Path, target: &Path) -> io::Result<PathBuf> {
+/// The copy cannot be written, built or, for the profile, run.
+pub fn stand_in(workspace: &Path, target: &Path) -> io::Result<StandIn> {
     let folder = target.join("stand-in");
     write(workspace, &folder, PROGRAM)?;
     weaken(&folder)?;
-    build(&folder, &target.join("stand-in-target"), PROGRAM, true)
+    let target = target.join("stand-in-target");
+    let Some((triple, merge)) = profiler()? else {
+        return Ok(StandIn { program: build(&folder, &target, PROGRAM)?, profiled: false });
+    };
+    let (counted, merged) = (target.join("counted"), target.join("merged.profdata"));
+    if counted.exists() {
+        fs::remove_dir_all(&counted)?;
+    }
+    let counting = format!("-Cprofile-generate={}", counted.display());
+    let program = cargo(&folder, &target.join("counting"), PROGRAM, Some((&triple, &counting)))?;
+    // Of other seeds than anybody measures.
+    for plan in [["--busy", "--seeds=100"], ["--keep-whole", "--seeds=20"]] {
+        Command::new(&program).args(plan).arg("--seed=1000000").current_dir(&target).output()?;
+    }
+    let output = Command::new(merge).arg("merge").arg("--output").arg(&merged).arg(&counted).output()?;
+    if !output.status.success() {
+        return Err(bad(format!("the profile does not merge:\n{}", String::from_utf8_lossy(&output.stderr))));
+    }
+    let profile = format!("-Cprofile-use={}", merged.display());
+    Ok(StandIn { program: cargo(&folder, &target, PROGRAM, Some((&triple, &profile)))?, profiled: true })
+}
+
+/// The triple that this compiler builds for, and the tool that merges profiles for its LLVM, where it is: of rustup's
+/// llvm-tools, or of a distribution.
+fn profiler() -> io::Result<Option<(String, PathBuf)>> {
+    let rustc = |arguments: &[&str]| -> io::Result<String> {
+        Ok(String::from_utf8_lossy(&Command::new("rustc").args(arguments).output()?.stdout).into_owned())
+    };
+    let version = rustc(&["-vV"])?;
+    let value = |name: &str| version.lines().find_map(|line| line.strip_prefix(name));
+    let (Some(triple), Some(llvm)) = (value("host: "), value("LLVM version: ")) else { return Ok(None) };
+    let major = llvm.split('.').next().unwrap_or(llvm);
+    let rustups = Path::new(rustc(&["--print", "sysroot"])?.trim())
+        .join("lib/rustlib")
+        .join(triple)
+        .join("bin/llvm-profdata");
+    let works =
+        |tool: &PathBuf| Command::new(tool).arg("--version").output().is_ok_and(|it| it.status.success());
+    let found = [rustups, format!("llvm-profdata-{major}").into()].into_iter().find(works);
+    Ok(found.map(|tool| (triple.to_owned(), tool)))
 }

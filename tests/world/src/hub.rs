@@ -424,6 +424,7 @@ impl Hub {
 
     fn reservation(&self, at: usize, now: u64) -> Reservation {
         let booking = &self.bookings[at];
+        let locker = &self.descriptors[booking.locker];
         let mut actions = match booking.state {
             State::Ready => vec![Action::Open, Action::Report],
             State::Opened => vec![Action::ConfirmTaken, Action::Report],
@@ -448,9 +449,9 @@ impl Hub {
             reference: None,
             site: None,
             compartment: Some(Compartment {
-                locker: self.lockers[booking.locker].0.id.to_string(),
+                locker: locker.id.clone(),
                 door: booking.door,
-                label: format!("A{}", booking.door),
+                label: locker.doors[usize::from(booking.door) - 1].label.clone(),
             }),
             role: Role::Owner,
             until: Some(i64::MAX / 4),
@@ -500,14 +501,14 @@ impl Hub {
             lockers.push(booking.locker);
             grants.push(Grant {
                 reservation: Self::id_of(at),
-                locker: self.lockers[booking.locker].0.id.to_string(),
+                locker: self.descriptors[booking.locker].id.clone(),
                 doors: vec![booking.door],
                 operations: told.to_vec(),
                 not_before: i64::try_from(issued.claims.not_before.0).expect("in range"),
                 expires: i64::try_from(issued.claims.expires.0).expect("in range"),
                 uses: self.uses,
                 delegable: true,
-                token_id: issued.claims.id.0.iter().map(|byte| format!("{byte:02x}")).collect(),
+                token_id: hex::encode(issued.claims.id.0),
                 token: encode(&issued.bytes),
             });
         }
@@ -516,7 +517,7 @@ impl Hub {
         let bulletins = lockers
             .into_iter()
             .map(|at| BulletinFor {
-                locker: self.lockers[at].0.id.to_string(),
+                locker: self.descriptors[at].id.clone(),
                 bulletin: encode(&self.bulletin(at, now, nonce)),
             })
             .collect();

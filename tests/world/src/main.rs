@@ -74,9 +74,12 @@ fn run(options: &Options) -> io::Result<ExitCode> {
         if options.mutants {
             return mutants::run(&workspace, &target, options.seeds);
         }
-        let program = copy::stand_in(&workspace, &target)?;
+        let built = copy::stand_in(&workspace, &target)?;
+        if !built.profiled {
+            eprintln!("postern-world: built without a profile, as this compiler's llvm-profdata is not here");
+        }
         let arguments = std::env::args_os().skip(1).filter(|argument| argument != "--stand-in");
-        let status = Command::new(program).args(arguments).status()?;
+        let status = Command::new(built.program).args(arguments).status()?;
         return Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
     let plan_of = if options.busy { Plan::busy } else { Plan::of };
@@ -89,7 +92,7 @@ fn run(options: &Options) -> io::Result<ExitCode> {
     }
     let began = Instant::now();
     let limit = options.seconds.map(Duration::from_secs);
-    let (mut openings, mut happenings, mut seeds) = (0, 0, 0);
+    let (mut openings, mut deposits, mut happenings, mut seeds) = (0, 0, 0, 0);
     for seed in options.seed..options.seed.saturating_add(options.seeds) {
         let plan = plan_of(seed);
         let outcome = world::run(&plan);
@@ -97,6 +100,7 @@ fn run(options: &Options) -> io::Result<ExitCode> {
             return found(&plan, options);
         }
         openings += outcome.openings;
+        deposits += outcome.deposits;
         happenings += outcome.happenings;
         seeds += 1;
         if limit.is_some_and(|limit| began.elapsed() > limit) {
@@ -107,14 +111,16 @@ fn run(options: &Options) -> io::Result<ExitCode> {
     if options.json {
         let busy = busy().unwrap_or(seconds);
         let said = serde_json::json!({
-            "seeds": seeds, "openings": openings, "happenings": happenings, "seconds": seconds, "busy_seconds": busy,
+            "seeds": seeds, "openings": openings, "deposits": deposits, "happenings": happenings,
+            "seconds": seconds, "busy_seconds": busy,
         });
         println!("{said}");
         return Ok(ExitCode::SUCCESS);
     }
     println!(
-        "world: {seeds} seeds, {openings} openings, {happenings} happenings in {seconds:.1} s ({:.0} openings/s), nothing found",
-        openings as f64 / seconds
+        "world: {seeds} seeds, {openings} openings for customers and {deposits} for couriers, {happenings} happenings \
+         in {seconds:.1} s ({:.0} openings/s), nothing found",
+        (openings + deposits) as f64 / seconds
     );
     Ok(ExitCode::SUCCESS)
 }

@@ -238,7 +238,7 @@ pub fn run(workspace: &Path, target: &Path, seeds: u64) -> io::Result<ExitCode> 
     prepare(workspace, &folder)?;
     // What is broken is broken with stand-ins for the cryptography too, and found sooner.
     copy::weaken(&folder)?;
-    let program = copy::build(&folder, &target.join("mutants-target"), PROGRAM, true)?;
+    let program = copy::build(&folder, &target.join("mutants-target"), PROGRAM)?;
     let mut escaped = 0;
     // The copy itself is as good as the original.
     let sound =

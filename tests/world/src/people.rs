@@ -3,9 +3,10 @@
 use ed25519_dalek::{Signer, SigningKey};
 use postern_api::reservation::State;
 use postern_core::{
+    Offer,
     event::{Event, PushEvent},
     intent::Intent,
-    view::{ActionView, OpeningPhase, ReservationView, SessionView},
+    view::{ActionView, OpeningPhase, SessionView},
 };
 use postern_protocol::{
     Door, OperationNonce,
@@ -215,11 +216,10 @@ impl World {
             let (id, phase) = (opening.reservation.to_owned(), opening.phase);
             return self.go_on_opening(customer, id, &phase);
         }
-        let view = core.view();
-        let wished = view.reservations.iter().find_map(|reservation| {
-            let at = self.hub.locker_index(reservation.locker.as_ref()?)?;
+        let wished = core.offers().iter().find_map(|offer| {
+            let at = self.hub.locker_index(offer.locker?)?;
             let wanted = self.calm || self.phones[customer].near == Some(at);
-            Some((self.choose(customer, reservation).filter(|_| wanted)?, at))
+            Some((self.choose(customer, offer).filter(|_| wanted)?, at))
         });
         let Some((intent, locker)) = wished else {
             if self.calm {
@@ -237,13 +237,13 @@ impl World {
     }
 
     /// What somebody wishes who knows whether their parcel still lies in the compartment, among what is offered.
-    fn choose(&mut self, customer: usize, reservation: &ReservationView) -> Option<Intent> {
-        let id = reservation.id.clone();
-        let offered = |action: ActionView| reservation.actions.contains(&action);
+    fn choose(&self, customer: usize, offer: &Offer<'_>) -> Option<Intent> {
+        let id = offer.reservation.to_owned();
+        let offered = |action: ActionView| offer.actions.contains(&action);
         let vain = self.phones[customer].vain.get(&booking_of(&id)).copied().unwrap_or(0);
         let taken = |taken| Intent::ConfirmTaken { reservation: id.clone(), taken };
         let inside = self.content_is_here(&id) == Some(true);
-        let past_asking = reservation.actions.first() == Some(&ActionView::Open);
+        let past_asking = offer.actions.first() == Some(&ActionView::Open);
         if offered(ActionView::Resolve) && !past_asking {
             return Some(Intent::ResolveOpening { reservation: Some(id) });
         }
@@ -275,10 +275,10 @@ impl World {
         }
     }
 
-    fn content_is_here(&mut self, id: &str) -> Option<bool> {
+    fn content_is_here(&self, id: &str) -> Option<bool> {
         let booking: usize = id.strip_prefix("rsv-")?.parse().ok()?;
         let (locker, door) = (self.hub.bookings[booking].locker, self.hub.bookings[booking].door);
-        let content = self.cabinets[locker].machine().compartment(door)?.content;
+        let content = self.cabinets[locker].look()?.compartment(door)?.content;
         Some(content == Some(booking))
     }
 

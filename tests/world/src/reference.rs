@@ -99,8 +99,10 @@ pub struct Reference {
     pub delegations: BTreeMap<(TokenId, DeviceKey), Delegation>,
     /// Movements that no receipt has told of yet.
     untold: usize,
-    /// Doors opened.
+    /// Doors that came open for customers and their guests.
     pub openings: u64,
+    /// Doors that came open for couriers.
+    pub deposits: u64,
     /// What was found.
     pub violations: Vec<Violation>,
 }
@@ -129,6 +131,7 @@ impl Reference {
             delegations: BTreeMap::new(),
             untold: 0,
             openings: 0,
+            deposits: 0,
             violations: Vec::new(),
         }
     }
@@ -378,13 +381,14 @@ impl Reference {
                 what: format!("door {door} of locker {locker} opened more often than its token allows"),
             });
         }
-        if let Some(booking) = issued.reservation
-            && receipt.operation != Operation::Deposit
-        {
+        let opened = u64::from(receipt.outcome == Outcome::Opened);
+        if receipt.operation == Operation::Deposit {
+            self.deposits += opened;
+        } else if let Some(booking) = issued.reservation {
             if matches!(receipt.outcome, Outcome::Opened | Outcome::AlreadyOpen) {
                 self.proven.insert(booking);
             }
-            self.openings += u64::from(receipt.outcome == Outcome::Opened);
+            self.openings += opened;
         }
         for what in wrong {
             self.object(1, format!("door {door} of locker {locker}: {what}"));

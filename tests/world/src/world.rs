@@ -57,9 +57,28 @@ pub(crate) enum Happening {
     Backup { locker: usize, victim: usize },
 }
 
-/// When something is going to happen, its number, and its place among [`World::planned`]. What was planned first happens
-/// first.
-type Due = Reverse<(u64, u64, usize)>;
+/// When something is going to happen, its number, and its place among [`World::planned`]: 64, 32 and 32 bits of one number,
+/// so that they are compared at once. What was planned first happens first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Due(u128);
+
+impl Due {
+    fn new(at: u64, number: u32, place: u32) -> Self {
+        Self(u128::from(at) << 64 | u128::from(number) << 32 | u128::from(place))
+    }
+
+    fn at(self) -> u64 {
+        (self.0 >> 64) as u64
+    }
+
+    fn number(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    fn place(self) -> u32 {
+        self.0 as u32
+    }
+}
 
 /// A cabinet: firmware on its machine, or a machine without power.
 pub(crate) struct Cabinet {
@@ -77,6 +96,11 @@ pub(crate) struct Cabinet {
 }
 
 impl Cabinet {
+    /// The machine, to look at.
+    pub(crate) fn look(&self) -> Option<&Machine> {
+        self.running.as_ref().map(Locker::machine).or(self.machine.as_ref())
+    }
+
     /// The machine, powered or not.
     pub(crate) fn machine(&mut self) -> &mut Machine {
         match (&mut self.running, &mut self.machine) {
@@ -114,13 +138,13 @@ pub struct World {
     pub log: Option<Vec<String>>,
     /// The steps of the plan that are still to come, the next one last.
     steps: Vec<(u64, Step)>,
-    queue: BinaryHeap<Due>,
+    queue: BinaryHeap<Reverse<Due>>,
     planned: Vec<Option<Happening>>,
     /// Places there that are free.
-    free: Vec<usize>,
-    number: u64,
+    free: Vec<u32>,
+    number: u32,
     /// What was queued up to this number comes before steps of the same moment.
-    first: u64,
+    first: u32,
     pub(crate) happened: u64,
 }
 
@@ -129,8 +153,10 @@ pub struct World {
 pub struct Outcome {
     /// Everything that must not be.
     pub violations: Vec<Violation>,
-    /// Doors opened for customers.
+    /// Doors that came open for customers and their guests: to collect, to open again, by PIN.
     pub openings: u64,
+    /// Doors that came open for couriers, who put a parcel in: by a token, a handshake and a receipt like any other.
+    pub deposits: u64,
     /// Happenings.
     pub happenings: u64,
     /// Virtual milliseconds.
@@ -261,6 +287,7 @@ impl World {
         let outcome = Outcome {
             violations: self.reference.violations,
             openings: self.reference.openings,
+            deposits: self.reference.deposits,
             happenings: self.happened,
             milliseconds: self.now,
         };
@@ -270,13 +297,13 @@ impl World {
     /// What happens next, and when.
     fn next(&mut self) -> Option<(u64, Happening)> {
         let step = self.steps.last().map(|(at, _)| *at);
-        let first = self.queue.peek().map(|Reverse((at, number, _))| (*at, *number > self.first));
+        let first = self.queue.peek().map(|Reverse(due)| (due.at(), due.number() > self.first));
         if step.is_some_and(|at| first.is_none_or(|first| (at, false) < first)) {
             return self.steps.pop().map(|(at, step)| (at, Happening::Step(step)));
         }
-        let Reverse((at, _, place)) = self.queue.pop()?;
-        self.free.push(place);
-        Some((at, self.planned[place].take()?))
+        let Reverse(due) = self.queue.pop()?;
+        self.free.push(due.place());
+        Some((due.at(), self.planned[due.place() as usize].take()?))
     }
 
     pub(crate) fn unix(&self) -> u64 {
@@ -287,10 +314,10 @@ impl World {
         self.number += 1;
         let place = self.free.pop().unwrap_or_else(|| {
             self.planned.push(None);
-            self.planned.len() - 1
+            u32::try_from(self.planned.len() - 1).expect("far fewer wait at once")
         });
-        self.planned[place] = Some(happening);
-        self.queue.push(Reverse((self.now + milliseconds, self.number, place)));
+        self.planned[place as usize] = Some(happening);
+        self.queue.push(Reverse(Due::new(self.now + milliseconds, self.number, place)));
     }
 
     pub(crate) fn note(&mut self, text: impl FnOnce() -> String) {

@@ -6,7 +6,7 @@ mod glance;
 mod intents;
 mod picture;
 
-pub use glance::Glance;
+pub use glance::{Glance, Offer};
 
 use std::collections::BTreeMap;
 
@@ -85,7 +85,8 @@ pub struct Core {
     claim: Option<String>,
     /// The state on disk is not the one here; it is written then.
     save_at: Option<u64>,
-    /// The next reminder is due then, as of the last event.
+    /// The next tokens are to be fetched then, and the next reminder is due, as of the last event.
+    fetch_at: Option<u64>,
     remind_at: Option<u64>,
 }
 
@@ -115,6 +116,7 @@ impl Core {
             codes: BTreeMap::new(),
             claim: None,
             save_at: None,
+            fetch_at: None,
             remind_at: None,
         }
     }
@@ -155,7 +157,7 @@ impl Core {
         due = earlier(due, self.remind_at);
         if self.session.is_usable() {
             due = earlier(due, self.sync.poll_timeout());
-            due = earlier(due, self.kept.wallet.poll_timeout(self.now));
+            due = earlier(due, self.fetch_at);
             due = earlier(due, self.kept.outbox.poll_timeout());
         }
         due
@@ -310,7 +312,7 @@ impl Core {
         self.nearby.drive(self.kept.settings.nearby, cx);
         if self.session.is_usable() {
             self.sync.drive(&mut self.session, cx);
-            self.kept.wallet.drive(cx);
+            self.fetch_at = self.kept.wallet.drive(cx);
             self.kept.outbox.drive(&self.kept.receipts, cx);
         }
         let env = env(&self.kept, &self.session, self.adapter, &self.network);
@@ -333,7 +335,11 @@ impl Core {
     /// What the unlock machine has to say: receipts move reservations on, and go to the hub.
     fn carry_on(&mut self, cx: &mut Cx<'_>) {
         use postern_protocol::receipt::Outcome;
-        for news in self.unlock.take_news() {
+        let all = self.unlock.take_news();
+        if all.is_empty() {
+            return;
+        }
+        for news in all {
             match news {
                 News::Receipt { pending, bytes, receipt } => {
                     let word = self.kept.wallet.word_without_receipt(&pending.reservation);
@@ -367,6 +373,7 @@ impl Core {
                 }
             }
         }
+        self.fetch_at = self.kept.wallet.next_fetch(cx.now);
     }
 
     /// The receipt came for what the customer had said already, and the hub may have been told.

@@ -147,20 +147,16 @@ impl Core {
             .map(|reservation| self.reservation_view(reservation, waiting))
             .collect();
         views.sort_by_cached_key(|view| {
-            let rank = rank(view);
-            let by_deadline = view.until.unwrap_or(i64::MAX);
-            let newest = Reverse(if rank == 2 { view.since.or(view.until).unwrap_or(0) } else { 0 });
-            (rank, if rank == 2 { 0 } else { by_deadline }, newest, view.id.clone())
+            (order(view.state, &view.actions, view.until, view.since), view.id.clone())
         });
         views
     }
 
     fn reservation_view(&self, reservation: &Reservation, waiting: &Waiting<'_>) -> ReservationView {
-        let wallet = &self.kept.wallet;
         let id = reservation.id.as_str();
         let compartment = reservation.compartment.as_ref();
         let state = self.state(reservation);
-        let reopen_until = wallet.reopen_until(reservation).filter(|until| self.now.unix() < *until);
+        let reopen_until = self.reopen_until(reservation);
         ReservationView {
             id: id.to_owned(),
             kind: match reservation.kind {
@@ -221,12 +217,15 @@ impl Core {
         }
     }
 
+    /// Until when its door may be opened again, where that is not over.
+    pub(super) fn reopen_until(&self, reservation: &Reservation) -> Option<i64> {
+        self.kept.wallet.reopen_until(reservation).filter(|until| self.now.unix() < *until)
+    }
+
     /// Where a reservation stands: the hub's word, moved on by the receipts that this device verified and by what the
     /// customer said to them, never by hope.
     pub(super) fn state(&self, reservation: &Reservation) -> StateView {
-        let asked = self.unlock.is_pending(&reservation.id) && !self.unlock.is_being_asked(&reservation.id);
-        let trace = self.kept.wallet.trace(&reservation.id);
-        if asked || (trace.opened_at.is_none() && trace.taken != Some(true) && opened_by_guess(reservation)) {
+        if self.unlock.is_pending(&reservation.id) && !self.unlock.is_being_asked(&reservation.id) {
             return StateView::MayBeOpen;
         }
         let hub = match reservation.state {
@@ -245,8 +244,14 @@ impl Core {
             State::Released => StateView::Released,
             State::Cancelled => StateView::Cancelled,
         };
-        let movable = matches!(hub, StateView::Ready | StateView::Booked | StateView::Opened);
-        if !movable || reservation.kind == Kind::Storage {
+        if !matches!(hub, StateView::Ready | StateView::Booked | StateView::Opened) {
+            return hub;
+        }
+        let trace = self.kept.wallet.trace(&reservation.id);
+        if trace.opened_at.is_none() && trace.taken != Some(true) && opened_by_guess(reservation) {
+            return StateView::MayBeOpen;
+        }
+        if reservation.kind == Kind::Storage {
             return hub;
         }
         let opened = trace.opened_at.is_some() || hub == StateView::Opened;
@@ -259,7 +264,7 @@ impl Core {
     }
 
     /// What can be done now. The first is the one that makes sense.
-    fn actions(
+    pub(super) fn actions(
         &self,
         reservation: &Reservation,
         state: StateView,
@@ -390,9 +395,22 @@ fn is_openable(state: StateView) -> bool {
     )
 }
 
+/// The place in the list, of which the id decides what is alike.
+pub(super) fn order(
+    state: StateView,
+    actions: &[ActionView],
+    until: Option<i64>,
+    since: Option<i64>,
+) -> (u8, i64, Reverse<i64>) {
+    let rank = rank(state, actions);
+    let by_deadline = until.unwrap_or(i64::MAX);
+    let newest = Reverse(if rank == 2 { since.or(until).unwrap_or(0) } else { 0 });
+    (rank, if rank == 2 { 0 } else { by_deadline }, newest)
+}
+
 /// 0: can be done now; 1: to come; 2: over.
-fn rank(view: &ReservationView) -> u8 {
-    match view.state {
+fn rank(state: StateView, actions: &[ActionView]) -> u8 {
+    match state {
         StateView::Collected
         | StateView::Returned
         | StateView::Deposited
@@ -401,7 +419,7 @@ fn rank(view: &ReservationView) -> u8 {
         | StateView::Released
         | StateView::Cancelled => 2,
         _ if matches!(
-            view.actions.first(),
+            actions.first(),
             Some(ActionView::Open | ActionView::Resolve | ActionView::ConfirmTaken)
         ) =>
         {
@@ -435,8 +453,8 @@ fn locker_view(locker: &LockerDescriptor) -> LockerView {
                 column: door.column,
                 row: door.row,
                 height: door.height,
-                size: Name(&door.size).to_string(),
-                reach: Name(&door.reach).to_string(),
+                size: door.size.name().into(),
+                reach: door.reach.name().into(),
                 chilled: door.chilled,
             })
             .collect(),

@@ -351,6 +351,9 @@ impl Rig {
         let view = self.core.view();
         let shown: BTreeMap<_, _> = view.reservations.iter().map(|it| (it.id.as_str(), it.state)).collect();
         assert_eq!(self.core.standings().collect::<BTreeMap<_, _>>(), shown);
+        let offered = view.reservations.iter().map(|it| (&*it.id, it.locker.as_deref(), &*it.actions));
+        let offers = self.core.offers();
+        assert!(offers.iter().map(|it| (it.reservation, it.locker, &*it.actions)).eq(offered));
         let glance = self.core.opening().map(|it| (it.reservation.to_owned(), it.phase, it.started_at_ms));
         let opening = view.opening.as_ref();
         assert_eq!(glance, opening.map(|it| (it.reservation.clone(), it.phase.clone(), it.started_at_ms)));

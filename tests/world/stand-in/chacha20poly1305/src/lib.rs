@@ -73,11 +73,14 @@ impl KeyInit for ChaCha20Poly1305 {
 
 impl ChaCha20Poly1305 {
     fn stream(start: u64, from: &[u8], to: &mut [u8]) {
-        for (at, (from, to)) in from.chunks(8).zip(to.chunks_mut(8)).enumerate() {
-            let word = mix(start, at as u64).to_le_bytes();
-            for ((from, to), pad) in from.iter().zip(to).zip(word) {
-                *to = from ^ pad;
-            }
+        let (words, last) = from.as_chunks::<8>();
+        let (to, to_last) = to.as_chunks_mut::<8>();
+        for (at, (from, to)) in words.iter().zip(to).enumerate() {
+            *to = (u64::from_le_bytes(*from) ^ mix(start, at as u64)).to_le_bytes();
+        }
+        let pad = mix(start, words.len() as u64).to_le_bytes();
+        for ((from, to), pad) in last.iter().zip(to_last).zip(pad) {
+            *to = from ^ pad;
         }
     }
 
