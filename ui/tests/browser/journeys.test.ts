@@ -71,6 +71,25 @@ test('collects by keyboard alone: list, detail, hold, opened, closed, taken', as
   expect(page.faults).toEqual([]);
 });
 
+test('what was missing is told, asked about further, and asked about no more', async () => {
+  const page = await ui.page();
+  await ui.show(page, 'opening-closed');
+  const shown = page.getByTestId('opening');
+  await shown.getByTestId('confirm-missing').click();
+  expect(await sent(page)).toContainEqual({ type: 'confirmTaken', reservation: 'r-shoes', taken: false });
+  await page.getByTestId('report-sheet').getByRole('radio').first().check();
+  await page.getByTestId('report-send').click();
+  expect(await types(page)).toContain('report');
+  const waiting = scenes['opening-closed']!.view;
+  await push(page, { ...waiting, outbox: [{ id: 1, what: 'confirmTaken', reservation: 'r-shoes', problem: null }] });
+  await shown.getByText('You said that something was missing.').waitFor();
+  expect(await shown.getByTestId('confirm-missing').count()).toBe(0);
+  await push(page, scenes['opening-missed']!.view);
+  await shown.getByText('You said that something was missing.').waitFor();
+  await shown.getByTestId('confirm-taken').click();
+  expect(await sent(page)).toContainEqual({ type: 'confirmTaken', reservation: 'r-shoes', taken: true });
+});
+
 test('the focus goes into the opening, stays there, and comes back', async () => {
   const page = await ui.page();
   await ui.show(page, 'detail');
