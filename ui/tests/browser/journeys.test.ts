@@ -194,6 +194,16 @@ test('a short press opens nothing and says so; a hold opens once', async () => {
   expect((await types(page)).filter((type) => type === 'open')).toHaveLength(1);
 });
 
+test('a hold counts by how long it was, also where a busy device runs its timers late', async () => {
+  const page = await ui.page();
+  await ui.show(page, 'detail');
+  await page.evaluate(() => (window.setTimeout = (() => 0) as unknown as typeof setTimeout));
+  await page.getByTestId('open-gesture').click({ delay: 60 });
+  expect(await types(page)).not.toContain('open');
+  await page.getByTestId('open-gesture').click({ delay: 650 });
+  expect((await types(page)).filter((type) => type === 'open')).toHaveLength(1);
+});
+
 test('leaving the button before the time stops the gesture', async () => {
   const page = await ui.page();
   await page.clock.install();
