@@ -124,6 +124,20 @@ impl Hub {
         Self::tell(request, &self.operator_key, &asset).map(drop)
     }
 
+    /// What its operator has to look at about a reservation, by kind.
+    ///
+    /// # Errors
+    /// The hub's.
+    pub fn alarms(&self, reservation: &str) -> Result<Vec<String>> {
+        let mut response = ureq::get(format!("{}/v1/operator/alarms", self.url))
+            .header("Authorization", format!("Bearer {}", self.operator_key))
+            .call()?;
+        let told: Value = response.body_mut().read_json()?;
+        let alarms = told["alarms"].as_array().context("no alarms")?;
+        let of_it = alarms.iter().filter(|alarm| alarm["reservation"] == reservation);
+        Ok(of_it.filter_map(|alarm| alarm["kind"].as_str()).map(str::to_owned).collect())
+    }
+
     fn post(&self, path: &str, key: &str, body: &Value) -> Result<Value> {
         Self::tell(ureq::post(format!("{}{path}", self.url)), key, body)
     }
