@@ -40,6 +40,7 @@ const app = new App(bridge);
 window.recorded = bridge;
 window.sceneIndex = Object.fromEntries(Object.entries(scenes).map(([name, { hash, press }]) => [name, { hash, press }]));
 
+app.place = first.place ?? null;
 void app.start().then(() => {
   let drawn = drawApp(app);
   flushSync();
@@ -51,6 +52,7 @@ void app.start().then(() => {
     await app.set(loadPreferences());
     history.replaceState(null, '', scene.hash ?? '#/');
     app.route = parseRoute(location.hash);
+    app.place = scene.place ?? null;
     app.say('');
     bridge.restart(scene.view);
     app.begun = false;

@@ -22,6 +22,7 @@ const PACKAGES: &[(&str, &str)] = &[
     ("xvfb", "a display where there is none"),
     ("dbus", "message buses"),
     ("gnome-keyring", "the keyring"),
+    ("polkitd", "a desktop that asks who is there"),
     ("libfaketime", "a hub whose clock is wrong"),
     ("xdg-utils", "to open the system's browser"),
     ("fonts-dejavu-core", "letters"),

@@ -1,8 +1,8 @@
 //! The app's window, driven by WebKitWebDriver.
 
-use std::{env, path::PathBuf, process::Command, time::Duration};
+use std::{env, fs, path::PathBuf, process::Command, time::Duration};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde_json::json;
 
 use crate::{browser::free_port, child::Program, stage::Stage, webdriver::Session};
@@ -12,7 +12,7 @@ use crate::{browser::free_port, child::Program, stage::Stage, webdriver::Session
 pub struct App {
     /// Its window.
     pub window: Session,
-    _driver: Program,
+    driver: Program,
 }
 
 /// What the app is told by its environment.
@@ -54,7 +54,25 @@ impl App {
             &json!({ "webkitgtk:browserOptions": options }),
             Duration::from_secs(20),
         )?;
-        Ok(Self { window, _driver: driver })
+        Ok(Self { window, driver })
+    }
+
+    /// Its process id. What the driver starts is in the driver's process group.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn id(&self) -> Result<u32> {
+        let group = self.driver.id().to_string();
+        for entry in fs::read_dir("/proc")? {
+            let path = entry?.path();
+            // proc(5): pid (comm) state ppid pgrp …
+            let Ok(stat) = fs::read_to_string(path.join("stat")) else { continue };
+            let Some((process, rest)) = stat.split_once(" (postern-app) ") else { continue };
+            if rest.split(' ').nth(2) == Some(group.as_str()) {
+                return Ok(process.parse()?);
+            }
+        }
+        bail!("the app has ended")
     }
 }
 

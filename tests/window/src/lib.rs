@@ -7,6 +7,7 @@ pub mod browser;
 pub mod child;
 pub mod desk;
 pub mod parts;
+pub mod polkit;
 pub mod qr;
 pub mod radio;
 pub mod stage;

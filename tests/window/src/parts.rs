@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf, process::Command, time::Duration};
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 use sqlx::{Connection, Row};
-use ureq::Agent;
+use ureq::{Agent, typestate::WithBody};
 
 use crate::{app::binary, child::Program, stage::Stage, world::now_ms};
 
@@ -111,8 +111,40 @@ impl Hub {
         self.post(&path, &self.operator_key, &json!({})).map(drop)
     }
 
+    /// The operator lends something that lies behind this door of the cabinet, for so many hours.
+    ///
+    /// # Errors
+    /// The hub's.
+    pub fn lends(&self, cabinet: &Cabinet, label: &str, id: &str, title: &str, hours: u32) -> Result<()> {
+        let asset = json!({
+            "id": id, "title": title, "site": "lindenhof", "locker": cabinet.id,
+            "door": cabinet.door(label)?["door"], "loan_hours": hours,
+        });
+        let request = ureq::put(format!("{}/v1/operator/assets/{id}", self.url));
+        Self::tell(request, &self.operator_key, &asset).map(drop)
+    }
+
+    /// What its operator has to look at about a reservation, by kind.
+    ///
+    /// # Errors
+    /// The hub's.
+    pub fn alarms(&self, reservation: &str) -> Result<Vec<String>> {
+        let mut response = ureq::get(format!("{}/v1/operator/alarms", self.url))
+            .header("Authorization", format!("Bearer {}", self.operator_key))
+            .call()?;
+        let told: Value = response.body_mut().read_json()?;
+        let alarms = told["alarms"].as_array().context("no alarms")?;
+        let of_it = alarms.iter().filter(|alarm| alarm["reservation"] == reservation);
+        Ok(of_it.filter_map(|alarm| alarm["kind"].as_str()).map(str::to_owned).collect())
+    }
+
     fn post(&self, path: &str, key: &str, body: &Value) -> Result<Value> {
-        let mut response = ureq::post(format!("{}{path}", self.url))
+        Self::tell(ureq::post(format!("{}{path}", self.url)), key, body)
+    }
+
+    fn tell(request: ureq::RequestBuilder<WithBody>, key: &str, body: &Value) -> Result<Value> {
+        let path = request.uri_ref().map(|uri| uri.path().to_owned()).unwrap_or_default();
+        let mut response = request
             .header("Authorization", format!("Bearer {key}"))
             .header("Idempotency-Key", format!("{}{}", path.replace('/', "-"), now_ms()?))
             .config()

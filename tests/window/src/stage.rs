@@ -3,7 +3,7 @@
 
 use std::{
     fs,
-    os::unix::fs::PermissionsExt,
+    os::unix::fs::{PermissionsExt, chown},
     path::{Path, PathBuf},
     process::Command,
     thread,
@@ -49,15 +49,61 @@ pub enum Bluetooth {
     Lab(String),
 }
 
+/// Whose account programs of a stage run under.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Person {
+    /// Ours.
+    Us,
+    /// Another's, by user and group id. Takes root, to be more than one person.
+    Other {
+        /// User id.
+        user: u32,
+        /// Group id.
+        group: u32,
+    },
+}
+
+impl Person {
+    /// Who owns nothing on a machine.
+    pub const NOBODY: Self = Self::Other { user: 65534, group: 65534 };
+
+    /// A command of theirs.
+    fn command(self, program: impl AsRef<std::ffi::OsStr>) -> Command {
+        let Self::Other { user, group } = self else { return Command::new(program) };
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid", &user.to_string(), "--regid", &group.to_string(), "--clear-groups"]);
+        // Becoming somebody else forgets what was agreed on before.
+        command.args(["--pdeathsig", "TERM", "--"]).arg(program);
+        command
+    }
+
+    /// Gives them a folder and everything in it.
+    fn own(self, folder: &Path) -> Result<()> {
+        let Self::Other { user, group } = self else { return Ok(()) };
+        chown(folder, Some(user), Some(group))?;
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                self.own(&entry.path())?;
+            } else {
+                chown(entry.path(), Some(user), Some(group))?;
+            }
+        }
+        Ok(())
+    }
+}
+
 /// See the module.
 #[derive(Debug)]
 pub struct Stage {
     folder: PathBuf,
     logs: PathBuf,
     screen: Screen,
+    person: Person,
     display: Option<String>,
     bus: Option<String>,
     bluetooth: Bluetooth,
+    system_bus: Option<String>,
     // Ended in this order: whoever uses a bus or a display before the bus and the display.
     keyring: Option<Program>,
     _bus: Option<Program>,
@@ -72,6 +118,14 @@ impl Stage {
     /// # Errors
     /// Xvfb, the bus or the keyring does not start.
     pub fn set(folder: &Path, screen: Screen, keyring: Keyring) -> Result<Self> {
+        Self::set_for(Person::Us, folder, screen, keyring)
+    }
+
+    /// As [`Stage::set`], on which every program is this person's.
+    ///
+    /// # Errors
+    /// As there; and we may not be this person.
+    pub fn set_for(person: Person, folder: &Path, screen: Screen, keyring: Keyring) -> Result<Self> {
         let logs = folder.join("logs");
         let run = folder.join("run");
         for folder in [&logs, &run] {
@@ -86,15 +140,19 @@ impl Stage {
             folder: run,
             logs,
             screen,
+            person,
             display: None,
             bus: None,
             bluetooth: Bluetooth::None,
+            system_bus: None,
             keyring: None,
             _bus: None,
             _display: None,
             runtime,
         };
         stage.default_browser()?;
+        person.own(&stage.folder)?;
+        person.own(stage.runtime.path())?;
         if screen == Screen::Virtual {
             stage.display()?;
             stage.bus()?;
@@ -126,10 +184,15 @@ impl Stage {
         self.bluetooth = bluetooth;
     }
 
+    /// The system bus that programs find that are started from now on, whoever's Bluetooth is on it.
+    pub fn use_system_bus(&mut self, address: &str) {
+        self.system_bus = Some(address.to_owned());
+    }
+
     /// A command that lives on this stage.
     #[must_use]
     pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
-        let mut command = Command::new(program);
+        let mut command = self.person.command(program);
         command.current_dir(&self.folder).env("LANG", "C.UTF-8").env("LANGUAGE", "en");
         for name in
             ["LC_ALL", "LC_MESSAGES", "POSTERN_HUB", "POSTERN_RADIO", "POSTERN_DATA_DIR", "POSTERN_PROFILE"]
@@ -145,6 +208,9 @@ impl Stage {
                 let nowhere = self.runtime.path().join("no-system-bus");
                 command.env("DBUS_SYSTEM_BUS_ADDRESS", format!("unix:path={}", nowhere.display()));
             }
+        }
+        if let Some(bus) = &self.system_bus {
+            command.env("DBUS_SYSTEM_BUS_ADDRESS", bus);
         }
         if self.screen == Screen::Desktop {
             return command;
@@ -210,7 +276,7 @@ impl Stage {
     }
 
     fn display(&mut self) -> Result<()> {
-        let mut xvfb = Command::new("Xvfb");
+        let mut xvfb = self.person.command("Xvfb");
         xvfb.args(["-displayfd", "1", "-screen", "0", "1600x1200x24", "-nolisten", "tcp", "-noreset"]);
         xvfb.arg("-fbdir").arg(self.runtime.path());
         let (program, number) = Program::start_for_line("display", &self.logs, &xvfb)?;
@@ -232,7 +298,7 @@ impl Stage {
                 self.runtime.path().display()
             ),
         )?;
-        let mut daemon = Command::new("dbus-daemon");
+        let mut daemon = self.person.command("dbus-daemon");
         daemon.arg("--config-file").arg(&config).args(["--nofork", "--nopidfile", "--print-address=1"]);
         let (program, address) = Program::start_for_line("bus", &self.logs, &daemon)?;
         self.bus = Some(address);

@@ -13,7 +13,7 @@ use crate::{
     app::Settings,
     desk::Desk,
     parts::{Air, Cabinet, Hub},
-    stage::{Bluetooth, Keyring, Screen, Stage},
+    stage::{Bluetooth, Keyring, Person, Screen, Stage},
 };
 
 /// What anything may take on a machine that has other things to do. Where a promise is shorter, the step measures it.
@@ -88,6 +88,16 @@ impl World {
     pub fn beside(&self, name: &str) -> Result<Desk> {
         let folder = self.stage.folder().with_file_name(name);
         Desk::set(&folder, Keyring::Unlocked, self.settings.clone())
+    }
+
+    /// As [`World::beside`], in an account of its own: what asks for root asks for nothing there.
+    ///
+    /// # Errors
+    /// As there; and we may not be this person.
+    pub fn beside_as(&self, person: Person, name: &str) -> Result<Desk> {
+        let folder = self.stage.folder().with_file_name(name);
+        let stage = Stage::set_for(person, &folder, Screen::Virtual, Keyring::Unlocked)?;
+        Ok(Desk::on(stage, self.settings.clone()))
     }
 
     /// Makes the gesture and waits for a receipt that says that this door opened, and looks at the cabinet whether it

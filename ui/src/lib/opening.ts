@@ -77,7 +77,7 @@ export function statusHint(opening: OpeningView, kind: KindView, collected: bool
       return t(kind === 'pickup' ? 'opening.opened.take' : kind === 'return' ? 'opening.opened.put' : 'opening.opened.use');
     case 'closed':
       if (collected) return t('opening.collected.now');
-      return kind === 'return' ? t('opening.closedReturn.now') : t('opening.closed.now');
+      return kind === 'return' ? t('opening.closedReturn.now') : '';
     case 'mayBeOpen':
       return t(phase.asking ? 'opening.mayBeOpen.asking' : 'opening.mayBeOpen.now', { label });
     default:

@@ -1,6 +1,6 @@
 import type { DoorLook } from '../components/DoorPlate.svelte';
 import { isUrgent, moment, timeLeft } from './format';
-import type { ReservationView, StateView } from './generated/view';
+import type { OutboxView, ReservationView, StateView } from './generated/view';
 import { own, t } from './i18n/i18n.svelte';
 
 const ENDED: readonly StateView[] = ['collected', 'returned', 'accepted', 'refused', 'released', 'cancelled', 'deposited'];
@@ -53,9 +53,14 @@ export function nextStep(reservation: ReservationView): string {
   const { actions, kind } = reservation;
   const label = reservation.label ?? '';
   if (actions.includes('resolve')) return t('next.resolve', { label });
-  if (actions.includes('confirmTaken')) return t('next.confirm');
+  if (actions.includes('confirmTaken')) return t(isMissed(reservation, []) ? 'event.disputed' : 'next.confirm');
   if (actions.includes('open')) return t(kind === 'return' ? 'next.dropOff' : 'next.open', { label });
   return '';
+}
+
+/** The customer said that something was missing: the hub knows it, or the word is on its way there. */
+export function isMissed({ id, timeline }: ReservationView, outbox: OutboxView[]): boolean {
+  return timeline.some((one) => one.event === 'disputed') || outbox.some((one) => one.what === 'confirmTaken' && one.reservation === id);
 }
 
 /** Collected, and with a reference that the carrier knows: it can be booked to go back by that alone. */

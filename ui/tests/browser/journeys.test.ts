@@ -71,6 +71,25 @@ test('collects by keyboard alone: list, detail, hold, opened, closed, taken', as
   expect(page.faults).toEqual([]);
 });
 
+test('what was missing is told, asked about further, and asked about no more', async () => {
+  const page = await ui.page();
+  await ui.show(page, 'opening-closed');
+  const shown = page.getByTestId('opening');
+  await shown.getByTestId('confirm-missing').click();
+  expect(await sent(page)).toContainEqual({ type: 'confirmTaken', reservation: 'r-shoes', taken: false });
+  await page.getByTestId('report-sheet').getByRole('radio').first().check();
+  await page.getByTestId('report-send').click();
+  expect(await types(page)).toContain('report');
+  const waiting = scenes['opening-closed']!.view;
+  await push(page, { ...waiting, outbox: [{ id: 1, what: 'confirmTaken', reservation: 'r-shoes', problem: null }] });
+  await shown.getByText('You said that something was missing.').waitFor();
+  expect(await shown.getByTestId('confirm-missing').count()).toBe(0);
+  await push(page, scenes['opening-missed']!.view);
+  await shown.getByText('You said that something was missing.').waitFor();
+  await shown.getByTestId('confirm-taken').click();
+  expect(await sent(page)).toContainEqual({ type: 'confirmTaken', reservation: 'r-shoes', taken: true });
+});
+
 test('the focus goes into the opening, stays there, and comes back', async () => {
   const page = await ui.page();
   await ui.show(page, 'detail');
@@ -189,6 +208,16 @@ test('a short press opens nothing and says so; a hold opens once', async () => {
   await page.mouse.down();
   await page.waitForFunction(() => window.recorded.sent.some((one) => one.type === 'open'));
   await page.mouse.up();
+  expect((await types(page)).filter((type) => type === 'open')).toHaveLength(1);
+});
+
+test('a hold counts by how long it was, also where a busy device runs its timers late', async () => {
+  const page = await ui.page();
+  await ui.show(page, 'detail');
+  await page.evaluate(() => (window.setTimeout = (() => 0) as unknown as typeof setTimeout));
+  await page.getByTestId('open-gesture').click({ delay: 60 });
+  expect(await types(page)).not.toContain('open');
+  await page.getByTestId('open-gesture').click({ delay: 650 });
   expect((await types(page)).filter((type) => type === 'open')).toHaveLength(1);
 });
 

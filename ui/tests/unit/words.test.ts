@@ -85,7 +85,7 @@ describe('messages', () => {
     await useLanguage('pl');
     expect([1, 2, 5, 22].map((days) => t('left.days', { days }))).toEqual(['został 1 dzień', 'zostały 2 dni', 'zostało 5 dni', 'zostały 22 dni']);
     await useLanguage('uk');
-    expect([1, 3, 11, 21].map((days) => t('left.days', { days }))).toEqual(['лишився 1 день', 'лишилося 3 дні', 'лишилося 11 днів', 'лишився 21 день']);
+    expect([1, 3, 11, 21].map((days) => t('left.days', { days }))).toEqual(['ще 1 день', 'ще 3 дні', 'ще 11 днів', 'ще 21 день']);
   });
 });
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::common::{SIGNED_OUT, latches, problem, signed_in, world};
 use anyhow::{Result, ensure};
-use postern_window_tests::stage::Keyring;
+use postern_window_tests::{stage::Keyring, world::PATIENCE};
 use serde_json::json;
 
 #[test]
@@ -133,6 +133,32 @@ fn a_jammed_door_is_a_failure_and_not_an_opening() -> Result<()> {
     // Not collected: the receipt says that it jammed.
     world.leave_opening()?;
     world.see(&format!("card-{parcel}"), "[data-state='ready']").map(drop)
+}
+
+#[test]
+fn what_was_missing_is_told_reported_and_not_asked_about_again() -> Result<()> {
+    let world = signed_in("missing")?;
+    let parcel = world.reservation("Two paperbacks")?;
+    world.show(&parcel)?;
+    world.open("A2")?;
+    world.cabinet.hand("A2", "close")?;
+    world.see("opening-phase", "[data-phase='closed']")?;
+    world.press("confirm-missing")?;
+    world.click("[data-testid='report-sheet'] input[value='empty']")?;
+    world.press("report-send")?;
+    let window = &world.app()?.window;
+    let asked = "[data-testid='opening'] [data-testid='confirm-missing']";
+    window.until("the question to be gone", PATIENCE, || Ok(window.find(asked)?.is_none().then_some(())))?;
+    window.until("the operator to know", PATIENCE, || {
+        let alarms = world.hub.alarms(&parcel)?;
+        Ok(["disputed", "problem"].iter().all(|kind| alarms.iter().any(|one| one == kind)).then_some(()))
+    })?;
+    world.leave_opening()?;
+    world.see(&format!("card-{parcel}"), "[data-state='opened']")?;
+    // It was there after all.
+    world.show(&parcel)?;
+    world.press("confirm-taken")?;
+    world.see(&format!("card-{parcel}"), "[data-state='collected']").map(drop)
 }
 
 #[test]

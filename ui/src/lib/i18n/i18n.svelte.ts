@@ -22,11 +22,17 @@ export type Values = Record<string, string | number | Own>;
 /** As tools/messages.ts leaves them: words, or the syntax tree of a message with values. */
 type Messages = Record<MessageKey, ConstructorParameters<typeof IntlMessageFormat>[0]>;
 
-const LOADERS: Record<Language, () => Promise<{ default: Messages }>> = {
-  en: async () => ({ default: en }),
-  de: () => import('./de.json'),
-  pl: () => import('./pl.json'),
-  uk: () => import('./uk.json'),
+/** Of another language tools/messages.ts leaves the messages alone, in the order of the English ones. */
+async function inOrder(loading: Promise<{ default: unknown }>): Promise<Messages> {
+  const words = Object.values((await loading).default as object);
+  return Object.fromEntries(Object.keys(en).map((key, at) => [key, words[at]])) as Messages;
+}
+
+const LOADERS: Record<Language, () => Promise<Messages>> = {
+  en: async () => en,
+  de: () => inOrder(import('./de.json')),
+  pl: () => inOrder(import('./pl.json')),
+  uk: () => inOrder(import('./uk.json')),
 };
 
 /** Names of the languages in themselves. */
@@ -51,7 +57,7 @@ export function isLanguage(code: string): code is Language {
 export async function useLanguage(code: Language): Promise<void> {
   const loaded = await LOADERS[code]();
   formats.clear();
-  messages = loaded.default;
+  messages = loaded;
   language = code;
   locale = regional(code);
   document.documentElement.lang = code;
