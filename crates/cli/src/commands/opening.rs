@@ -4,7 +4,7 @@ use std::{pin::pin, time::Duration};
 
 use postern_runtime::{
     intent::Intent,
-    view::{AccessView, OpeningPhase, OpeningView, ReservationView},
+    view::{AccessView, ActionView, OpeningPhase, OpeningView, ReservationView},
 };
 use serde::Serialize;
 
@@ -75,6 +75,12 @@ pub(super) async fn reopen(app: &mut App, id: &str, how: How) -> Result<(), Faul
 
 pub(super) async fn resolve(app: &mut App, id: &str, output: Output) -> Result<(), Fault> {
     let found = app.find(id)?;
+    if !found.actions.contains(&ActionView::Resolve) {
+        return Err(Fault::usage(format!(
+            "No opening of {} was cut off, so there is nothing to ask. `postern show` says where it stands.",
+            safe(&found.title)
+        )));
+    }
     app.send(Intent::ResolveOpening { reservation: Some(found.id) })?;
     carry_through(app, How { yes: true, until_closed: false, output }).await
 }

@@ -115,6 +115,21 @@ fn a_parcel_is_collected_from_a_terminal() {
         std::process::Command::new("zbarimg").args(["-q", "--raw"]).arg(&png).output().expect("zbar-tools");
     assert_eq!(String::from_utf8(read.stdout).unwrap().trim(), text);
 
+    // What opens a door at a scanner is another text each time, and it is what the picture says.
+    let code = shell.run(&["qr", "A2", "--opening", "--json"]).good().json();
+    assert_eq!(code["kind"], "opening");
+    assert!(code["renewsAtMs"].as_i64().unwrap() > 0);
+    let again = shell.run(&["qr", "A2", "--opening"]).good().out;
+    assert!(!again.trim().is_empty() && again.trim() != code["text"]);
+    assert_eq!(shell.run(&["qr", "A2"]).code, 2, "nothing identifies a parcel of this carrier");
+
+    assert_eq!(shell.run(&["share", "Flat", "--name", "Ben", "--until", "yesterday"]).code, 2);
+    let shared = shell.run(&["share", "Flat", "--name", "Ben", "--until", "2h", "--json"]).good().json();
+    assert_eq!(shared["name"], "Ben");
+    assert!(shared["link"].as_str().unwrap().starts_with(&hub.url), "{shared}");
+    assert_eq!(shell.run(&["taken", "A2"]).code, 2, "it was not opened yet");
+    assert_eq!(shell.run(&["resolve", "A2"]).code, 2, "there is nothing to resolve");
+
     let opened = shell.run(&["open", "A2", "--yes", "--json"]).good();
     let doors = opened.json();
     assert_eq!(doors[0]["label"], "A2");
@@ -126,8 +141,14 @@ fn a_parcel_is_collected_from_a_terminal() {
         cabinet.hand("A2", "take").await;
         cabinet.hand("A2", "close").await;
     });
+    // Something was forgotten inside.
+    let again = shell.run(&["reopen", "A2", "--yes", "--json"]).good().json();
+    assert_eq!((&again[0]["label"], &again[0]["state"]), (&"A2".into(), &"opened".into()));
+    assert_eq!(runtime.block_on(cabinet.door("A2"))["open"], true);
+    runtime.block_on(cabinet.hand("A2", "close"));
     assert_eq!(shell.run(&["taken", "A2"]).good().out, "Two paperbacks: taken.\n");
     let receipts = shell.run(&["receipts", "--json"]).good().json();
+    assert_eq!(receipts.as_array().unwrap().len(), 2, "{receipts}");
     assert_eq!(receipts[0]["verified"], true);
     assert_eq!(receipts[0]["delivered"], true);
 
