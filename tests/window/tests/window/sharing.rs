@@ -146,7 +146,7 @@ fn access_passes_from_device_to_device_with_no_network_at_all() -> Result<()> {
     world.hub.stop();
 
     guest.press("nav-settings")?;
-    guest.press("show-invitation")?;
+    guest.press_for("show-invitation", "[data-testid='invitation-qr']")?;
     let invitation = guest.code("invitation-qr", "PI1:")?;
     share(&world, &books, "Kim")?;
     world.click("[data-testid='share-sheet'] input[value='inPerson']")?;
