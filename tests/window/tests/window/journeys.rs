@@ -72,8 +72,11 @@ fn collects_three(world: &World) -> Result<()> {
     world.gesture("open-nearby")?;
     let mut opened = Vec::new();
     for number in 1..=3 {
-        world.see("opening-phase", "[data-phase='opened']")?;
         let label = window.until(&format!("door {number} to be open, and shown"), PATIENCE, || {
+            // The next door follows by itself within the gesture's half minute; after that it takes a new one.
+            if window.find("[data-testid='continue-opening']")?.is_some() {
+                world.gesture("continue-opening")?;
+            }
             let script = "return [...document.querySelectorAll(\"[data-testid^='opening-door-'][data-state='opened']\")]\
                 .map((door) => door.querySelector('.label').innerText.trim())";
             let shown = window.run(script, &json!([]))?;
@@ -85,9 +88,6 @@ fn collects_three(world: &World) -> Result<()> {
         world.cabinet.hand(&label, "take")?;
         world.cabinet.hand(&label, "close")?;
         opened.push(label);
-        if number < 3 {
-            next_door(world)?;
-        }
     }
     world.see("opening-phase", "[data-phase='closed']")?;
     // The last is asked about at once, the others where they are listed.
@@ -101,18 +101,6 @@ fn collects_three(world: &World) -> Result<()> {
         world.see(&format!("card-{parcel}"), "[data-state='collected']")?;
     }
     receipts(world, 5)
-}
-
-/// The next door follows by itself within the gesture's half minute; after that it takes a new one.
-fn next_door(world: &World) -> Result<()> {
-    let window = &world.app()?.window;
-    window.until("the next door", PATIENCE, || {
-        if window.find("[data-testid='continue-opening']")?.is_some() {
-            world.gesture("continue-opening")?;
-        }
-        let moving = window.find("[data-testid='opening-phase']:not([data-phase='opened'])")?;
-        Ok(moving.map(drop))
-    })
 }
 
 /// It is the resident's for as long as it is held: it opens again and again, and nobody asks what was taken.
