@@ -215,6 +215,7 @@ impl Desk {
                 return Ok(Some(()));
             }
             if let Some(element) = window.find(&css)? {
+                window.bring(&element)?;
                 window.click(&element)?;
             }
             Ok(None)

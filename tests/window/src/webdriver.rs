@@ -178,12 +178,21 @@ impl Session {
         self.post(&format!("/element/{}/click", element.0), &json!({})).map(drop)
     }
 
+    /// Scrolls as somebody does who wants to press it: the driver is content when some of it is seen.
+    ///
+    /// # Errors
+    /// The driver's.
+    pub fn bring(&self, element: &Element) -> Result<()> {
+        self.run("arguments[0].scrollIntoView({ block: 'center' })", &json!([{ ELEMENT: element.0 }]))
+            .map(drop)
+    }
+
     /// Presses on the middle of an element, holds, lets go.
     ///
     /// # Errors
     /// The driver's.
     pub fn hold(&self, element: &Element, time: Duration) -> Result<()> {
-        self.run("arguments[0].scrollIntoView({ block: 'center' })", &json!([{ ELEMENT: element.0 }]))?;
+        self.bring(element)?;
         let actions = json!({ "actions": [{
             "type": "pointer", "id": "finger", "parameters": { "pointerType": "mouse" },
             "actions": [

@@ -196,6 +196,18 @@ test('a finger on its way meets what it aimed at, not the strip that came over i
   expect(await meets()).toBe(true);
 });
 
+test('trying again is the deliberate gesture too', async () => {
+  const page = await ui.page();
+  await ui.show(page, 'opening-failed-jammed');
+  const again = page.getByTestId('retry');
+  await again.click({ delay: 60 });
+  expect(await types(page)).not.toContain('open');
+  await again.hover();
+  await page.mouse.down();
+  await page.waitForFunction(() => window.recorded.sent.some((one) => one.type === 'open'));
+  await page.mouse.up();
+});
+
 test('a short press opens nothing and says so; a hold opens once', async () => {
   const page = await ui.page();
   await ui.show(page, 'detail');
