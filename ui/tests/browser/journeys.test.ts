@@ -345,6 +345,21 @@ test('what is said shortly covers neither a card nor a gesture, and is heard in 
   await page.getByTestId('share-sheet').getByTestId('said-in-sheet').filter({ hasText: /./ }).waitFor();
 });
 
+test('parcels that become ready are told together and shortly, not one over the other, and not before an open door', async () => {
+  const page = await ui.page();
+  const { view: usual } = scenes['home']!;
+  const notices = usual.reservations.slice(0, 3).map((one, at) => ({ id: at + 1, code: 'newReady' as const, reservation: one.id }));
+  const dismissed = () => page.evaluate(() => window.recorded.sent.flatMap((one) => (one.type === 'dismissNotice' ? [one.id] : [])));
+  await ui.show(page, 'opening-opened');
+  await push(page, { ...scenes['opening-opened']!.view, notices });
+  expect(await dismissed()).toEqual([]);
+  // The third is the one that the detail shows.
+  await push(page, { ...usual, notices });
+  await page.locator('[data-testid=said].visible').filter({ hasText: '2 parcels are ready' }).waitFor();
+  expect(await dismissed()).toEqual([1, 2, 3]);
+  expect(await page.getByTestId('notice').count()).toBe(0);
+});
+
 test('no timer runs while nobody can see the page', async () => {
   const page = await ui.page();
   await page.addInitScript(() => {
