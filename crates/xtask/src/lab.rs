@@ -428,11 +428,22 @@ mkdir -p /run/dbus; dbus-daemon --config-file=/run/bus.conf --fork
 cp /run/bus.conf /run/bus.open
 sed 's|</busconfig>|<policy context="default"><deny send_destination="org.bluez"/></policy><policy user="root"><allow send_destination="org.bluez"/></policy></busconfig>|' /run/bus.open >/run/bus.closed
 @BTMON@
-btvirt -s -L -l$CONTROLLERS >/run/btvirt.log 2>&1 &
+# It has been seen to end between two tests: the console says so, and the next one finds controllers again.
+controllers() {
+  while :; do
+    rm -f /tmp/bt-server-*
+    btvirt -s -L -l$CONTROLLERS >/run/btvirt.log 2>&1
+    echo "btvirt ended with $?: $(tail -n 3 /run/btvirt.log)" >/dev/console
+  done
+}
+controllers &
 perl /run/bridge.pl >/run/bridge.log 2>&1 &
 daemon() {
   /usr/libexec/bluetooth/bluetoothd -n -E @BLUETOOTHD@ &
-  # Paths are in the tree before they have interfaces.
+  settled
+}
+# Paths are in the tree before they have interfaces.
+settled() {
   local end=$((SECONDS+40))
   until adapters; do
     [ $SECONDS -lt $end ] || { echo "adapters are missing" >&2; return 1; }
@@ -450,6 +461,7 @@ bus() {
     busctl --system call org.freedesktop.DBus / org.freedesktop.DBus ReloadConfig
 }
 rfkill() {
+  settled || return 1
   for soft in /sys/class/rfkill/rfkill*/soft; do case $1 in on) echo 1 ;; *) echo 0 ;; esac >$soft || return 1; done
 }
 stty -F /dev/ttyS1 raw -echo
