@@ -227,9 +227,17 @@ test('a hold counts by how long it was, also where a busy device runs its timers
   const page = await ui.page();
   await ui.show(page, 'detail');
   await page.evaluate(() => (window.setTimeout = (() => 0) as unknown as typeof setTimeout));
-  await page.getByTestId('open-gesture').click({ delay: 60 });
+  const gesture = page.getByTestId('open-gesture');
+  await gesture.click({ delay: 60 });
   expect(await types(page)).not.toContain('open');
-  await page.getByTestId('open-gesture').click({ delay: 650 });
+  // Whoever slides away opens nothing, however long it was held before.
+  await gesture.hover();
+  await page.mouse.down();
+  await page.waitForTimeout(650);
+  await page.mouse.move(1, 1);
+  await page.mouse.up();
+  expect(await types(page)).not.toContain('open');
+  await gesture.click({ delay: 650 });
   expect((await types(page)).filter((type) => type === 'open')).toHaveLength(1);
 });
 
