@@ -77,7 +77,7 @@ pub async fn revoke(tx: &mut Tx, session: &str, now: i64) -> Result<()> {
             .bind(session)
             .execute(tx.on())
             .await?;
-        tx.poke(&row.text("account_id")?, 0);
+        tx.wake(&row.text("account_id")?);
     }
     Ok(())
 }

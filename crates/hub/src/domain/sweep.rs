@@ -237,6 +237,7 @@ pub async fn retention(hub: &Hub) -> Result<()> {
     ] {
         sqlx::query(sql).bind(before).execute(tx.on()).await?;
     }
+    tx.forget_for_good();
     tx.commit().await
 }
 

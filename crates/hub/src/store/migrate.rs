@@ -19,7 +19,8 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
 pub(super) async fn run(store: &Store) -> Result<Vec<&'static str>> {
     let mut tx = store.begin().await?;
     if store.backend() == Backend::Postgres {
-        // Instances that start together: the first migrates, the others wait here.
+        // Instances that start together: the first migrates, the others wait here, for as long as it takes.
+        sqlx::query("SET LOCAL lock_timeout = 0").execute(tx.on()).await?;
         sqlx::query("SELECT pg_advisory_xact_lock(7304118)").execute(tx.on()).await?;
     }
     sqlx::query(
