@@ -182,21 +182,22 @@ pub async fn carry_out(State(hub): State<Arc<Hub>>, request: Request, next: Next
     let mut attempt = Attempt::new(place);
     let (mut parts, body) = request.into_parts();
     parts.extensions.insert(attempt.clone());
-    if parts.method.is_safe() {
-        return next.run(Request::from_parts(parts, body)).await;
-    }
     let mut response = next.clone().run(Request::from_parts(parts.clone(), body)).await;
     for wait in WAITS {
         if response.extensions().get::<Again>().is_none() {
             break;
         }
-        // Where the body was not read, nothing was begun.
-        let Some(body) = attempt.shared.body.get().cloned() else { break };
+        let body = match attempt.shared.body.get() {
+            Some(body) => Body::from(body.clone()),
+            None if parts.method.is_safe() => Body::empty(),
+            // It was not read, so nothing was begun.
+            None => break,
+        };
         hub.metrics.repeated();
         sleep(Duration::from_millis(wait / 2 + u64::from(random::bytes::<1>()[0]) * wait / 256)).await;
         attempt.repeated = true;
         parts.extensions.insert(attempt.clone());
-        response = next.clone().run(Request::from_parts(parts.clone(), Body::from(body))).await;
+        response = next.clone().run(Request::from_parts(parts.clone(), body)).await;
     }
     response
 }

@@ -60,6 +60,12 @@ impl Clock {
         since.saturating_add(self.moved.steady.load(Ordering::Relaxed))
     }
 
+    /// The time that another machine says it is, for whom the time that tests let pass has passed as well.
+    #[must_use]
+    pub fn of_another(&self, said: i64) -> i64 {
+        said.saturating_add(self.moved.steady.load(Ordering::Relaxed))
+    }
+
     /// Lets time pass, for tests of things that take days.
     pub fn advance(&self, seconds: i64) {
         self.jump(seconds);

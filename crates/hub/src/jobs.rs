@@ -88,7 +88,8 @@ async fn look_after(hub: Arc<Hub>) {
 
 /// Whether the clock is believed. What cannot be undone waits while it is not; a jump is put on record.
 async fn look_at_clock(hub: &Hub) -> Result<bool> {
-    let look = hub.belief.look(&hub.clock, hub.store.clock().await?);
+    let witness = hub.store.clock().await?.map(|said| hub.clock.of_another(said));
+    let look = hub.belief.look(&hub.clock, witness);
     let now = hub.clock.now();
     match look {
         Look::Sure | Look::Settled => hub.store.see(now).await?,

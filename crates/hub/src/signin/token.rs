@@ -207,9 +207,9 @@ impl<'a> Asking<'a> {
 
     /// The session that a refresh token is or was of, where the token is known and the session's key made the proof. Whoever
     /// knows no token or not its key is slowed by their address, and writes nothing.
-    async fn session_of(&self, token: &str) -> Result<Option<String>, Denied> {
+    async fn session_of(&self, token: &str) -> Result<Option<Session>, Denied> {
         let row = sqlx::query(
-            "SELECT s.id, s.thumbprint FROM refresh_tokens r JOIN sessions s ON s.id = r.session_id WHERE r.hash = $1",
+            "SELECT s.id, s.thumbprint, s.revoked_at FROM refresh_tokens r JOIN sessions s ON s.id = r.session_id WHERE r.hash = $1",
         )
         .bind(random::hash(token))
         .fetch_optional(self.hub.store.read())
@@ -223,10 +223,15 @@ impl<'a> Asking<'a> {
             self.counted_by_address().await?;
             return Err(Denied::proof("bound to another key"));
         }
-        let session = row.text("id")?;
-        self.counted_by_session(&session).await?;
+        let session = Session { id: row.text("id")?, ended: row.maybe_int("revoked_at")?.is_some() };
+        self.counted_by_session(&session.id).await?;
         Ok(Some(session))
     }
+}
+
+struct Session {
+    id: String,
+    ended: bool,
 }
 
 /// `POST /oauth/revoke` (RFC 7009): the device signs itself out. A refresh token that was used up does as well, for the
@@ -247,9 +252,9 @@ pub(super) async fn revoke(
     check_client(&request.client_id)?;
     let now = hub.clock.now();
     let asking = Asking::check(&hub, &caller, &headers, "/oauth/revoke", repeated, now)?;
-    if let Some(session) = asking.session_of(&request.token).await? {
+    if let Some(session) = asking.session_of(&request.token).await?.filter(|session| !session.ended) {
         let mut tx = hub.store.begin().await?;
-        device::remove(&mut tx, &session, now).await?;
+        device::remove(&mut tx, &session.id, now).await?;
         tx.commit().await?;
     }
     Ok([(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))].into_response())
@@ -351,7 +356,7 @@ fn successor(hub: &Hub, token: &str) -> String {
 async fn refresh(asking: &Asking<'_>, token: &str) -> Result<TokenResponse, Denied> {
     let Asking { hub, now, .. } = *asking;
     let unknown = || Denied::grant("the refresh token is not valid");
-    let session = asking.session_of(token).await?.ok_or_else(unknown)?;
+    let Session { id: session, .. } = asking.session_of(token).await?.ok_or_else(unknown)?;
     let mut tx = hub.store.begin().await?;
     let hash = random::hash(token);
     // Of two at once, the second waits here and then sees what the first has done.

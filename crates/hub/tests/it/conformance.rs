@@ -14,7 +14,7 @@ use crate::{
     world::{Locker, World},
 };
 #[allow(clippy::wildcard_imports)]
-use crate::{gaps::*, services::*};
+use crate::{gaps::*, races::*, services::*};
 
 /// A story that does not come to its end fails, and says which it was.
 async fn in_time(story: &str, told: impl Future<Output = ()>) {
@@ -76,6 +76,12 @@ on_both!(
     issuer_keys_change_while_lockers_are_offline,
     tokens_and_provisioning_are_answered_once,
     what_must_be_chilled_lies_in_a_chilled_compartment,
+    refresh_race,
+    a_copied_session_ends_when_it_shows,
+    renewals_are_counted_by_session,
+    crossed_changes_come_through,
+    an_account_is_deleted_under_its_own_requests,
+    looking_at_a_claim_link_waits_for_nobody,
 );
 
 async fn a_new_customer_finds_what_waits(world: World) {
