@@ -77,7 +77,9 @@ impl Common {
                 );
             }
         }
-        tracing::warn!(folder = %data, "a new hub is made here");
+        if !demo {
+            tracing::warn!(folder = %data, "a new hub is made here");
+        }
         Ok(())
     }
 

@@ -220,12 +220,12 @@ impl Store {
         }
         let change = async {
             let mut tx = self.begin().await?;
-            // Another value each time: what is the same already might not be written.
+            // Another value each time, for what is the same already might not be written, and as large as what others write.
             sqlx::query(
                 "INSERT INTO meta (name, value) VALUES ('last try', $1) \
                  ON CONFLICT (name) DO UPDATE SET value = excluded.value",
             )
-            .bind(crate::random::id())
+            .bind(crate::random::id().repeat(300))
             .execute(tx.on())
             .await?;
             tx.commit().await

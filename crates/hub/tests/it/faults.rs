@@ -36,7 +36,7 @@ async fn until(what: &str, mut fact: impl AsyncFnMut() -> bool) {
 }
 
 fn announced(account: &Value, reference: &str) -> Value {
-    json!({ "reference": reference, "recipient": account, "title": "x".repeat(200), "site": "lindenhof", "size": "m" })
+    json!({ "reference": reference, "recipient": account, "title": "x".repeat(120), "site": "lindenhof", "size": "m" })
 }
 
 async fn ada(base: &str) -> Device {
@@ -84,22 +84,23 @@ async fn disk_full_recovers() {
         let mut file = std::fs::File::create(&filler).unwrap();
         while file.write_all(&[7; 512]).is_ok() {}
         drop(file);
-        let mut kept = Vec::new();
-        let refused = loop {
-            let reference = format!("full{round}-{}", kept.len());
+        let (mut kept, mut in_a_row) = (Vec::new(), 0);
+        for turn in 0.. {
+            let reference = format!("full{round}-{turn}");
             let answer = heron.post("/v1/carrier/parcels", announced(&account, &reference)).await;
-            if !answer.status.is_success() {
-                break answer;
+            if answer.status.is_success() {
+                // What is carried from the log into the file makes room for some.
+                kept.push(answer.body["id"].as_str().unwrap().to_owned());
+                in_a_row = 0;
+            } else {
+                passing(&answer);
+                in_a_row += 1;
             }
-            kept.push(answer.body["id"].as_str().unwrap().to_owned());
-            assert!(kept.len() < 10_000, "the disk is not full");
-        };
-        passing(&refused);
-        assert_eq!(refused.status, StatusCode::INSUFFICIENT_STORAGE);
-        for turn in 0..5 {
-            passing(
-                &heron.post("/v1/carrier/parcels", announced(&account, &format!("more{round}-{turn}"))).await,
-            );
+            if in_a_row == 8 {
+                assert_eq!(answer.status, StatusCode::INSUFFICIENT_STORAGE);
+                break;
+            }
+            assert!(turn < 10_000, "the disk is not full");
         }
         until("/ready says 200 with a full disk", async || status(&served.base, "/ready").await == 503).await;
         assert_eq!(status(&served.base, "/health").await, 200);
@@ -348,6 +349,7 @@ async fn overload_sheds() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_clock_that_jumps_ends_nothing() {
     let world = World::start().await;
+    let _locker = world.locker().await;
     let ada = world.customer("Ada").await;
     assert_eq!(ada.named("Two paperbacks").await["state"], "ready");
     let told = async || {

@@ -104,7 +104,7 @@ async fn opened(world: &World, locker: &mut Locker, ada: &Device, count: u16) ->
     for door in 1..=count {
         let size = ["s", "m", "l", "xl"][usize::from(door - 1) / 4];
         let parcel = json!({ "reference": format!("R{door}"), "recipient": account, "title": format!("Box {door}"),
-                             "site": "lindenhof", "size": size });
+                             "site": "hafen", "size": size });
         let parcel = world.heron.post("/v1/carrier/parcels", parcel).await.ok();
         let deposit = format!("/v1/carrier/parcels/{}/deposit", parcel["id"].as_str().unwrap());
         world.heron.post(&deposit, json!({ "locker": locker.id, "door": door })).await.ok();
@@ -123,7 +123,7 @@ async fn opened(world: &World, locker: &mut Locker, ada: &Device, count: u16) ->
 /// Many phones hand in the same receipts, each in an order of its own, while the customer reports problems with what was opened
 /// and looks at the account.
 pub(crate) async fn crossed_changes_come_through(world: World) {
-    let mut locker = world.locker().await;
+    let mut locker = world.locker_elsewhere().await;
     let ada = world.customer("Ada").await;
     let phones = join_all((0..8).map(|_| world.customer("Kim"))).await;
     let (parcels, receipts) = opened(&world, &mut locker, &ada, 12).await;
@@ -148,6 +148,7 @@ pub(crate) async fn crossed_changes_come_through(world: World) {
 
 /// Whoever deletes their account while their devices are at work is told what holds now, by each answer.
 pub(crate) async fn an_account_is_deleted_under_its_own_requests(world: World) {
+    let _locker = world.locker().await;
     for round in 0..3 {
         let ada = &world.customer("Ada").await;
         ada.post(
