@@ -10,7 +10,7 @@ use std::{
         Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use axum::{
@@ -37,7 +37,9 @@ const QUEUE: Duration = Duration::from_millis(500);
 /// A body that takes longer to arrive is waited for without a place, so that slow senders keep nobody out.
 const PROMPT: Duration = Duration::from_millis(20);
 /// Milliseconds before the request is carried out again, each up to half as much more or less.
-const WAITS: [u64; 5] = [5, 20, 60, 150, 400];
+const WAITS: [u64; 8] = [5, 20, 50, 100, 200, 200, 200, 200];
+/// After so long it is not tried again: PostgreSQL takes a second to see a deadlock.
+const LONGEST: Duration = Duration::from_secs(10);
 /// What must be answered at any time, to whoever watches the hub.
 const ALWAYS: [&str; 3] = ["/health", "/ready", "/metrics"];
 
@@ -46,6 +48,8 @@ pub struct Places {
     free: Arc<Semaphore>,
     most: usize,
     waiting: AtomicUsize,
+    /// Held by the one that is carried out again: those that met do not meet again.
+    again: tokio::sync::Mutex<()>,
 }
 
 impl Places {
@@ -53,7 +57,8 @@ impl Places {
     #[must_use]
     pub fn new(most: u32) -> Self {
         let most = usize::try_from(most).unwrap_or(usize::MAX).clamp(1, Semaphore::MAX_PERMITS);
-        Self { free: Arc::new(Semaphore::new(most)), most, waiting: AtomicUsize::new(0) }
+        let again = tokio::sync::Mutex::new(());
+        Self { free: Arc::new(Semaphore::new(most)), most, waiting: AtomicUsize::new(0), again }
     }
 
     /// A place, in the order of coming. None where there is none in time, or so many wait that there would be none.
@@ -182,9 +187,11 @@ pub async fn carry_out(State(hub): State<Arc<Hub>>, request: Request, next: Next
     let mut attempt = Attempt::new(place);
     let (mut parts, body) = request.into_parts();
     parts.extensions.insert(attempt.clone());
+    let began = Instant::now();
     let mut response = next.clone().run(Request::from_parts(parts.clone(), body)).await;
+    let mut one_by_one = None;
     for wait in WAITS {
-        if response.extensions().get::<Again>().is_none() {
+        if response.extensions().get::<Again>().is_none() || began.elapsed() > LONGEST {
             break;
         }
         let body = match attempt.shared.body.get() {
@@ -194,6 +201,9 @@ pub async fn carry_out(State(hub): State<Arc<Hub>>, request: Request, next: Next
             None => break,
         };
         hub.metrics.repeated();
+        if one_by_one.is_none() {
+            one_by_one = timeout(LONGEST, hub.places.again.lock()).await.ok();
+        }
         sleep(Duration::from_millis(wait / 2 + u64::from(random::bytes::<1>()[0]) * wait / 256)).await;
         attempt.repeated = true;
         parts.extensions.insert(attempt.clone());
@@ -210,7 +220,7 @@ mod tests {
     async fn who_gets_no_place_in_time_is_not_kept_waiting() {
         let places = Places::new(1);
         let first = places.take().await.unwrap();
-        let began = std::time::Instant::now();
+        let began = Instant::now();
         assert!(places.take().await.is_none());
         assert!((400..5_000).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
         assert_eq!((places.taken(), places.waiting.load(Ordering::Relaxed)), (1, 0));
@@ -234,7 +244,7 @@ mod tests {
         while places.waiting.load(Ordering::Relaxed) < 4 {
             tokio::task::yield_now().await;
         }
-        let began = std::time::Instant::now();
+        let began = Instant::now();
         assert!(places.take().await.is_none());
         assert!(began.elapsed() < QUEUE, "{:?}", began.elapsed());
         for one in waiting {
