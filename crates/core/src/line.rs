@@ -26,6 +26,8 @@ pub(crate) enum Purpose {
     Grants(Vec<String>),
     /// A grant bound to the HELLO of the opening under way.
     FreshGrant,
+    /// News for lockers.
+    Bulletins,
     /// The head of the outbox.
     Outbox,
     /// The finder's question with this number.
@@ -110,6 +112,8 @@ impl Miss {
                 Code::Stale | Code::WrongState | Code::NotFound => ProblemCode::ChangedMeanwhile,
                 Code::NoCompartment => ProblemCode::NoCompartment,
                 Code::LimitReached => ProblemCode::LimitReached,
+                Code::FairShare => ProblemCode::FairShare,
+                Code::SomethingInside => ProblemCode::SomethingInside,
                 Code::ClaimEnded => ProblemCode::ClaimEnded,
                 Code::Internal | Code::Unavailable => ProblemCode::HubFault,
                 Code::Throttled => ProblemCode::Throttled,
@@ -117,7 +121,7 @@ impl Miss {
             },
         };
         let wait_seconds = if let Self::Refused { wait, .. } = self { wait } else { None };
-        ProblemView { code, may_have_opened: false, retry: self.passes(), wait_seconds }
+        ProblemView { code, retry: self.passes(), wait_seconds }
     }
 }
 

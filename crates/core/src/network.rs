@@ -66,8 +66,9 @@ impl Network {
     }
 
     /// From the store.
-    pub(crate) fn restore(&mut self, last_contact: Option<i64>) {
+    pub(crate) fn restore(&mut self, last_contact: Option<i64>, skew: i64) {
         self.last_contact = last_contact;
+        self.skew = skew;
     }
 
     /// For the window.

@@ -86,7 +86,7 @@ pub(crate) struct SignIn {
 
 fn problem(code: ProblemCode) -> ProblemView {
     let retry = !matches!(code, ProblemCode::VersionMismatch);
-    ProblemView { code, may_have_opened: false, retry, wait_seconds: None }
+    ProblemView { code, retry, wait_seconds: None }
 }
 
 impl SignIn {
