@@ -57,7 +57,7 @@ impl Greeting {
         let mut state = noise::initiator(keys.id, &keys.static_secret, &ephemeral);
         let noise = noise::written(Hello::LEN, |out| state.write_message(&hello.encode(), out))
             .expect("the first message of KN is one key and a payload in clear");
-        let message = session::hello_message(hello.version, &noise);
+        let message = session::hello_message([hello.version, hello.oldest], &noise);
         let greeting = Self { hash: noise::hash(&state), nonce: session::hello_nonce(&message), state };
         (greeting, message)
     }

@@ -1,4 +1,5 @@
-//! `Noise_KN_25519_ChaChaPoly_BLAKE2s` by snow, on the same curve and hash crates as everything else here.
+//! `Noise_KN_25519_ChaChaPoly_BLAKE2s`, and `Noise_N_…` for what is carried, by snow, on the same curve and hash crates
+//! as everything else here.
 //!
 //! Randomness is an argument: the "generator" yields the ephemeral secret once and then refuses.
 
@@ -25,6 +26,8 @@ use crate::{LockerId, VERSION, gatt::SERVICE_UUID};
 
 /// The protocol name, hashed into every handshake.
 pub(crate) const NAME: &str = "Noise_KN_25519_ChaChaPoly_BLAKE2s";
+/// The protocol name of a one-way message to the hub.
+pub(crate) const CARRY_NAME: &str = "Noise_N_25519_ChaChaPoly_BLAKE2s";
 /// Bytes that encryption adds.
 pub(crate) const TAG: usize = 16;
 
@@ -33,24 +36,48 @@ fn prologue(locker: LockerId) -> Vec<u8> {
     [b"postern".as_slice(), &[VERSION], &SERVICE_UUID.to_be_bytes(), &locker.0].concat()
 }
 
-/// What [`NAME`] says.
-fn params() -> NoiseParams {
-    let handshake = HandshakeChoice {
-        pattern: HandshakePattern::KN,
-        modifiers: HandshakeModifierList { list: Vec::new() },
-    };
-    let (dh, cipher, hash) = (DHChoice::Curve25519, CipherChoice::ChaChaPoly, HashChoice::Blake2s);
-    NoiseParams::new(NAME.into(), BaseChoice::Noise, handshake, dh, cipher, hash)
+/// Binds a one-way message to its purpose and its locker.
+fn carry_prologue(locker: LockerId) -> Vec<u8> {
+    [b"postern/1 carry\0".as_slice(), &locker.0].concat()
 }
 
-fn builder(ephemeral: &[u8; 32]) -> Builder<'static> {
-    Builder::with_resolver(params(), Box::new(Resolver(Zeroizing::new(*ephemeral))))
+/// What the names say.
+fn params(pattern: HandshakePattern) -> NoiseParams {
+    let name = if pattern == HandshakePattern::N { CARRY_NAME } else { NAME };
+    let handshake = HandshakeChoice { pattern, modifiers: HandshakeModifierList { list: Vec::new() } };
+    let (dh, cipher, hash) = (DHChoice::Curve25519, CipherChoice::ChaChaPoly, HashChoice::Blake2s);
+    NoiseParams::new(name.into(), BaseChoice::Noise, handshake, dh, cipher, hash)
+}
+
+fn builder(pattern: HandshakePattern, ephemeral: &[u8; 32]) -> Builder<'static> {
+    Builder::with_resolver(params(pattern), Box::new(Resolver(Zeroizing::new(*ephemeral))))
+}
+
+/// The locker's side of a one-way message to the hub's key.
+pub(crate) fn carry_sealer(locker: LockerId, key: &[u8; 32], ephemeral: &[u8; 32]) -> HandshakeState {
+    let prologue = carry_prologue(locker);
+    builder(HandshakePattern::N, ephemeral)
+        .remote_public_key(key)
+        .and_then(|builder| builder.prologue(&prologue))
+        .and_then(Builder::build_initiator)
+        .expect("N's initiator needs the remote static key, and has it")
+}
+
+/// The hub's side.
+#[cfg(feature = "issue")]
+pub(crate) fn carry_opener(locker: LockerId, secret: &[u8; 32]) -> HandshakeState {
+    let prologue = carry_prologue(locker);
+    builder(HandshakePattern::N, &[0; 32])
+        .local_private_key(secret)
+        .and_then(|builder| builder.prologue(&prologue))
+        .and_then(Builder::build_responder)
+        .expect("N's responder needs a static secret, and has it")
 }
 
 /// The locker's side: initiator, its static key known to the phone.
 pub(crate) fn initiator(locker: LockerId, secret: &[u8; 32], ephemeral: &[u8; 32]) -> HandshakeState {
     let prologue = prologue(locker);
-    builder(ephemeral)
+    builder(HandshakePattern::KN, ephemeral)
         .local_private_key(secret)
         .and_then(|builder| builder.prologue(&prologue))
         .and_then(Builder::build_initiator)
@@ -60,7 +87,7 @@ pub(crate) fn initiator(locker: LockerId, secret: &[u8; 32], ephemeral: &[u8; 32
 /// The phone's side: responder without a static key.
 pub(crate) fn responder(locker: LockerId, static_key: &[u8; 32], ephemeral: &[u8; 32]) -> HandshakeState {
     let prologue = prologue(locker);
-    builder(ephemeral)
+    builder(HandshakePattern::KN, ephemeral)
         .remote_public_key(static_key)
         .and_then(|builder| builder.prologue(&prologue))
         .and_then(Builder::build_responder)
@@ -308,12 +335,12 @@ mod tests {
         for vector in vectors {
             let prologue = hex::decode(&vector.init_prologue).expect("hex");
             let (secret, public) = (key(&vector.init_static), key(&vector.resp_remote_static));
-            let mut initiator = builder(&key(&vector.init_ephemeral))
+            let mut initiator = builder(HandshakePattern::KN, &key(&vector.init_ephemeral))
                 .local_private_key(&secret)
                 .and_then(|builder| builder.prologue(&prologue))
                 .and_then(Builder::build_initiator)
                 .expect("complete");
-            let mut responder = builder(&key(&vector.resp_ephemeral))
+            let mut responder = builder(HandshakePattern::KN, &key(&vector.resp_ephemeral))
                 .remote_public_key(&public)
                 .and_then(|builder| builder.prologue(&prologue))
                 .and_then(Builder::build_responder)
@@ -395,8 +422,9 @@ mod tests {
     }
 
     #[test]
-    fn the_parameters_are_those_of_the_name() {
-        assert_eq!(params(), NAME.parse().expect("known"));
+    fn the_parameters_are_those_of_the_names() {
+        assert_eq!(params(HandshakePattern::KN), NAME.parse().expect("known"));
+        assert_eq!(params(HandshakePattern::N), CARRY_NAME.parse().expect("known"));
     }
 
     #[test]
