@@ -164,6 +164,7 @@ fn noncanonical_cbor() {
     for device in Device::both("device") {
         let mut claims = claims(device.public());
         claims.hello_nonce = Some(first("hello nonce"));
+        claims.operations = claims.operations.with(Operation::Carry);
         claims.carry_key = Some(common::carry_key());
         let token = issuer().sign_token(&claims);
         assert_eq!(token::verify(&token, &issuers()), Ok(claims));
@@ -257,6 +258,11 @@ fn claims_out_of_range_are_refused() {
         ("no uses", token::Claims { uses: 0, ..good.clone() }),
         ("ends as it starts", token::Claims { expires: good.not_before, ..good.clone() }),
         ("after the end of time", token::Claims { expires: Timestamp(1 << 40), ..good.clone() }),
+        ("a carry key for nothing", token::Claims { carry_key: Some([7; 32]), ..good.clone() }),
+        (
+            "carry without a key",
+            token::Claims { operations: good.operations.with(Operation::Carry), ..good.clone() },
+        ),
         ("key of small order", weak),
         ("key off the curve", off_curve),
     ] {
@@ -307,7 +313,7 @@ fn bounds_hold_the_largest_of_each() {
     let late = Timestamp((1 << 40) - 1);
     let mut claims = claims(Device::p256("device").public());
     claims.doors = (0..16).map(|n| (Door(u16::MAX - 15 + n), Epoch(u32::MAX))).collect();
-    claims.operations = Operation::ALL.into_iter().collect();
+    claims.operations = postern_protocol::Operations::from_bits(31).unwrap();
     (claims.not_before, claims.expires, claims.issued_at) = (Timestamp(late.0 - 1), late, late);
     claims.uses = 255;
     claims.hello_nonce = Some(first("hello nonce"));
@@ -344,7 +350,8 @@ fn bounds_hold_the_largest_of_each() {
 
     // A courier's token has a key more, and fewer doors.
     claims.carry_key = Some(common::carry_key());
-    claims.doors.truncate(12);
+    claims.operations = claims.operations.with(Operation::Carry);
+    claims.doors.truncate(10);
     assert!(postern_protocol::issue::is_issuable(&claims));
     let full = Bulletin {
         epochs: (0..8)
@@ -360,7 +367,7 @@ fn bounds_hold_the_largest_of_each() {
     assert!(postern_protocol::issue::is_publishable(&full), "all revocations, and eight doors beside them");
     let doors = Bulletin {
         epochs: (0..bulletin::MAX_EPOCHS as u16)
-            .map(|n| DoorNews { door: Door(1000 + n), epoch: Epoch(70_000), ended_slots: 15 })
+            .map(|n| DoorNews { door: Door(1000 + n), epoch: Epoch(60_000), ended_slots: 15 })
             .collect(),
         revoked: vec![],
         ..full
@@ -404,10 +411,21 @@ fn bulletins_out_of_range_are_refused() {
 #[test]
 fn carried_receipts_are_sealed() {
     let receipts: Vec<_> = (0..6)
-        .map(|sequence| receipt::sign(&Receipt { sequence, news: u32::MAX, ..receipt() }, &locker()))
+        .map(|sequence| {
+            receipt::sign(
+                &Receipt {
+                    sequence: u32::MAX - sequence,
+                    door: Door(u16::MAX),
+                    at: Timestamp((1 << 40) - 1),
+                    news: u32::MAX,
+                    ..receipt()
+                },
+                &locker(),
+            )
+        })
         .collect();
     let fit = carry::fitting(receipts.iter().map(Vec::as_slice));
-    assert_eq!(fit, 4, "four receipts in a part");
+    assert_eq!(fit, 4, "four receipts of the longest in a part");
     let ephemeral = bytes("carry ephemeral");
     let seal = |receipts: &[Vec<u8>]| carry::seal(&common::carry_key(), locker().id, receipts, &ephemeral);
     let sealed = seal(&receipts[..fit]).unwrap();

@@ -171,18 +171,20 @@ fn all_claims() -> Vec<(&'static str, Claims)> {
         (
             "bound to a HELLO, with a carry key",
             Claims {
+                operations: base.operations.with(Operation::Carry),
                 hello_nonce: Some(first("hello nonce")),
                 carry_key: Some(common::carry_key()),
                 ..base.clone()
             },
         ),
         (
-            "three doors, every operation, 255 uses, not delegable",
+            "three doors, all that moves, status, carry, 255 uses, not delegable",
             Claims {
                 doors: vec![(Door(0), Epoch(0)), (Door(300), Epoch(70_000)), (Door(65_535), Epoch(u32::MAX))],
                 operations: Operation::ALL.into_iter().collect(),
                 uses: 255,
                 delegable: false,
+                carry_key: Some(common::carry_key()),
                 ..base
             },
         ),
@@ -460,7 +462,7 @@ fn all() -> [(&'static str, Value); 12] {
         ("receipt", receipts()),
         ("opening_code", opening_codes()),
         ("pin", pins()),
-        ("carry", carried()),
+        ("carried", carried()),
         ("session", sessions()),
         ("refused", refused()),
     ]
@@ -548,7 +550,7 @@ fn the_code_reads_the_frozen_bytes() {
         let claims = token::verify(&code.token, &issuers()).unwrap();
         assert!(claims.key.verify(&qr::signing_input(&code), &signature));
     }
-    for case in cases("carry") {
+    for case in cases("carried") {
         let receipts = carry::open(&bytes("hub carry"), locker().id, &unhex(&case["sealed"])).unwrap();
         assert_eq!(json!(receipts.iter().map(h).collect::<Vec<_>>()), case["receipts"]);
     }
