@@ -45,11 +45,6 @@ impl Network {
         }
     }
 
-    /// The last answer came from the hub.
-    pub(crate) fn is_online(&self) -> bool {
-        self.state == State::Online
-    }
-
     /// The last call found nobody, or not the hub.
     pub(crate) fn is_known_offline(&self) -> bool {
         matches!(self.state, State::Offline | State::WrongHub)

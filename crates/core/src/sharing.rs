@@ -358,6 +358,7 @@ fn read_access(text: &str, own: &event::DeviceKey, wallet: &mut Wallet, cx: &Cx<
         since: Some(cx.now.unix()),
         identification: None,
         unproven: false,
+        lent: false,
         actions: vec![Action::Open, Action::Reopen],
         shares: Vec::new(),
         timeline: Vec::new(),

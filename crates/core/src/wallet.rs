@@ -534,11 +534,6 @@ impl Wallet {
         self.wanted.wake();
     }
 
-    /// Tokens are being fetched.
-    pub(crate) fn is_fetching(&self) -> bool {
-        self.fetching.under_way
-    }
-
     /// UNIX seconds at which the token of a reservation should be renewed: when a third of its life is left. None
     /// while no token is wanted.
     fn renewal(&self, reservation: &Reservation) -> Option<i64> {
@@ -710,6 +705,7 @@ mod tests {
             reservations: Vec::new(),
             removed: Vec::new(),
             lockers: vec![locker.clone()],
+            news: Vec::new(),
             more: false,
             now: 0,
         };
@@ -730,6 +726,7 @@ mod tests {
             receipt_key: encode(&[3; 32]),
             scanner: true,
             keypad: true,
+            content_sensors: false,
             reopen_minutes: 10,
             doors: Vec::new(),
         };

@@ -99,7 +99,7 @@ pub(crate) fn choose(facts: Facts<'_>) -> Choice {
             return Choice::Impossible(ProblemCode::LockerClockUnset);
         }
     }
-    let bulletin = fresh_bulletin.or(facts.bulletin);
+    let bulletin = fresh_bulletin.or(facts.bulletin.clone());
     let ask = |pending: Pending, status| Choice::Ask(Box::new(Exchange { pending, status, bulletin }));
 
     let kept = facts.kept.filter(|_| fetched || !(facts.online && facts.kept_is_doubtful));

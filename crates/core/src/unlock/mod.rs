@@ -27,7 +27,6 @@ use self::{
     run::{Ask, Fresh, Link, Run, Step, StepState},
 };
 pub(crate) use self::{
-    drive::adapter_problem,
     openings::Openings,
     pending::{Pending, on_air},
 };

@@ -123,8 +123,9 @@ pub(crate) fn reservation(id: &str, door: u16, state: State) -> Reservation {
         role: Role::Owner,
         until: Some(START_MS / 1000 + 3 * 86_400),
         since: Some(START_MS / 1000 - 3_600),
-        pin: Some("12345678".into()),
         identification: None,
+        unproven: false,
+        lent: false,
         actions: vec![Action::Open, Action::Extend, Action::Share, Action::Report],
         shares: vec![],
         timeline: vec![],
@@ -141,6 +142,7 @@ pub(crate) fn descriptor(keys: &LockerKeys) -> LockerDescriptor {
         receipt_key: BASE64_URL_SAFE_NO_PAD.encode(identity.receipt_key),
         scanner: true,
         keypad: true,
+        content_sensors: false,
         reopen_minutes: 5,
         doors: (1..=4)
             .map(|door| DoorInfo {
@@ -176,6 +178,9 @@ impl Rig {
                 page: usize::MAX,
                 token_life: 86_400,
                 bulletins: vec![],
+                news: vec![],
+                occupancy: 1,
+                pin: Some("1234567#".into()),
                 refuse: BTreeMap::new(),
                 page_of: BTreeMap::new(),
                 oauth_error: None,
@@ -213,6 +218,11 @@ impl Rig {
                 impostor: false,
                 heard: vec![],
                 forge: false,
+                news: 0,
+                content: None,
+                last: BTreeMap::new(),
+                closings: BTreeMap::new(),
+                told_closings: true,
             },
             key: SigningKey::from_bytes(&[9; 32]),
             state: Vec::new(),
@@ -386,6 +396,7 @@ impl Rig {
         for reservation in &view.reservations {
             let hub = self.hub.reservations.iter().find(|known| known.id == reservation.id);
             if matches!(reservation.state, StateView::Opened | StateView::Collected)
+                && !reservation.unproven
                 && hub.is_some_and(|hub| matches!(hub.state, State::Ready | State::Booked))
             {
                 assert!(opened(&reservation.id), "{} moved on without a receipt", reservation.id);
@@ -544,10 +555,24 @@ impl Rig {
         }
     }
 
-    /// Somebody closes the door.
+    /// Somebody closes the door. The locker writes that down, and says so where a session follows the door.
     pub(crate) fn close_door(&mut self, door: u16) {
         self.locker.open.insert(door, false);
+        let closing = self.locker.close(door, self.now);
         self.door_event(door, DoorEventKind::Closed);
+        if let Some(closing) = closing.filter(|_| self.locker.told_closings)
+            && let Some(session) = &mut self.locker.session
+        {
+            let bytes = session.seal(&Reply::Closing(closing)).unwrap();
+            self.deliver(bytes);
+            self.settle();
+        }
+    }
+
+    /// A locker is heard, where the radio listens.
+    pub(crate) fn sighted(&mut self) {
+        assert!(self.listening, "the radio does not listen");
+        self.event(Event::Radio(RadioEvent::Sighted { short_id: [0xA1, 2, 3, 4], rssi: Some(-40) }));
     }
 
     pub(crate) fn door_event(&mut self, door: u16, kind: DoorEventKind) {

@@ -288,7 +288,7 @@ fn what_waits_is_shown() {
     rig.intent(Intent::Hold { reservation: "r3".into(), until });
     rig.intent(Intent::Cancel { reservation: "r3".into() });
     rig.intent(Intent::ChangeLocker { reservation: "r3".into(), site: "other".into() });
-    rig.intent(Intent::Release { reservation: "r3".into() });
+    rig.intent(Intent::Release { reservation: "r3".into(), confirmed: None });
     rig.intent(Intent::BookReturn { code: "RET-1".into(), site: "lindenhof".into(), size: "m".into() });
     let view = json(&rig.view());
     assert_json_snapshot!(

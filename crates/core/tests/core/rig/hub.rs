@@ -8,8 +8,8 @@ use postern_api::{
     locker::LockerDescriptor,
     problem::{Code, Problem},
     reservation::Reservation,
-    sync::{Changes, ReceiptResult, ReceiptResults, ReceiptUpload},
-    token::{BulletinFor, Grant, Grants, Operation, TokenBatch},
+    sync::{Changes, LockerNews, ReceiptResult, ReceiptResults, ReceiptUpload},
+    token::{BulletinFor, Bulletins, Grant, Grants, NoPin, Operation, TokenBatch},
 };
 use postern_core::{
     Now,
@@ -42,6 +42,12 @@ pub(crate) struct Hub {
     pub(crate) page: usize,
     pub(crate) token_life: i64,
     pub(crate) bulletins: Vec<BulletinFor>,
+    /// What no receipt has acknowledged.
+    pub(crate) news: Vec<LockerNews>,
+    /// The occupancy of every door.
+    pub(crate) occupancy: u32,
+    /// The PIN with which grants come; a `#` stands for the occupancy.
+    pub(crate) pin: Option<String>,
     pub(crate) refuse: BTreeMap<String, (u16, Code)>,
     pub(crate) page_of: BTreeMap<String, Vec<u8>>,
     pub(crate) oauth_error: Option<OAuthError>,
@@ -166,6 +172,7 @@ impl Hub {
                         reservations: page,
                         removed: self.removed.clone(),
                         lockers: self.lockers.clone(),
+                        news: self.news.clone(),
                         more,
                         now: at,
                     },
@@ -176,6 +183,7 @@ impl Hub {
                 let batch: TokenBatch = serde_json::from_str(body).unwrap();
                 json(&self.grants(&batch, at), at)
             }
+            "/v1/bulletins" => json(&Bulletins { bulletins: self.bulletins.clone() }, at),
             "/v1/receipts" => {
                 let upload: ReceiptUpload = serde_json::from_str(body).unwrap();
                 let results = upload.receipts.iter().map(|_| ReceiptResult::Accepted).collect();
@@ -205,6 +213,10 @@ impl Hub {
                 uses: 1,
                 delegable: true,
                 token_id: hex::encode(id),
+                occupancy: self.occupancy,
+                pin: self.pin.as_ref().map(|pin| pin.replace('#', &self.occupancy.to_string())),
+                no_pin: self.pin.is_none().then_some(NoPin::KeypadBehind),
+                receipts_from: None,
                 token: BASE64_URL_SAFE_NO_PAD.encode(
                     [
                         &id[..],
