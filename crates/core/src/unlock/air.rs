@@ -21,6 +21,8 @@ use crate::{
 /// Between two dials: first and longest.
 const REDIAL_MS: u64 = 400;
 pub(super) const REDIAL_MAX_MS: u64 = 1_600;
+/// Links that may break under a question that nobody asked for just now.
+const TRIES_BY_ITSELF: u32 = 2;
 /// Token, delegation and bulletin of one request together; the rest of the message takes less than 124 bytes.
 const MAX_PARTS: usize = 900;
 /// A locker whose clock is off by more is told the time by the hub (PROTOCOL.md, time), seconds.
@@ -105,6 +107,7 @@ impl Unlock {
         }
         run.last = Some(code);
         let again = match code {
+            _ if run.by_itself && run.failures >= TRIES_BY_ITSELF => false,
             ProblemCode::LinkLost | ProblemCode::LockerBusy => true,
             // Not heard at first; but where it was asked already it was there a moment ago.
             ProblemCode::OutOfRange => self.openings.pendings.contains_key(&run.step().reservation),

@@ -266,6 +266,7 @@ impl Unlock {
                 // A second touch on the same button is a fresher gesture, not a second opening.
                 run.gesture = cx.now.monotonic_ms;
                 run.minimised &= minimised;
+                run.by_itself = false;
                 return;
             }
             if matches!(&run.ask, Ask::Sent { exchange, .. } if !exchange.status) {

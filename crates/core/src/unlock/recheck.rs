@@ -93,7 +93,11 @@ impl Unlock {
         let shown = self.run.as_ref().is_some_and(|run| !run.minimised);
         let open = self.openings.doors.get(&id).filter(|_| !self.openings.pendings.contains_key(&id));
         let Some(open) = open else {
-            return self.begin(Purpose::Resolve, &[id], !shown, env, cx);
+            self.begin(Purpose::Resolve, &[id], !shown, env, cx);
+            if let Some(run) = &mut self.run {
+                run.by_itself = true;
+            }
+            return;
         };
         let followed = self.run.as_ref().is_some_and(|run| {
             run.step().reservation == id && matches!(run.step().state, StepState::Opened | StepState::Closed)

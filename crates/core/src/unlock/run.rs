@@ -116,6 +116,8 @@ pub(crate) struct Run {
     pub(crate) refused: Vec<(String, Operation)>,
     /// Its screen is not shown: the customer left it, or nobody asked for one.
     pub(crate) minimised: bool,
+    /// Nobody asked for it just now.
+    pub(crate) by_itself: bool,
     /// With nothing under way, the link is kept until then.
     pub(crate) keep_until: u64,
     /// The door was opened, and the link to it is lost: until then the locker is called and asked whether it is closed.
@@ -181,6 +183,7 @@ impl Run {
             clock_unset: false,
             refused: Vec::new(),
             minimised,
+            by_itself: false,
             keep_until: now.monotonic_ms,
             recheck_until: None,
         }

@@ -14,7 +14,7 @@ use ed25519_dalek::{Signer, SigningKey};
 use postern_api::{
     locker::{DoorInfo, LockerDescriptor, Reach, Size},
     reservation::{Action, Carrier, Compartment, Kind, Reservation, Role, SiteSummary, State},
-    token::Operation,
+    token::{NoPin, Operation},
 };
 use postern_core::{
     Config, Core, Now,
@@ -181,6 +181,7 @@ impl Rig {
                 news: vec![],
                 occupancy: 1,
                 pin: Some("1234567#".into()),
+                no_pin: NoPin::KeypadBehind,
                 refuse: BTreeMap::new(),
                 page_of: BTreeMap::new(),
                 oauth_error: None,
@@ -219,6 +220,7 @@ impl Rig {
                 heard: vec![],
                 forge: false,
                 news: 0,
+                bulletins: vec![],
                 content: None,
                 last: BTreeMap::new(),
                 closings: BTreeMap::new(),

@@ -48,6 +48,8 @@ pub(crate) struct Hub {
     pub(crate) occupancy: u32,
     /// The PIN with which grants come; a `#` stands for the occupancy.
     pub(crate) pin: Option<String>,
+    /// Why they come without.
+    pub(crate) no_pin: NoPin,
     pub(crate) refuse: BTreeMap<String, (u16, Code)>,
     pub(crate) page_of: BTreeMap<String, Vec<u8>>,
     pub(crate) oauth_error: Option<OAuthError>,
@@ -215,7 +217,7 @@ impl Hub {
                 token_id: hex::encode(id),
                 occupancy: self.occupancy,
                 pin: self.pin.as_ref().map(|pin| pin.replace('#', &self.occupancy.to_string())),
-                no_pin: self.pin.is_none().then_some(NoPin::KeypadBehind),
+                no_pin: self.pin.is_none().then_some(self.no_pin),
                 receipts_from: None,
                 token: BASE64_URL_SAFE_NO_PAD.encode(
                     [

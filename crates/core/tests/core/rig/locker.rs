@@ -40,6 +40,8 @@ pub(crate) struct Locker {
     pub(crate) forge: bool,
     /// Number of the newest news that it has taken in.
     pub(crate) news: u32,
+    /// Bulletins that were brought.
+    pub(crate) bulletins: Vec<Vec<u8>>,
     /// What its content sensors say of a closed compartment.
     pub(crate) content: Option<bool>,
     /// The last opening of each door.
@@ -84,6 +86,7 @@ impl Locker {
             self.session.as_mut().unwrap().receive(bytes).unwrap()
         };
         let request = received.request;
+        self.bulletins.extend(request.bulletin.clone());
         let reply = if let Some(refusal) = self.refuse.pop_front() {
             Reply::Refused(refusal)
         } else if self.clock == ClockState::Unset
