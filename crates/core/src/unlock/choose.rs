@@ -169,3 +169,248 @@ fn wished(
             && !facts.refused.iter().any(|(token, refused)| *token == grant.token_id && refused == operation)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use postern_api::reservation::{Carrier, Compartment, Kind, Role, State};
+
+    use super::*;
+
+    const NOW: i64 = 1_000_000;
+    const HELLO: [u8; 16] = [4; 16];
+
+    fn reservation() -> Reservation {
+        Reservation {
+            id: "r".into(),
+            version: 1,
+            kind: Kind::Pickup,
+            state: State::Ready,
+            title: String::new(),
+            carrier: Carrier { id: String::new(), name: String::new() },
+            reference: None,
+            site: None,
+            compartment: Some(Compartment { locker: "l".into(), door: 3, label: "B3".into() }),
+            role: Role::Owner,
+            until: None,
+            since: None,
+            identification: None,
+            unproven: false,
+            lent: false,
+            actions: Vec::new(),
+            shares: Vec::new(),
+            timeline: Vec::new(),
+        }
+    }
+
+    fn grant(name: &str, operations: &[Operation]) -> Grant {
+        Grant {
+            reservation: "r".into(),
+            locker: "l".into(),
+            doors: vec![3],
+            operations: operations.to_vec(),
+            not_before: 0,
+            expires: NOW + 100,
+            uses: 1,
+            delegable: true,
+            token_id: name.into(),
+            token: name.into(),
+            occupancy: 1,
+            pin: None,
+            no_pin: None,
+            receipts_from: None,
+        }
+    }
+
+    fn usual(name: &str) -> Grant {
+        grant(name, &[Operation::Collect, Operation::Reopen, Operation::Status])
+    }
+
+    fn pending(name: &str, operation: Operation) -> Pending {
+        Pending::new(&usual(name), None, 3, operation, [1; 8], NOW - 10)
+    }
+
+    fn here(bound: Option<[u8; 16]>, grant: Option<Grant>) -> Fresh {
+        Fresh::Here { bound, grant, bulletin: None }
+    }
+
+    /// A customer with a good token, online, who opens for the first time.
+    fn facts<'a>(reservation: &'a Reservation, kept: &'a Grant, fresh: &'a Fresh) -> Facts<'a> {
+        Facts {
+            purpose: Purpose::Open,
+            now: NOW,
+            reservation: Some(reservation),
+            door: 3,
+            unknown: None,
+            opened: None,
+            kept: Some(kept),
+            kept_is_doubtful: false,
+            fresh,
+            bound: None,
+            must_be_bound: false,
+            online: true,
+            delegation: None,
+            refused: &[],
+            bulletin: Some(b"news".to_vec()),
+            nonce: [9; 8],
+        }
+    }
+
+    /// In short: token and operation, `status` of which token, or why nothing is asked.
+    fn said(choice: &Choice) -> String {
+        match choice {
+            Choice::Wait => "wait".into(),
+            Choice::Fetch(None) => "fetch".into(),
+            Choice::Fetch(Some(_)) => "fetch bound".into(),
+            Choice::Impossible(code) => format!("{code:?}"),
+            Choice::Ask(exchange) => {
+                let pending = &exchange.pending;
+                let what = if exchange.status { "status".into() } else { format!("{:?}", pending.operation) };
+                let anew = if pending.nonce == [9; 8] { " anew" } else { "" };
+                let instead = if pending.replaces.is_some() { " instead" } else { "" };
+                format!("{} {what}{anew}{instead}", pending.token_id)
+            }
+        }
+    }
+
+    #[test]
+    fn token_operation_and_nonce_are_chosen_by_what_is_known() {
+        let (r, kept, none) = (reservation(), usual("kept"), Fresh::None);
+        let waiting = pending("old", Operation::Collect);
+        let over = Pending { expires: NOW, ..waiting.clone() };
+        let unsure = Pending { locker_unsure: true, ..waiting.clone() };
+        let tired = Pending { handshakes: vec![[0; 16]; 256], ..waiting.clone() };
+        let opened = pending("opened", Operation::Collect);
+        let again = grant("again", &[Operation::Reopen, Operation::Status]);
+        let (fresh, fresh_again) = (here(None, Some(usual("fresh"))), here(None, Some(again.clone())));
+        let (no_fresh, fetching) = (here(None, None), Fresh::Fetching(None));
+        let (bound, no_bound) = (here(Some(HELLO), Some(usual("bound"))), here(Some(HELLO), None));
+        let refused = |token: &str| vec![(token.to_owned(), Operation::Collect)];
+        let (kept_refused, fresh_refused) = (refused("kept"), refused("fresh"));
+        let usually = || facts(&r, &kept, &none);
+        let resolve = || Facts { purpose: Purpose::Resolve, ..usually() };
+        let cases: Vec<(&str, Facts<'_>, &str)> = vec![
+            ("a good token", usually(), "kept Collect anew"),
+            ("and no network", Facts { online: false, ..usually() }, "kept Collect anew"),
+            ("the hub is being asked", Facts { fresh: &fetching, ..usually() }, "wait"),
+            ("no token", Facts { kept: None, ..usually() }, "fetch"),
+            ("no token, no network", Facts { kept: None, online: false, ..usually() }, "TokenExpired"),
+            ("a doubtful token", Facts { kept_is_doubtful: true, ..usually() }, "fetch"),
+            (
+                "a doubtful token, no network: it may still be good",
+                Facts { kept_is_doubtful: true, online: false, ..usually() },
+                "kept Collect anew",
+            ),
+            ("a fresh token", Facts { fresh: &fresh, ..usually() }, "fresh Collect anew"),
+            ("the hub gave none", Facts { fresh: &no_fresh, ..usually() }, "kept Collect anew"),
+            ("the locker refused it", Facts { refused: &kept_refused, ..usually() }, "fetch"),
+            (
+                "it refused the newest",
+                Facts { refused: &fresh_refused, fresh: &fresh, ..usually() },
+                "Refused",
+            ),
+            (
+                "it refused, no network",
+                Facts { refused: &kept_refused, online: false, ..usually() },
+                "TokenExpired",
+            ),
+            (
+                "the hub knows of an opening",
+                Facts { fresh: &fresh_again, ..usually() },
+                "again Reopen anew",
+            ),
+            (
+                "a token that only reopens, from before: nothing says that there was an opening",
+                Facts { kept: Some(&again), online: false, ..usually() },
+                "TokenExpired",
+            ),
+            ("again", Facts { purpose: Purpose::Reopen, ..usually() }, "kept Reopen anew"),
+            ("unknown: the same once more", Facts { unknown: Some(&waiting), ..usually() }, "old Collect"),
+            (
+                "unknown, whatever became of the token since",
+                Facts { unknown: Some(&waiting), kept: None, online: false, ..usually() },
+                "old Collect",
+            ),
+            ("unknown, asked too often", Facts { unknown: Some(&tired), ..usually() }, "LinkLost"),
+            (
+                "unknown, and the token ended: anew",
+                Facts { unknown: Some(&over), ..usually() },
+                "kept Reopen anew instead",
+            ),
+            (
+                "the locker cannot tell: anew",
+                Facts { unknown: Some(&unsure), ..usually() },
+                "kept Reopen anew instead",
+            ),
+            ("asking", Facts { unknown: Some(&waiting), ..resolve() }, "old status"),
+            ("asking after its end", Facts { unknown: Some(&over), kept: None, ..resolve() }, "old status"),
+            ("asking about a known opening", Facts { opened: Some(&opened), ..resolve() }, "opened status"),
+            (
+                "what is unknown comes first",
+                Facts { unknown: Some(&waiting), opened: Some(&opened), ..resolve() },
+                "old status",
+            ),
+            ("asking what others did", resolve(), "kept status anew"),
+            ("with nothing to ask by", Facts { kept: None, ..resolve() }, "TokenExpired"),
+            (
+                "the locker lost the time",
+                Facts { bound: Some(HELLO), must_be_bound: true, ..usually() },
+                "fetch bound",
+            ),
+            (
+                "and there is no network",
+                Facts { bound: Some(HELLO), must_be_bound: true, online: false, ..usually() },
+                "LockerClockUnset",
+            ),
+            (
+                "a token for this HELLO",
+                Facts { bound: Some(HELLO), must_be_bound: true, fresh: &bound, ..usually() },
+                "bound Collect anew",
+            ),
+            (
+                "a token for another HELLO",
+                Facts { bound: Some([7; 16]), must_be_bound: true, fresh: &bound, ..usually() },
+                "fetch bound",
+            ),
+            (
+                "the hub gave none for it",
+                Facts { bound: Some(HELLO), must_be_bound: true, fresh: &no_bound, ..usually() },
+                "LockerClockUnset",
+            ),
+            ("its clock is wrong", Facts { bound: Some(HELLO), ..usually() }, "fetch bound"),
+            (
+                "its clock is wrong, and the hub does not help",
+                Facts { bound: Some(HELLO), fresh: &no_bound, ..usually() },
+                "kept Collect anew",
+            ),
+            ("a guest in person", Facts { delegation: Some("d"), ..usually() }, "kept Collect anew"),
+            (
+                "a guest in person whose access was refused",
+                Facts { delegation: Some("d"), refused: &kept_refused, ..usually() },
+                "Refused",
+            ),
+            (
+                "a guest in person whose access ended",
+                Facts { delegation: Some("d"), kept: None, ..usually() },
+                "TokenExpired",
+            ),
+        ];
+        for (name, facts, expected) in cases {
+            assert_eq!(said(&choose(facts)), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn news_go_with_whatever_is_asked_and_what_is_bound_to_this_hello_goes_first() {
+        let (r, kept) = (reservation(), usual("kept"));
+        let carried = |facts: Facts<'_>| match choose(facts) {
+            Choice::Ask(exchange) => exchange.bulletin,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(carried(facts(&r, &kept, &Fresh::None)).unwrap(), b"news");
+        let resolve = Facts { purpose: Purpose::Resolve, ..facts(&r, &kept, &Fresh::None) };
+        assert_eq!(carried(resolve).unwrap(), b"news");
+        let fresh = Fresh::Here { bound: Some(HELLO), grant: None, bulletin: Some(b"bound".to_vec()) };
+        let bound = Facts { bound: Some(HELLO), must_be_bound: true, ..facts(&r, &kept, &fresh) };
+        assert_eq!(carried(bound).unwrap(), b"bound");
+    }
+}
