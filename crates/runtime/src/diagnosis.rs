@@ -191,7 +191,7 @@ async fn profile(options: &Options) -> Profile {
 }
 
 async fn hub(options: &Options) -> (Hub, Clock) {
-    let http = Http::new();
+    let http = Http::new(options.roots.clone());
     let started = Instant::now();
     let request = HttpRequest {
         method: Method::Get,

@@ -155,6 +155,7 @@ impl Core {
         due = earlier(due, self.nearby.poll_timeout());
         due = earlier(due, self.opening_code.poll_timeout());
         due = earlier(due, self.remind_at);
+        due = earlier(due, earlier(self.line.poll_timeout(), self.session.poll_timeout()));
         if self.session.is_usable() {
             due = earlier(due, self.sync.poll_timeout());
             due = earlier(due, self.fetch_at);
@@ -187,11 +188,17 @@ impl Core {
             Event::Push(event) => self.sync.on_push(event, &mut self.session, cx),
             Event::RedirectReady { redirect_uri } => {
                 if let Vault::Open { thumbprint, .. } = &self.vault {
-                    self.sign_in.on_listening(&redirect_uri, thumbprint, cx);
+                    self.sign_in.on_listening(&redirect_uri, thumbprint, &mut self.session, cx);
                 }
             }
-            Event::Redirected { url } => self.sign_in.on_redirected(&url, &self.config.device_name, cx),
-            Event::BrowserFailed => self.sign_in.on_browser_failed(),
+            Event::Redirected { url } => match &self.vault {
+                Vault::Open { .. } => {
+                    let name = &self.config.device_name;
+                    self.sign_in.on_redirected(&url, name, &mut self.session, cx);
+                }
+                Vault::Opening | Vault::Locked | Vault::Absent => self.sign_in.on_early(url),
+            },
+            Event::BrowserFailed => self.sign_in.on_browser_failed(cx),
             Event::Signed { ticket, signature } => {
                 if self.unlock.owns(ticket) {
                     let env = env(&self.kept, &self.session, self.adapter, &self.network);
@@ -261,6 +268,7 @@ impl Core {
             self.notices.tell(NoticeCode::StoreHealed, None);
             cx.out.save_soon();
         }
+        self.sign_in.resume(&self.config.device_name, &mut self.session, cx);
         if self.session.exists() {
             self.sync.start(cx);
         } else if let Some(claim) = self.claim.take() {
@@ -309,6 +317,8 @@ impl Core {
     fn drive(&mut self, cx: &mut Cx<'_>) {
         self.kept.wallet.set_skew(self.network.skew());
         self.sign_in.drive(cx);
+        self.sign_in.tidy(&mut self.session, cx);
+        self.give_up_late(cx);
         self.nearby.drive(self.kept.settings.nearby, cx);
         if self.session.is_usable() {
             self.sync.drive(&mut self.session, cx);

@@ -6,7 +6,7 @@ use std::{path::Path, sync::Arc, time::Instant};
 
 use postern_radio::air::AirRadio;
 use postern_runtime::{
-    Browser, Options, SecretsChoice, WayBack,
+    Browser, Options, Roots, SecretsChoice, WayBack,
     intent::Intent,
     vault::{DeviceKeys, keys::StandInKeys, testing::in_keyring},
     view::{
@@ -56,6 +56,7 @@ impl World {
             secrets: SecretsChoice::Keyring,
             device_keys: self.keys.clone(),
             way_back: WayBack::Loopback,
+            roots: Roots::Platform,
         })
         .await
     }
