@@ -85,8 +85,8 @@ impl RadioDesk {
                 // Most adapters and lockers hold one connection of ours.
                 let _ = tokio::time::timeout(LET_GO, old).await;
             }
-            let deadline = Instant::now() + Duration::from_millis(timeout_ms);
-            let call = call(radio.as_ref(), attempt, LockerId(locker), deadline, queue, &events);
+            let timeout = Duration::from_millis(timeout_ms);
+            let call = call(radio.as_ref(), attempt, LockerId(locker), timeout, queue, &events);
             let reason = or_panicked(call, EndReason::Lost).await;
             let _ = events.send(Event::Radio(RadioEvent::Ended { attempt, reason })).await;
         });
@@ -108,7 +108,7 @@ async fn call(
     radio: &dyn Radio,
     attempt: u64,
     locker: LockerId,
-    deadline: Instant,
+    timeout: Duration,
     mut outgoing: mpsc::Receiver<Vec<u8>>,
     events: &mpsc::Sender<Event>,
 ) -> EndReason {
@@ -122,10 +122,15 @@ async fn call(
         // Progress is for the eye: where the core is far behind, it can do without.
         let _ = events.try_send(Event::Radio(RadioEvent::Progress { attempt, stage }));
     };
+    let connect = async {
+        // The customer may be asked first, and reads for as long as that takes: the search begins afterwards.
+        radio.ready().await;
+        radio.connect(locker, Instant::now() + timeout, &progress).await
+    };
     let connected = tokio::select! {
         biased;
         () = hung_up(&mut outgoing) => return EndReason::HungUp,
-        connected = radio.connect(locker, deadline, &progress) => connected,
+        connected = connect => connected,
     };
     let mut link = match connected {
         Ok(link) => link,
@@ -184,6 +189,7 @@ fn adapter(state: AdapterState) -> Adapter {
         AdapterState::Off => Adapter::Off,
         AdapterState::Absent => Adapter::Absent,
         AdapterState::Denied => Adapter::Denied,
+        AdapterState::LocationOff => Adapter::LocationOff,
     }
 }
 
@@ -204,6 +210,7 @@ async fn watch(radio: Arc<dyn Radio>, events: mpsc::Sender<Event>) {
     let mut states = radio.adapter();
     let mut heard = Heard::default();
     loop {
+        radio.ready().await;
         states.mark_unchanged();
         if let Ok(mut sightings) = radio.sightings().await {
             while let Some(sighting) = sightings.next().await {

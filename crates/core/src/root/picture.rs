@@ -46,6 +46,7 @@ impl Core {
                 Adapter::Off => BluetoothView::Off,
                 Adapter::Absent => BluetoothView::Absent,
                 Adapter::Denied => BluetoothView::Denied,
+                Adapter::LocationOff => BluetoothView::LocationOff,
             },
             vault: match &self.vault {
                 Vault::Opening => VaultView::Opening,

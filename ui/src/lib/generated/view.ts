@@ -17,7 +17,7 @@ export type ActionView = "open" | "reopen" | "resolve" | "confirmTaken" | "exten
 /**
  * Whether Bluetooth can be used.
  */
-export type BluetoothView = "unknown" | "on" | "off" | "absent" | "denied";
+export type BluetoothView = "unknown" | "on" | "off" | "absent" | "denied" | "locationOff";
 
 /**
  * A device of the account.
@@ -397,7 +397,7 @@ problem: ProblemView | null, };
 /**
  * Everything that a customer can meet.
  */
-export type ProblemCode = "bluetoothOff" | "bluetoothAbsent" | "bluetoothDenied" | "outOfRange" | "lockerBusy" | "linkLost" | "notTheLocker" | "refused" | "jammed" | "throttled" | "tokenExpired" | "lockerClockUnset" | "gestureTooOld" | "keyRefused" | "hubUnreachable" | "wrongHub" | "clockSkew" | "signInAbandoned" | "signInMismatch" | "signInRefused" | "browserFailed" | "hubRefused" | "hubFault" | "versionMismatch" | "changedMeanwhile" | "limitReached" | "noCompartment" | "claimEnded" | "invitationInvalid" | "notDelegable";
+export type ProblemCode = "bluetoothOff" | "bluetoothAbsent" | "bluetoothDenied" | "locationOff" | "outOfRange" | "lockerBusy" | "linkLost" | "notTheLocker" | "refused" | "jammed" | "throttled" | "tokenExpired" | "lockerClockUnset" | "gestureTooOld" | "keyRefused" | "hubUnreachable" | "wrongHub" | "clockSkew" | "signInAbandoned" | "signInMismatch" | "signInRefused" | "browserFailed" | "hubRefused" | "hubFault" | "versionMismatch" | "changedMeanwhile" | "limitReached" | "noCompartment" | "claimEnded" | "invitationInvalid" | "notDelegable";
 
 /**
  * What went wrong, and the two answers that decide what comes next.
