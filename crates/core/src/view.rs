@@ -197,6 +197,8 @@ pub enum BluetoothView {
     Absent,
     /// Permission missing.
     Denied,
+    /// A search needs the location, which is switched off (Android up to 11).
+    LocationOff,
 }
 
 /// Secrets on this device.

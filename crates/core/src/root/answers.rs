@@ -42,7 +42,7 @@ impl Core {
                 self.sync.start(cx);
             }
         } else if self.session.owns(ticket) {
-            let news = self.session.on_renewal(result, cx);
+            let news = self.session.on_renewal(ticket, result, cx);
             self.on_session(news, cx);
         } else if let Some(call) = self.line.take(ticket) {
             let answer = outcome(result);
@@ -77,6 +77,18 @@ impl Core {
                 self.sync.pause(cx);
             }
             News::Revoked => self.revoke(cx),
+        }
+    }
+
+    /// Answers that are awaited no longer: whoever asked is told that nobody answered.
+    pub(super) fn give_up_late(&mut self, cx: &mut Cx<'_>) {
+        let miss = Miss::NoNetwork;
+        if self.session.drive(cx) {
+            self.on_session(News::Stuck(miss), cx);
+        }
+        for call in self.line.overdue(cx.now.monotonic_ms) {
+            self.network.missed(miss);
+            self.on_answer(call, Err(miss), cx);
         }
     }
 

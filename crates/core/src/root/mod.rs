@@ -163,6 +163,7 @@ impl Core {
         due = earlier(due, self.opening_code.poll_timeout());
         due = earlier(due, self.remind_at);
         due = earlier(due, self.deadline_at);
+        due = earlier(due, earlier(self.line.poll_timeout(), self.session.poll_timeout()));
         if self.session.is_usable() {
             due = earlier(due, self.sync.poll_timeout());
             due = earlier(due, self.fetch_at);
@@ -196,11 +197,17 @@ impl Core {
             Event::Push(event) => self.sync.on_push(event, &mut self.session, cx),
             Event::RedirectReady { redirect_uri } => {
                 if let Vault::Open { thumbprint, .. } = &self.vault {
-                    self.sign_in.on_listening(&redirect_uri, thumbprint, cx);
+                    self.sign_in.on_listening(&redirect_uri, thumbprint, &mut self.session, cx);
                 }
             }
-            Event::Redirected { url } => self.sign_in.on_redirected(&url, &self.config.device_name, cx),
-            Event::BrowserFailed => self.sign_in.on_browser_failed(),
+            Event::Redirected { url } => match &self.vault {
+                Vault::Open { .. } => {
+                    let name = &self.config.device_name;
+                    self.sign_in.on_redirected(&url, name, &mut self.session, cx);
+                }
+                Vault::Opening | Vault::Locked | Vault::Absent => self.sign_in.on_early(url),
+            },
+            Event::BrowserFailed => self.sign_in.on_browser_failed(cx),
             Event::Signed { ticket, signature } => {
                 if self.unlock.owns(ticket) {
                     let env = env(&self.kept, &self.session, self.adapter, &self.network);
@@ -271,6 +278,7 @@ impl Core {
             self.notices.tell(NoticeCode::StoreHealed, None);
             cx.out.save_soon();
         }
+        self.sign_in.resume(&self.config.device_name, &mut self.session, cx);
         if self.session.exists() {
             self.sync.start(cx);
         } else if let Some(claim) = self.claim.take() {
@@ -319,6 +327,8 @@ impl Core {
     fn drive(&mut self, cx: &mut Cx<'_>) {
         self.kept.wallet.set_skew(self.network.skew());
         self.sign_in.drive(cx);
+        self.sign_in.tidy(&mut self.session, cx);
+        self.give_up_late(cx);
         let question =
             self.foreground && self.unlock.wants_to_listen(&self.kept.wallet, self.adapter, cx);
         self.nearby.drive(self.kept.settings.nearby, question, cx);

@@ -47,6 +47,7 @@ impl Core {
                 Adapter::Off => BluetoothView::Off,
                 Adapter::Absent => BluetoothView::Absent,
                 Adapter::Denied => BluetoothView::Denied,
+                Adapter::LocationOff => BluetoothView::LocationOff,
             },
             vault: match &self.vault {
                 Vault::Opening => VaultView::Opening,

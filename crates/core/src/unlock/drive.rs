@@ -334,6 +334,7 @@ pub(crate) fn adapter_problem(adapter: Adapter) -> Option<ProblemCode> {
         Adapter::Off => Some(ProblemCode::BluetoothOff),
         Adapter::Absent => Some(ProblemCode::BluetoothAbsent),
         Adapter::Denied => Some(ProblemCode::BluetoothDenied),
+        Adapter::LocationOff => Some(ProblemCode::LocationOff),
     }
 }
 

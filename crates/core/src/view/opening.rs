@@ -150,6 +150,8 @@ pub enum ProblemCode {
     BluetoothAbsent,
     /// The app may not use Bluetooth.
     BluetoothDenied,
+    /// A search needs the location, which is switched off.
+    LocationOff,
     /// Not heard.
     OutOfRange,
     /// All its connections are taken.

@@ -8,4 +8,5 @@ mod pictures;
 mod rig;
 mod session;
 mod snapshots;
+mod waiting;
 mod wallet;

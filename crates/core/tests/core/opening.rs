@@ -319,6 +319,7 @@ fn each_bad_day_has_its_own_words() {
         (Adapter::Off, ProblemCode::BluetoothOff),
         (Adapter::Absent, ProblemCode::BluetoothAbsent),
         (Adapter::Denied, ProblemCode::BluetoothDenied),
+        (Adapter::LocationOff, ProblemCode::LocationOff),
     ] {
         let mut rig = Rig::with_parcels(40, &[3]);
         rig.event(Event::Radio(RadioEvent::Adapter(adapter)));

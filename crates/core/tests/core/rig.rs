@@ -91,6 +91,11 @@ pub(crate) struct Rig {
     pub(crate) locker_answers: bool,
     pub(crate) signing: VecDeque<(u64, Vec<u8>)>,
     pub(crate) pushing: bool,
+    /// Where the browser comes back to.
+    pub(crate) redirect: &'static str,
+    /// Requests to paths that begin so are carried out, and their answers kept back.
+    pub(crate) swallow: Option<&'static str>,
+    pub(crate) swallowed: Vec<Event>,
     /// Every claim of the view that a door opened is checked against the locker after every event.
     pub(crate) queue: VecDeque<Event>,
     /// Stop before the effect with this number is carried out: the process dies there.
@@ -185,6 +190,7 @@ impl Rig {
                 refuse: BTreeMap::new(),
                 page_of: BTreeMap::new(),
                 oauth_error: None,
+                codes: None,
                 access: 0,
                 clock_ahead: 0,
                 seen: vec![],
@@ -242,6 +248,9 @@ impl Rig {
             locker_answers: true,
             signing: VecDeque::new(),
             pushing: false,
+            redirect: "http://127.0.0.1:5555/callback",
+            swallow: None,
+            swallowed: vec![],
             queue: VecDeque::new(),
             die_at: None,
             effects_done: 0,
@@ -411,18 +420,24 @@ impl Rig {
         match effect {
             Effect::Http { ticket, request } => {
                 let result = self.hub.answer(&request, self.now);
-                self.queue.push_back(Event::Http { ticket, result });
+                let answer = Event::Http { ticket, result };
+                let path = request.url.strip_prefix(HUB).unwrap_or_default();
+                if self.swallow.is_some_and(|swallow| path.starts_with(swallow)) {
+                    self.swallowed.push(answer);
+                } else {
+                    self.queue.push_back(answer);
+                }
             }
             Effect::Push(target) => {
                 self.pushing = target.is_some();
-                if self.pushing {
+                if self.pushing && self.swallow != Some("/v1/events") {
                     let event = if self.hub.online { PushEvent::Connected } else { PushEvent::Lost };
                     self.queue.push_back(Event::Push(event));
                 }
             }
-            Effect::ListenForRedirect => self
-                .queue
-                .push_back(Event::RedirectReady { redirect_uri: "http://127.0.0.1:5555/callback".into() }),
+            Effect::ListenForRedirect => {
+                self.queue.push_back(Event::RedirectReady { redirect_uri: self.redirect.into() });
+            }
             Effect::StopListening => {}
             Effect::OpenBrowser { url } => self.browser = Some(url),
             Effect::Sign { ticket, message } => {
@@ -443,7 +458,7 @@ impl Rig {
                 assert!(!self.state.is_empty(), "a change of nothing");
                 self.state.push(bytes);
             }
-            Effect::SaveSession(bytes) => self.session = Some(bytes.to_vec()),
+            Effect::SaveSession(bytes) => self.session = (!bytes.is_empty()).then(|| bytes.to_vec()),
             Effect::Wipe => {
                 self.wiped += 1;
                 self.state.clear();

@@ -17,7 +17,7 @@ export type ActionView = "open" | "reopen" | "resolve" | "confirmTaken" | "confi
 /**
  * Whether Bluetooth can be used.
  */
-export type BluetoothView = "unknown" | "on" | "off" | "absent" | "denied";
+export type BluetoothView = "unknown" | "on" | "off" | "absent" | "denied" | "locationOff";
 
 /**
  * A device of the account.
@@ -439,7 +439,7 @@ problem: ProblemView | null, };
 /**
  * Everything that a customer can meet.
  */
-export type ProblemCode = "bluetoothOff" | "bluetoothAbsent" | "bluetoothDenied" | "outOfRange" | "lockerBusy" | "linkLost" | "notTheLocker" | "refused" | "jammed" | "throttled" | "lockerFull" | "tokenExpired" | "lockerClockUnset" | "gestureTooOld" | "keyRefused" | "hubUnreachable" | "wrongHub" | "clockSkew" | "signInAbandoned" | "signInMismatch" | "signInRefused" | "browserFailed" | "hubRefused" | "hubFault" | "versionMismatch" | "changedMeanwhile" | "limitReached" | "fairShare" | "somethingInside" | "noCompartment" | "claimEnded" | "invitationInvalid" | "notDelegable";
+export type ProblemCode = "bluetoothOff" | "bluetoothAbsent" | "bluetoothDenied" | "locationOff" | "outOfRange" | "lockerBusy" | "linkLost" | "notTheLocker" | "refused" | "jammed" | "throttled" | "lockerFull" | "tokenExpired" | "lockerClockUnset" | "gestureTooOld" | "keyRefused" | "hubUnreachable" | "wrongHub" | "clockSkew" | "signInAbandoned" | "signInMismatch" | "signInRefused" | "browserFailed" | "hubRefused" | "hubFault" | "versionMismatch" | "changedMeanwhile" | "limitReached" | "fairShare" | "somethingInside" | "noCompartment" | "claimEnded" | "invitationInvalid" | "notDelegable";
 
 /**
  * What went wrong, and what decides what comes next.

@@ -1,6 +1,6 @@
 //! A hub that keeps what it is told and can be told to misbehave.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use postern_api::{
@@ -53,6 +53,8 @@ pub(crate) struct Hub {
     pub(crate) refuse: BTreeMap<String, (u16, Code)>,
     pub(crate) page_of: BTreeMap<String, Vec<u8>>,
     pub(crate) oauth_error: Option<OAuthError>,
+    /// Authorization codes that were taken, where each is taken once.
+    pub(crate) codes: Option<BTreeSet<String>>,
     pub(crate) access: u32,
     pub(crate) clock_ahead: i64,
     pub(crate) seen: Vec<Seen>,
@@ -121,6 +123,13 @@ impl Hub {
             "/oauth/token" => {
                 if let Some(error) = &self.oauth_error {
                     return HttpResponse { status: 400, ..json(error, at) };
+                }
+                let code = url::form_urlencoded::parse(body.as_bytes()).find(|(name, _)| name == "code");
+                if let (Some(codes), Some((_, code))) = (&mut self.codes, code)
+                    && !codes.insert(code.into_owned())
+                {
+                    let error = OAuthError { error: "invalid_grant".into(), error_description: None };
+                    return HttpResponse { status: 400, ..json(&error, at) };
                 }
                 self.access += 1;
                 json(
