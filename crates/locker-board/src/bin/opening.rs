@@ -50,7 +50,8 @@ fn main() -> ! {
     let provision = Provision {
         keys: keys.clone(),
         seed: [5; 32],
-        capabilities: 0,
+        fittings: Fittings::default(),
+        provisioned_at: NOW,
         connections: 4,
         remembered_tokens: 10_000,
         doors: doors.clone(),
@@ -209,7 +210,7 @@ fn primitives(
     issuer: &Issuer,
 ) -> u64 {
     let request = request(issuer, device, 99);
-    let hello = Hello { version: 1, boot: 1, clock: ClockState::Set, floor: NOW, capabilities: 0 };
+    let hello = Hello { version: 1, oldest: 1, boot: 1, clock: ClockState::Set, floor: NOW, capabilities: 0 };
     let began = timer.ticks();
     let (greeting, message) = Greeting::start(&keys.locker, &hello, [3; 32]);
     let mut ticks = timer.ticks() - began;
@@ -234,6 +235,7 @@ fn primitives(
             clock: ClockState::Set,
             handshake: session.handshake_id(),
             source: Source::Radio,
+            news: 0,
         },
         &keys.locker,
     );
