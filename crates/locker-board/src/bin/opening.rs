@@ -18,7 +18,7 @@ use cortex_m_rt::entry;
 use cortex_m_semihosting::{debug, hprintln};
 use ed25519_dalek::{Signer, SigningKey};
 use postern_locker::{
-    Config, Connection, Keys, Locker, Output, Sensors, Uptime,
+    Config, Connection, Fittings, Keys, Locker, Output, Sensors, Uptime,
     serial::{FromBoard, Provision},
 };
 use postern_protocol::{
@@ -112,6 +112,7 @@ fn request(issuer: &Issuer, device: &SigningKey, number: u64) -> Request {
         uses: 1,
         delegable: false,
         hello_nonce: None,
+        carry_key: None,
     };
     Request {
         operation: Operation::Collect,
