@@ -20,6 +20,9 @@ pub struct LockerDescriptor {
     pub scanner: bool,
     /// Has a keypad.
     pub keypad: bool,
+    /// Its compartments measure whether something lies inside, and its receipts say so. False where unknown.
+    #[serde(default)]
+    pub content_sensors: bool,
     /// Minutes during which an opened door may be opened again.
     pub reopen_minutes: u16,
     /// All doors.
