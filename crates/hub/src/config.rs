@@ -149,6 +149,10 @@ pub struct Policy {
     pub storage_days: i64,
     /// Compartments that a customer may have booked at once.
     pub storages: i64,
+    /// Compartments that a customer may have booked at once, for returns and to keep something in.
+    pub bookings: i64,
+    /// How much of a site's compartments customers may have booked, percent; the rest is left for parcels.
+    pub booking_share: i64,
     /// Access tokens of the HTTP interface, seconds.
     pub access_token_seconds: i64,
     /// A device that was not heard of for so long signs in again, days.
@@ -201,6 +205,8 @@ impl Default for Policy {
             shares: 5,
             storage_days: 14,
             storages: 3,
+            bookings: 5,
+            booking_share: 50,
             access_token_seconds: 600,
             session_days: 90,
             retention_days: 180,
@@ -251,6 +257,8 @@ impl Config {
             && policy.uses >= 1
             && policy.storage_uses >= 1
             && (60..=3600).contains(&policy.access_token_seconds)
+            && policy.bookings >= 1
+            && (1..=100).contains(&policy.booking_share)
             && policy.retention_days >= 1
             && policy.feed_days >= 1
             && self.connections >= 1;
@@ -259,7 +267,7 @@ impl Config {
         } else {
             Err(Error::Internal(
                 "configuration: online_token_minutes 1 to 15, offline_token_hours 1 to 24, \
-                 access_token_seconds 60 to 3600, uses, retention_days, feed_days and connections at least 1"
+                 access_token_seconds 60 to 3600, booking_share 1 to 100, uses, bookings, retention_days, feed_days and connections at least 1"
                     .to_owned(),
             ))
         }

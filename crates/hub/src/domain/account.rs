@@ -111,6 +111,10 @@ pub async fn delete(tx: &mut Tx, account: &str, now: i64) -> Result<()> {
         .bind(account)
         .execute(tx.on())
         .await?;
+    sqlx::query("UPDATE occupancies SET booked_by = NULL WHERE booked_by = $1")
+        .bind(account)
+        .execute(tx.on())
+        .await?;
     sqlx::query("DELETE FROM problems WHERE account_id = $1").bind(account).execute(tx.on()).await?;
     tx.poke(account, 0);
     // Passkeys, sessions, recovery codes, feed and memberships go with it.

@@ -120,7 +120,7 @@ pub async fn give(hub: &Hub, tx: &mut Tx, account: &str) -> Result<()> {
     let new = parcel("Running shoes", Some("Marlow Sports"), number("HX"));
     let announced = parcels::announce(hub, tx, "heron", &new).await?;
     let under_way = parcels::dispatch(hub, tx, announced).await?;
-    parcels::keep_door(tx, &under_way, &shoes.0, shoes.1).await?;
+    parcels::keep_door(tx, &under_way, &shoes.0, shoes.1, hub.clock.now()).await?;
 
     let announced =
         parcels::announce(hub, tx, "nordpost", &parcel("Two paperbacks", None, number("NP"))).await?;
@@ -141,7 +141,7 @@ pub async fn give(hub: &Hub, tx: &mut Tx, account: &str) -> Result<()> {
 async fn free_door(tx: &mut Tx, label: &str, but: &[(String, i64)]) -> Result<Option<(String, i64)>> {
     let rows = sqlx::query(
         "SELECT d.locker_id, d.door FROM doors d JOIN lockers l ON l.id = d.locker_id WHERE d.site_id = $1 \
-         AND d.reservation_id IS NULL AND d.out_of_order = 0 AND l.retired_at IS NULL \
+         AND d.reservation_id IS NULL AND d.settling_epoch IS NULL AND d.out_of_order = 0 AND l.retired_at IS NULL \
          AND NOT EXISTS (SELECT 1 FROM assets a WHERE a.locker_id = d.locker_id AND a.door = d.door) \
          ORDER BY CASE WHEN d.label = $2 THEN 0 WHEN d.label IN ('B3', 'A2', 'C1', 'D2') THEN 2 ELSE 1 END, \
          l.created_at, d.locker_id, d.door",

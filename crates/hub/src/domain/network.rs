@@ -8,7 +8,7 @@ use postern_api::{
 use postern_protocol::{DeviceKey, LockerId};
 use sqlx::AnyConnection;
 
-use super::{code, doors, view::pin_purpose};
+use super::{code, doors, pins};
 use crate::{
     error::{Error, Result, invalid, refuse},
     hub::Hub,
@@ -131,7 +131,7 @@ pub async fn provision(hub: &Hub, tx: &mut Tx, descriptor: &LockerDescriptor) ->
     let receipt_key = random::decode(&descriptor.receipt_key).unwrap_or_default();
     let text = serde_json::to_string(descriptor).map_err(|error| Error::Internal(error.to_string()))?;
     let fresh = random::bytes::<32>();
-    let sealed = hub.secrets.seal(&pin_purpose(&descriptor.id), &fresh)?;
+    let sealed = hub.secrets.seal(&pins::purpose(&descriptor.id), &fresh)?;
     sqlx::query(
         "INSERT INTO lockers (id, site_id, descriptor, receipt_key, sealed_pin_secret, keypad, reopen_minutes, \
          created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO NOTHING",
@@ -158,12 +158,14 @@ pub async fn provision(hub: &Hub, tx: &mut Tx, descriptor: &LockerDescriptor) ->
         return Err(refuse(Code::WrongState, "this locker was decommissioned"));
     }
     sqlx::query(
-        "UPDATE lockers SET site_id = $1, descriptor = $2, keypad = $3, reopen_minutes = $4 WHERE id = $5",
+        "UPDATE lockers SET site_id = $1, descriptor = $2, keypad = $3, reopen_minutes = $4, content_sensors = $5 \
+         WHERE id = $6",
     )
     .bind(&descriptor.site)
     .bind(&text)
     .bind(i64::from(descriptor.keypad))
     .bind(i64::from(descriptor.reopen_minutes))
+    .bind(i64::from(descriptor.content_sensors))
     .bind(&descriptor.id)
     .execute(tx.on())
     .await?;
@@ -184,7 +186,7 @@ pub async fn provision(hub: &Hub, tx: &mut Tx, descriptor: &LockerDescriptor) ->
         .execute(tx.on())
         .await?;
     }
-    let secret = hub.secrets.open(&pin_purpose(&descriptor.id), &row.bytes("sealed_pin_secret")?)?;
+    let secret = hub.secrets.open(&pins::purpose(&descriptor.id), &row.bytes("sealed_pin_secret")?)?;
     Ok(Provisioned { issuer_keys: hub.keyring.trusted(now), pin_secret: random::encode(&*secret), now })
 }
 

@@ -148,7 +148,7 @@ async fn fill(on: &mut AnyConnection, sites: &[String]) -> Result<HashMap<String
     let places: Vec<_> = (1..=sites.len()).map(|n| format!("${n}")).collect();
     let sql = format!(
         "SELECT d.site_id, d.size, COUNT(*) AS total, \
-         COUNT(CASE WHEN d.reservation_id IS NULL AND a.id IS NULL THEN 1 END) AS free FROM doors d \
+         COUNT(CASE WHEN d.reservation_id IS NULL AND d.settling_epoch IS NULL AND a.id IS NULL THEN 1 END) AS free FROM doors d \
          JOIN lockers l ON l.id = d.locker_id AND l.retired_at IS NULL \
          LEFT JOIN assets a ON a.locker_id = d.locker_id AND a.door = d.door \
          WHERE d.out_of_order = 0 AND d.site_id IN ({}) GROUP BY d.site_id, d.size",

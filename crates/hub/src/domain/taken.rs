@@ -9,6 +9,7 @@ use super::{
     alarms::{self, Alarm},
     doors,
     reservation::Reservation,
+    rules::{placed::Inside, settling::Holds},
 };
 use crate::{
     error::{Result, refuse},
@@ -16,11 +17,12 @@ use crate::{
     store::Tx,
 };
 
-/// Taken: with the receipt, that makes it collected, and frees the door. Not taken: the door is looked at by somebody
-/// before it is used again.
+/// Taken: with the receipt, that makes it collected, and frees the door. Where no receipt has come yet (it was opened by code
+/// or PIN at a locker without a network) it is collected by word, and the door is kept until the receipt comes. Not taken: the
+/// door is looked at by somebody before it is used again.
 ///
 /// # Errors
-/// `WrongState` where no receipt has said yet that the door was opened.
+/// `WrongState` where there is nothing to be taken.
 pub async fn say(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, said: &Taken) -> Result<()> {
     let now = hub.clock.now();
     match (reservation.kind, reservation.state, said.taken) {
@@ -29,7 +31,20 @@ pub async fn say(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, said: &T
         (Kind::Pickup, State::Opened, true) => {
             reservation.state = State::Collected;
             reservation.note(now, TimelineEvent::Collected, Some("you"), false);
-            doors::free(tx, &reservation.id).await?;
+            if reservation.inside == Some(Inside::Present) {
+                // Opened and said to be taken, and yet measured inside.
+                doors::end(tx, reservation, Holds::Something, now).await?;
+                left_inside(tx, reservation, now).await?;
+            } else {
+                doors::free(tx, &reservation.id).await?;
+            }
+            reservation.save(tx, now).await
+        }
+        (Kind::Pickup, State::Ready, true) => {
+            reservation.state = State::Collected;
+            reservation.unproven = true;
+            reservation.note(now, TimelineEvent::Collected, Some("you"), false);
+            doors::end(tx, reservation, Holds::Something, now).await?;
             reservation.save(tx, now).await
         }
         (Kind::Pickup, State::Opened | State::Collected, false) => {
@@ -54,6 +69,19 @@ pub async fn say(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, said: &T
             reservation.note(now, TimelineEvent::Disputed, Some("you"), false);
             reservation.save(tx, now).await
         }
-        _ => Err(refuse(Code::WrongState, "no receipt says that the door was opened")),
+        _ => Err(refuse(Code::WrongState, "nothing lies there to be taken")),
     }
+}
+
+async fn left_inside(tx: &mut Tx, reservation: &Reservation, now: i64) -> Result<()> {
+    let alarm = Alarm {
+        kind: "left_inside",
+        locker: reservation.locker.as_deref(),
+        door: reservation.door,
+        reservation: Some(&reservation.id),
+        reason: "the customer says that everything was taken, and the locker measured something inside: look at the \
+                 compartment, and clear it",
+        repaired: false,
+    };
+    alarms::raise_once(tx, alarm, now).await
 }

@@ -153,7 +153,7 @@ pub(super) async fn revoke(
             let why = "bound to another key".to_owned();
             return Err(Denied(StatusCode::BAD_REQUEST, "invalid_dpop_proof", why));
         }
-        device::remove(&mut tx, &row.text("id")?, now).await?;
+        device::revoke(&mut tx, &row.text("id")?, now).await?;
         tx.commit().await?;
     }
     Ok([(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))].into_response())

@@ -80,7 +80,8 @@ mod tests {
         // What the rule says is what a keypad does, at the lowest epoch that it may stand at.
         for present in 1..6_u32 {
             for proven in 0..=present {
-                let tried = pin::candidates(postern_protocol::Epoch(proven), 0).any(|one| one.epoch.0 == present);
+                let tried =
+                    pin::candidates(postern_protocol::Epoch(proven), 0).any(|one| one.epoch.0 == present);
                 let rule = Epochs { present: present.into(), proven: proven.into() }.keypad_takes();
                 assert_eq!(tried, rule, "{present} at {proven}");
             }

@@ -156,7 +156,9 @@ fn note_opening(event: Event, verdict: &mut Verdict) {
 fn collected(facts: Facts, event: Event, verdict: &mut Verdict) {
     note_opening(event, verdict);
     match (facts.state, event) {
-        (State::Ready | State::Expired, Event::Opened { operation, .. }) if operation != Operation::Deposit => {
+        (State::Ready | State::Expired, Event::Opened { operation, .. })
+            if operation != Operation::Deposit =>
+        {
             verdict.state = State::Opened;
             verdict.unproven = false;
         }
@@ -243,7 +245,10 @@ fn taken_out(facts: Facts, event: Event, verdict: &mut Verdict) {
         _ if opened => verdict.notes.push((TimelineEvent::Opened, By::Carrier, certain)),
         _ => {}
     }
-    let out = matches!((facts.kind, verdict.state), (Kind::Pickup, State::Returned) | (Kind::Return, State::Deposited));
+    let out = matches!(
+        (facts.kind, verdict.state),
+        (Kind::Pickup, State::Returned) | (Kind::Return, State::Deposited)
+    );
     if !out || facts.door == Door::Gone {
         return;
     }
@@ -342,7 +347,11 @@ mod tests {
             let opened = judge(facts, DEPOSIT);
             assert_eq!((opened.alarm, opened.state), (Some(alarm), state));
             let closed = judge(Facts { inside, ..facts }, Event::Closed);
-            assert_eq!((closed.alarm, closed.state, closed.then), (None, becomes, then), "{state:?} {door:?}");
+            assert_eq!(
+                (closed.alarm, closed.state, closed.then),
+                (None, becomes, then),
+                "{state:?} {door:?}"
+            );
         }
     }
 
@@ -357,7 +366,10 @@ mod tests {
         let gone = judge(Facts { inside: Some(Inside::Absent), ..returned }, Event::Closed);
         assert_eq!((gone.state, gone.then), (State::Returned, Then::Free));
         let left = judge(Facts { inside: Some(Inside::Present), ..returned }, Event::Closed);
-        assert_eq!((left.state, left.then, left.alarm), (State::Expired, Then::Keep, Some(Alarm::LeftInside)));
+        assert_eq!(
+            (left.state, left.then, left.alarm),
+            (State::Expired, Then::Keep, Some(Alarm::LeftInside))
+        );
 
         let extended = judge(facts(Who::Courier, Kind::Pickup, State::Ready), COLLECT);
         assert_eq!((extended.state, extended.alarm), (State::Returned, Some(Alarm::TakenAfterExtend)));

@@ -77,9 +77,9 @@ pub fn last_opening(links: &[Link]) -> Option<i64> {
 #[must_use]
 pub fn known(links: &[Link], answer: Option<Answer>, sensors: bool) -> Option<Inside> {
     let opened = last_opening(links)?;
-    let said = answer.filter(|answer| answer.after >= opened).map(|answer| {
-        if answer.inside { Inside::SaidIn } else { Inside::SaidOut }
-    });
+    let said = answer
+        .filter(|answer| answer.after >= opened)
+        .map(|answer| if answer.inside { Inside::SaidIn } else { Inside::SaidOut });
     let closed = links.iter().filter(|link| link.sequence > opened && link.outcome.is_closing()).last();
     Some(match closed.map(|link| link.outcome) {
         Some(Outcome::ClosedPresent) => Inside::Present,
@@ -95,7 +95,11 @@ mod tests {
     use super::*;
 
     fn links(outcomes: &[Outcome]) -> Vec<Link> {
-        outcomes.iter().enumerate().map(|(n, outcome)| Link { sequence: n as i64, outcome: *outcome }).collect()
+        outcomes
+            .iter()
+            .enumerate()
+            .map(|(n, outcome)| Link { sequence: n as i64, outcome: *outcome })
+            .collect()
     }
 
     #[test]

@@ -67,7 +67,11 @@ mod tests {
         let give = |inside, empty| give_back(Given { lent: false, inside, empty });
         assert_eq!(give(None, None), Ok(Back::Untouched));
         assert_eq!(give(Some(Inside::Absent), None), Ok(Back::Proven));
-        assert_eq!(give(Some(Inside::Present), Some(true)), Err(NotYet::SomethingInside), "the sensor counts");
+        assert_eq!(
+            give(Some(Inside::Present), Some(true)),
+            Err(NotYet::SomethingInside),
+            "the sensor counts"
+        );
         assert_eq!(give(Some(Inside::Open), Some(true)), Err(NotYet::StandsOpen));
         assert_eq!(give(Some(Inside::Unknown), None), Err(NotYet::Unsaid));
         assert_eq!(give(Some(Inside::Unknown), Some(false)), Err(NotYet::SomethingInside));

@@ -61,7 +61,10 @@ mod tests {
             number: 0,
             epochs: Vec::new(),
             revoked: (0..MAX_REVOKED).map(revocation).collect(),
-            add_keys: vec![(KeyId(1), ed25519_dalek::SigningKey::from_bytes(&[9; 32]).verifying_key().to_bytes())],
+            add_keys: vec![(
+                KeyId(1),
+                ed25519_dalek::SigningKey::from_bytes(&[9; 32]).verifying_key().to_bytes(),
+            )],
             remove_keys: Vec::new(),
             hello_nonce: Some([5; 16]),
             key_id: KeyId(0),

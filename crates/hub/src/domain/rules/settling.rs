@@ -63,7 +63,11 @@ impl Ended {
         match (self.holds, self.inside) {
             (Holds::Nothing, None) if whole => Verdict::Free,
             (Holds::Nothing, Some(inside)) if inside.counts() == Some(false) => {
-                if whole { Verdict::Free } else { Verdict::Wait }
+                if whole {
+                    Verdict::Free
+                } else {
+                    Verdict::Wait
+                }
             }
             (Holds::Nothing, Some(_)) => Verdict::Look,
             // It was opened, as was said, and what was measured does not contradict.
@@ -90,8 +94,16 @@ mod tests {
     fn a_door_is_free_when_nobody_can_have_put_anything_in() {
         let called_off = ended(Holds::Nothing, None);
         assert_eq!(called_off.verdict(CHAIN), Verdict::Wait);
-        assert_eq!(called_off.verdict(Chain { news: 4, ..CHAIN }), Verdict::Free, "the locker has heard of it");
-        assert_eq!(called_off.verdict(Chain { at: 2001, ..CHAIN }), Verdict::Wait, "a PIN has no end of its own");
+        assert_eq!(
+            called_off.verdict(Chain { news: 4, ..CHAIN }),
+            Verdict::Free,
+            "the locker has heard of it"
+        );
+        assert_eq!(
+            called_off.verdict(Chain { at: 2001, ..CHAIN }),
+            Verdict::Wait,
+            "a PIN has no end of its own"
+        );
         let no_pin = Ended { pin: false, ..called_off };
         assert_eq!(no_pin.verdict(Chain { at: 2000, ..CHAIN }), Verdict::Wait);
         assert_eq!(no_pin.verdict(Chain { at: 2001, ..CHAIN }), Verdict::Free);
