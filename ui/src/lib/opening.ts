@@ -37,10 +37,10 @@ export function bigDoorLook(phase: OpeningPhase): BigDoorLook {
 }
 
 /** The sign on the door: it is done, or it wants to be looked at. */
-export function bigDoorBadge(phase: OpeningPhase, kind: KindView, collected: boolean): 'check' | 'alert' | null {
+export function bigDoorBadge(phase: OpeningPhase, done: boolean): 'check' | 'alert' | null {
   switch (phase.step) {
     case 'closed':
-      return collected ? 'check' : null;
+      return done ? 'check' : null;
     case 'opened':
       return phase.leftOpen ? 'alert' : null;
     case 'mayBeOpen':
