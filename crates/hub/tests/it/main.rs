@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used)]
 
 mod browser;
+mod cabinet;
 mod client;
 mod conformance;
+mod crowd;
 mod document;
 mod gaps;
 mod instances;
@@ -13,6 +15,7 @@ mod matrix;
 mod passkey;
 mod people;
 mod postgres;
+mod promises;
 mod properties;
 mod redirect_abuse;
 mod served;
