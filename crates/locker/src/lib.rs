@@ -59,10 +59,11 @@ mod record;
 mod requests;
 pub mod serial;
 mod store;
+mod tokens;
 
 pub use crate::{
     config::{Config, Keys, MAX_DOORS, Uptime},
-    hardware::{Doors, Flash, FlashError, Geometry, Hardware, Sensors},
+    hardware::{Doors, Fittings, Flash, FlashError, Geometry, Hardware, Sensors},
     locker::{BootError, Locker},
     output::{Connection, LocalAnswer, Notice, Output, Reason},
 };

@@ -1,4 +1,4 @@
-//! Receipts on their way to the hub, in the hands of a courier (PROTOCOL.md, "Carry").
+//! Receipts on their way to the hub, in the hands of a courier (PROTOCOL.md, "Carrying receipts").
 //!
 //! They concern other carriers' customers too, so a locker seals them to the hub's key: one Noise_N message, whose
 //! contents the courier's device cannot read. Who sealed it does not matter, since every receipt is signed.
@@ -11,8 +11,8 @@ use crate::{
     noise,
 };
 
-/// Most receipts in one part: as many of the shortest as fit.
-const MOST: u64 = 16;
+/// Most receipts in one part.
+pub const MAX_RECEIPTS: usize = 5;
 /// What Noise_N adds: an ephemeral key and a tag.
 const ENVELOPE: usize = 32 + noise::TAG;
 
@@ -27,7 +27,7 @@ pub fn fitting<'r>(receipts: impl IntoIterator<Item = &'r [u8]>) -> usize {
     let mut room = MAX_CARRIED - ENVELOPE - 1;
     receipts
         .into_iter()
-        .take(MOST as usize)
+        .take(MAX_RECEIPTS)
         .take_while(|receipt| {
             // The head of a byte string of up to 255 bytes.
             let taken = receipt.len() + 2;
@@ -69,7 +69,7 @@ pub fn open(secret: &[u8; 32], locker: LockerId, sealed: &[u8]) -> Result<Vec<Ve
     let payload = noise::read(sealed.len(), |out| state.read_message(sealed, out)).map_err(|_| CarryError)?;
     let read = cbor::decode(
         &payload,
-        |d| cbor::list(d, 0..=MOST, |d| cbor::bounded(d, MAX_RECEIPT)),
+        |d| cbor::list(d, 0..=MAX_RECEIPTS as u64, |d| cbor::bounded(d, MAX_RECEIPT)),
         |receipts: &Vec<_>| encode(receipts),
     );
     read.map_err(|_| CarryError)

@@ -27,7 +27,7 @@ pub struct Delegation {
     pub to: DeviceKey,
     /// Doors, ascending: 1 to [`MAX_DOORS`].
     pub doors: Vec<Door>,
-    /// Operations; never empty.
+    /// Operations; never empty, and never carry.
     pub operations: Operations,
     /// Not valid before.
     pub not_before: Timestamp,
@@ -166,7 +166,10 @@ impl Delegation {
             uses: d.u8()?,
         };
         cbor::ascending(&delegation.doors, |door| *door)?;
-        if delegation.uses == 0 || delegation.not_before >= delegation.expires {
+        if delegation.uses == 0
+            || delegation.not_before >= delegation.expires
+            || delegation.operations.contains(message::Operation::Carry)
+        {
             return Err(Malformed);
         }
         Ok(delegation)

@@ -22,7 +22,7 @@ use snow::{
 use x25519_dalek::{PublicKey, StaticSecret};
 use zeroize::Zeroizing;
 
-use crate::{LockerId, VERSION, gatt::SERVICE_UUID};
+use crate::{LockerId, gatt::SERVICE_UUID};
 
 /// The protocol name, hashed into every handshake.
 pub(crate) const NAME: &str = "Noise_KN_25519_ChaChaPoly_BLAKE2s";
@@ -31,9 +31,9 @@ pub(crate) const CARRY_NAME: &str = "Noise_N_25519_ChaChaPoly_BLAKE2s";
 /// Bytes that encryption adds.
 pub(crate) const TAG: usize = 16;
 
-/// Binds version, service and locker: 7 + 1 + 16 + 8 bytes.
-fn prologue(locker: LockerId) -> Vec<u8> {
-    [b"postern".as_slice(), &[VERSION], &SERVICE_UUID.to_be_bytes(), &locker.0].concat()
+/// Binds the versions that HELLO names, service and locker: 7 + 2 + 16 + 8 bytes.
+fn prologue(locker: LockerId, versions: [u8; 2]) -> Vec<u8> {
+    [b"postern".as_slice(), &versions, &SERVICE_UUID.to_be_bytes(), &locker.0].concat()
 }
 
 /// Binds a one-way message to its purpose and its locker.
@@ -75,8 +75,13 @@ pub(crate) fn carry_opener(locker: LockerId, secret: &[u8; 32]) -> HandshakeStat
 }
 
 /// The locker's side: initiator, its static key known to the phone.
-pub(crate) fn initiator(locker: LockerId, secret: &[u8; 32], ephemeral: &[u8; 32]) -> HandshakeState {
-    let prologue = prologue(locker);
+pub(crate) fn initiator(
+    locker: LockerId,
+    versions: [u8; 2],
+    secret: &[u8; 32],
+    ephemeral: &[u8; 32],
+) -> HandshakeState {
+    let prologue = prologue(locker, versions);
     builder(HandshakePattern::KN, ephemeral)
         .local_private_key(secret)
         .and_then(|builder| builder.prologue(&prologue))
@@ -85,8 +90,13 @@ pub(crate) fn initiator(locker: LockerId, secret: &[u8; 32], ephemeral: &[u8; 32
 }
 
 /// The phone's side: responder without a static key.
-pub(crate) fn responder(locker: LockerId, static_key: &[u8; 32], ephemeral: &[u8; 32]) -> HandshakeState {
-    let prologue = prologue(locker);
+pub(crate) fn responder(
+    locker: LockerId,
+    versions: [u8; 2],
+    static_key: &[u8; 32],
+    ephemeral: &[u8; 32],
+) -> HandshakeState {
+    let prologue = prologue(locker, versions);
     builder(HandshakePattern::KN, ephemeral)
         .remote_public_key(static_key)
         .and_then(|builder| builder.prologue(&prologue))
@@ -388,7 +398,8 @@ mod tests {
     #[test]
     fn agrees_with_snows_own_primitives() {
         let locker = LockerId([7; 8]);
-        let prologue = prologue(locker);
+        let versions = [1, 1];
+        let prologue = prologue(locker, versions);
         let secret = [3; 32];
         let public = PublicKey::from(&StaticSecret::from(secret)).to_bytes();
         let params = || NAME.parse().expect("known");
@@ -396,10 +407,10 @@ mod tests {
             let theirs = Builder::new(params()).prologue(&prologue).expect("once");
             let (mut initiator, mut responder) = if ours_first {
                 let theirs = theirs.remote_public_key(&public).expect("once");
-                (initiator(locker, &secret, &[1; 32]), theirs.build_responder().expect("complete"))
+                (initiator(locker, versions, &secret, &[1; 32]), theirs.build_responder().expect("complete"))
             } else {
                 let theirs = theirs.local_private_key(&secret).expect("once");
-                (theirs.build_initiator().expect("complete"), responder(locker, &public, &[2; 32]))
+                (theirs.build_initiator().expect("complete"), responder(locker, versions, &public, &[2; 32]))
             };
             let hello = written(5, |out| initiator.write_message(b"hello", out)).expect("fits");
             assert_eq!(

@@ -53,7 +53,7 @@ impl Greeted {
             return Err(PhoneError::Version(versions[0]));
         }
         // The ephemeral secret comes later, from `open`; up to here the handshake needs none.
-        let mut state = noise::responder(locker.id, &locker.static_key, &[0; 32]);
+        let mut state = noise::responder(locker.id, versions, &locker.static_key, &[0; 32]);
         let payload = noise::read(noise.len(), |out| state.read_message(noise, out))
             .map_err(|_| PhoneError::Malformed)?;
         Ok(Self {
@@ -96,8 +96,8 @@ impl Greeted {
         if !request.is_sendable() {
             return Err(PhoneError::TooLong);
         }
-        let mut state = noise::responder(self.identity.id, &self.identity.static_key, &ephemeral);
-        let (_, hello) = session::hello_parts(&self.message).ok_or(PhoneError::Malformed)?;
+        let (versions, hello) = session::hello_parts(&self.message).ok_or(PhoneError::Malformed)?;
+        let mut state = noise::responder(self.identity.id, versions, &self.identity.static_key, &ephemeral);
         noise::read(hello.len(), |out| state.read_message(hello, out)).map_err(|_| PhoneError::Malformed)?;
         let plaintext = zeroize::Zeroizing::new(request.encode(&proof));
         let sealed = noise::written(plaintext.len(), |out| state.write_message(&plaintext, out))

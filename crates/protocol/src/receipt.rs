@@ -237,7 +237,8 @@ impl Receipt {
             source: Source::try_from(d.u8()?).map_err(|()| Malformed)?,
             news: d.u32()?,
         };
-        if receipt.source == Source::Pin && receipt.pin().is_none() {
+        let moves = !matches!(receipt.operation, Operation::Status | Operation::Carry);
+        if !moves || (receipt.source == Source::Pin && receipt.pin().is_none()) {
             return Err(Malformed);
         }
         Ok(receipt)

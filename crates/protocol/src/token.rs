@@ -44,7 +44,8 @@ pub struct Claims {
     pub delegable: bool,
     /// For a locker that lost the time: good only in the session with this HELLO.
     pub hello_nonce: Option<[u8; 16]>,
-    /// For a courier: the hub's X25519 key, to which the locker seals its receipt chain ([`crate::carry`]).
+    /// There exactly where [`Self::operations`] has carry: the hub's X25519 key, to which the locker seals its receipt
+    /// chain ([`crate::carry`]).
     pub carry_key: Option<[u8; 32]>,
 }
 
@@ -190,7 +191,8 @@ impl Claims {
             },
             carry_key: if len == 7 { Some(cbor::fixed(d)?) } else { None },
         };
-        if claims.uses == 0 || claims.not_before >= claims.expires {
+        let carries = claims.operations.contains(message::Operation::Carry);
+        if claims.uses == 0 || claims.not_before >= claims.expires || carries != claims.carry_key.is_some() {
             return Err(Malformed);
         }
         Ok(claims)
