@@ -263,7 +263,9 @@ impl World {
         }
         // Whoever tried again and again says that it cannot be got at, and then goes on trying.
         let disputed = self.hub.bookings[booking_of(&id)].taken == Some(false);
-        if inside && offered(ActionView::ConfirmTaken) && vain >= 6 && !disputed {
+        // Where nothing was opened yet, nobody is asked whether it was there.
+        let asked = self.hub.bookings[booking_of(&id)].state != State::Ready || offered(ActionView::Resolve);
+        if inside && offered(ActionView::ConfirmTaken) && asked && vain >= 6 && !disputed {
             return Some(taken(false));
         }
         if offered(ActionView::Open) {
