@@ -41,6 +41,9 @@ pub struct Reservation {
     /// The state rests on somebody's word alone: no receipt of the locker proves it.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub unproven: bool,
+    /// A thing that is lent: it is given back by laying it into the compartment, and not by emptying that.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub lent: bool,
     /// What the hub would accept now, online.
     pub actions: Vec<Action>,
     /// Shares that the owner gave.

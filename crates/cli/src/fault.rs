@@ -99,9 +99,10 @@ impl Fault {
 
 fn exit_of(code: ProblemCode) -> Exit {
     match code {
-        ProblemCode::BluetoothOff | ProblemCode::BluetoothAbsent | ProblemCode::BluetoothDenied => {
-            Exit::Bluetooth
-        }
+        ProblemCode::BluetoothOff
+        | ProblemCode::BluetoothAbsent
+        | ProblemCode::BluetoothDenied
+        | ProblemCode::LocationOff => Exit::Bluetooth,
         ProblemCode::OutOfRange | ProblemCode::LockerBusy | ProblemCode::LinkLost => Exit::OutOfRange,
         ProblemCode::HubUnreachable | ProblemCode::TokenExpired | ProblemCode::LockerClockUnset => {
             Exit::Offline
@@ -170,6 +171,7 @@ impl From<CourierError> for Fault {
             CourierError::Radio(RadioError::Unavailable(state)) => met(match state {
                 postern_courier::AdapterState::Denied => ProblemCode::BluetoothDenied,
                 postern_courier::AdapterState::Absent => ProblemCode::BluetoothAbsent,
+                postern_courier::AdapterState::LocationOff => ProblemCode::LocationOff,
                 _ => ProblemCode::BluetoothOff,
             }),
             CourierError::Radio(RadioError::NotFound) => met(ProblemCode::OutOfRange),

@@ -12,6 +12,9 @@ pub(crate) fn problem(code: ProblemCode) -> &'static str {
         ProblemCode::BluetoothDenied => {
             "Postern may not use Bluetooth. Allow it in the settings of your system and try again."
         }
+        ProblemCode::LocationOff => {
+            "Location is switched off, and this system searches for lockers only with it. Switch it on and try again."
+        }
         ProblemCode::OutOfRange => "The locker is not in range. Stand right in front of it and try again.",
         ProblemCode::LockerBusy => "The locker is busy with somebody else. Wait a moment and try again.",
         ProblemCode::LinkLost => "The connection to the locker broke before anything was asked. Try again.",

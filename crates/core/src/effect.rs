@@ -44,7 +44,7 @@ pub enum Effect {
     Save(Sealed),
     /// Add this to the sealed state on disk, after everything that is there; otherwise as `Save`.
     Append(Sealed),
-    /// Replace the session secret in the keyring.
+    /// Replace the session secret in the keyring; an empty one is forgotten.
     SaveSession(Zeroizing<Vec<u8>>),
     /// Wipe session, state and device key; make a new key; answer with a new `Event::Vault`.
     Wipe,

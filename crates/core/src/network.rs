@@ -45,11 +45,6 @@ impl Network {
         }
     }
 
-    /// The last answer came from the hub.
-    pub(crate) fn is_online(&self) -> bool {
-        self.state == State::Online
-    }
-
     /// The last call found nobody, or not the hub.
     pub(crate) fn is_known_offline(&self) -> bool {
         matches!(self.state, State::Offline | State::WrongHub)
@@ -66,8 +61,9 @@ impl Network {
     }
 
     /// From the store.
-    pub(crate) fn restore(&mut self, last_contact: Option<i64>) {
+    pub(crate) fn restore(&mut self, last_contact: Option<i64>, skew: i64) {
         self.last_contact = last_contact;
+        self.skew = skew;
     }
 
     /// For the window.

@@ -90,7 +90,6 @@ impl OpeningCode {
             shown.qr = None;
             shown.problem = Some(ProblemView {
                 code: ProblemCode::TokenExpired,
-                may_have_opened: false,
                 retry: true,
                 wait_seconds: None,
             });
@@ -130,7 +129,6 @@ impl OpeningCode {
                 shown.qr = None;
                 shown.problem = Some(ProblemView {
                     code: ProblemCode::KeyRefused,
-                    may_have_opened: false,
                     retry: true,
                     wait_seconds: None,
                 });

@@ -57,9 +57,14 @@ fn moments(reservation: &Reservation) -> [Option<Moment>; 2] {
     }
 }
 
-/// It still waits to be collected.
+/// It still waits to be collected or dropped off, as far as is known.
 fn waits(reservation: &Reservation, wallet: &Wallet) -> bool {
-    wallet.trace(&reservation.id).opened_at.is_none()
+    let trace = wallet.trace(&reservation.id);
+    match reservation.kind {
+        // What was opened for it may have been closed empty.
+        Kind::Return => !trace.content.or(trace.inside).unwrap_or(trace.opened_at.is_some()),
+        _ => trace.opened_at.is_none() && trace.taken != Some(true),
+    }
 }
 
 impl Reminders {

@@ -1,6 +1,9 @@
 //! What a courier's device asks of its hub.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::{
+    net::IpAddr,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
 use postern_api::{
@@ -8,7 +11,7 @@ use postern_api::{
     problem::{Code, Problem},
 };
 use postern_vault::dpop::Prover;
-use reqwest::{Method, RequestBuilder, StatusCode};
+use reqwest::{ClientBuilder, Method, RequestBuilder, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
@@ -100,7 +103,7 @@ impl Hub {
     pub(crate) fn new(base: &str) -> Result<Self, HubError> {
         // One process, one provider: a second call finds it installed and that is fine.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder()
+        let client = direct_to_this_machine(base, reqwest::Client::builder())
             .timeout(PATIENCE)
             .redirect(reqwest::redirect::Policy::none())
             .build()
@@ -175,6 +178,17 @@ impl Hub {
         }
         Ok(request)
     }
+}
+
+/// What is sent to this very machine never goes by way of a proxy, whatever the environment says: plain http is allowed
+/// there only because it does not leave the machine.
+#[must_use]
+pub fn direct_to_this_machine(base: &str, client: ClientBuilder) -> ClientBuilder {
+    let host = Url::parse(base).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
+    let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+    let here =
+        host == "localhost" || host.ends_with(".localhost") || address.is_ok_and(|it| it.is_loopback());
+    if here { client.no_proxy() } else { client }
 }
 
 fn now() -> i64 {

@@ -136,6 +136,20 @@ pub fn verify(bytes: &[u8], keys: &IssuerKeys) -> Result<Bulletin, BulletinError
     Ok(cbor::decode(signed.payload, |d| Bulletin::read(d, key_id), Bulletin::encode)?)
 }
 
+/// Reads a bulletin that the hub itself handed over, without looking at its signature: what it says to whoever carries
+/// it. A locker [verifies](verify).
+///
+/// # Errors
+/// [`BulletinError::Malformed`], [`BulletinError::Algorithm`].
+pub fn parse(bytes: &[u8]) -> Result<Bulletin, BulletinError> {
+    if bytes.len() > message::MAX_BULLETIN {
+        return Err(BulletinError::Malformed);
+    }
+    let signed = Sign1::parse(bytes)?;
+    let key_id = signed.key_id.ok_or(BulletinError::Malformed)?;
+    Ok(cbor::decode(signed.payload, |d| Bulletin::read(d, key_id), Bulletin::encode)?)
+}
+
 impl Bulletin {
     pub(crate) fn encode(&self) -> Vec<u8> {
         cbor::encode(|e| {

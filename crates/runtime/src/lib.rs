@@ -22,6 +22,7 @@ mod options;
 mod push;
 mod radio;
 mod redirect;
+mod roots;
 mod runtime;
 mod task;
 
@@ -31,4 +32,5 @@ pub use postern_core::{effect, intent, view};
 pub use postern_radio::Radio;
 pub use postern_vault as vault;
 pub use redirect::WayBack;
+pub use roots::{BadCertificate, Roots};
 pub use runtime::{Ended, Handle, Runtime, StartError};

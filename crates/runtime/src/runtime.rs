@@ -87,7 +87,7 @@ impl Runtime {
             }
             SecretsChoice::Given(secrets) => secrets,
         };
-        let http = Arc::new(Http::new());
+        let http = Arc::new(Http::new(options.roots));
 
         let (events, facts) = mpsc::channel(EVENTS);
         let (words, said) = mpsc::unbounded_channel();

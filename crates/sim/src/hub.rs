@@ -8,7 +8,7 @@ use postern_api::{
     operator::{Provision, Provisioned},
 };
 pub use postern_courier::HubError;
-use postern_courier::{CourierError, Device, answer};
+use postern_courier::{CourierError, Device, answer, direct_to_this_machine};
 use postern_protocol::LockerIdentity;
 use zeroize::Zeroizing;
 
@@ -29,7 +29,7 @@ impl Hub {
     pub fn new(base: &str) -> Result<Self, HubError> {
         // One process, one provider: a second call finds it installed and that is fine.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder()
+        let client = direct_to_this_machine(base, reqwest::Client::builder())
             .timeout(Duration::from_secs(10))
             .redirect(reqwest::redirect::Policy::none())
             .build()

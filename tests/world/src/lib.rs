@@ -13,6 +13,7 @@ pub mod copy;
 pub mod dice;
 pub mod hub;
 pub mod machine;
+mod news;
 pub mod mutants;
 mod people;
 pub mod phone;

@@ -3,6 +3,7 @@ import type { Bridge } from './bridge/bridge';
 import type { Intent } from './generated/intent';
 import type { LockerView, ReservationView, View } from './generated/view';
 import { t, useLanguage } from './i18n/i18n.svelte';
+import { keepFocus } from './focus';
 import { followKeyboard } from './keyboard';
 import { loadPreferences, savePreferences, type Preferences } from './preferences';
 import { parseRoute, routeHash, type Route } from './route';
@@ -57,6 +58,7 @@ export class App {
     });
     matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.dress());
     followKeyboard();
+    keepFocus();
     this.dress();
     // Both are on their way at once; what is shown waits for both.
     const speaking = useLanguage(this.preferences.language);

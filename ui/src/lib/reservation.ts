@@ -54,7 +54,7 @@ export function nextStep(reservation: ReservationView): string {
   const label = reservation.label ?? '';
   if (actions.includes('resolve')) return t('next.resolve', { label });
   if (actions.includes('confirmTaken')) return t(isMissed(reservation, []) ? 'event.disputed' : 'next.confirm');
-  if (actions.includes('open')) return t(kind === 'return' ? 'next.dropOff' : 'next.open', { label });
+  if (actions.includes('open')) return kind === 'storage' ? '' : t(kind === 'return' ? 'next.dropOff' : 'next.collect', { label });
   return '';
 }
 

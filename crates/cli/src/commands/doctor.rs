@@ -115,6 +115,7 @@ fn findings(diagnosis: &Diagnosis, hub: &str) -> Vec<Finding> {
             Radio::Off => problem("bluetoothOff", postern_runtime::view::ProblemCode::BluetoothOff),
             Radio::Absent => problem("bluetoothAbsent", postern_runtime::view::ProblemCode::BluetoothAbsent),
             Radio::Denied => problem("bluetoothDenied", postern_runtime::view::ProblemCode::BluetoothDenied),
+            Radio::LocationOff => problem("locationOff", postern_runtime::view::ProblemCode::LocationOff),
         },
         match &diagnosis.clock {
             Clock::Ok => ok("clock", "agrees with the hub's".into()),

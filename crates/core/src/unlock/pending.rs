@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::wallet::decode;
 
 /// What was asked, exactly, so that it can be asked again without a second movement.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Pending {
     /// Of which reservation.
     pub(crate) reservation: String,
@@ -115,16 +115,25 @@ impl Pending {
     /// The receipt, if it is signed by the locker and is about this very operation in one of our own sessions.
     pub(crate) fn verify(&self, bytes: &[u8], receipt_key: &[u8; 32]) -> Option<Receipt> {
         let receipt = receipt::verify(bytes, receipt_key).ok()?;
-        let locker: LockerId = self.locker.parse().ok()?;
-        let token: [u8; 16] = hex::decode(&self.token_id).ok()?.try_into().ok()?;
-        let ours = receipt.locker == locker
-            && receipt.token == TokenId(token)
+        (!receipt.outcome.is_closing() && self.is_subject_of(&receipt)).then_some(receipt)
+    }
+
+    /// The receipt is about this very operation in one of our own sessions.
+    fn is_subject_of(&self, receipt: &Receipt) -> bool {
+        let locker = self.locker.parse::<LockerId>().ok();
+        let token = hex::decode(&self.token_id).ok().and_then(|bytes| bytes.try_into().ok());
+        Some(receipt.locker) == locker
+            && Some(receipt.token) == token.map(TokenId)
             && receipt.nonce == OperationNonce(self.nonce)
             && receipt.door == Door(self.door)
             && receipt.operation == on_air(self.operation)
-            && self.handshakes.contains(&receipt.handshake);
-        ours.then_some(receipt)
+            && self.handshakes.contains(&receipt.handshake)
     }
+}
+
+/// The receipt says that the door of this opening was closed.
+pub(super) fn is_closing_of(receipt: &Receipt, opening: &Pending, locker: &str) -> bool {
+    opening.locker == locker && receipt.outcome.is_closing() && opening.is_subject_of(receipt)
 }
 
 /// The hub's word for an operation, as the air has it.
@@ -134,6 +143,17 @@ pub(crate) fn on_air(operation: Operation) -> postern_protocol::Operation {
         Operation::Reopen => postern_protocol::Operation::Reopen,
         Operation::Deposit => postern_protocol::Operation::Deposit,
         Operation::Access => postern_protocol::Operation::Access,
-        Operation::Status => postern_protocol::Operation::Status,
+        // What this version does not know is not asked for; a status moves nothing.
+        Operation::Carry | Operation::Status | Operation::Unknown => postern_protocol::Operation::Status,
+    }
+}
+
+/// Says which operation it is, and nothing of the token.
+impl core::fmt::Debug for Pending {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Pending")
+            .field("reservation", &self.reservation)
+            .field("operation", &self.operation)
+            .finish_non_exhaustive()
     }
 }

@@ -117,6 +117,7 @@ pub async fn from_row(hub: &Hub, on: &mut AnyConnection, row: &AnyRow, viewer: V
         since: stored.since,
         identification,
         unproven: stored.unproven,
+        lent: stored.lent,
         actions,
         shares,
         timeline: if owner { stored.timeline } else { Vec::new() },
