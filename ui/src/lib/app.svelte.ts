@@ -5,6 +5,7 @@ import type { LockerView, ReservationView, View } from './generated/view';
 import { t, useLanguage } from './i18n/i18n.svelte';
 import { keepFocus } from './focus';
 import { followKeyboard } from './keyboard';
+import { bringAll } from './later.svelte';
 import { loadPreferences, savePreferences, type Preferences } from './preferences';
 import { parseRoute, routeHash, type Route } from './route';
 import { metresBetween, type Place } from './sites';
@@ -24,6 +25,8 @@ export class App {
   begun = false;
   /** A short confirmation at the foot of the page. */
   said = $state('');
+  /** What is searched for in the list, kept while the page is elsewhere. */
+  search = $state('');
   /** Where the customer is, once they wanted that known in the finder; for this run of the app only. */
   place = $state.raw<Place | null>(null);
   readonly bridge: Bridge;
@@ -76,6 +79,7 @@ export class App {
   /** The first picture is drawn: whatever could wait for that. */
   settled(): void {
     this.begun = true;
+    void bringAll();
     void this.bridge.platform.setLanguage(this.preferences.language);
   }
 

@@ -36,7 +36,19 @@ function put(element: HTMLElement | null, scroll = true): void {
 
 /** Gives the focus to the heading of what is shown now, without a ring: a screen reader begins to read there. */
 export function focusScreen(): void {
-  put(heading(), false);
+  const one = heading();
+  if (one) put(one, false);
+  else later(FRAMES);
+}
+
+/** A part of the page may come a moment after its place (Later.svelte). */
+const FRAMES = 30;
+function later(left: number): void {
+  requestAnimationFrame(() => {
+    const one = heading();
+    if (one) put(one, false);
+    else if (left > 0) later(left - 1);
+  });
 }
 
 /** What has the focus now, or was pressed just now, to come back to. */
@@ -45,10 +57,13 @@ export function present(): HTMLElement | null {
   return usable(pressed) ? pressed : null;
 }
 
-/** Gives the focus back, or to the screen where what had it is gone. */
+/** Gives the focus back, to what took the place of what had it, or to the screen where nothing did. */
 export function comeBack(to: HTMLElement | null): void {
+  const name = to?.dataset['testid'];
   requestAnimationFrame(() => {
+    const again = name === undefined ? null : document.querySelector<HTMLElement>(`[data-testid="${CSS.escape(name)}"]`);
     if (usable(to)) put(to);
+    else if (usable(again)) put(again);
     else if (nowhere()) focusScreen();
   });
 }
