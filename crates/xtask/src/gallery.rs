@@ -5,7 +5,11 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::{Context, Result};
 use clap::Args;
 
-use crate::{process, root, setup, target};
+use crate::{
+    process,
+    setup::{self, Use},
+    workspace::{root, target},
+};
 
 /// What to take pictures of.
 #[derive(Args)]
@@ -29,7 +33,7 @@ pub(crate) struct Flags {
 /// # Errors
 /// No Node or Chromium, an unknown brand, or a state that cannot be shown.
 pub(crate) fn run(flags: &Flags) -> Result<ExitCode> {
-    setup::packages()?;
+    setup::ensure(&[Use::Page, Use::Browser])?;
     setup::node_modules()?;
     let ui = root().join("ui");
     let brand = ui.join("brands").join(&flags.brand);

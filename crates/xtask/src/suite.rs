@@ -1,21 +1,23 @@
 //! `cargo xtask test`: every test of every kind, one summary.
 
 use std::{
-    fmt::Write as _,
-    os::unix::process::CommandExt,
-    path::{Path, PathBuf},
-    process::{Child, Command, ExitCode, Stdio},
+    process::ExitCode,
     sync::{Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::{Args, ValueEnum};
 
 use crate::{
     build::{self, TestBinary},
-    lab, peer, platforms, process, root, setup, target, tidy,
+    guarded_lab::GuardedLab,
+    peer, platforms, process,
+    report::{Logs, Tally, libtest, one, page_line, seconds},
+    setup::{self, Use},
+    tidy,
+    workspace::{root, target},
 };
 
 /// No test binary takes as long as this, in seconds.
@@ -77,22 +79,6 @@ impl Part {
     }
 }
 
-/// How many held and how many did not.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Tally {
-    /// Held.
-    pub(crate) passed: u32,
-    /// Did not.
-    pub(crate) failed: u32,
-}
-
-impl Tally {
-    fn add(&mut self, other: Self) {
-        self.passed += other.passed;
-        self.failed += other.failed;
-    }
-}
-
 /// `cargo xtask test`.
 ///
 /// # Errors
@@ -102,7 +88,8 @@ pub(crate) fn run(flags: &Flags) -> Result<ExitCode> {
     let all = [Part::Unit, Part::Ui, Part::World, Part::Window, Part::Lab, Part::Peer];
     let parts: Vec<Part> =
         all.into_iter().filter(|part| flags.only.is_empty() || flags.only.contains(part)).collect();
-    setup::packages()?;
+    setup::ensure(&uses(&parts))?;
+    build::announce(build::What::Tests);
     build::page()?;
     let logs = Logs::fresh()?;
     let binaries = if parts == [Part::Ui] {
@@ -114,7 +101,7 @@ pub(crate) fn run(flags: &Flags) -> Result<ExitCode> {
     println!("built after {}", seconds(began.elapsed()));
 
     let lab = match parts.iter().any(|part| part.needs_lab()) {
-        true => Some(Lab::up()?),
+        true => Some(GuardedLab::up()?),
         false => None,
     };
     let suite = Suite { binaries, logs, lab };
@@ -147,79 +134,23 @@ pub(crate) fn run(flags: &Flags) -> Result<ExitCode> {
     Ok(if total.failed == 0 && total.passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn seconds(duration: Duration) -> String {
-    format!("{:.1} s", duration.as_secs_f32())
-}
-
-/// `target/test`: one file for each test binary.
-pub(crate) struct Logs {
-    folder: PathBuf,
-}
-
-impl Logs {
-    fn fresh() -> Result<Self> {
-        let folder = target().join("test");
-        if folder.exists() {
-            std::fs::remove_dir_all(&folder).with_context(|| format!("cannot clear {}", folder.display()))?;
-        }
-        std::fs::create_dir_all(&folder)?;
-        Ok(Self { folder })
+/// What these parts need of this machine. Every part's tests are built in one go, so all that builds is needed for each.
+fn uses(parts: &[Part]) -> Vec<Use> {
+    let mut uses = vec![Use::Page];
+    if parts != [Part::Ui] {
+        uses.push(Use::Build);
     }
-
-    /// The file of this name.
-    pub(crate) fn file(&self, name: &str) -> PathBuf {
-        self.folder.join(format!("{name}.log"))
+    for part in parts {
+        uses.extend_from_slice(match part {
+            Part::Unit => &[Use::Unit, Use::Browser][..],
+            Part::Ui => &[Use::Browser],
+            Part::World => &[],
+            Part::Window => &[Use::Window, Use::Browser, Use::WindowTests, Use::Lab],
+            Part::Lab => &[Use::Lab],
+            Part::Peer => &[Use::Python, Use::Lab],
+        });
     }
-}
-
-/// A lab for as long as the suite needs it; one that ran already is used, and left as it is.
-pub(crate) struct Lab {
-    bus: String,
-    control: PathBuf,
-    air: String,
-    /// To be stopped, and who stops it when we are not asked (Ctrl-C, SIGKILL).
-    ours: Option<(lab::Lab, Child)>,
-}
-
-impl Lab {
-    /// Boots it, or finds it running.
-    ///
-    /// # Errors
-    /// As [`lab::up`].
-    pub(crate) fn up() -> Result<Self> {
-        println!("booting the lab");
-        let options = lab::Options::new(&target());
-        let ran = lab::running(&options.folder).is_some();
-        let up = lab::up(&options)?;
-        let (bus, control, air) = (up.bus.clone(), up.control.clone(), up.air.clone());
-        let ours = if ran { None } else { Some((up, guard()?)) };
-        Ok(Self { bus, control, air, ours })
-    }
-
-    /// The address of its message bus.
-    pub(crate) fn bus(&self) -> &str {
-        &self.bus
-    }
-}
-
-impl Drop for Lab {
-    fn drop(&mut self) {
-        let Some((lab, guard)) = &mut self.ours else { return };
-        if let Err(error) = lab.down() {
-            eprintln!("the lab: {error:#}");
-        }
-        // It may have ended already; that it is gone is all that matters.
-        let _ = guard.kill().and_then(|()| guard.wait());
-    }
-}
-
-/// A process that takes the lab down when this one has ended, however it ended.
-fn guard() -> Result<Child> {
-    let script = "sleep infinity & trap 'kill $!' TERM; wait; exec \"$0\" lab down";
-    let mut guard = process::command("sh");
-    guard.args(["-c", script]).arg(std::env::current_exe()?).process_group(0);
-    guard.stdin(Stdio::null()).stdout(Stdio::null());
-    Ok(guard.spawn()?)
+    uses
 }
 
 /// How many test binaries beside the code run at once: most of them wait much of their time.
@@ -242,7 +173,7 @@ enum Tests {
 struct Suite {
     binaries: Vec<TestBinary>,
     logs: Logs,
-    lab: Option<Lab>,
+    lab: Option<GuardedLab>,
 }
 
 impl Suite {
@@ -313,7 +244,7 @@ impl Suite {
                     .env("POSTERN_XTASK", &xtask)
                     .env("POSTERN_OUT", target().join("test").join(part.name()));
                 if let Some(lab) = self.lab.as_ref().filter(|_| part.needs_lab()) {
-                    test.env("POSTERN_LAB_BUS", &lab.bus).env("POSTERN_LAB_CONTROL", &lab.control);
+                    test.env("POSTERN_LAB_BUS", lab.bus()).env("POSTERN_LAB_CONTROL", &lab.control);
                     test.env("POSTERN_LAB_AIR", &lab.air).env("POSTERN_LAB_REQUIRED", "1");
                 }
                 let name = format!("{}-{}", binary.package, binary.target);
@@ -344,130 +275,4 @@ fn page(logs: &Logs) -> Result<Tally> {
     let mut npm = process::command("npm");
     npm.args(["run", "--silent", "test"]).current_dir(root().join("ui")).env("CI", "1");
     one("ui", &mut npm, &logs.file("ui"), page_line)
-}
-
-/// Runs one program whose lines tell how many held; where it fails without telling, that is one failure, and where it
-/// succeeds without telling, one success.
-///
-/// # Errors
-/// It cannot be started, or its log cannot be written.
-pub(crate) fn one(
-    name: &str,
-    command: &mut Command,
-    log: &Path,
-    read: fn(&str) -> Option<Tally>,
-) -> Result<Tally> {
-    let began = Instant::now();
-    let mut tally = Tally::default();
-    let mut told = false;
-    let mut failures = Vec::new();
-    let status = process::logged(command, log, |line| {
-        let line = plain(line);
-        if let Some(part) = read(&line) {
-            told = true;
-            tally.add(part);
-        }
-        if line.starts_with("test ") && line.ends_with("FAILED") {
-            failures.push(line);
-        }
-    })?;
-    if !status.success() && tally.failed == 0 {
-        tally.failed = 1;
-        failures.push(format!("{name} ended with {status}"));
-    }
-    if status.success() && !told {
-        tally.passed = 1;
-    }
-    let Tally { passed, failed } = tally;
-    let mut report = String::new();
-    if passed + failed > 0 {
-        let took = seconds(began.elapsed());
-        let _ = writeln!(report, "  {name:40} {passed:5} passed {failed:3} failed {took:>8}");
-    }
-    for failure in failures {
-        let _ = writeln!(report, "    {failure}");
-    }
-    if tally.failed > 0 {
-        let _ = writeln!(report, "    see {}", log.display());
-    }
-    // At once: others report beside this one.
-    print!("{report}");
-    Ok(tally)
-}
-
-/// Without the escape sequences that colour it.
-fn plain(line: &str) -> String {
-    let mut text = String::with_capacity(line.len());
-    let mut characters = line.chars();
-    while let Some(character) = characters.next() {
-        if character == '\u{1b}' {
-            characters.by_ref().find(char::is_ascii_alphabetic);
-        } else {
-            text.push(character);
-        }
-    }
-    text
-}
-
-/// `test result: ok. 3 passed; 0 failed; 0 ignored; …`
-fn libtest(line: &str) -> Option<Tally> {
-    let counts = line.strip_prefix("test result: ")?;
-    Some(Tally { passed: count(counts, "passed")?, failed: count(counts, "failed")? })
-}
-
-/// Vitest: `      Tests  1 failed | 12 passed (13)`. Playwright: `  1 failed`, `  12 passed (3.4s)`, `  1 flaky` (which
-/// is a failure here), `  2 did not run`. node:test: `# pass 3`, `# fail 0`.
-fn page_line(line: &str) -> Option<Tally> {
-    let line = line.trim();
-    if let Some(counts) = line.strip_prefix("Tests ") {
-        return Some(Tally {
-            passed: count(counts, "passed").unwrap_or(0),
-            failed: count(counts, "failed").unwrap_or(0),
-        });
-    }
-    let words: Vec<&str> = line.split_whitespace().collect();
-    match words.as_slice() {
-        ["#" | "ℹ", "pass", number] => Some(Tally { passed: number.parse().ok()?, failed: 0 }),
-        ["#" | "ℹ", "fail", number] => Some(Tally { passed: 0, failed: number.parse().ok()? }),
-        [number, "passed"] => Some(Tally { passed: number.parse().ok()?, failed: 0 }),
-        [number, "passed", took] if took.starts_with('(') => {
-            Some(Tally { passed: number.parse().ok()?, failed: 0 })
-        }
-        [number, "failed" | "flaky" | "interrupted"] | [number, "did", "not", "run"] => {
-            Some(Tally { passed: 0, failed: number.parse().ok()? })
-        }
-        _ => None,
-    }
-}
-
-/// The number before the word.
-fn count(text: &str, word: &str) -> Option<u32> {
-    let words: Vec<&str> =
-        text.split(|c: char| c.is_whitespace() || c == ';' || c == '|').filter(|w| !w.is_empty()).collect();
-    let at = words.iter().position(|candidate| *candidate == word)?;
-    words.get(at.checked_sub(1)?)?.parse().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Tally, libtest, page_line, plain};
-
-    #[test]
-    fn every_kind_of_summary_is_read() {
-        let tally = |passed, failed| Some(Tally { passed, failed });
-        assert_eq!(libtest("test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured"), tally(3, 0));
-        assert_eq!(libtest("test result: FAILED. 3 passed; 2 failed; 0 ignored"), tally(3, 2));
-        assert_eq!(libtest("test something ... ok"), None);
-        assert_eq!(page_line("      Tests  1 failed | 12 passed (13)"), tally(12, 1));
-        assert_eq!(page_line("      Tests  12 passed (12)"), tally(12, 0));
-        assert_eq!(page_line(" Test Files  2 passed (2)"), None);
-        assert_eq!(page_line("  12 passed (3.4s)"), tally(12, 0));
-        assert_eq!(page_line("  2 flaky"), tally(0, 2));
-        assert_eq!(page_line("# pass 4"), tally(4, 0));
-    }
-
-    #[test]
-    fn colours_do_not_hide_a_summary() {
-        assert_eq!(plain("\u{1b}[32m  12 passed\u{1b}[39m (3s)"), "  12 passed (3s)");
-    }
 }

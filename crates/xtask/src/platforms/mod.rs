@@ -20,7 +20,7 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 
 use self::table::{Outcome, Proof, Step};
-use crate::suite::Tally;
+use crate::report::Tally;
 
 /// `cargo xtask platforms`.
 #[derive(Args)]
