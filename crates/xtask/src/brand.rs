@@ -45,8 +45,8 @@ pub(crate) fn run(flags: &Flags) -> Result<ExitCode> {
     let mut npm = process::command("npm");
     npm.args(["run", "--silent", "build"]).current_dir(&ui);
     process::run(npm.env("POSTERN_BRAND", &flags.name).env("POSTERN_UI_OUT", &page))?;
-    let mut draw = process::command("node");
-    draw.arg("tools/icons.mjs").arg(folder.join("logo.svg")).arg(&icons).args(ICONS);
+    let mut draw = process::command("npm");
+    draw.args(["run", "--silent", "icons", "--"]).arg(folder.join("logo.svg")).arg(&icons).args(ICONS);
     process::run(draw.current_dir(&ui))?;
 
     let mut cargo = process::cargo();

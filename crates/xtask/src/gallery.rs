@@ -1,4 +1,4 @@
-//! Pictures of every screen in every state, to look through: `ui/tools/gallery.mjs` takes them in Chromium.
+//! Pictures of every screen in every state, to look through: the page takes them itself, in Chromium.
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -43,10 +43,10 @@ pub(crate) fn run(flags: &Flags) -> Result<ExitCode> {
         None if flags.brand == "postern" => target().join("gallery"),
         None => target().join(format!("gallery-{}", flags.brand)),
     };
-    let mut node = process::command("node");
-    node.arg("tools/gallery.mjs").arg("--out").arg(&out);
-    node.args(["--lang", &flags.lang, "--only", &flags.only]);
-    process::run(node.current_dir(ui).env("POSTERN_BRAND", &flags.brand))?;
+    let mut npm = process::command("npm");
+    npm.args(["run", "--silent", "gallery", "--", "--out"]).arg(&out);
+    npm.args(["--lang", &flags.lang, "--only", &flags.only]);
+    process::run(npm.current_dir(ui).env("POSTERN_BRAND", &flags.brand))?;
     println!("look at {}", out.join("index.html").display());
     Ok(ExitCode::SUCCESS)
 }

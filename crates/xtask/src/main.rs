@@ -9,6 +9,7 @@ mod build;
 mod coverage;
 mod demo;
 mod deny;
+mod dependencies;
 mod fuzz;
 mod gallery;
 mod graph;
@@ -22,6 +23,7 @@ mod python;
 mod report;
 mod sbom;
 mod setup;
+mod sources;
 mod suite;
 mod tidy;
 mod workspace;
@@ -66,13 +68,13 @@ enum Chore {
     },
     /// What this machine can prove of phones, other desktops and the locker's board, in a table.
     Platforms(platforms::Flags),
-    /// `.deb` and `.rpm` of the window.
-    Package,
+    /// `.deb` and `.rpm` of the app, or the hub's `.deb`.
+    Package(platforms::PackageFlags),
     /// Which lines the tests beside the code run, by room.
     Coverage(coverage::Flags),
     /// What the product is made of, as CycloneDX.
     Sbom(sbom::Flags),
-    /// Crate graph, file sizes, rustfmt, clippy, cargo-deny.
+    /// Formatting, lints, crate graph, dependencies, lock files, promises; cargo-deny where it is installed.
     Tidy(tidy::Flags),
 }
 
@@ -102,7 +104,7 @@ fn main() -> ExitCode {
         Chore::Gallery(flags) => gallery::run(&flags),
         Chore::Lab { what } => run_lab(&what),
         Chore::Platforms(flags) => platforms::run(&flags),
-        Chore::Package => platforms::package(),
+        Chore::Package(flags) => platforms::package(&flags),
         Chore::Coverage(flags) => coverage::run(&flags),
         Chore::Sbom(flags) => sbom::run(&flags),
         Chore::Tidy(flags) => tidy::run(&flags),

@@ -23,12 +23,19 @@ use crate::{
 /// No test binary takes as long as this, in seconds.
 const TIMEOUT: &str = "1500";
 
+/// How long the world runs where it is to be quick, in seconds.
+const QUICK_WORLD: &str = "30";
+
 /// `cargo xtask test`.
 #[derive(Args)]
 pub(crate) struct Flags {
     /// Only this part; may be given more than once.
     #[arg(long, value_enum)]
     only: Vec<Part>,
+    /// For the loop: about five minutes on a built tree. The rules that need no compiler, the tests beside the code, the
+    /// page, and the world for half a minute; no window, no Bluetooth, no lints.
+    #[arg(long, conflicts_with_all = ["only", "platforms"])]
+    quick: bool,
     /// Then what `cargo xtask platforms` proves, counted with the rest.
     #[arg(long)]
     platforms: bool,
@@ -37,7 +44,9 @@ pub(crate) struct Flags {
 /// A part of the suite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub(crate) enum Part {
-    /// Tests beside the code, and the shape of the house.
+    /// Formatting, lints, who imports whom, dependencies, lock files.
+    Tidy,
+    /// Tests beside the code.
     Unit,
     /// The page in a browser.
     Ui,
@@ -62,6 +71,11 @@ impl Part {
         }
     }
 
+    /// Whether it runs what cargo builds.
+    fn is_built(self) -> bool {
+        !matches!(self, Self::Tidy | Self::Ui)
+    }
+
     /// Whether its tests speak Bluetooth.
     fn needs_lab(self) -> bool {
         matches!(self, Self::Window | Self::Lab | Self::Peer)
@@ -69,6 +83,7 @@ impl Part {
 
     fn name(self) -> &'static str {
         match self {
+            Self::Tidy => "tidy",
             Self::Unit => "unit",
             Self::Ui => "ui",
             Self::World => "world",
@@ -85,26 +100,25 @@ impl Part {
 /// Something is missing or does not build. A failed test is not an error but a failure in the summary.
 pub(crate) fn run(flags: &Flags) -> Result<ExitCode> {
     let began = Instant::now();
-    let all = [Part::Unit, Part::Ui, Part::World, Part::Window, Part::Lab, Part::Peer];
-    let parts: Vec<Part> =
-        all.into_iter().filter(|part| flags.only.is_empty() || flags.only.contains(part)).collect();
+    let parts = chosen(flags);
     setup::ensure(&uses(&parts))?;
     build::announce(build::What::Tests);
     build::page()?;
     let logs = Logs::fresh()?;
-    let binaries = if parts == [Part::Ui] {
-        Vec::new()
-    } else {
+    let binaries = if parts.iter().any(|part| part.is_built()) {
         println!("building");
-        build::tests()?
+        let binaries = build::tests()?;
+        println!("built after {}", seconds(began.elapsed()));
+        binaries
+    } else {
+        Vec::new()
     };
-    println!("built after {}", seconds(began.elapsed()));
 
     let lab = match parts.iter().any(|part| part.needs_lab()) {
         true => Some(GuardedLab::up()?),
         false => None,
     };
-    let suite = Suite { binaries, logs, lab };
+    let suite = Suite { binaries, logs, lab, quick: flags.quick };
     let mut results = Vec::new();
     let (waiting, busy): (Vec<Part>, Vec<Part>) = parts.into_iter().partition(|part| part.needs_lab());
     for part in busy {
@@ -134,6 +148,15 @@ pub(crate) fn run(flags: &Flags) -> Result<ExitCode> {
     Ok(if total.failed == 0 && total.passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// The parts that the flags ask for, in the order in which they run.
+fn chosen(flags: &Flags) -> Vec<Part> {
+    let quick = [Part::Tidy, Part::Unit, Part::Ui, Part::World];
+    let asked = |part: &Part| {
+        if flags.quick { quick.contains(part) } else { flags.only.is_empty() || flags.only.contains(part) }
+    };
+    Part::value_variants().iter().copied().filter(asked).collect()
+}
+
 /// What these parts need of this machine. Every part's tests are built in one go, so all that builds is needed for each.
 fn uses(parts: &[Part]) -> Vec<Use> {
     let mut uses = vec![Use::Page];
@@ -144,7 +167,7 @@ fn uses(parts: &[Part]) -> Vec<Use> {
         uses.extend_from_slice(match part {
             Part::Unit => &[Use::Unit, Use::Browser][..],
             Part::Ui => &[Use::Browser],
-            Part::World => &[],
+            Part::Tidy | Part::World => &[],
             Part::Window => &[Use::Window, Use::Browser, Use::WindowTests, Use::Lab],
             Part::Lab => &[Use::Lab],
             Part::Peer => &[Use::Python, Use::Lab],
@@ -174,20 +197,20 @@ struct Suite {
     binaries: Vec<TestBinary>,
     logs: Logs,
     lab: Option<GuardedLab>,
+    /// As short as it is worth anything.
+    quick: bool,
 }
 
 impl Suite {
     /// One part.
     fn run(&self, part: Part, tests: Tests) -> Result<Outcome> {
         let began = Instant::now();
-        let mut tally = match part {
+        let tally = match part {
+            Part::Tidy => tidy::all(self.quick)?,
             Part::Ui => page(&self.logs)?,
             Part::Peer => peer::run(&self.logs, self.lab.as_ref())?,
             Part::Unit | Part::World | Part::Window | Part::Lab => self.rust(part, tests)?,
         };
-        if part == Part::Unit {
-            tally.add(tidy::shape());
-        }
         Ok((part.name(), tally, began.elapsed()))
     }
 
@@ -232,8 +255,11 @@ impl Suite {
                     // Each window has a display, a bus and a keyring of its own.
                     Part::Window => test.arg("--test-threads=2"),
                     Part::World | Part::Lab => test.arg("--test-threads=1"),
-                    Part::Unit | Part::Ui | Part::Peer => &mut test,
+                    Part::Tidy | Part::Unit | Part::Ui | Part::Peer => &mut test,
                 };
+                if self.quick && part == Part::World {
+                    test.env("POSTERN_WORLD_SECONDS", QUICK_WORLD);
+                }
                 match tests {
                     Tests::All => &mut test,
                     Tests::OnTheAir => test.arg(ON_THE_AIR),
@@ -275,4 +301,37 @@ fn page(logs: &Logs) -> Result<Tally> {
     let mut npm = process::command("npm");
     npm.args(["run", "--silent", "test"]).current_dir(root().join("ui")).env("CI", "1");
     one("ui", &mut npm, &logs.file("ui"), page_line)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        flags: Flags,
+    }
+
+    fn parts(line: &[&str]) -> Vec<Part> {
+        let line = ["test"].iter().chain(line);
+        chosen(&Line::try_parse_from(line).expect("a command line").flags)
+    }
+
+    #[test]
+    fn parts_run_in_their_order_however_they_are_asked_for() {
+        assert_eq!(parts(&["--only", "world", "--only", "unit"]), [Part::Unit, Part::World]);
+        assert_eq!(parts(&["--quick"]), [Part::Tidy, Part::Unit, Part::Ui, Part::World]);
+        assert_eq!(parts(&[]).len(), Part::value_variants().len(), "nothing is left out unasked");
+        assert!(Line::try_parse_from(["test", "--quick", "--only", "lab"]).is_err());
+    }
+
+    #[test]
+    fn a_part_asks_for_what_it_uses() {
+        assert!(!uses(&parts(&["--quick"])).contains(&Use::Lab));
+        assert!(!uses(&[Part::World]).contains(&Use::Browser));
+        assert!(uses(&[Part::Window]).contains(&Use::Lab));
+    }
 }

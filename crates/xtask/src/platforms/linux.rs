@@ -98,7 +98,7 @@ pub(crate) fn run(steps: &mut Vec<Step>) -> Result<()> {
             Ok(None)
         })?;
         step(steps, Proof::Ran, &format!("the .{name} removed again: nothing of it stays"), || {
-            root.remove(&package)?;
+            root.remove(&package, &[])?;
             Ok(None)
         })?;
     }
@@ -200,13 +200,18 @@ fn missing(list: &str) -> Vec<&'static str> {
 }
 
 /// A root with nothing in it but a packager's books. What a package depends on is this machine's.
-struct Root {
+pub(super) struct Root {
     kind: Kind,
-    folder: PathBuf,
+    /// Where it is.
+    pub(super) folder: PathBuf,
 }
 
 impl Root {
-    fn new(kind: Kind) -> Result<Self> {
+    /// An empty one.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub(super) fn new(kind: Kind) -> Result<Self> {
         let folder = toolchain::built().join(format!("clean-root-{}", kind.extension()));
         if folder.exists() {
             fs::remove_dir_all(&folder)?;
@@ -245,7 +250,10 @@ impl Root {
     }
 
     /// Installs it, and looks whether what it says it depends on has a name that this machine's archive knows (`.deb`).
-    fn install(&self, package: &Path) -> Result<()> {
+    ///
+    /// # Errors
+    /// It does not go in, or its dependencies are unknown.
+    pub(super) fn install(&self, package: &Path) -> Result<()> {
         let mut packager = self.packager();
         if self.kind == Kind::Rpm {
             // Debian's rpm wants to be told that it is meant.
@@ -264,7 +272,10 @@ impl Root {
     }
 
     /// Removes it, and looks whether anything stays but the packager's books and what the app wrote into its home.
-    fn remove(&self, package: &Path) -> Result<()> {
+    ///
+    /// # Errors
+    /// It does not go, or something stays that is not among `kept`.
+    pub(super) fn remove(&self, package: &Path, kept: &[&str]) -> Result<()> {
         let mut name = match self.kind {
             Kind::Deb => process::command("dpkg-deb"),
             Kind::Rpm => process::command("rpm"),
@@ -284,6 +295,7 @@ impl Root {
         left.retain(|path| {
             !["home", "var/lib/dpkg", "var/lib/rpm", "var/log"]
                 .iter()
+                .chain(kept)
                 .any(|ours| path.starts_with(self.folder.join(ours)))
         });
         ensure!(left.is_empty(), "left behind: {left:?}");

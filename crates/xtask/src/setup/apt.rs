@@ -109,6 +109,11 @@ pub(crate) fn candidates(policy: &str) -> BTreeMap<String, String> {
     found
 }
 
+/// Whether `apt-cache policy` names a source besides what is installed.
+pub(crate) fn lists(policy: &str) -> bool {
+    policy.lines().any(|line| line.trim().strip_prefix("release ").is_some_and(|source| source != "a=now"))
+}
+
 /// What the archive has of these.
 ///
 /// # Errors
@@ -271,6 +276,14 @@ mod tests {
         let found = candidates(policy);
         assert_eq!(found.get("nodejs").map(String::as_str), Some("18.20.4+dfsg-1~deb12u1"));
         assert!(!found.contains_key("gone"));
+    }
+
+    #[test]
+    fn what_is_installed_is_no_list_of_the_archive() {
+        let fresh = "Package files:\n 100 /var/lib/dpkg/status\n     release a=now\nPinned packages:\n";
+        assert!(!lists(fresh));
+        let listed = " 500 http://deb.debian.org/debian trixie/main amd64 Packages\n     release v=13.8,o=Debian,a=stable\n";
+        assert!(lists(&format!("{fresh}{listed}")));
     }
 
     #[test]

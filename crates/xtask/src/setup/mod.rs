@@ -104,6 +104,10 @@ fn dry_run() -> Result<bool> {
         return Ok(true);
     }
     name(&system, &missing);
+    if system.packager == Packager::Apt && !has_lists() {
+        println!("what brings it is not known yet: apt has no lists of the archive (apt-get update)");
+        return Ok(false);
+    }
     let plan = decide(&system, &missing)?;
     print!("{}", plan::by_hand(&system, &plan));
     if system.packager == Packager::Apt && !plan.packages.is_empty() {
@@ -216,8 +220,7 @@ fn decide(system: &System, missing: &[&'static Need]) -> Result<Plan> {
 
 /// Whether apt has the archive's lists: a fresh container has none.
 fn has_lists() -> bool {
-    let mut apt = process::command("apt-cache");
-    process::output(apt.args(["pkgnames", "libc6"])).is_ok_and(|names| !names.trim().is_empty())
+    process::output(process::command("apt-cache").arg("policy")).is_ok_and(|sources| apt::lists(&sources))
 }
 
 fn say(transaction: &Transaction, wanted: usize) {

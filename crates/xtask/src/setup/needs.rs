@@ -1,6 +1,6 @@
 //! What this project needs of a machine, what for, and what systems call it.
 
-use super::machine::Probe;
+use super::{machine::Probe, system::Packager};
 
 /// What something is needed for. A command asks for what it is about to do, and for nothing else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +72,8 @@ pub(crate) struct Packages {
     pub(crate) brew: &'static str,
     /// winget, on Windows.
     pub(crate) winget: &'static str,
+    /// Where it is to be had on one system alone, where that has no package of it.
+    pub(crate) there: &'static [(Packager, &'static str)],
     /// Where it is to be had otherwise.
     pub(crate) otherwise: &'static str,
 }
@@ -79,7 +81,7 @@ pub(crate) struct Packages {
 impl Packages {
     /// What Debian alone has a package of; for chores that run on Debian alone.
     pub(crate) const fn debian(apt: &'static [&'static str]) -> Self {
-        Self { apt, least: None, dnf: "", pacman: "", brew: "", winget: "", otherwise: "" }
+        Self { apt, least: None, dnf: "", pacman: "", brew: "", winget: "", there: &[], otherwise: "" }
     }
 }
 
@@ -101,7 +103,7 @@ pub(crate) const NEEDS: &[Need] = &[
             apt: &["build-essential"],
             dnf: "gcc gcc-c++ make",
             pacman: "base-devel",
-            otherwise: "macOS: xcode-select --install",
+            there: &[(Packager::Homebrew, "xcode-select --install")],
             winget: "Microsoft.VisualStudio.2022.BuildTools",
             ..NONE
         },
@@ -145,6 +147,7 @@ pub(crate) const NEEDS: &[Need] = &[
             brew: "node",
             winget: "OpenJS.NodeJS.LTS",
             otherwise: "https://nodejs.org/en/download",
+            ..NONE
         },
     },
     Need {
@@ -238,7 +241,7 @@ pub(crate) const NEEDS: &[Need] = &[
         packages: Packages {
             apt: &["webkit2gtk-driver"],
             dnf: "/usr/bin/WebKitWebDriver",
-            otherwise: "Arch: pacman -F WebKitWebDriver names the package",
+            there: &[(Packager::Pacman, "pacman -F WebKitWebDriver names the package")],
             ..NONE
         },
     },
@@ -253,7 +256,10 @@ pub(crate) const NEEDS: &[Need] = &[
             pacman: "chromium",
             brew: "--cask chromium",
             winget: "Google.Chrome",
-            otherwise: "Ubuntu: snap install chromium, or Google Chrome (https://www.google.com/chrome)",
+            there: &[(
+                Packager::Apt,
+                "snap install chromium, or Google Chrome (https://www.google.com/chrome)",
+            )],
             ..NONE
         },
     },

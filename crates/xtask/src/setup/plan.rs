@@ -45,7 +45,8 @@ pub(crate) fn plan(system: &System, missing: &[&'static Need], archive: &BTreeMa
             Packager::Unknown => "",
         };
         if words.is_empty() {
-            plan.by_hand.push((need.name, packages.otherwise));
+            let there = packages.there.iter().find(|(packager, _)| *packager == system.packager);
+            plan.by_hand.push((need.name, there.map_or(packages.otherwise, |(_, how)| how)));
         } else if system.packager == Packager::Homebrew {
             plan.packages.push(words.to_owned());
         } else {
