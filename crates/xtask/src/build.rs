@@ -86,10 +86,10 @@ pub(crate) fn announce(what: What) {
         return;
     }
     let processors = thread::available_parallelism().map_or(1, NonZero::get);
-    // Measured on two processors of a busy server, from nothing.
+    // Measured on two processors, from nothing.
     let (minutes_of_one, gigabytes) = match what {
-        What::Programs => (22, 4),
-        What::Tests => (40, 12),
+        What::Programs => (20, 4),
+        What::Tests => (24, 6),
     };
     let minutes = minutes_of_one / processors.min(8) + 1;
     println!(
