@@ -21,7 +21,8 @@ impl Chromium {
     /// # Panics
     /// If `chromedriver` or `chromium` is missing: nobody else can do WebAuthn here.
     pub(crate) async fn start() -> Self {
-        let driver = Command::new("chromedriver")
+        let driver = std::env::var("POSTERN_CHROMEDRIVER").unwrap_or_else(|_| "chromedriver".into());
+        let driver = Command::new(driver)
             .arg("--port=0")
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -39,8 +40,12 @@ impl Chromium {
         let client = http();
         let base = format!("http://127.0.0.1:{port}/session");
         let arguments = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"];
+        let mut options = json!({ "args": arguments });
+        if let Ok(chromium) = std::env::var("POSTERN_CHROMIUM") {
+            options["binary"] = chromium.into();
+        }
         let capabilities = json!({ "capabilities": { "alwaysMatch": {
-            "browserName": "chrome", "goog:chromeOptions": { "args": arguments } } } });
+            "browserName": "chrome", "goog:chromeOptions": options } } });
         let answer: Value =
             client.post(&base).json(&capabilities).send().await.unwrap().json().await.unwrap();
         let id = answer["value"]["sessionId"].as_str().unwrap_or_else(|| panic!("{answer}"));

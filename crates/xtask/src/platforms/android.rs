@@ -20,7 +20,11 @@ use super::{
     table::{Proof, Step},
     toolchain::{self, CLANG, RUST, Toolchain},
 };
-use crate::{process, root, setup};
+use crate::{
+    process,
+    setup::{self, Need, Packages, Probe, Use},
+    workspace::root,
+};
 
 const TARGET: &str = "aarch64-linux-android";
 const PROJECT: &str = "src-tauri/gen/android";
@@ -32,9 +36,21 @@ const API: (&str, &str) = ("@nativescript/types-android", "9.1.1");
 const API_FILES: [&str; 3] = ["android-platform-37.d.ts", "androidx-32.d.ts", "androidx-17.d.ts"];
 /// What the project's Gradle plugin speaks.
 const LANGUAGE: &str = "2.2";
-const INSTALLED: &[(&str, &str)] = &[
-    ("default-jdk-headless", "runs the Kotlin compiler and the tests of the Keystore"),
-    ("aapt", "compiles resources for Android"),
+const NEEDS: &[Need] = &[
+    Need {
+        name: "javac",
+        why: "runs the Kotlin compiler and the tests of the Keystore",
+        uses: &[Use::Platforms],
+        found: &[Probe::Program("javac")],
+        packages: Packages::debian(&["default-jdk-headless"]),
+    },
+    Need {
+        name: "aapt2",
+        why: "compiles resources for Android",
+        uses: &[Use::Platforms],
+        found: &[Probe::Program("aapt2")],
+        packages: Packages::debian(&["aapt"]),
+    },
 ];
 
 /// What the provider of files must say.
@@ -89,8 +105,8 @@ const MANIFEST: &[Claim] = &[
 /// # Errors
 /// A file is not what it must be, or something does not compile.
 pub(crate) fn run(steps: &mut Vec<Step>) -> Result<()> {
-    setup::install(documents::INSTALLED)?;
-    setup::install(INSTALLED)?;
+    let needs: Vec<_> = documents::NEEDS.iter().chain(NEEDS).collect();
+    setup::install(&needs)?;
     step(steps, Proof::Checked, "manifest, resources and words of the Gradle project", || {
         let files = files(&root().join(PROJECT).join("app/src/main"), "xml")?;
         documents::well_formed(files.iter().map(PathBuf::as_path))?;

@@ -4,7 +4,7 @@
 //! headers that declare next to nothing, and an empty object stands for Objective-C, which needs Apple's frameworks. That
 //! is why this proves types of Rust and nothing else.
 
-use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Command};
+use std::{fs, path::Path, process::Command};
 
 use anyhow::Result;
 
@@ -15,7 +15,7 @@ use super::{
     table::{Proof, Step},
     toolchain::{self, CLANG, RUST, Toolchain},
 };
-use crate::{process, root, setup};
+use crate::{process, setup, workspace::root};
 
 /// Which of them.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -76,7 +76,7 @@ const IPHONE_RIGHTS: &[Claim] = &[
 /// # Errors
 /// A file does not say what it must, or something does not type-check.
 pub(crate) fn run(device: Device, steps: &mut Vec<Step>) -> Result<()> {
-    setup::install(documents::INSTALLED)?;
+    setup::install(&documents::NEEDS.iter().collect::<Vec<_>>())?;
     let (target, name, plist, claims, rights, granted) = match device {
         Device::Iphone => {
             ("aarch64-apple-ios", "iOS", "ios.plist", IPHONE, "ios.entitlements", IPHONE_RIGHTS)
@@ -170,7 +170,7 @@ fn stand_in(kit: &Path) -> Result<()> {
     {
         let program = bin.join(name);
         fs::write(&program, text)?;
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
+        process::executable(&program)?;
     }
     for (name, text) in HEADERS {
         fs::write(include.join(name), text)?;

