@@ -87,7 +87,7 @@ pub async fn new_recovery_codes(tx: &mut Tx, account: &str, now: i64) -> Result<
 /// # Errors
 /// `WrongState` while the account holds compartments: they are given back first.
 pub async fn delete(tx: &mut Tx, account: &str, now: i64) -> Result<()> {
-    let rows = sqlx::query("SELECT id FROM reservations WHERE account_id = $1")
+    let rows = sqlx::query("SELECT id FROM reservations WHERE account_id = $1 ORDER BY id")
         .bind(account)
         .fetch_all(tx.on())
         .await?;
@@ -115,8 +115,16 @@ pub async fn delete(tx: &mut Tx, account: &str, now: i64) -> Result<()> {
         .bind(account)
         .execute(tx.on())
         .await?;
-    sqlx::query("DELETE FROM problems WHERE account_id = $1").bind(account).execute(tx.on()).await?;
-    tx.poke(account, 0);
+    for sql in [
+        "DELETE FROM problems WHERE account_id = $1",
+        // Whose token it was is told by its reservation alone.
+        "UPDATE grants SET account_id = '', session_id = '' WHERE account_id = $1",
+        "DELETE FROM idempotency WHERE principal IN (SELECT 'session ' || id FROM sessions WHERE account_id = $1)",
+    ] {
+        sqlx::query(sql).bind(account).execute(tx.on()).await?;
+    }
+    tx.wake(account);
+    tx.forget_for_good();
     // Passkeys, sessions, recovery codes, feed and memberships go with it.
     sqlx::query("DELETE FROM accounts WHERE id = $1").bind(account).execute(tx.on()).await?;
     Ok(())

@@ -60,7 +60,7 @@ pub async fn next(tx: &mut Tx, locker: &str, now: i64) -> Result<i64> {
             .fetch_all(tx.on())
             .await?;
     for holder in holders {
-        tx.poke(&holder.text("account_id")?, 0);
+        tx.wake(&holder.text("account_id")?);
     }
     Ok(number)
 }

@@ -14,7 +14,7 @@ use crate::{
     world::{Locker, World},
 };
 #[allow(clippy::wildcard_imports)]
-use crate::{crowd::*, gaps::*, promises::*, services::*};
+use crate::{crowd::*, gaps::*, promises::*, races::*, services::*};
 
 /// A story that does not come to its end fails, and says which it was.
 async fn in_time(story: &str, told: impl Future<Output = ()>) {
@@ -86,6 +86,12 @@ on_both!(
     empty_return,
     site_fair_share,
     same_on_both_databases,
+    refresh_race,
+    a_copied_session_ends_when_it_shows,
+    renewals_are_counted_by_session,
+    crossed_changes_come_through,
+    an_account_is_deleted_under_its_own_requests,
+    looking_at_a_claim_link_waits_for_nobody,
 );
 
 async fn a_new_customer_finds_what_waits(world: World) {

@@ -81,9 +81,21 @@ impl World {
 
     /// A cabinet with columns A to D of four doors joins the network.
     pub(crate) async fn locker(&self) -> Locker {
+        self.locker_at("lindenhof").await
+    }
+
+    /// The same at a site of its own, which the demo gives nothing at.
+    pub(crate) async fn locker_elsewhere(&self) -> Locker {
+        let site = json!({ "name": "Hafen", "address": "Kai 1", "latitude": 53.5, "longitude": 9.9, "hours": "24/7",
+                           "always_open": true, "access": "public", "step_free": true });
+        self.operator.send(reqwest::Method::PUT, "/v1/operator/sites/hafen", site).await.ok();
+        self.locker_at("hafen").await
+    }
+
+    async fn locker_at(&self, site: &str) -> Locker {
         let locker = Locker::new();
         self.operator
-            .post("/v1/operator/lockers", json!({ "descriptor": locker.descriptor("lindenhof") }))
+            .post("/v1/operator/lockers", json!({ "descriptor": locker.descriptor(site) }))
             .await
             .ok();
         locker
