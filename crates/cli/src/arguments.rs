@@ -193,4 +193,16 @@ pub(crate) struct AtLocker {
     /// Do not stay until the door is closed.
     #[arg(long)]
     pub(crate) no_wait: bool,
+    /// Whether the parcel is inside the closed compartment, for a locker that cannot measure it: yes or no. Without this
+    /// you are asked.
+    #[arg(long, value_parser = yes_or_no)]
+    pub(crate) inside: Option<bool>,
+}
+
+fn yes_or_no(text: &str) -> Result<bool, String> {
+    match text {
+        "yes" => Ok(true),
+        "no" => Ok(false),
+        _ => Err("yes or no".to_owned()),
+    }
 }

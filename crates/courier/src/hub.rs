@@ -204,6 +204,18 @@ pub async fn answer<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, H
     accepted(request).await?.json().await.map_err(unreachable)
 }
 
+/// As [`answer`]; none where the hub has nothing to say (204).
+///
+/// # Errors
+/// See [`HubError`].
+pub async fn answer_if_any<T: DeserializeOwned>(request: RequestBuilder) -> Result<Option<T>, HubError> {
+    let response = accepted(request).await?;
+    if response.status() == StatusCode::NO_CONTENT {
+        return Ok(None);
+    }
+    response.json().await.map(Some).map_err(unreachable)
+}
+
 async fn accepted(request: RequestBuilder) -> Result<reqwest::Response, HubError> {
     let response = request.send().await.map_err(unreachable)?;
     let status = response.status();

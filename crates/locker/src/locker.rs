@@ -215,6 +215,21 @@ impl<H: Hardware> Locker<H> {
         .fold(0, |bits, (_, bit)| bits | bit)
     }
 
+    /// The hub itself has sent a bulletin, over a line of the locker's own. It is taken in as one that a phone brings; it is
+    /// bound to no HELLO here, so that it tells a lost clock nothing.
+    ///
+    /// # Errors
+    /// [`Reason::Faulted`]: it is heeded, and a start would forget it, so that it has to be sent again.
+    pub fn bulletin_received(&mut self, bulletin: &[u8], now: Uptime) -> Result<(), Reason> {
+        self.take_bulletin(bulletin, None, now)
+    }
+
+    /// Number of the newest bulletin that was taken in; 0 where there was none.
+    #[must_use]
+    pub const fn news_number(&self) -> u32 {
+        self.store.ledger().news
+    }
+
     /// One frame was written to RX.
     pub fn received(&mut self, connection: Connection, frame: &[u8], now: Uptime) {
         let Some(link) = self.link(connection) else { return };

@@ -25,7 +25,12 @@ impl<H: Hardware> Locker<H> {
     /// # Errors
     /// [`Reason::Faulted`]: it is heeded, and a start would forget it. No answer may say that it is known here: whoever
     /// brought it would not bring it again.
-    pub(crate) fn take_bulletin(&mut self, bytes: &[u8], hello: Greeted, now: Uptime) -> Result<(), Reason> {
+    pub(crate) fn take_bulletin(
+        &mut self,
+        bytes: &[u8],
+        hello: Option<Greeted>,
+        now: Uptime,
+    ) -> Result<(), Reason> {
         let Ok(bulletin) = bulletin::verify(bytes, &self.store.ledger().issuers) else { return Ok(()) };
         if bulletin.locker != self.keys.locker.id {
             return Ok(());
@@ -66,10 +71,11 @@ impl<H: Hardware> Locker<H> {
 
     /// What the bulletin says of the time. One bound to this HELLO sets a clock that has lost the time, or corrects one
     /// that runs wrong, in both directions; what is then to be written.
-    fn take_time(&mut self, bulletin: &Bulletin, hello: Greeted, now: Uptime) -> Option<Record> {
+    fn take_time(&mut self, bulletin: &Bulletin, hello: Option<Greeted>, now: Uptime) -> Option<Record> {
         let at = bulletin.issued_at;
         let reading = self.time(now);
-        let bound = bulletin.hello_nonce == Some(hello.nonce) && hello.is_fresh();
+        let fresh = hello.filter(|hello| hello.is_fresh());
+        let bound = fresh.is_some_and(|hello| bulletin.hello_nonce == Some(hello.nonce));
         if !bound {
             if reading.state != ClockState::Unset && !self.clock.vetoes(at, now) {
                 self.clock.raise(at, now);

@@ -75,7 +75,7 @@ impl<H: Hardware> Locker<H> {
         }
         let request = &received.request;
         let heard = match &request.bulletin {
-            Some(bulletin) => self.take_bulletin(bulletin, hello, now),
+            Some(bulletin) => self.take_bulletin(bulletin, Some(hello), now),
             None => Ok(()),
         };
         let wish = Wish { operation: request.operation, door: request.door, nonce: request.nonce };

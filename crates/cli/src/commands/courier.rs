@@ -191,6 +191,7 @@ impl Courier {
             parcel: task.parcel.id.clone(),
             locker: Some(locker.id.clone()),
             hello_nonce: None,
+            locker_time: None,
         };
         let errand = self.device.prepare(asked, operation).await?;
         let door = errand.door().unwrap_or_default();
@@ -209,13 +210,19 @@ impl Courier {
             if !closed && !at.no_wait {
                 eprintln!("postern: The door is still open, or the locker fell silent. Please close it.");
             }
-            open.leave().await;
-            Ok::<_, CourierError>(closed)
+            let inside = open.inside();
+            self.device.leave(open).await?;
+            Ok::<_, CourierError>((closed, inside))
         };
         let opened = opened.await;
+        let placed = match (&opened, operation) {
+            (Ok((true, measured)), Operation::Deposit) => self.placed(&task.parcel.id, *measured, at).await,
+            _ => Ok(()),
+        };
         // Also where the latch did not move: that the hub is to know.
         let told = self.hand_in().await;
-        let closed = opened?;
+        let (closed, _) = opened?;
+        placed?;
         let handed_in = told?;
         Ok(Done {
             reference,
@@ -226,6 +233,25 @@ impl Courier {
             state: if closed { "closed" } else { "opened" },
             handed_in,
         })
+    }
+
+    /// Where the locker cannot measure it, whoever stands there says whether the parcel lies inside.
+    async fn placed(&mut self, parcel: &str, measured: Option<bool>, at: &AtLocker) -> Result<(), Fault> {
+        match (measured, at.inside) {
+            (Some(true), _) => {}
+            (Some(false), _) => {
+                eprintln!("postern: The locker says that the compartment is empty.");
+            }
+            (None, Some(inside)) => self.device.say_inside(parcel, inside).await?,
+            (None, None) if at.yes => {
+                eprintln!("postern: Say with --inside yes or --inside no whether the parcel is inside.");
+            }
+            (None, None) => {
+                let inside = confirmed("Is the parcel inside, and the door closed?".to_owned()).await?;
+                self.device.say_inside(parcel, inside).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Hands receipts in; false where they wait for the next command.
