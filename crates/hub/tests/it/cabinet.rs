@@ -91,7 +91,8 @@ impl World {
         let locker = Locker { sensors, ..Locker::new() };
         let mut descriptor = locker.descriptor(site);
         descriptor["doors"][usize::from(Locker::door("C2")) - 1]["chilled"] = json!(true);
-        let given = self.operator.post("/v1/operator/lockers", json!({ "descriptor": descriptor })).await.ok();
+        let given =
+            self.operator.post("/v1/operator/lockers", json!({ "descriptor": descriptor })).await.ok();
         let mut issuers = IssuerKeys::new();
         for key in given["issuer_keys"].as_array().unwrap() {
             let id = KeyId(u32::try_from(key["id"].as_u64().unwrap()).unwrap());
@@ -99,7 +100,8 @@ impl World {
         }
         let pin_secret = Some(Zeroizing::new(bytes(&given["pin_secret"]).try_into().unwrap()));
         let doors: Vec<_> = (1..=16).map(Door).collect();
-        let mut machine = Machine::new(doors.iter().copied(), Geometry { page_size: 4096, pages: 64, write_size: 8 });
+        let mut machine =
+            Machine::new(doors.iter().copied(), Geometry { page_size: 4096, pages: 64, write_size: 8 });
         machine.wall = Some(Timestamp(self.clock.now() as u64));
         if !sensors {
             for compartment in machine.compartments.values_mut() {
@@ -169,6 +171,8 @@ impl Cabinet {
 
     /// Connects with one request; the answers go on with the session.
     fn open(&mut self, device: &Device, request: &Request) -> (Connection, Session) {
+        // Its wall clock runs on while nobody is there.
+        self.pass(1);
         self.visits += 1;
         let connection = Connection(self.visits);
         self.airs.insert(connection.0, (Reassembler::new(), Vec::new()));
@@ -283,6 +287,7 @@ impl Cabinet {
 
     /// Somebody types a PIN; the door that came open, which is closed again. None where it was refused.
     pub(crate) fn type_pin(&mut self, pin: &Value, hand: Hand) -> Option<u16> {
+        self.pass(1);
         self.local.clear();
         self.firmware.pin_entered(pin.as_str().unwrap(), Uptime(self.uptime));
         self.drain();

@@ -29,13 +29,18 @@ pub(crate) async fn same_on_both_databases(world: World) {
 
     let wish = json!({ "title": "Skis", "site": "lindenhof", "size": "s", "until": until });
     let answers = join_all((0..50).map(|_| ada.post("/v1/storage", wish.clone()))).await;
-    assert_eq!(accepted(&answers, &["limit_reached", "fair_share"]), 3, "three compartments to keep something in");
+    assert_eq!(
+        accepted(&answers, &["limit_reached", "fair_share"]),
+        3,
+        "three compartments to keep something in"
+    );
 
     let recipient = ben.get("/v1/me").await.ok()["id"].clone();
     let parcel = json!({ "reference": "ONE", "recipient": recipient, "title": "Lamp", "site": "lindenhof", "size": "s" });
     let answers = join_all((0..50).map(|_| world.heron.post("/v1/carrier/parcels", parcel.clone()))).await;
     assert_eq!(accepted(&answers, &["wrong_state"]), 1, "one parcel under way for each tracking number");
-    let lamp = answers.iter().find(|answer| answer.status == 201).unwrap().body["id"].as_str().unwrap().to_owned();
+    let lamp =
+        answers.iter().find(|answer| answer.status == 201).unwrap().body["id"].as_str().unwrap().to_owned();
     // Over, the number is free again; and then for one.
     world.heron.post(&format!("/v1/carrier/parcels/{lamp}/cancel"), json!({})).await.ok();
     let answers = join_all((0..50).map(|_| world.heron.post("/v1/carrier/parcels", parcel.clone()))).await;
@@ -43,7 +48,8 @@ pub(crate) async fn same_on_both_databases(world: World) {
 
     // A copied receipt key is noticed whoever is first.
     let flat = ada.named("Flat 12 box").await;
-    let mine = ada.post("/v1/tokens", json!({ "reservations": [flat["id"]] })).await.ok()["grants"][0].clone();
+    let mine =
+        ada.post("/v1/tokens", json!({ "reservations": [flat["id"]] })).await.ok()["grants"][0].clone();
     let now = world.clock.now();
     for round in 0..5 {
         let place = (locker.sequence, locker.previous);
@@ -84,7 +90,8 @@ pub(crate) async fn same_on_both_databases(world: World) {
     // One device that asks many times at once has one PIN.
     let asked = json!({ "reservations": [ben.named("Two paperbacks").await["id"]] });
     let answers = join_all((0..20).map(|_| ben.post("/v1/tokens", asked.clone()))).await;
-    let mut pins: Vec<_> = answers.into_iter().map(|answer| answer.ok()["grants"][0]["pin"].to_string()).collect();
+    let mut pins: Vec<_> =
+        answers.into_iter().map(|answer| answer.ok()["grants"][0]["pin"].to_string()).collect();
     pins.dedup();
     assert!(pins.len() == 1 && pins[0].len() == 10, "eight digits");
 

@@ -10,7 +10,7 @@ use postern_hub::{
     jobs, server,
 };
 use postern_protocol::{
-    ClockState, Door, Epoch, LockerId, LockerKeys, Operation, OperationNonce, Timestamp, TokenId,
+    ClockState, Door, LockerId, LockerKeys, Operation, OperationNonce, Timestamp, TokenId,
     receipt::{self, Outcome, Receipt, Source},
 };
 use serde_json::{Value, json};
@@ -119,7 +119,7 @@ pub(crate) struct Locker {
     /// It measures what lies inside.
     pub(crate) sensors: bool,
     /// What it opened last, to be closed.
-    opened: Option<Receipt>,
+    pub(crate) opened: Option<Receipt>,
 }
 
 impl Locker {
@@ -176,26 +176,6 @@ impl Locker {
             clock: ClockState::Set,
             handshake: [7; 16],
             source: Source::Radio,
-            news: self.news,
-        };
-        self.sign(receipt)
-    }
-
-    /// As it signs the opening by a PIN.
-    pub(crate) fn by_pin(&mut self, door: u16, epoch: u32, slot: u8, at: i64) -> Value {
-        let receipt = Receipt {
-            locker: self.keys.id,
-            sequence: self.sequence,
-            previous: self.previous,
-            token: TokenId::of_pin(Epoch(epoch), slot),
-            nonce: OperationNonce([0; 8]),
-            door: Door(door),
-            operation: Operation::Collect,
-            outcome: Outcome::Opened,
-            at: Timestamp(at as u64),
-            clock: ClockState::Set,
-            handshake: [0; 16],
-            source: Source::Pin,
             news: self.news,
         };
         self.sign(receipt)
