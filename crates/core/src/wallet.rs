@@ -665,12 +665,19 @@ pub(crate) fn is_plausible(grant: &Grant) -> bool {
 
 /// What opening this reservation means at the locker: the first of these that the token allows.
 pub(crate) fn operation(reservation: &Reservation, grant: &Grant) -> Option<Operation> {
+    operations(reservation, grant).next()
+}
+
+/// All that opening this reservation can mean, in the order in which it is tried. That is one thing, but for a return: a
+/// locker takes no deposit after an opening by PIN, which is none.
+pub(crate) fn operations(reservation: &Reservation, grant: &Grant) -> impl Iterator<Item = Operation> {
     let wanted: &[Operation] = match reservation.kind {
         Kind::Pickup => &[Operation::Collect, Operation::Access],
         Kind::Return => &[Operation::Deposit, Operation::Access],
         Kind::Storage => &[Operation::Access, Operation::Collect, Operation::Deposit],
     };
-    wanted.iter().copied().find(|operation| grant.operations.contains(operation))
+    let most = if reservation.kind == Kind::Return { wanted.len() } else { 1 };
+    wanted.iter().copied().filter(|operation| grant.operations.contains(operation)).take(most)
 }
 
 /// Base64url without padding.

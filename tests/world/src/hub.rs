@@ -646,8 +646,8 @@ impl Hub {
             let (allowed, told): (&[Op], &[Operation]) = match self.bookings[at].state {
                 State::Opened => (&[Op::Reopen, Op::Status], &[Operation::Reopen, Operation::Status]),
                 State::Booked => (
-                    &[Op::Deposit, Op::Reopen, Op::Status],
-                    &[Operation::Deposit, Operation::Reopen, Operation::Status],
+                    &[Op::Deposit, Op::Access, Op::Reopen, Op::Status],
+                    &[Operation::Deposit, Operation::Access, Operation::Reopen, Operation::Status],
                 ),
                 _ => (
                     &[Op::Collect, Op::Reopen, Op::Status],

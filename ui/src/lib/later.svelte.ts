@@ -14,6 +14,8 @@ const LOADERS = {
   shares: () => import('../components/Shares.svelte'),
   timeline: () => import('../components/Timeline.svelte'),
   confirmTaken: () => import('../components/ConfirmTaken.svelte'),
+  confirmPlaced: () => import('../components/ConfirmPlaced.svelte'),
+  guest: () => import('../screens/Guest.svelte'),
   mapsSheet: () => import('../components/sheets/MapsSheet.svelte'),
   linkSheet: () => import('../components/sheets/LinkSheet.svelte'),
 } as const;

@@ -53,7 +53,8 @@ export function nextStep(reservation: ReservationView): string {
   const { actions, kind } = reservation;
   const label = reservation.label ?? '';
   if (actions.includes('resolve')) return t('next.resolve', { label });
-  if (actions.includes('confirmTaken')) return t(isMissed(reservation, []) ? 'event.disputed' : 'next.confirm');
+  if (actions.includes('confirmPlaced')) return t('next.placed', { label });
+  if (actions[0] === 'confirmTaken') return t(isMissed(reservation, []) ? 'event.disputed' : 'next.confirm');
   if (actions.includes('open')) return kind === 'storage' ? '' : t(kind === 'return' ? 'next.dropOff' : 'next.collect', { label });
   return '';
 }

@@ -282,6 +282,14 @@ impl Unlock {
         let Some(run) = &mut self.run else { return };
         let Ask::Sent { exchange, .. } = std::mem::replace(&mut run.ask, Ask::Nothing) else { return };
         let (pending, status) = (exchange.pending, exchange.status);
+        if status && refusal == Refusal::Refused {
+            // It is asked about by another token, or opened anew.
+            let pendings = self.openings.pendings.values_mut();
+            let doors = self.openings.doors.values_mut().map(|door| &mut door.asked);
+            let same = |asked: &&mut Pending| asked.token_id == pending.token_id && asked.nonce == pending.nonce;
+            pendings.chain(doors).filter(same).for_each(|asked| asked.unanswered = true);
+            cx.out.save_soon();
+        }
         // An authentic no to the only time that it was asked: nothing moved.
         let nothing_moved = !status && pending.handshakes.len() <= 1;
         if nothing_moved {

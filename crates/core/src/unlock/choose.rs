@@ -111,7 +111,8 @@ pub(crate) fn choose(facts: Facts<'_>) -> Choice {
             let delegation = facts.delegation.map(str::to_owned);
             Some(Pending::new(grant, delegation, facts.door, Operation::Status, facts.nonce, facts.now))
         };
-        let about = facts.unknown.or(facts.opened).cloned().or_else(anew);
+        let answered = facts.unknown.or(facts.opened).filter(|pending| !pending.unanswered);
+        let about = answered.cloned().or_else(anew);
         return match about {
             Some(pending) => ask(pending, true),
             None => Choice::Impossible(ProblemCode::TokenExpired),
@@ -127,8 +128,7 @@ pub(crate) fn choose(facts: Facts<'_>) -> Choice {
         return ask(pending.clone(), false);
     }
     let operation = grant.and_then(|grant| {
-        let usual = facts.reservation.and_then(|reservation| wallet::operation(reservation, grant));
-        wished(&facts, usual, past.is_some(), fresh_grant.is_some(), grant)
+        wished(&facts, past.is_some(), fresh_grant.is_some(), grant)
     });
     match (grant, operation) {
         (Some(grant), Some(operation)) => {
@@ -150,20 +150,20 @@ pub(crate) fn choose(facts: Facts<'_>) -> Choice {
 
 /// What is asked for with this token; none where it allows nothing that makes sense, or all of that was refused.
 ///
-/// Where the door may have been open the locker takes Reopen, which costs no use; where it was not, the `usual`. A
-/// second choice is made only with a token that the hub gave just now, knowing what it knows, or where nobody can know.
-fn wished(
-    facts: &Facts<'_>,
-    usual: Option<Operation>,
-    unknown: bool,
-    fresh: bool,
-    grant: &Grant,
-) -> Option<Operation> {
-    let again = Some(Operation::Reopen);
-    let first = if facts.purpose == Purpose::Reopen || unknown { again } else { usual };
-    // A new token without the usual operation says that the hub knows of an opening.
-    let second = if first == again { usual } else { again.filter(|_| usual.is_none()) };
-    let second = second.filter(|_| fresh || unknown);
+/// Where the door may have been open the locker takes Reopen, which costs no use; where it was not, what is usual. The
+/// other of these is tried only with a token that the hub gave just now, knowing what it knows, or where nobody can know.
+fn wished(facts: &Facts<'_>, unknown: bool, fresh: bool, grant: &Grant) -> Option<Operation> {
+    let usual: Vec<Operation> =
+        facts.reservation.into_iter().flat_map(|reservation| wallet::operations(reservation, grant)).collect();
+    let again = facts.purpose == Purpose::Reopen || unknown;
+    let reopen = vec![Operation::Reopen];
+    let (first, second) = match (again, usual.is_empty()) {
+        (true, _) => (reopen, usual),
+        // A new token without the usual operation says that the hub knows of an opening.
+        (false, true) => (usual, reopen),
+        (false, false) => (usual, Vec::new()),
+    };
+    let second = second.into_iter().filter(|_| fresh || unknown);
     first.into_iter().chain(second).find(|operation| {
         grant.operations.contains(operation)
             && !facts.refused.iter().any(|(token, refused)| *token == grant.token_id && refused == operation)
@@ -278,6 +278,7 @@ mod tests {
         let waiting = pending("old", Operation::Collect);
         let over = Pending { expires: NOW, ..waiting.clone() };
         let unsure = Pending { locker_unsure: true, ..waiting.clone() };
+        let silent = Pending { unanswered: true, ..waiting.clone() };
         let tired = Pending { handshakes: vec![[0; 16]; 256], ..waiting.clone() };
         let opened = pending("opened", Operation::Collect);
         let again = grant("again", &[Operation::Reopen, Operation::Status]);
@@ -286,6 +287,9 @@ mod tests {
         let (bound, no_bound) = (here(Some(HELLO), Some(usual("bound"))), here(Some(HELLO), None));
         let refused = |token: &str| vec![(token.to_owned(), Operation::Collect)];
         let (kept_refused, fresh_refused) = (refused("kept"), refused("fresh"));
+        let back = Reservation { kind: Kind::Return, ..reservation() };
+        let puts = grant("puts", &[Operation::Deposit, Operation::Access, Operation::Reopen]);
+        let put_refused = vec![("puts".to_owned(), Operation::Deposit)];
         let usually = || facts(&r, &kept, &none);
         let resolve = || Facts { purpose: Purpose::Resolve, ..usually() };
         let cases: Vec<(&str, Facts<'_>, &str)> = vec![
@@ -349,6 +353,16 @@ mod tests {
                 Facts { unknown: Some(&waiting), opened: Some(&opened), ..resolve() },
                 "old status",
             ),
+            (
+                "the token was taken back: asking by another",
+                Facts { opened: Some(&silent), ..resolve() },
+                "kept status anew",
+            ),
+            (
+                "unknown, and the token was taken back: anew",
+                Facts { unknown: Some(&silent), ..usually() },
+                "kept Reopen anew instead",
+            ),
             ("asking what others did", resolve(), "kept status anew"),
             ("with nothing to ask by", Facts { kept: None, ..resolve() }, "TokenExpired"),
             (
@@ -381,6 +395,12 @@ mod tests {
                 "its clock is wrong, and the hub does not help",
                 Facts { bound: Some(HELLO), fresh: &no_bound, ..usually() },
                 "kept Collect anew",
+            ),
+            ("a return", Facts { reservation: Some(&back), kept: Some(&puts), ..usually() }, "puts Deposit anew"),
+            (
+                "a return that was opened by PIN before",
+                Facts { reservation: Some(&back), kept: Some(&puts), refused: &put_refused, ..usually() },
+                "puts Access anew",
             ),
             ("a guest in person", Facts { delegation: Some("d"), ..usually() }, "kept Collect anew"),
             (

@@ -37,6 +37,9 @@ pub(crate) struct Pending {
     pub(crate) expires: i64,
     /// The locker itself cannot tell: power failed between latch and sensor.
     pub(crate) locker_unsure: bool,
+    /// The locker does not answer by this token any more: it was taken back since.
+    #[serde(default)]
+    pub(crate) unanswered: bool,
     /// The operation of unknown outcome in whose place the customer asked for this one. It counts again where this one
     /// turns out not to have taken place.
     #[serde(default)]
@@ -70,6 +73,7 @@ impl Pending {
             asked_at,
             expires: grant.expires,
             locker_unsure: false,
+            unanswered: false,
             replaces: None,
         }
     }
@@ -77,7 +81,7 @@ impl Pending {
     /// Asking the locker what became of it cannot settle it any more: the locker cannot tell, or need no longer remember.
     /// What is left is to open by a new operation.
     pub(crate) fn is_past_asking(&self, now: i64) -> bool {
-        self.locker_unsure || now >= self.expires
+        self.locker_unsure || self.unanswered || now >= self.expires
     }
 
     /// This one is asked for in place of another.

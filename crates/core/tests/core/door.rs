@@ -497,6 +497,24 @@ fn what_may_be_open_is_asked_again_by_itself() {
 }
 
 #[test]
+fn access_that_was_taken_back_meanwhile_keeps_nobody_from_the_parcel() {
+    let mut rig = Rig::with_parcels(537, &[3]);
+    rig.locker.cut_after = Some(2);
+    rig.locker.cuts = u32::MAX;
+    rig.open(&["r3"]);
+    rig.advance(60_000);
+    rig.intent(Intent::DismissOpening);
+    rig.locker.cuts = 0;
+    // The locker does not speak to the old token any more, and the hub has given another.
+    rig.locker.refuse.push_back(Refusal::Refused);
+    rig.intent(Intent::ResolveOpening { reservation: Some("r3".into()) });
+    let view = rig.reservation("r3");
+    assert_eq!((view.state, view.actions[0]), (StateView::MayBeOpen, ActionView::Open));
+    rig.open(&["r3"]);
+    assert!(matches!(rig.phase(), OpeningPhase::Opened { .. }));
+}
+
+#[test]
 fn leaving_the_screen_opens_no_further_door() {
     let mut rig = Rig::with_parcels(535, &[1, 2]);
     rig.open(&["r1", "r2"]);

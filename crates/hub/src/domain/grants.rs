@@ -137,8 +137,9 @@ struct Terms {
 fn operations(reservation: &Reservation) -> (&'static [Operation], &'static [Named]) {
     match (reservation.kind, reservation.state) {
         (Kind::Return, _) => (
-            &[Operation::Deposit, Operation::Reopen, Operation::Status],
-            &[Named::Deposit, Named::Reopen, Named::Status],
+            // A locker takes no deposit after an opening by PIN, which is none; the customer's own door opens all the same.
+            &[Operation::Deposit, Operation::Access, Operation::Reopen, Operation::Status],
+            &[Named::Deposit, Named::Access, Named::Reopen, Named::Status],
         ),
         (Kind::Storage, _) => (&[Operation::Access, Operation::Status], &[Named::Access, Named::Status]),
         // Taken out once; the token that took it out has no use left, and a new one gives none.
