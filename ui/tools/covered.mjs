@@ -134,7 +134,7 @@ async function look_() {
   }
 
   // Whatever takes the focus is brought into sight, whole where it fits, and under nothing.
-  const focusable = [...document.querySelectorAll('button, a[href], input, select, textarea, summary, [tabindex]')].filter((one) => !one.disabled && shown(one));
+  const focusable = [...document.querySelectorAll('button, a[href], input, select, textarea, summary, [tabindex]')].filter((one) => !one.disabled && one.tabIndex >= 0 && shown(one));
   const step = Math.max(1, Math.floor(focusable.length / 30));
   for (let at = 0; at < focusable.length; at += step) {
     const one = focusable[at];

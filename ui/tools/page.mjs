@@ -14,6 +14,7 @@ export function launch() {
 export async function openScene(page, url, name, scene, { theme = 'light', lang = 'en', text = '100', gesture = 'hold' } = {}) {
   const look = { theme, lang, text, gesture };
   if (page.url().startsWith(`${url}/recorded.html`)) {
+    await page.waitForFunction(() => window.showScene !== undefined);
     await page.evaluate(([wanted, how]) => window.showScene(wanted, how), [name, look]);
   } else {
     await page.goto(`${url}/recorded.html?${new URLSearchParams({ scene: name, ...look })}${scene.hash ?? ''}`);
