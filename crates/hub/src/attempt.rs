@@ -27,7 +27,7 @@ use tokio::{
 };
 
 use crate::{
-    error::{Again, Result, overloaded, refuse},
+    error::{OtherTries, Result, overloaded, refuse},
     hub::Hub,
     random,
 };
@@ -190,8 +190,9 @@ pub async fn carry_out(State(hub): State<Arc<Hub>>, request: Request, next: Next
     let began = Instant::now();
     let mut response = next.clone().run(Request::from_parts(parts.clone(), body)).await;
     let mut one_by_one = None;
-    for wait in WAITS {
-        if response.extensions().get::<Again>().is_none() || began.elapsed() > LONGEST {
+    for (tries, wait) in WAITS.into_iter().enumerate() {
+        let most = response.extensions().get().map_or(0, |OtherTries(most)| *most);
+        if tries >= most || began.elapsed() > LONGEST {
             break;
         }
         let body = match attempt.shared.body.get() {
@@ -208,6 +209,9 @@ pub async fn carry_out(State(hub): State<Arc<Hub>>, request: Request, next: Next
         attempt.repeated = true;
         parts.extensions.insert(attempt.clone());
         response = next.clone().run(Request::from_parts(parts.clone(), body)).await;
+    }
+    if response.extensions().get::<OtherTries>().is_some() {
+        tracing::error!("carried out as often as it may be, and met another change each time");
     }
     response
 }

@@ -44,8 +44,8 @@ pub struct Refusal {
     pub status: Option<StatusCode>,
     /// What a caller without credentials is asked for.
     pub asked_for: Scheme,
-    /// Whether the request is worth being carried out again from its beginning.
-    pub again: bool,
+    /// How often the request is worth being carried out again from its beginning.
+    pub other_tries: usize,
 }
 
 /// A way to show who one is.
@@ -69,7 +69,7 @@ impl Refusal {
             retry_after: None,
             status: None,
             asked_for: Scheme::default(),
-            again: false,
+            other_tries: 0,
         }
     }
 }
@@ -103,12 +103,16 @@ pub fn throttled(seconds: u32) -> Error {
     Refusal { retry_after: Some(seconds), ..Refusal::new(Code::Throttled) }.into()
 }
 
+/// Not now, for a reason that passes; try again after `seconds`.
+pub fn unavailable(seconds: u32, detail: impl Into<Cow<'static, str>>) -> Error {
+    let (detail, retry_after) = (Some(detail.into()), Some(seconds));
+    Refusal { detail, retry_after, ..Refusal::new(Code::Unavailable) }.into()
+}
+
 /// The hub has more to do than it can: come back in a moment, not all in the same one.
 #[must_use]
 pub fn overloaded() -> Error {
-    let retry_after = Some(1 + u32::from(random::bytes::<1>()[0]) % 5);
-    let detail = Some("more requests than can be served now".into());
-    Refusal { detail, retry_after, ..Refusal::new(Code::Unavailable) }.into()
+    unavailable(1 + u32::from(random::bytes::<1>()[0]) % 5, "more requests than can be served now")
 }
 
 /// No partner's key, or one that is not good.
@@ -163,20 +167,20 @@ impl Error {
             Self::Database(error) => Fault::of(error),
             Self::Internal(_) => Fault::Ours,
         };
-        let again = fault.is_worth_another_try();
+        let other_tries = fault.other_tries();
         let (code, retry_after) = match fault {
             Fault::Full => (Code::Unavailable, Some(30)),
             Fault::Passing => (Code::Unavailable, Some(2)),
             Fault::Crossed => (Code::Unavailable, Some(1)),
             Fault::Moved | Fault::Ours => (Code::Internal, None),
         };
-        if again {
+        if other_tries > 0 {
             tracing::info!(error = %self, ?fault, "a change met another");
         } else {
             tracing::error!(error = %self, ?fault, "request failed");
         }
         let status = (fault == Fault::Full).then_some(StatusCode::INSUFFICIENT_STORAGE);
-        Refusal { retry_after, status, again, ..Refusal::new(code) }
+        Refusal { retry_after, status, other_tries, ..Refusal::new(code) }
     }
 
     /// The stable code.
@@ -217,16 +221,16 @@ impl IntoResponse for Error {
         if let Some(challenge) = challenge(refusal.code, refusal.asked_for) {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
-        if refusal.again {
-            response.extensions_mut().insert(Again);
+        if refusal.other_tries > 0 {
+            response.extensions_mut().insert(OtherTries(refusal.other_tries));
         }
         response
     }
 }
 
-/// Marks an answer that says only that the request is worth being carried out again.
+/// With an answer that says only that the request is worth being carried out again: how often.
 #[derive(Clone, Copy, Debug)]
-pub struct Again;
+pub struct OtherTries(pub usize);
 
 /// RFC 9110 section 11.6.1, RFC 6750 section 3, RFC 9449 section 7.1.
 fn challenge(code: Code, scheme: Scheme) -> Option<&'static str> {

@@ -13,7 +13,7 @@ use crate::{
     },
     error::Result,
     hub::Hub,
-    store::Backend,
+    store::{Backend, CHANNEL, EVERYBODY, read_pokes},
 };
 
 /// Starts everything; it ends with `hub.stopping`.
@@ -127,13 +127,13 @@ async fn listen(hub: Arc<Hub>) {
 async fn listen_once(hub: &Hub) -> Result<()> {
     let Some(url) = hub.config.database.as_deref() else { return Ok(()) };
     let mut listener = PgListener::connect(url).await?;
-    listener.listen("postern").await?;
+    listener.listen(CHANNEL).await?;
     hub.push.wake_all();
     loop {
         match listener.try_recv().await? {
+            Some(notification) if notification.payload() == EVERYBODY => hub.push.wake_all(),
             Some(notification) => {
-                let said = notification.payload().split_once(' ');
-                if let Some((account, Ok(position))) = said.map(|(account, at)| (account, at.parse())) {
+                for (account, position) in read_pokes(notification.payload()) {
                     hub.push.publish(account, position);
                 }
             }

@@ -27,7 +27,7 @@ use crate::{
         session::AccessToken,
     },
     domain::{account, couriers, demo, device},
-    error::{Again, Error, Refusal, overloaded},
+    error::{Error, OtherTries, Refusal, unavailable},
     hub::Hub,
     random,
     store::{Backend, RowExt, Tx},
@@ -40,12 +40,12 @@ pub(super) struct Denied {
     why: String,
     /// Seconds.
     retry_after: Option<u32>,
-    again: bool,
+    other_tries: usize,
 }
 
 impl Denied {
     fn new(status: StatusCode, error: &'static str, why: impl Into<String>) -> Self {
-        Self { status, error, why: why.into(), retry_after: None, again: false }
+        Self { status, error, why: why.into(), retry_after: None, other_tries: 0 }
     }
 
     fn request(why: &str) -> Self {
@@ -63,7 +63,7 @@ impl Denied {
 
 impl From<Error> for Denied {
     fn from(error: Error) -> Self {
-        let Refusal { code, detail, status, retry_after, again, .. } = error.into_refusal();
+        let Refusal { code, detail, status, retry_after, other_tries, .. } = error.into_refusal();
         let why = detail.map(std::borrow::Cow::into_owned).unwrap_or_default();
         let (usual, error) = match code {
             Code::BadProof => return Self::proof(why),
@@ -73,7 +73,7 @@ impl From<Error> for Denied {
             Code::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable"),
             _ => (StatusCode::INTERNAL_SERVER_ERROR, "server_error"),
         };
-        Self { retry_after, again, ..Self::new(status.unwrap_or(usual), error, why) }
+        Self { retry_after, other_tries, ..Self::new(status.unwrap_or(usual), error, why) }
     }
 }
 
@@ -93,8 +93,8 @@ impl IntoResponse for Denied {
         if let Some(seconds) = self.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
-        if self.again {
-            response.extensions_mut().insert(Again);
+        if self.other_tries > 0 {
+            response.extensions_mut().insert(OtherTries(self.other_tries));
         }
         response
     }
@@ -393,7 +393,7 @@ async fn refresh(asking: &Asking<'_>, token: &str) -> Result<TokenResponse, Deni
     if row.int("expires_at")? <= now {
         if !hub.belief.is_sure(&hub.clock) {
             // What a wrong clock says does not sign anybody out.
-            return Err(overloaded().into());
+            return Err(unavailable(60, "the hub's clock is in doubt").into());
         }
         return Err(Denied::grant("the refresh token is over"));
     }

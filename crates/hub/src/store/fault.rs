@@ -75,10 +75,14 @@ impl Fault {
         }
     }
 
-    /// Whether the change is worth being made again from its beginning.
+    /// How often the change is worth being made again from its beginning.
     #[must_use]
-    pub fn is_worth_another_try(self) -> bool {
-        matches!(self, Self::Crossed | Self::Moved)
+    pub fn other_tries(self) -> usize {
+        match self {
+            Self::Crossed => 8,
+            Self::Moved => 2,
+            Self::Passing | Self::Full | Self::Ours => 0,
+        }
     }
 }
 

@@ -10,6 +10,7 @@
 mod alone;
 mod checkpoint;
 mod fault;
+mod herald;
 mod migrate;
 mod row;
 mod tx;
@@ -27,8 +28,14 @@ use sqlx::{
 };
 use tokio::{sync::Mutex, time::timeout};
 
-use self::checkpoint::Checkpoints;
-pub use self::{alone::Alone, fault::Fault, row::RowExt, tx::Tx};
+pub use self::{
+    alone::Alone,
+    fault::Fault,
+    herald::{CHANNEL, EVERYBODY, read as read_pokes},
+    row::RowExt,
+    tx::Tx,
+};
+use self::{checkpoint::Checkpoints, herald::Herald, tx::After};
 use crate::{
     error::{Error, Result},
     push::Push,
@@ -68,9 +75,7 @@ pub struct Store {
     write: AnyPool,
     passing: AnyPool,
     backend: Backend,
-    /// None: PostgreSQL, which does it by itself.
-    checkpoints: Option<Checkpoints>,
-    push: Push,
+    after: After,
     probed: Arc<Mutex<Option<(Instant, bool)>>>,
 }
 
@@ -92,37 +97,40 @@ impl Store {
             .close()
             .await?;
         let pool = |max: u32, settings: &'static str| {
-            AnyPoolOptions::new()
-                .max_connections(max)
-                .acquire_timeout(PATIENCE)
-                .after_connect(move |connection, _| {
+            AnyPoolOptions::new().max_connections(max).acquire_timeout(PATIENCE).after_connect(
+                move |connection, _| {
                     Box::pin(async move {
                         sqlx::raw_sql(settings).execute(connection).await?;
                         Ok(())
                     })
+                },
+            )
+        };
+        // SQLite ends a transaction by itself when its disk is full. The ROLLBACK that follows then fails, and the connection
+        // would believe for ever that it is in one, so it is thrown away.
+        let embedded = |max| {
+            pool(max, SQLITE).after_release(|connection, _| {
+                Box::pin(async move {
+                    // The rollback of a change that was dropped is done by then.
+                    connection.ping().await?;
+                    Ok(!connection.is_in_transaction())
                 })
-                // SQLite ends a transaction by itself when its disk is full. The ROLLBACK that follows then fails, and the
-                // connection would believe for ever that it is in one, so it is thrown away.
-                .after_release(|connection, _| {
-                    Box::pin(async move {
-                        // The rollback of a change that was dropped is done by then.
-                        connection.ping().await?;
-                        Ok(!connection.is_in_transaction())
-                    })
-                })
+            })
         };
         let probed = Arc::default();
         let opened = match backend {
             Backend::Sqlite => {
-                let write = pool(1, SQLITE).connect_with(options.clone()).await?;
-                let read = pool(connections, SQLITE).connect_with(options.clone()).await?;
-                let checkpoints = Some(Checkpoints::start(pool(1, SQLITE).connect_with(options).await?));
-                Self { passing: read.clone(), read, write, backend, checkpoints, push, probed }
+                let write = embedded(1).connect_with(options.clone()).await?;
+                let read = embedded(connections).connect_with(options.clone()).await?;
+                let checkpoints = Some(Checkpoints::start(embedded(1).connect_with(options).await?));
+                let after = After { push, herald: None, checkpoints };
+                Self { passing: read.clone(), read, write, backend, after, probed }
             }
             Backend::Postgres => {
                 let both = pool(connections, POSTGRES).connect_with(options.clone()).await?;
                 let passing = pool(PASSING, POSTGRES_PASSING).connect_with(options).await?;
-                Self { read: both.clone(), write: both, passing, backend, checkpoints: None, push, probed }
+                let after = After { push, herald: Some(Herald::start(passing.clone())), checkpoints: None };
+                Self { read: both.clone(), write: both, passing, backend, after, probed }
             }
         };
         Ok(opened)
@@ -164,7 +172,7 @@ impl Store {
             Backend::Sqlite => self.write.begin_with("BEGIN IMMEDIATE").await?,
             Backend::Postgres => self.write.begin().await?,
         };
-        Ok(Tx::new(inner, self.backend, self.checkpoints.clone(), self.push.clone()))
+        Ok(Tx::new(inner, self.after.clone()))
     }
 
     /// A consistent view for several reads.
@@ -275,8 +283,11 @@ impl Store {
 
     /// Waits for connections to be given back and closes them; in SQLite this folds the log into the file.
     pub async fn close(&self) {
-        if let Some(checkpoints) = &self.checkpoints {
+        if let Some(checkpoints) = &self.after.checkpoints {
             checkpoints.close().await;
+        }
+        if let Some(herald) = &self.after.herald {
+            herald.close().await;
         }
         self.passing.close().await;
         self.read.close().await;

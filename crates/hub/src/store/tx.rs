@@ -4,15 +4,24 @@ use std::collections::BTreeMap;
 
 use sqlx::{Any, AnyConnection, Transaction};
 
-use super::{Backend, RowExt, checkpoint::Checkpoints};
+use super::{RowExt, checkpoint::Checkpoints, herald::Herald};
 use crate::{error::Result, push::Push};
+
+/// Who is told that something was committed.
+#[derive(Clone)]
+pub(super) struct After {
+    /// Clients of this instance.
+    pub(super) push: Push,
+    /// Other instances; none on SQLite.
+    pub(super) herald: Option<Herald>,
+    /// SQLite's log; none on PostgreSQL, which looks after its own.
+    pub(super) checkpoints: Option<Checkpoints>,
+}
 
 /// A change that becomes true, and is pushed to whom it concerns, by [`Tx::commit`], and leaves no trace when dropped.
 pub struct Tx {
     inner: Transaction<'static, Any>,
-    backend: Backend,
-    checkpoints: Option<Checkpoints>,
-    push: Push,
+    after: After,
     /// By account and reservation: whether it vanished, and when.
     told: BTreeMap<(String, String), (bool, i64)>,
     woken: Vec<String>,
@@ -20,14 +29,8 @@ pub struct Tx {
 }
 
 impl Tx {
-    pub(super) fn new(
-        inner: Transaction<'static, Any>,
-        backend: Backend,
-        checkpoints: Option<Checkpoints>,
-        push: Push,
-    ) -> Self {
-        let (told, woken) = (BTreeMap::new(), Vec::new());
-        Self { inner, backend, checkpoints, push, told, woken, forgets: false }
+    pub(super) fn new(inner: Transaction<'static, Any>, after: After) -> Self {
+        Self { inner, after, told: BTreeMap::new(), woken: Vec::new(), forgets: false }
     }
 
     /// To run queries on.
@@ -53,27 +56,23 @@ impl Tx {
         self.forgets = true;
     }
 
-    /// Makes it true, then tells the clients concerned: those of this instance directly, those of others through the
-    /// database.
+    /// Makes it true, then tells the clients concerned: those of this instance at once, those of others a moment later, through
+    /// the database.
     ///
     /// # Errors
     /// When the database could not keep it; then nothing happened, unless the connection broke before the database said so.
     pub async fn commit(mut self) -> Result<()> {
         let pokes = self.write_feeds().await?;
-        if self.backend == Backend::Postgres {
-            for (account, position) in &pokes {
-                sqlx::query("SELECT pg_notify('postern', $1)")
-                    .bind(format!("{account} {position}"))
-                    .execute(&mut *self.inner)
-                    .await?;
-            }
-        }
         self.inner.commit().await?;
-        if let Some(checkpoints) = &self.checkpoints {
+        let After { push, herald, checkpoints } = &self.after;
+        if let Some(checkpoints) = checkpoints {
             checkpoints.committed(self.forgets);
         }
         for (account, position) in &pokes {
-            self.push.publish(account, *position);
+            push.publish(account, *position);
+            if let Some(herald) = herald {
+                herald.poke(account, *position);
+            }
         }
         Ok(())
     }
