@@ -119,12 +119,8 @@ pub(crate) fn run(flags: &Flags) -> Result<ExitCode> {
         false => None,
     };
     let suite = Suite { binaries, logs, lab, quick: flags.quick };
-    let mut results = Vec::new();
     let (waiting, busy): (Vec<Part>, Vec<Part>) = parts.into_iter().partition(|part| part.needs_lab());
-    for part in busy {
-        println!("\n{}", part.name());
-        results.push(suite.run(part, Tests::All)?);
-    }
+    let mut results = suite.busy(&busy)?;
     if !waiting.is_empty() {
         println!("\n{}", waiting.iter().map(|part| part.name()).collect::<Vec<_>>().join(", "));
         results.extend(suite.side_by_side(&waiting)?);
@@ -155,6 +151,10 @@ fn chosen(flags: &Flags) -> Vec<Part> {
         if flags.quick { quick.contains(part) } else { flags.only.is_empty() || flags.only.contains(part) }
     };
     Part::value_variants().iter().copied().filter(asked).collect()
+}
+
+fn joined(handle: thread::ScopedJoinHandle<'_, Result<Vec<Outcome>>>) -> Result<Vec<Outcome>> {
+    handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// What these parts need of this machine. Every part's tests are built in one go, so all that builds is needed for each.
@@ -214,13 +214,32 @@ impl Suite {
         Ok((part.name(), tally, began.elapsed()))
     }
 
+    /// Parts that keep a processor busy: one after the other, so that no clock of theirs runs against another's. In the loop
+    /// the page is tested beside the rest: half of its time is a browser's and a type checker's start.
+    fn busy(&self, parts: &[Part]) -> Result<Vec<Outcome>> {
+        let in_turn = |parts: &[Part]| -> Result<Vec<Outcome>> {
+            let run = |part: &Part| {
+                println!("\n{}", part.name());
+                self.run(*part, Tests::All)
+            };
+            parts.iter().map(run).collect()
+        };
+        if !self.quick {
+            return in_turn(parts);
+        }
+        let (page, rest): (Vec<Part>, Vec<Part>) = parts.iter().partition(|part| **part == Part::Ui);
+        thread::scope(|scope| {
+            let page = scope.spawn(|| in_turn(&page));
+            let mut outcomes = in_turn(&rest)?;
+            outcomes.extend(joined(page)?);
+            Ok(outcomes)
+        })
+    }
+
     /// Windows wait most of their time, and so does Bluetooth: at the same time, but for what of the windows uses the
     /// adapters too, which comes last.
     fn side_by_side(&self, parts: &[Part]) -> Result<Vec<Outcome>> {
         let windows = parts.contains(&Part::Window);
-        let joined = |handle: thread::ScopedJoinHandle<'_, Result<Vec<Outcome>>>| {
-            handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        };
         let mut outcomes = thread::scope(|scope| {
             let shown = scope.spawn(|| {
                 windows.then(|| self.run(Part::Window, Tests::Others)).into_iter().collect::<Result<Vec<_>>>()

@@ -29,7 +29,7 @@ pub(crate) struct Outlook {
 }
 
 impl Outlook {
-    /// From what `apt-get --assume-no install` prints in the C locale.
+    /// From what `apt-get install` prints in the C locale before it does anything.
     pub(crate) fn read(text: &str) -> Self {
         let under = |heading: &str| -> Vec<String> {
             let lines = text.lines().skip_while(|line| !line.starts_with(heading)).skip(1);
@@ -65,6 +65,11 @@ impl Outlook {
             .filter(|(_, names)| !names.is_empty())
             .map(|(what, names)| format!("{what}: {}", names.join(" ")))
             .collect()
+    }
+
+    /// Whether everything would stay as it is: the packages are there already.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.new == 0 && self.gives_way().is_empty()
     }
 
     /// Whether something would be lost, which nobody is to find out afterwards.
@@ -194,16 +199,22 @@ fn flags(raises: bool) -> Vec<&'static str> {
     flags
 }
 
+/// How apt-get is asked. Not by `--assume-no`: it puts no question, and installs, where nothing but the named packages
+/// is new.
+fn question(packages: &[String], raises: bool) -> Vec<String> {
+    let mut words: Vec<String> =
+        ["-o", "Debug::NoLocking=true", "--print-uris", "-y"].map(str::to_owned).into();
+    words.extend(flags(raises).into_iter().map(str::to_owned));
+    words.push("install".to_owned());
+    words.extend_from_slice(packages);
+    words
+}
+
 /// What apt-get would do, without rights and without doing it.
 fn look(packages: &[String], raises: bool) -> Result<Outlook> {
-    let mut apt = plain("apt-get");
-    apt.args(["-o", "Debug::NoLocking=true", "--assume-no"])
-        .args(flags(raises))
-        .arg("install")
-        .args(packages);
-    let output = apt.output()?;
+    let output = plain("apt-get").args(question(packages, raises)).output()?;
     let text = String::from_utf8_lossy(&output.stdout);
-    // It fails in any case: it was told "no". Where it has no plan, it never came to its question.
+    // It may say a plan and then refuse it, for what it would take away; that is for us to ask about.
     if !text.contains(" newly installed") {
         let said = String::from_utf8_lossy(&output.stderr);
         bail!("apt-get knows no way to install {}: {}", packages.join(" "), said.trim());
@@ -267,6 +278,20 @@ mod tests {
         let outlook = Outlook::read(include_str!("recorded/debian-12-removes.install"));
         assert_eq!(outlook.gives_way(), ["removed: busybox"]);
         assert!(outlook.takes_away());
+    }
+
+    #[test]
+    fn a_question_installs_nothing() {
+        let words = question(&["zbar-tools".to_owned()], false);
+        assert!(words.iter().any(|word| word == "--print-uris"), "{words:?}");
+        assert!(!words.iter().any(|word| word == "--assume-no"), "{words:?}");
+    }
+
+    #[test]
+    fn packages_that_are_there_change_nothing() {
+        let text = "zbar-tools is already the newest version (0.23.92-7+deb12u1).\n\
+                    0 upgraded, 0 newly installed, 0 to remove and 110 not upgraded.\n";
+        assert!(Outlook::read(text).is_empty());
     }
 
     #[test]

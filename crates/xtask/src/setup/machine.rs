@@ -1,7 +1,7 @@
 //! What a machine has: programs, libraries and files, whoever put them there.
 
 use std::{
-    fs,
+    fmt, fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -20,6 +20,18 @@ pub(crate) enum Probe {
     PkgConfig(&'static str),
     /// A file or folder; `*` stands for one part of the path, or for the middle of one.
     File(&'static str),
+}
+
+impl fmt::Display for Probe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Program(name) => write!(f, "the program {name}"),
+            Self::Says(command, word) => write!(f, "`{}` that says {word}", command.join(" ")),
+            Self::Version(name, major, minor) => write!(f, "the program {name} of version {major}.{minor}"),
+            Self::PkgConfig(name) => write!(f, "{name} in pkg-config"),
+            Self::File(pattern) => f.write_str(pattern),
+        }
+    }
 }
 
 /// Somewhere to look.

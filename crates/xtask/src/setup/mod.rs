@@ -11,8 +11,9 @@ mod system;
 
 use std::{
     ffi::OsString,
+    fmt::Write as _,
     fs,
-    io::{IsTerminal, Write},
+    io::{IsTerminal, Write as _},
     path::Path,
     process::ExitCode,
     sync::OnceLock,
@@ -111,7 +112,10 @@ fn dry_run() -> Result<bool> {
     let plan = decide(&system, &missing)?;
     print!("{}", plan::by_hand(&system, &plan));
     if system.packager == Packager::Apt && !plan.packages.is_empty() {
-        say(&Transaction::for_packages(&plan.packages)?, plan.packages.len());
+        let transaction = Transaction::for_packages(&plan.packages)?;
+        if !transaction.outlook.is_empty() {
+            say(&transaction, plan.packages.len());
+        }
     }
     Ok(false)
 }
@@ -173,32 +177,41 @@ pub(crate) fn install(needs: &[&'static Need]) -> Result<()> {
         );
     }
     if !plan.packages.is_empty() {
-        let transaction = Transaction::for_packages(&plan.packages)?;
-        say(&transaction, plan.packages.len());
-        agree(&transaction)?;
-        println!("installing; all that apt-get says is in {}", apt::log().display());
-        if transaction.carry_out().is_err() {
-            // The lists may be so old that they name what the archive has no longer.
-            update()?;
-            let again = Transaction::for_packages(&plan.packages)?;
-            if again.outlook.takes_away() && again.outlook != transaction.outlook {
-                say(&again, plan.packages.len());
-                agree(&again)?;
-            }
-            again.carry_out()?;
-        }
+        bring(&plan.packages)?;
     }
     let left = plan::missing(&Here, needs);
     if left.is_empty() {
         return Ok(());
     }
     let by_hand = Plan { packages: Vec::new(), ..decide(&system, &left)? };
-    let names: Vec<&str> = left.iter().map(|need| need.name).collect();
-    bail!(
-        "still missing: {}.\n{}--no-setup goes on without",
-        names.join(", "),
-        plan::by_hand(&system, &by_hand)
-    )
+    let mut text = plan::by_hand(&system, &by_hand);
+    for need in &left {
+        let probes: Vec<String> = need.found.iter().map(ToString::to_string).collect();
+        let _ = writeln!(text, "  {}: looked for {}", need.name, probes.join(", "));
+    }
+    bail!("still missing:\n{text}--no-setup goes on without")
+}
+
+/// Installs packages, after saying what that takes and asking.
+fn bring(packages: &[String]) -> Result<()> {
+    let transaction = Transaction::for_packages(packages)?;
+    if transaction.outlook.is_empty() {
+        return Ok(());
+    }
+    say(&transaction, packages.len());
+    agree(&transaction)?;
+    println!("installing; all that apt-get says is in {}", apt::log().display());
+    if transaction.carry_out().is_ok() {
+        return Ok(());
+    }
+    // The lists may be so old that they name what the archive has no longer.
+    update()?;
+    let again = Transaction::for_packages(packages)?;
+    if again.outlook.takes_away() && again.outlook != transaction.outlook {
+        say(&again, packages.len());
+        agree(&again)?;
+    }
+    again.carry_out()
 }
 
 fn name(system: &System, missing: &[&Need]) {
