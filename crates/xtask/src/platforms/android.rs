@@ -16,17 +16,17 @@ use super::{
     carried,
     declared::Api,
     documents::{self, Claim},
-    step,
+    homeless, jvm, step,
     table::{Proof, Step},
     toolchain::{self, CLANG, RUST, Toolchain},
 };
 use crate::{process, root, setup};
 
 const TARGET: &str = "aarch64-linux-android";
-const PROJECT: &str = "src-tauri/gen/android";
+pub(super) const PROJECT: &str = "src-tauri/gen/android";
 const DECLARED: &str = "crates/xtask/src/platforms/stubs";
 /// The Kotlin compiler, as npm has it.
-const KOTLIN: &str = "2.4.20";
+pub(super) const KOTLIN: &str = "2.4.20";
 /// Android's API and that of its libraries, as npm has them: of the version that the app is compiled for.
 const API: (&str, &str) = ("@nativescript/types-android", "9.1.1");
 const API_FILES: [&str; 3] = ["android-platform-37.d.ts", "androidx-32.d.ts", "androidx-17.d.ts"];
@@ -35,6 +35,7 @@ const LANGUAGE: &str = "2.2";
 const INSTALLED: &[(&str, &str)] = &[
     ("default-jdk-headless", "runs the Kotlin compiler and the tests of the Keystore"),
     ("aapt", "compiles resources for Android"),
+    ("patch", "adds to btleplug's Java what it lacks"),
 ];
 
 /// What the provider of files must say.
@@ -100,6 +101,7 @@ pub(crate) fn run(steps: &mut Vec<Step>) -> Result<()> {
         Ok(None)
     })?;
     step(steps, Proof::Built, "resources of the app (aapt2; not linked against Android's own)", || {
+        fs::create_dir_all(toolchain::built())?;
         let compiled = toolchain::built().join("android-resources.zip");
         let mut compile = process::command("aapt2");
         compile.args(["compile", "--dir"]).arg(root().join(PROJECT).join("app/src/main/res"));
@@ -114,6 +116,15 @@ pub(crate) fn run(steps: &mut Vec<Step>) -> Result<()> {
         kotlin()?;
         Ok(None)
     })?;
+    step(
+        steps,
+        Proof::Ran,
+        "Bluetooth, files and name of the phone, and btleplug's Java with our patch, on this machine's Java",
+        || {
+            jvm::test()?;
+            Ok(None)
+        },
+    )?;
     step(
         steps,
         Proof::Ran,
@@ -137,12 +148,17 @@ pub(crate) fn run(steps: &mut Vec<Step>) -> Result<()> {
     step(steps, Proof::TypeChecked, "all of Rust: the window and the rooms below it", || {
         process::run(carried(&mut cargo(&toolchain)))?;
         Ok(None)
+    })?;
+    step(steps, Proof::Checked, "no phone is built without a hub to start with", || {
+        homeless(&mut cargo(&toolchain))?;
+        Ok(None)
     })
 }
 
 fn cargo(toolchain: &Toolchain) -> Command {
     let mut cargo = toolchain.cargo("check", TARGET);
     cargo
+        .env("POSTERN_DEFAULT_HUB", "https://hub.example")
         .env("CC_aarch64_linux_android", toolchain::COMPILER_OF_C)
         // Only ring has C, and it can do without a C library.
         .env("CFLAGS_aarch64_linux_android", "-nostdlibinc -DRING_CORE_NOSTDLIBINC=1");
@@ -150,7 +166,7 @@ fn cargo(toolchain: &Toolchain) -> Command {
 }
 
 /// Files below `folder` with this extension, in order.
-fn files(folder: &Path, extension: &str) -> Result<Vec<PathBuf>> {
+pub(super) fn files(folder: &Path, extension: &str) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))? {
         let path = entry?.path();
@@ -218,6 +234,7 @@ fn kotlin() -> Result<()> {
     let declared = root().join(DECLARED);
     let mut stubs = files(&declared, "java")?;
     stubs.extend(files(&declared, "kt")?);
+    stubs.push(jvm::btleplug()?.join("com/nonpolynomial/btleplug/android/impl/ScanOptions.java"));
     ensure!(!ours.is_empty() && !stubs.is_empty(), "no Kotlin, or no declarations");
     let mut compile = process::command("bash");
     compile
