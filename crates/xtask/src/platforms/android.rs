@@ -72,6 +72,11 @@ const MANIFEST: &[Claim] = &[
         "//application[@*[name()='android:allowBackup']='false']",
         "no backup of a wallet that only this device reads",
     ),
+    (
+        "//receiver[contains(@*[name()='android:name'],'LocalNotificationRestoreReceiver') and \
+         @*[name()='android:directBootAware']='false']",
+        "nothing of the app before the phone is unlocked",
+    ),
     ("//activity[@*[name()='android:launchMode']='singleTask']", "one window, which links reach"),
     ("//intent-filter/data[@*[name()='android:scheme']='postern']", "links of our own"),
     (

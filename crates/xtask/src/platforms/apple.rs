@@ -88,7 +88,7 @@ const PRIVACY: &[Claim] = &[
         "no data is for tracking",
     ),
     (
-        "//dict[not(key='NSPrivacyCollectedDataType')] or \
+        "//dict[key='NSPrivacyCollectedDataType'] and \
          not(//dict[key='NSPrivacyCollectedDataType'][not(key='NSPrivacyCollectedDataTypePurposes')])",
         "what each kind of data is for",
     ),

@@ -21,6 +21,8 @@ class Phone(sdk: Int) : Context() {
   val resolver = ContentResolver()
   val receivers = mutableListOf<Pair<BroadcastReceiver, IntentFilter>>()
   var lowEnergy = true
+  /** Started, and not unlocked since. */
+  var locked = false
   /** Nobody has such a page. */
   var refuses = emptySet<String>()
   private val kept = mutableMapOf<String, Boolean>()
@@ -33,7 +35,12 @@ class Phone(sdk: Int) : Context() {
 
   override fun checkSelfPermission(permission: String): Int = if (permission in granted) 0 else -1
 
-  override fun getSharedPreferences(name: String, mode: Int): SharedPreferences =
+  override fun getSharedPreferences(name: String, mode: Int): SharedPreferences {
+    if (locked) throw IllegalStateException("not available until after user is unlocked")
+    return preferences(name)
+  }
+
+  private fun preferences(name: String) =
     object : SharedPreferences {
       override fun getBoolean(key: String, otherwise: Boolean): Boolean = kept["$name/$key"] ?: otherwise
 

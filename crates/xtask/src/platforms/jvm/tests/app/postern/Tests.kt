@@ -157,6 +157,17 @@ private val TESTS: List<Pair<String, () -> Unit>> =
         Bluetooth.tell()
         same(told.last, Bluetooth.ABSENT)
       },
+    "a phone that was not unlocked yet has nobody to ask, and nothing breaks" to
+      {
+        val (phone, customer, told) = begin(34)
+        phone.locked = true
+        Bluetooth.tell()
+        same(told.last, Bluetooth.NOT_ASKED)
+        phone.locked = false
+        Bluetooth.shown(customer)
+        Bluetooth.ask()
+        same(told.last, Bluetooth.ON)
+      },
     "one question at a time, and none where there is no screen" to
       {
         val (_, customer, _) = begin(34)

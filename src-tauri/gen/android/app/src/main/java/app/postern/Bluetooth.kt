@@ -209,8 +209,13 @@ object Bluetooth {
     }
   }
 
+  /** Not before the phone was unlocked for the first time: there are no preferences then, and nobody to be asked. */
   private fun noted(context: Context, what: String): Boolean =
-    context.getSharedPreferences(PREFERENCES, Context.MODE_PRIVATE).getBoolean(what, false)
+    try {
+      context.getSharedPreferences(PREFERENCES, Context.MODE_PRIVATE).getBoolean(what, false)
+    } catch (_: IllegalStateException) {
+      false
+    }
 
   private fun note(context: Context, what: String) =
     context.getSharedPreferences(PREFERENCES, Context.MODE_PRIVATE).edit().putBoolean(what, true).apply()
