@@ -6,6 +6,7 @@ mod cortex_m;
 mod declared;
 mod documents;
 mod hub;
+mod jvm;
 mod linux;
 mod release;
 mod table;
@@ -17,7 +18,7 @@ use std::{
     time::Instant,
 };
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
 
 use self::table::{Outcome, Proof, Step};
@@ -177,6 +178,16 @@ fn carried(cargo: &mut Command) -> &mut Command {
         cargo.args(["--package", package]);
     }
     cargo.arg("--lib")
+}
+
+/// A build for a phone that is told of no hub must not come about: it would look for one on the phone.
+fn homeless(cargo: &mut Command) -> Result<()> {
+    let check = cargo.args(["--package", "postern-runtime", "--lib"]).env_remove("POSTERN_DEFAULT_HUB");
+    let output = check.output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(!output.status.success(), "a phone is built without a hub");
+    ensure!(said.contains("POSTERN_DEFAULT_HUB must name the hub"), "it failed for another reason: {said}");
+    Ok(())
 }
 
 /// Does it, and notes what it proved.
