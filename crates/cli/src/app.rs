@@ -11,7 +11,8 @@ use tokio::{sync::watch, time::Instant};
 
 use crate::{
     fault::{Exit, Fault},
-    text, words,
+    text::{self, tell},
+    words,
 };
 
 /// The keyring may ask for its password first.
@@ -52,7 +53,7 @@ impl App {
             )),
             VaultView::Opening | VaultView::Keyring | VaultView::MemoryOnly => {
                 for notice in &app.view().notices {
-                    eprintln!("postern: {}", words::notice(notice.code));
+                    tell!("postern: {}", words::notice(notice.code));
                 }
                 Ok(app)
             }
@@ -125,21 +126,21 @@ impl App {
         }
         match self.view().network {
             NetworkView::SignInAgain => {
-                eprintln!(
+                tell!(
                     "postern: The hub ended this session. What is stored still works; `postern sign-in` brings the rest back."
                 );
             }
             NetworkView::Offline { .. } | NetworkView::Unknown => {
-                eprintln!("postern: The hub cannot be reached; this is what was stored.");
+                tell!("postern: The hub cannot be reached; this is what was stored.");
             }
             NetworkView::WrongHub => {
-                eprintln!(
+                tell!(
                     "postern: {} This is what was stored.",
                     words::problem(postern_runtime::view::ProblemCode::WrongHub)
                 );
             }
             NetworkView::ClockSkew { seconds } => {
-                eprintln!(
+                tell!(
                     "postern: The clock of this machine is {} s {}. Set it.",
                     seconds.abs(),
                     if seconds > 0 { "ahead" } else { "behind" }
@@ -194,9 +195,7 @@ impl App {
             })
             .await?;
         if done.is_none() || waits(&self.view()) {
-            eprintln!(
-                "postern: The hub does not know yet; it will be told by itself when there is a network."
-            );
+            tell!("postern: The hub does not know yet; it will be told by itself when there is a network.");
         }
         Ok(())
     }

@@ -21,6 +21,7 @@ use crate::{
     app::App,
     arguments::{Arguments, Command},
     fault::Fault,
+    text,
 };
 
 /// How to answer.
@@ -32,14 +33,14 @@ pub(crate) struct Output {
 impl Output {
     /// The one JSON document of a command, or its text.
     fn print(self, document: &impl Serialize, text: impl FnOnce() -> String) -> Result<(), Fault> {
-        let mut out = std::io::stdout().lock();
-        if self.json {
-            serde_json::to_writer(&mut out, document).map_err(std::io::Error::from)?;
-            writeln!(out)?;
+        let text = if self.json {
+            let mut text = serde_json::to_string(document).map_err(std::io::Error::from)?;
+            text.push('\n');
+            text
         } else {
-            out.write_all(text().as_bytes())?;
-        }
-        Ok(())
+            text()
+        };
+        Ok(text::to_stdout(&text)?)
     }
 }
 

@@ -41,6 +41,9 @@ pub(crate) struct Kept {
     /// When the hub was last heard, UNIX seconds.
     #[serde(default)]
     pub(crate) last_contact: Option<i64>,
+    /// How far this device's clock was ahead of the hub's then, seconds.
+    #[serde(default)]
+    pub(crate) skew: i64,
     /// Where the change feed stands.
     #[serde(default)]
     pub(crate) cursor: Option<String>,
@@ -95,6 +98,8 @@ struct Head {
     hub: Option<String>,
     account: Option<Account>,
     last_contact: Option<i64>,
+    #[serde(default)]
+    skew: i64,
     cursor: Option<String>,
 }
 
@@ -127,6 +132,7 @@ impl Default for Kept {
             hub: None,
             account: None,
             last_contact: None,
+            skew: 0,
             cursor: None,
             wallet: Wallet::default(),
             pendings: BTreeMap::new(),
@@ -197,6 +203,7 @@ impl Kept {
             hub: self.hub.clone(),
             account: self.account.clone(),
             last_contact: self.last_contact,
+            skew: self.skew,
             cursor: self.cursor.clone(),
         }
     }
@@ -221,8 +228,9 @@ impl Kept {
     }
 
     fn apply(&mut self, change: Change) {
-        if let Some(Head { hub, account, last_contact, cursor }) = change.head {
-            (self.hub, self.account, self.last_contact, self.cursor) = (hub, account, last_contact, cursor);
+        if let Some(Head { hub, account, last_contact, skew, cursor }) = change.head {
+            (self.hub, self.account, self.cursor) = (hub, account, cursor);
+            (self.last_contact, self.skew) = (last_contact, skew);
         }
         put(&mut self.pendings, change.pendings);
         put(&mut self.outbox, change.outbox);

@@ -174,6 +174,7 @@ impl Core {
     fn save(&mut self) -> Option<Effect> {
         self.kept.account = self.session.account().cloned().or(self.kept.account.take());
         self.kept.last_contact = self.network.last_contact();
+        self.kept.skew = self.network.measured_skew();
         self.kept.cursor = self.sync.cursor().map(str::to_owned);
         self.kept.pendings = self.unlock.pendings().clone();
         self.kept.save()
@@ -244,7 +245,7 @@ impl Core {
         damaged |= read.is_none() && !opened.state.is_empty();
         self.kept = read.unwrap_or_default();
         self.session.restore(opened.session.as_deref().map(Vec::as_slice), self.kept.account.clone());
-        self.network.restore(self.kept.last_contact);
+        self.network.restore(self.kept.last_contact, self.kept.skew);
         self.unlock.restore(std::mem::take(&mut self.kept.pendings));
         self.sync.restore(self.kept.cursor.take());
         self.vault = Vault::Open {

@@ -336,7 +336,8 @@ impl Core {
         if let Some(grant) = self.kept.wallet.grant(&reservation.id, self.now).filter(|_| !refused) {
             return AccessView::Ready { until: grant.expires };
         }
-        if self.session.is_usable() && (self.network.is_online() || self.kept.wallet.is_fetching()) {
+        let asked = self.kept.wallet.is_fetching() && !self.network.is_known_offline();
+        if self.session.is_usable() && (self.network.is_online() || asked) {
             AccessView::Fetching
         } else {
             AccessView::NeedsNetwork

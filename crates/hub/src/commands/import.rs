@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use postern_hub::{clock::Clock, domain::import, hub::Hub};
 
-use super::Common;
+use super::{Common, say};
 
 #[derive(Args)]
 pub(crate) struct Import {
@@ -24,17 +24,12 @@ impl Import {
         let text = std::fs::read_to_string(&self.file).with_context(|| self.file.display().to_string())?;
         let read = import::read(&text)?;
         for skipped in &read.skipped {
-            println!("skipped {}: {}", skipped.point, skipped.reason);
+            say!("skipped {}: {}", skipped.point, skipped.reason);
         }
         for doubt in &read.doubts {
-            println!("doubtful {}: {}", doubt.point, doubt.reason);
+            say!("doubtful {}: {}", doubt.point, doubt.reason);
         }
-        println!(
-            "{} sites, {} skipped, {} doubtful",
-            read.sites.len(),
-            read.skipped.len(),
-            read.doubts.len()
-        );
+        say!("{} sites, {} skipped, {} doubtful", read.sites.len(), read.skipped.len(), read.doubts.len());
         if read.sites.is_empty() {
             bail!("nothing to import");
         }
@@ -45,7 +40,7 @@ impl Import {
             import::write(&mut tx, &read, Clock::default().now()).await?;
             tx.commit().await?;
             store.close().await;
-            println!("imported");
+            say!("imported");
         }
         Ok(())
     }

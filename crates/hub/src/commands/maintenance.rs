@@ -12,7 +12,7 @@ use postern_hub::{
     store::Backend,
 };
 
-use super::Common;
+use super::{Common, say};
 
 #[derive(Args)]
 pub(crate) struct Migrate {
@@ -24,7 +24,7 @@ impl Migrate {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         let config = self.common.config()?;
         let (store, ..) = Hub::storage(&self.common.data, &config).await?;
-        println!("the schema is at version {}", store.version().await?);
+        say!("the schema is at version {}", store.version().await?);
         store.close().await;
         Ok(())
     }
@@ -75,7 +75,7 @@ impl Keys {
                         "id": key.id, "public_key": postern_hub::random::encode(key.public),
                         "created_at": key.created_at, "active_from": key.active_from, "retired_at": key.retired_at,
                     });
-                    println!("{keys}");
+                    say!("{keys}");
                 }
             }
             KeyAction::Rotate { overlap_hours, .. } => {
@@ -83,14 +83,14 @@ impl Keys {
                 let mut tx = store.begin().await?;
                 let id = keyring::rotate(&mut tx, &secrets, now, i64::from(overlap_hours) * 3600).await?;
                 tx.commit().await?;
-                println!("key {id} signs in {overlap_hours} hours; running hubs notice within a minute");
+                say!("key {id} signs in {overlap_hours} hours; running hubs notice within a minute");
             }
             KeyAction::Operator { name, .. } => {
                 let key = NewKey::random();
                 let mut tx = store.begin().await?;
                 key.keep(&mut tx, None, &name, &[Scope::Network, Scope::Watch, Scope::Keys], now).await?;
                 tx.commit().await?;
-                println!("{}", key.expose());
+                say!("{}", key.expose());
             }
         }
         store.close().await;
@@ -126,7 +126,7 @@ impl Backup {
             return Err(error.into());
         }
         store.close().await;
-        println!("{path} holds the database; the master key is not in it");
+        say!("{path} holds the database; the master key is not in it");
         Ok(())
     }
 }

@@ -5,7 +5,10 @@ mod import;
 mod maintenance;
 mod serve;
 
-use std::path::PathBuf;
+use std::{
+    io::{ErrorKind, Write as _},
+    path::PathBuf,
+};
 
 use clap::{Args, Parser, Subcommand};
 use postern_hub::config::Config;
@@ -34,13 +37,30 @@ enum Action {
     Import(import::Import),
 }
 
+/// A line to stdout. Whoever reads it may have had enough (`| head`): that is no reason to stop in the middle of a change.
+macro_rules! say {
+    ($($words:tt)*) => {
+        $crate::commands::to_stdout(&format!($($words)*))
+    };
+}
+use say;
+
+fn to_stdout(line: &str) {
+    let mut out = std::io::stdout().lock();
+    if let Err(error) = writeln!(out, "{line}")
+        && error.kind() != ErrorKind::BrokenPipe
+    {
+        tracing::error!(%error, "standard output cannot be written");
+    }
+}
+
 /// What every command needs.
 #[derive(Args)]
 pub(crate) struct Common {
     /// Folder for database and master key.
     #[arg(long, env = "POSTERN_HUB_DATA")]
     data: PathBuf,
-    /// `postgres://…` or `sqlite:PATH`; by default `hub.db` in the data folder.
+    /// `postgres://…` or `sqlite:PATH`, with `%`, `?` and `#` of a path escaped as in any URL; by default `hub.db` in the data folder.
     #[arg(long)]
     database: Option<String>,
     /// Configuration; by default `postern.toml` in the data folder, where there is one.
