@@ -35,6 +35,8 @@ enum Action {
     Backup(maintenance::Backup),
     /// Reads sites of a real network from a file.
     Import(import::Import),
+    /// Prints the OpenAPI document of the interface.
+    Openapi,
 }
 
 /// A line to stdout. Whoever reads it may have had enough (`| head`): that is no reason to stop in the middle of a change.
@@ -87,6 +89,10 @@ impl Command {
             Action::Keys(keys) => keys.run().await,
             Action::Backup(backup) => backup.run().await,
             Action::Import(import) => import.run().await,
+            Action::Openapi => {
+                say!("{}", serde_json::to_string_pretty(&postern_hub::routes::document())?);
+                Ok(())
+            }
         }
     }
 }

@@ -5,6 +5,7 @@
 mod browser;
 mod client;
 mod conformance;
+mod contract;
 mod document;
 mod gaps;
 mod instances;

@@ -26,10 +26,21 @@ pub(crate) struct Served {
 impl Served {
     /// Serves from the folder `data`, and returns when it can be reached.
     pub(crate) fn start(data: &Path, listen: &str) -> Self {
+        Self::with(data, listen, &["--demo"])
+    }
+
+    /// The same without anything of the demo's.
+    pub(crate) fn start_plain(data: &Path, listen: &str) -> Self {
+        Self::with(data, listen, &[])
+    }
+
+    fn with(data: &Path, listen: &str, more: &[&str]) -> Self {
         let ready = data.join("ready.json");
         let _ = std::fs::remove_file(&ready);
         let mut process = Command::new(HUB)
-            .args(["serve", "--demo", "--listen", listen, "--data"])
+            .arg("serve")
+            .args(more)
+            .args(["--listen", listen, "--data"])
             .arg(data)
             .arg("--ready-file")
             .arg(&ready)
