@@ -5,6 +5,7 @@ mod app;
 mod arguments;
 mod commands;
 mod fault;
+mod proxy;
 mod qr;
 mod scanned;
 mod text;

@@ -62,9 +62,7 @@ pub(super) async fn run(options: Options, errand: Errand, output: Output) -> Res
     let device = Device::open(Vault::open(secrets, keys, folder.join(STORE)).await?)?;
     let mut courier = Courier { device, radio: options.radio };
     match errand {
-        Errand::SignIn { code, hub } => {
-            courier.sign_in(&hub.unwrap_or(options.hub), &code, &options.device_name, output).await
-        }
+        Errand::SignIn { code } => courier.sign_in(&options.hub, &code, &options.device_name, output).await,
         Errand::SignOut { yes } => courier.sign_out(yes, output).await,
         Errand::Tasks => courier.tasks(output).await,
         Errand::Deposit { parcel, at } => courier.deposit(&parcel, &at, output).await,

@@ -59,7 +59,7 @@ pub(super) async fn sign_in(app: &mut App, hub: Option<String>, output: Output) 
 }
 
 /// Until signed in, refused, or stopped.
-async fn follow(app: &mut App) -> Result<(), Fault> {
+pub(super) async fn follow(app: &mut App) -> Result<(), Fault> {
     let mut told = false;
     let mut begun = false;
     let mut complained = None;

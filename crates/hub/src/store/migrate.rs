@@ -13,6 +13,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (4, "0004_chilled", include_str!("migrations/0004_chilled.sql")),
     (5, "0005_retention", include_str!("migrations/0005_retention.sql")),
     (6, "0006_fewer_pages", include_str!("migrations/0006_fewer_pages.sql")),
+    (7, "0007_site_imports", include_str!("migrations/0007_site_imports.sql")),
 ];
 
 /// Names of the migrations that were run now.

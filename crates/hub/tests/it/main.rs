@@ -8,6 +8,7 @@ mod conformance;
 mod contract;
 mod document;
 mod gaps;
+mod imports;
 mod instances;
 mod kill;
 mod matrix;

@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 /// Text by the name of its field.
-const TEXTS: [(&str, &str); 72] = [
+const TEXTS: [(&str, &str); 73] = [
     ("access_token", "v2.Yk3u…"),
     ("access", "public"),
     ("account", "01m8m6rf7x4c0q3e9j5t2w8z1a"),
@@ -41,6 +41,7 @@ const TEXTS: [(&str, &str); 72] = [
     ("note", "The latch clicked, the door stayed shut."),
     ("parcel", "01m8m6rf7x4c0q3e9j5t2w8z1a"),
     ("photos", "_9j_4AAQSkZJRg…"),
+    ("payment", "cards"),
     ("pin", "40718265"),
     ("pin_secret", "c2VjcmV0…"),
     ("pointer", "/site"),

@@ -14,7 +14,7 @@ fn id() -> Value {
 }
 
 /// All of them.
-pub(super) const LIMITS: [Limit; 28] = [
+pub(super) const LIMITS: [Limit; 30] = [
     ("NewParcel", "reference", || text(1, 64)),
     ("NewParcel", "title", || text(1, 120)),
     ("NewParcel", "sender", || text(0, 120)),
@@ -36,6 +36,8 @@ pub(super) const LIMITS: [Limit; 28] = [
     ("Site", "name", || text(0, 120)),
     ("Site", "address", || text(0, 240)),
     ("Site", "hours", || text(0, 500)),
+    ("Site", "payment", || text(0, 240)),
+    ("Site", "closures", || json!({ "maxItems": 16 })),
     ("Site", "latitude", || json!({ "minimum": -90, "maximum": 90 })),
     ("Site", "longitude", || json!({ "minimum": -180, "maximum": 180 })),
     ("LockerDescriptor", "id", || json!({ "pattern": "^[0-9a-f]{16}$" })),

@@ -197,11 +197,13 @@ fn scope(name: &str) -> Option<&'static str> {
 
 fn answers(name: &str, path: &str, operation: &mut Value, known: bool, write: bool, conditional: bool) {
     let has_query = operation["parameters"].as_array().into_iter().flatten().any(|one| one["in"] == "query");
+    let has_body = operation.get("requestBody").is_some();
     let gone = matches!(name, "POST /v1/claims" | "GET /v1/changes");
     let applies = |status: &str| match status {
         "400" => known && (write || has_query || path.contains('{')),
         "401" | "403" | "429" => known,
-        "404" => known && path.contains('{'),
+        // Ids stand in paths and in bodies.
+        "404" => known && (path.contains('{') || has_body),
         "409" => CONFLICTS.contains(&name),
         "410" => gone,
         "412" => conditional,
