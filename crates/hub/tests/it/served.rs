@@ -26,15 +26,20 @@ pub(crate) struct Served {
 impl Served {
     /// Serves from the folder `data`, and returns when it can be reached.
     pub(crate) fn start(data: &Path, listen: &str) -> Self {
-        Self::with(data, listen, &["--demo"])
+        Self::with(data, listen, &["--demo"], &[])
     }
 
     /// The same without anything of the demo's.
     pub(crate) fn start_plain(data: &Path, listen: &str) -> Self {
-        Self::with(data, listen, &[])
+        Self::with(data, listen, &[], &[])
     }
 
-    fn with(data: &Path, listen: &str, more: &[&str]) -> Self {
+    /// Serves the demo with these variables set.
+    pub(crate) fn in_environment(data: &Path, listen: &str, environment: &[(&str, &str)]) -> Self {
+        Self::with(data, listen, &["--demo"], environment)
+    }
+
+    fn with(data: &Path, listen: &str, more: &[&str], environment: &[(&str, &str)]) -> Self {
         let ready = data.join("ready.json");
         let _ = std::fs::remove_file(&ready);
         let mut process = Command::new(HUB)
@@ -44,6 +49,7 @@ impl Served {
             .arg(data)
             .arg("--ready-file")
             .arg(&ready)
+            .envs(environment.iter().copied())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
