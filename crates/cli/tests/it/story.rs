@@ -36,6 +36,13 @@ pub(crate) fn shell(
 }
 
 pub(crate) fn sign_in(shell: &Shell, runtime: &Runtime, browser: &Chromium, page: &Path) {
+    let signed_in = signed_in(shell, page, |url| runtime.block_on(browser.open(url)).unwrap());
+    assert_eq!(signed_in["name"], "Ada Lovelace");
+    assert_eq!(signed_in["reservations"], 4);
+}
+
+/// What the command says, once a person did with its page what `browse` does.
+pub(crate) fn signed_in(shell: &Shell, page: &Path, browse: impl FnOnce(&str)) -> Value {
     let mut signing_in =
         shell.command(&["sign-in", "--json"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut told = BufReader::new(signing_in.stderr.take().unwrap()).lines();
@@ -48,12 +55,10 @@ pub(crate) fn sign_in(shell: &Shell, runtime: &Runtime, browser: &Chromium, page
         std::thread::park_timeout(Duration::from_millis(20));
     }
     assert_eq!(std::fs::read_to_string(page).unwrap(), url);
-    runtime.block_on(browser.open(&url)).unwrap();
+    browse(&url);
     let output = signing_in.wait_with_output().unwrap();
     assert!(output.status.success());
-    let signed_in: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(signed_in["name"], "Ada Lovelace");
-    assert_eq!(signed_in["reservations"], 4);
+    serde_json::from_slice(&output.stdout).unwrap()
 }
 
 /// The same with the firmware on a Cortex-M4: what a terminal opens is a door of the board.

@@ -187,8 +187,8 @@ impl Core {
     fn save(&mut self) -> Option<Effect> {
         self.kept.account = self.session.account().cloned().or(self.kept.account.take());
         self.kept.last_contact = self.network.last_contact();
+        self.kept.skew = self.network.measured_skew();
         self.kept.cursor = self.sync.cursor().map(str::to_owned);
-        self.kept.skew = self.network.skew();
         self.kept.openings = self.unlock.openings().clone();
         self.kept.save()
     }

@@ -79,6 +79,14 @@ impl Chromium {
         self.post(&format!("/element/{create}/click"), json!({})).await.map(drop)
     }
 
+    /// What a person does there who has one: another device of the same account.
+    #[allow(dead_code, reason = "not every test that has a browser has a second device")]
+    pub(crate) async fn come_back(&self, url: &str) -> Result<(), String> {
+        self.post("/url", json!({ "url": url })).await?;
+        let sign_in = self.element("#sign-in").await?;
+        self.post(&format!("/element/{sign_in}/click"), json!({})).await.map(drop)
+    }
+
     /// What the page shows now.
     pub(crate) async fn text(&self) -> String {
         let script =

@@ -13,7 +13,7 @@ use super::{
     android::{self, KOTLIN, PROJECT},
     toolchain,
 };
-use crate::{process, root};
+use crate::{process, workspace::root};
 
 const HERE: &str = "crates/xtask/src/platforms";
 /// Of ours, what needs no activity.
