@@ -1,6 +1,9 @@
 //! One TOML file and the environment.
 
-use std::path::{Path, PathBuf};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use serde::Deserialize;
 use url::Url;
@@ -16,12 +19,19 @@ use crate::{
 pub struct Config {
     /// The operator's name, for display.
     pub name: String,
+    /// Address to listen on; port 0 means any.
+    pub listen: SocketAddr,
     /// Base URL as clients use it; by default where the hub listens.
     pub public_url: Option<String>,
     /// `postgres://…`; by default `hub.db` in the data folder.
     pub database: Option<String>,
     /// Connections to the database.
     pub connections: u32,
+    /// Requests that are served at once; more wait for half a second, then are told when to come back.
+    pub requests_under_way: u32,
+    /// Connections of one address, or of one IPv6 network (/64); of all there are as many as files may be open. Behind a proxy
+    /// it does not count.
+    pub connections_per_address: u32,
     /// File with the master key; by default `master.key` in the data folder.
     pub master_key_file: Option<PathBuf>,
     /// A program that prints the master key, and its arguments: what a key management service or a secret store is asked
@@ -165,17 +175,22 @@ pub struct Policy {
     pub requests_per_minute: u32,
     /// Requests a minute of one API key.
     pub partner_requests_per_minute: u32,
-    /// Sign-in attempts a minute of one address.
+    /// Sign-in attempts a minute of one address, or of one IPv6 network (/64).
     pub sign_ins_per_minute: u32,
+    /// Renewals a minute of one session.
+    pub renewals_per_minute: u32,
 }
 
 impl Default for Config {
     fn default() -> Self {
         Self {
             name: "Postern".to_owned(),
+            listen: SocketAddr::from(([127, 0, 0, 1], 8460)),
             public_url: None,
             database: None,
             connections: 8,
+            requests_under_way: 64,
+            connections_per_address: 512,
             master_key_file: None,
             master_key_command: None,
             key_wrapping: None,
@@ -214,6 +229,7 @@ impl Default for Policy {
             requests_per_minute: 600,
             partner_requests_per_minute: 30_000,
             sign_ins_per_minute: 60,
+            renewals_per_minute: 30,
         }
     }
 }
@@ -251,26 +267,68 @@ impl Config {
                     .to_owned(),
             ));
         }
-        let policy = &self.policy;
-        let sound = (1..=15).contains(&policy.online_token_minutes)
-            && (1..=24).contains(&policy.offline_token_hours)
-            && policy.uses >= 1
-            && policy.storage_uses >= 1
-            && (60..=3600).contains(&policy.access_token_seconds)
-            && policy.bookings >= 1
-            && (1..=100).contains(&policy.booking_share)
-            && policy.retention_days >= 1
-            && policy.feed_days >= 1
-            && self.connections >= 1;
-        if sound {
-            Ok(())
-        } else {
-            Err(Error::Internal(
-                "configuration: online_token_minutes 1 to 15, offline_token_hours 1 to 24, \
-                 access_token_seconds 60 to 3600, booking_share 1 to 100, uses, bookings, retention_days, feed_days and connections at least 1"
-                    .to_owned(),
-            ))
+        if let Some(url) = &self.public_url {
+            let plain = Url::parse(url).is_ok_and(|url| {
+                url.has_host() && url.path() == "/" && url.query().is_none() && url.fragment().is_none()
+            });
+            if !plain {
+                return Err(Error::Internal(format!(
+                    "configuration: public_url is {url:?}, but must be a scheme and a host, without a path: \
+                     \"https://lockers.example\""
+                )));
+            }
         }
+        let policy = &self.policy;
+        // A century in hours and days.
+        let (hours, days) = (1..=876_000, 1..=36_500);
+        for (name, value, sound) in [
+            ("connections", i64::from(self.connections), 1..=1_000),
+            ("requests_under_way", i64::from(self.requests_under_way), 1..=100_000),
+            ("connections_per_address", i64::from(self.connections_per_address), 1..=1_000_000),
+            ("policy.online_token_minutes", policy.online_token_minutes, 1..=15),
+            ("policy.offline_token_hours", policy.offline_token_hours, 1..=24),
+            ("policy.uses", i64::from(policy.uses), 1..=255),
+            ("policy.storage_uses", i64::from(policy.storage_uses), 1..=255),
+            ("policy.pickup_hours", policy.pickup_hours, hours.clone()),
+            ("policy.return_hours", policy.return_hours, hours.clone()),
+            ("policy.extensions", policy.extensions, 0..=1_000),
+            ("policy.extension_hours", policy.extension_hours, hours),
+            ("policy.hold_days", policy.hold_days, 0..=36_500),
+            ("policy.shares", policy.shares, 0..=1_000),
+            ("policy.storage_days", policy.storage_days, days.clone()),
+            ("policy.storages", policy.storages, 0..=10_000),
+            ("policy.bookings", policy.bookings, 1..=10_000),
+            ("policy.booking_share", policy.booking_share, 1..=100),
+            ("policy.access_token_seconds", policy.access_token_seconds, 60..=3600),
+            ("policy.session_days", policy.session_days, days.clone()),
+            ("policy.retention_days", policy.retention_days, days.clone()),
+            ("policy.feed_days", policy.feed_days, days),
+            ("policy.requests_per_minute", i64::from(policy.requests_per_minute), 1..=i64::from(u32::MAX)),
+            (
+                "policy.partner_requests_per_minute",
+                i64::from(policy.partner_requests_per_minute),
+                1..=i64::from(u32::MAX),
+            ),
+            ("policy.sign_ins_per_minute", i64::from(policy.sign_ins_per_minute), 1..=i64::from(u32::MAX)),
+            ("policy.renewals_per_minute", i64::from(policy.renewals_per_minute), 1..=i64::from(u32::MAX)),
+        ] {
+            if !sound.contains(&value) {
+                return Err(Error::Internal(format!(
+                    "configuration: {name} is {value}, but must be {} to {}",
+                    sound.start(),
+                    sound.end()
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// The file of an SQLite database, given the data folder. None where it is another database.
+    #[must_use]
+    pub fn sqlite_file(&self, data: &Path) -> Option<PathBuf> {
+        let Some(url) = &self.database else { return Some(data.join("hub.db")) };
+        let path = url.strip_prefix("sqlite:")?;
+        Some(PathBuf::from(path.strip_prefix("//").unwrap_or(path).split('?').next().unwrap_or_default()))
     }
 
     /// The database URL, given the data folder.
@@ -307,6 +365,15 @@ mod tests {
             "nonsense = 1",
             "[policy]\noffline_token_hours = 25",
             "connections = 0",
+            "connections = 100000",
+            "requests_under_way = 0",
+            "listen = \"8460\"",
+            "public_url = \"https://lockers.example/hub\"",
+            "public_url = \"lockers.example\"",
+            "[policy]\npickup_hours = -5",
+            "[policy]\nsession_days = 0",
+            "[policy]\nshares = -1",
+            "[policy]\nextension_hours = 99999999999999",
             "name = ",
             "[[apps.android]]\npackage = \"app.postern\"\ncertificates = [\"12:34\"]",
             "[[apps.android]]\npackage = \"app.postern\"\ncertificates = []",

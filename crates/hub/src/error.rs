@@ -9,6 +9,8 @@ use axum::{
 };
 use postern_api::problem::{Code, Problem};
 
+use crate::{random, store::Fault};
+
 /// The result of nearly everything here.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -38,38 +40,88 @@ pub struct Refusal {
     pub pointer: Option<Cow<'static, str>>,
     /// Seconds.
     pub retry_after: Option<u32>,
+    /// Where it is another than [`status_of`] the code.
+    pub status: Option<StatusCode>,
+    /// What a caller without credentials is asked for.
+    pub asked_for: Scheme,
+    /// How often the request is worth being carried out again from its beginning.
+    pub other_tries: usize,
+}
+
+/// A way to show who one is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Scheme {
+    /// A customer's: RFC 9449.
+    #[default]
+    Dpop,
+    /// A partner's: RFC 6750. The request had none.
+    Bearer,
+    /// A partner's, and the one that the request had is not good.
+    AnotherBearer,
+}
+
+impl Refusal {
+    fn new(code: Code) -> Self {
+        Self {
+            code,
+            detail: None,
+            pointer: None,
+            retry_after: None,
+            status: None,
+            asked_for: Scheme::default(),
+            other_tries: 0,
+        }
+    }
 }
 
 impl From<Code> for Error {
     fn from(code: Code) -> Self {
-        Self::Refused(Box::new(Refusal { code, detail: None, pointer: None, retry_after: None }))
+        Refusal::new(code).into()
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(Box::new(refusal))
     }
 }
 
 /// A refusal with words for engineers.
 pub fn refuse(code: Code, detail: impl Into<Cow<'static, str>>) -> Error {
-    Error::Refused(Box::new(Refusal { code, detail: Some(detail.into()), pointer: None, retry_after: None }))
+    Refusal { detail: Some(detail.into()), ..Refusal::new(code) }.into()
 }
 
 /// A field of the request that is not as it should be.
 pub fn invalid(pointer: impl Into<Cow<'static, str>>, detail: impl Into<Cow<'static, str>>) -> Error {
-    Error::Refused(Box::new(Refusal {
-        code: Code::Malformed,
-        detail: Some(detail.into()),
-        pointer: Some(pointer.into()),
-        retry_after: None,
-    }))
+    Refusal { detail: Some(detail.into()), pointer: Some(pointer.into()), ..Refusal::new(Code::Malformed) }
+        .into()
 }
 
 /// Too many requests; try again after `seconds`.
 #[must_use]
 pub fn throttled(seconds: u32) -> Error {
-    Error::Refused(Box::new(Refusal {
-        code: Code::Throttled,
-        detail: None,
-        pointer: None,
-        retry_after: Some(seconds),
-    }))
+    Refusal { retry_after: Some(seconds), ..Refusal::new(Code::Throttled) }.into()
+}
+
+/// The hub has more to do than it can: come back in a moment, not all in the same one.
+#[must_use]
+pub fn overloaded() -> Error {
+    let retry_after = Some(1 + u32::from(random::bytes::<1>()[0]) % 5);
+    let detail = Some("more requests than can be served now".into());
+    Refusal { detail, retry_after, ..Refusal::new(Code::Unavailable) }.into()
+}
+
+/// No partner's key, or one that is not good.
+#[must_use]
+pub fn no_key(asked_for: Scheme) -> Error {
+    Refusal { asked_for, ..Refusal::new(Code::Unauthenticated) }.into()
+}
+
+/// A path that is there, but not for this method.
+#[must_use]
+pub fn no_such_method() -> Error {
+    let status = Some(StatusCode::METHOD_NOT_ALLOWED);
+    Refusal { detail: Some("no such method here".into()), status, ..Refusal::new(Code::NotFound) }.into()
 }
 
 /// The HTTP status and English title of a code.
@@ -106,19 +158,25 @@ impl Error {
     /// The refusal that a caller is told; faults of the hub keep their details for the log.
     #[must_use]
     pub fn into_refusal(self) -> Refusal {
-        let code = match &self {
+        let fault = match &self {
             Self::Refused(refusal) => return (**refusal).clone(),
-            Self::Database(sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Io(_)) => {
-                tracing::error!(error = %self, "database not reachable");
-                Code::Unavailable
-            }
-            Self::Database(_) | Self::Internal(_) => {
-                tracing::error!(error = %self, "request failed");
-                Code::Internal
-            }
+            Self::Database(error) => Fault::of(error),
+            Self::Internal(_) => Fault::Ours,
         };
-        let retry_after = (code == Code::Unavailable).then_some(2);
-        Refusal { code, detail: None, pointer: None, retry_after }
+        let other_tries = fault.other_tries();
+        let (code, retry_after) = match fault {
+            Fault::Full => (Code::Unavailable, Some(30)),
+            Fault::Passing => (Code::Unavailable, Some(2)),
+            Fault::Crossed => (Code::Unavailable, Some(1)),
+            Fault::Moved | Fault::Ours => (Code::Internal, None),
+        };
+        if other_tries > 0 {
+            tracing::info!(error = %self, ?fault, "a change met another");
+        } else {
+            tracing::error!(error = %self, ?fault, "request failed");
+        }
+        let status = (fault == Fault::Full).then_some(StatusCode::INSUFFICIENT_STORAGE);
+        Refusal { retry_after, status, other_tries, ..Refusal::new(code) }
     }
 
     /// The stable code.
@@ -134,7 +192,10 @@ impl Error {
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let refusal = self.into_refusal();
-        let (status, title) = status_of(refusal.code);
+        let (usual, title) = status_of(refusal.code);
+        let status = refusal.status.unwrap_or(usual);
+        // RFC 9457, section 4.2.1: where the status says all, so does its phrase.
+        let title = if status == usual { title } else { status.canonical_reason().unwrap_or(title) };
         let name = serde_json::to_value(refusal.code).ok();
         let name = name.as_ref().and_then(|value| value.as_str()).unwrap_or("internal");
         let problem = Problem {
@@ -153,21 +214,31 @@ impl IntoResponse for Error {
         if let Some(seconds) = refusal.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
-        match refusal.code {
-            Code::Unauthenticated | Code::DeviceRevoked => {
-                headers.insert(
-                    header::WWW_AUTHENTICATE,
-                    HeaderValue::from_static("DPoP error=\"invalid_token\", algs=\"EdDSA ES256\""),
-                );
-            }
-            Code::BadProof => {
-                headers.insert(
-                    header::WWW_AUTHENTICATE,
-                    HeaderValue::from_static("DPoP error=\"invalid_dpop_proof\", algs=\"EdDSA ES256\""),
-                );
-            }
-            _ => {}
+        if let Some(challenge) = challenge(refusal.code, refusal.asked_for) {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
+        if refusal.other_tries > 0 {
+            response.extensions_mut().insert(OtherTries(refusal.other_tries));
         }
         response
+    }
+}
+
+/// With an answer that says only that the request is worth being carried out again: how often.
+#[derive(Clone, Copy, Debug)]
+pub struct OtherTries(pub usize);
+
+/// RFC 9110 section 11.6.1, RFC 6750 section 3, RFC 9449 section 7.1.
+fn challenge(code: Code, scheme: Scheme) -> Option<&'static str> {
+    match (code, scheme) {
+        (Code::Unauthenticated, Scheme::Bearer) => Some("Bearer realm=\"postern\""),
+        (Code::Unauthenticated, Scheme::AnotherBearer) => {
+            Some("Bearer realm=\"postern\", error=\"invalid_token\"")
+        }
+        (Code::Unauthenticated | Code::DeviceRevoked, _) => {
+            Some("DPoP error=\"invalid_token\", algs=\"EdDSA ES256\"")
+        }
+        (Code::BadProof, _) => Some("DPoP error=\"invalid_dpop_proof\", algs=\"EdDSA ES256\""),
+        _ => None,
     }
 }

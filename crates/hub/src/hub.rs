@@ -12,8 +12,9 @@ use url::Url;
 use webauthn_rs::{Webauthn, WebauthnBuilder};
 
 use crate::{
+    attempt::Places,
     auth::{dpop::Replays, rate::Limiter, seen::Seen},
-    clock::Clock,
+    clock::{Belief, Clock},
     config::Config,
     domain::{keyring::Keyring, network},
     error::{Error, Result},
@@ -25,6 +26,9 @@ use crate::{
     wrapping,
 };
 
+/// Under this name the database keeps what only its own master key opens.
+const KEY_CHECK: &str = "master key check";
+
 /// Everything that a request has at hand. One for each process; several processes share a PostgreSQL database.
 pub struct Hub {
     /// Settings.
@@ -35,6 +39,8 @@ pub struct Hub {
     pub secrets: Secrets,
     /// Time.
     pub clock: Clock,
+    /// Whether it is believed.
+    pub belief: Belief,
     /// Who waits for changes.
     pub push: Push,
     /// Passkeys.
@@ -51,6 +57,10 @@ pub struct Hub {
     pub partner_requests: Limiter,
     /// Sign-in attempts of one address.
     pub sign_ins: Limiter,
+    /// Renewals of one session.
+    pub renewals: Limiter,
+    /// Requests that are served at once.
+    pub places: Places,
     /// What is counted.
     pub metrics: Metrics,
     /// A stable id of this network's hub.
@@ -98,12 +108,16 @@ impl Hub {
         .await?;
         tx.commit().await?;
         let keyring = Keyring::open(&store, &secrets, clock.now()).await?;
+        let belief = Belief::begin(&clock, store.last_seen().await?);
         Ok(Arc::new(Self {
+            belief,
             replays: Replays::default(),
             seen: Seen::default(),
             requests: Limiter::new(config.policy.requests_per_minute),
             partner_requests: Limiter::new(config.policy.partner_requests_per_minute),
             sign_ins: Limiter::new(config.policy.sign_ins_per_minute),
+            renewals: Limiter::new(config.policy.renewals_per_minute),
+            places: Places::new(config.requests_under_way),
             metrics: Metrics::default(),
             public_url: public_url.trim_end_matches('/').to_owned(),
             config,
@@ -137,15 +151,35 @@ impl Hub {
         let store = Store::open(&config.database_url(data), config.connections, push.clone()).await?;
         store.migrate().await?;
         let key_file = config.master_key_file.clone().unwrap_or_else(|| data.join("master.key"));
+        // A token of the master key, so that a wrong one is noticed before anything is written with it.
+        let known = sqlx::query("SELECT value FROM meta WHERE name = $1")
+            .bind(KEY_CHECK)
+            .fetch_optional(store.read())
+            .await?
+            .map(|row| row.text("value"))
+            .transpose()?;
+        let mut made = false;
         let secrets = match &config.key_wrapping {
             None if wrapping::is_wrapped(&store).await? => {
                 let why =
                     "the master key of this database is wrapped: [key_wrapping] is missing in the settings";
                 return Err(Error::Internal(why.to_owned()));
             }
-            None => match given(config).await? {
+            None => match given(config)
+                .await?
+                .map_or_else(|| Secrets::load(&key_file), |given| Ok(Some(given)))?
+            {
                 Some(secrets) => secrets,
-                None => Secrets::load_or_create(&key_file)?,
+                None if known.is_some() => {
+                    return Err(Error::Internal(format!(
+                        "the master key of this database is missing: put it into {}",
+                        key_file.display()
+                    )));
+                }
+                None => {
+                    made = true;
+                    Secrets::load_or_create(&key_file)?
+                }
             },
             Some(wrapping) => {
                 // A hub that had no wrapping yet brings its key along.
@@ -157,11 +191,16 @@ impl Hub {
                 Secrets::new(*wrapping::master(&store, &*wrapping.service(), before).await?)
             }
         };
-        // A token of the master key, so that a wrong one is noticed before anything is written with it.
-        let sealed =
-            meta(&store, "master key check", &random::encode(secrets.seal("check", b"postern")?)).await?;
+        let sealed = match known {
+            Some(sealed) => sealed,
+            None => meta(&store, KEY_CHECK, &random::encode(secrets.seal("check", b"postern")?)).await?,
+        };
         let sealed = random::decode(&sealed).unwrap_or_default();
         if secrets.open("check", &sealed).is_err() {
+            if made {
+                // Another instance was first, with its own.
+                let _ = std::fs::remove_file(&key_file);
+            }
             return Err(Error::Internal(
                 "the master key is not the one that this database was made with".to_owned(),
             ));
@@ -173,6 +212,12 @@ impl Hub {
     #[must_use]
     pub fn public_url(&self) -> &str {
         &self.public_url
+    }
+
+    /// Whether clients reach it on this machine only.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        Url::parse(&self.public_url).is_ok_and(|url| url.domain() == Some("localhost"))
     }
 }
 

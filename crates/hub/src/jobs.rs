@@ -6,10 +6,14 @@ use sqlx::postgres::PgListener;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::{
-    domain::{sweep, webhooks},
+    clock::Look,
+    domain::{
+        alarms::{self, Alarm},
+        sweep, webhooks,
+    },
     error::Result,
     hub::Hub,
-    store::Backend,
+    store::{Backend, CHANNEL, EVERYBODY, read_pokes},
 };
 
 /// Starts everything; it ends with `hub.stopping`.
@@ -57,18 +61,53 @@ async fn look_after(hub: Arc<Hub>) {
     let mut hourly = Instant::now();
     loop {
         tick.tick().await;
-        let mut outcome = sweep::windows(&hub).await.map(|_| ());
-        if Instant::now() >= hourly {
-            hourly += Duration::from_secs(3600);
-            outcome = outcome.and(sweep::reconcile(&hub).await.map(|_| ()));
-            outcome = outcome.and(sweep::retention(&hub).await);
+        // What one of them meets keeps none of the others.
+        let mut all = vec![("keys", hub.keyring.reload(&hub.store, &hub.secrets).await)];
+        let sure = look_at_clock(&hub).await;
+        let can_end = matches!(sure, Ok(true));
+        all.push(("clock", sure.map(|_| ())));
+        all.push(("devices in use", hub.seen.write(&hub.store).await));
+        if can_end {
+            all.push(("windows", sweep::windows(&hub).await.map(|_| ())));
+            if Instant::now() >= hourly {
+                hourly = Instant::now() + Duration::from_secs(3600);
+                all.push(("reconciliation", sweep::reconcile(&hub).await.map(|_| ())));
+                all.push(("retention", sweep::retention(&hub).await));
+            }
         }
-        outcome = outcome.and(hub.seen.write(&hub.store).await);
-        outcome = outcome.and(hub.keyring.reload(&hub.store, &hub.secrets).await);
-        if let Err(error) = outcome {
-            tracing::error!(%error, "regular work");
+        for limiter in [&hub.requests, &hub.partner_requests, &hub.sign_ins, &hub.renewals] {
+            limiter.tidy();
+        }
+        for (what, outcome) in all {
+            if let Err(error) = outcome {
+                tracing::error!(%error, what, "regular work");
+            }
         }
     }
+}
+
+/// Whether the clock is believed. What cannot be undone waits while it is not; a jump is put on record.
+async fn look_at_clock(hub: &Hub) -> Result<bool> {
+    let witness = hub.store.clock().await?.map(|said| hub.clock.of_another(said));
+    let look = hub.belief.look(&hub.clock, witness);
+    let now = hub.clock.now();
+    match look {
+        Look::Sure | Look::Settled => hub.store.see(now).await?,
+        Look::Doubted => {}
+        Look::Jumped(seconds) => {
+            tracing::error!(seconds, "the clock jumped");
+            let reason = format!(
+                "the hub's clock is {} seconds {} of what was expected: look at the machine's time. Nothing is deleted, \
+                 ended or signed out by it until it is set right, the database server's clock agrees, or some time has passed",
+                seconds.unsigned_abs(),
+                if seconds > 0 { "ahead" } else { "behind" },
+            );
+            let mut tx = hub.store.begin().await?;
+            alarms::raise(&mut tx, Alarm { kind: "clock", reason: &reason, ..Alarm::default() }, now).await?;
+            tx.commit().await?;
+        }
+    }
+    Ok(hub.belief.is_sure(&hub.clock))
 }
 
 /// Changes that other instances made. While the connection is down pokes are missed, so everyone is woken when it comes
@@ -88,13 +127,13 @@ async fn listen(hub: Arc<Hub>) {
 async fn listen_once(hub: &Hub) -> Result<()> {
     let Some(url) = hub.config.database.as_deref() else { return Ok(()) };
     let mut listener = PgListener::connect(url).await?;
-    listener.listen("postern").await?;
+    listener.listen(CHANNEL).await?;
     hub.push.wake_all();
     loop {
         match listener.try_recv().await? {
+            Some(notification) if notification.payload() == EVERYBODY => hub.push.wake_all(),
             Some(notification) => {
-                let said = notification.payload().split_once(' ');
-                if let Some((account, Ok(position))) = said.map(|(account, at)| (account, at.parse())) {
+                for (account, position) in read_pokes(notification.payload()) {
                     hub.push.publish(account, position);
                 }
             }

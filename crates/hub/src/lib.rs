@@ -3,6 +3,7 @@
 //! `routes` speaks HTTP, `domain` knows the rules, `store` keeps things, `auth` says who asks, `signin` lets people in.
 #![forbid(unsafe_code)]
 
+pub mod attempt;
 pub mod auth;
 pub mod clock;
 pub mod config;

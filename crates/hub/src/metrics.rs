@@ -3,7 +3,10 @@
 use std::{
     collections::BTreeMap,
     fmt::Write,
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -14,6 +17,8 @@ const BOUNDS: [f64; 10] = [0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.
 #[derive(Default)]
 pub struct Metrics {
     routes: Mutex<BTreeMap<(String, String), Route>>,
+    shed: AtomicU64,
+    repeated: AtomicU64,
 }
 
 #[derive(Default)]
@@ -40,12 +45,33 @@ impl Metrics {
         entry.count += 1;
     }
 
+    /// A request was refused because there was more to do than can be done.
+    pub fn shed(&self) {
+        self.shed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A request was carried out again because another change was in its way.
+    pub fn repeated(&self) {
+        self.repeated.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// In the text format of Prometheus, with gauges of the caller's.
     #[must_use]
     pub fn render(&self, gauges: &[(&str, &str, f64)]) -> String {
         let mut out = String::new();
         for (name, help, value) in gauges {
             let _ = write!(out, "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}\n");
+        }
+        for (name, help, value) in [
+            ("postern_requests_shed_total", "Requests refused under overload.", &self.shed),
+            (
+                "postern_requests_repeated_total",
+                "Requests carried out again because another change was in their way.",
+                &self.repeated,
+            ),
+        ] {
+            let value = value.load(Ordering::Relaxed);
+            let _ = write!(out, "# HELP {name} {help}\n# TYPE {name} counter\n{name} {value}\n");
         }
         let routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
         out.push_str("# HELP postern_requests_total Requests.\n# TYPE postern_requests_total counter\n");

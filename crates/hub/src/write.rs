@@ -7,7 +7,6 @@
 use std::sync::Arc;
 
 use axum::{
-    body::Bytes,
     extract::{FromRequest, OriginalUri, Request},
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
@@ -17,6 +16,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 
 use crate::{
+    attempt,
     error::{Error, Result, invalid, refuse},
     hub::Hub,
     random,
@@ -70,13 +70,7 @@ impl<T: DeserializeOwned> FromRequest<Arc<Hub>> for Write<T> {
             .get(header::CONTENT_TYPE)
             .and_then(|value| value.to_str().ok())
             .is_some_and(|kind| kind.split(';').next().is_some_and(|kind| kind.trim() == "application/json"));
-        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| {
-            if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-                Code::TooLarge.into()
-            } else {
-                refuse(Code::Malformed, "the body did not arrive")
-            }
-        })?;
+        let bytes = attempt::body(request, state).await?;
         if !bytes.is_empty() && !json {
             return Err(refuse(Code::Malformed, "Content-Type must be application/json"));
         }

@@ -8,7 +8,8 @@ use subtle::ConstantTimeEq;
 
 use super::customer::credential;
 use crate::{
-    error::{Error, Result, refuse},
+    attempt::Attempt,
+    error::{Error, Result, Scheme, no_key, refuse},
     hub::Hub,
     random,
     store::{RowExt, Tx},
@@ -100,19 +101,22 @@ impl FromRequestParts<Arc<Hub>> for Partner {
     type Rejection = Error;
 
     async fn from_request_parts(parts: &mut Parts, hub: &Arc<Hub>) -> Result<Self> {
-        let key = credential(&parts.headers, "Bearer").ok_or(Code::Unauthenticated)?;
-        let (id, _) = split(key).ok_or(Code::Unauthenticated)?;
+        let key = credential(&parts.headers, "Bearer").ok_or_else(|| no_key(Scheme::Bearer))?;
+        let refused = || no_key(Scheme::AnotherBearer);
+        let (id, _) = split(key).ok_or_else(refused)?;
         let row = sqlx::query("SELECT hash, carrier_id, scopes, revoked_at FROM api_keys WHERE id = $1")
             .bind(id)
             .fetch_optional(hub.store.read())
             .await?
-            .ok_or(Code::Unauthenticated)?;
+            .ok_or_else(refused)?;
         let known = row.text("hash")?;
         let same = bool::from(random::hash(key).as_bytes().ct_eq(known.as_bytes()));
         if !same || row.maybe_int("revoked_at")?.is_some() {
-            return Err(Code::Unauthenticated.into());
+            return Err(refused());
         }
-        hub.partner_requests.take(id)?;
+        if !Attempt::is_repeated(parts) {
+            hub.partner_requests.take(id)?;
+        }
         Ok(Self {
             key: id.to_owned(),
             carrier: row.maybe_text("carrier_id")?,

@@ -12,6 +12,7 @@ use sqlx::any::AnyRow;
 
 use super::{dpop, seen, session::AccessToken};
 use crate::{
+    attempt::Attempt,
     domain::view::Viewer,
     error::{Error, Result, refuse},
     hub::Hub,
@@ -69,8 +70,8 @@ impl FromRequestParts<Arc<Hub>> for Customer {
         let url = format!("{}{}", hub.public_url(), uri.path());
         let proof =
             dpop::verify(proof_header(&parts.headers)?, parts.method.as_str(), &url, Some(token), now)?;
-        hub.requests.take(&access.session)?;
-        if !hub.replays.fresh(&proof.id, now) {
+        let repeated = Attempt::is_repeated(parts);
+        if !repeated && !hub.replays.fresh(&proof.id, now) {
             return Err(refuse(Code::BadProof, "proof was used before"));
         }
         let remembered = hub.store.backend() == Backend::Postgres && !parts.method.is_safe();
@@ -86,8 +87,12 @@ impl FromRequestParts<Arc<Hub>> for Customer {
         if session.text("thumbprint")? != proof.thumbprint {
             return Err(refuse(Code::BadProof, "not the key that the session is bound to"));
         }
-        if remembered && session.int("fresh")? == 0 {
+        if remembered && !repeated && session.int("fresh")? == 0 {
             return Err(refuse(Code::BadProof, "proof was used before"));
+        }
+        // Charged to nobody before it is theirs: an access token alone uses up nothing of its owner's.
+        if !repeated {
+            hub.requests.take(&access.session)?;
         }
         let hour = seen::hour(now);
         if session.int("last_seen_at")? < hour {

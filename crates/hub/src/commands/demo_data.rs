@@ -14,6 +14,7 @@ pub(crate) struct DemoData {
 impl DemoData {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         let config = self.common.config()?;
+        self.common.check_folder(&config, true)?;
         let (store, secrets, _) = Hub::storage(&self.common.data, &config).await?;
         let data = demo::prepare(&store, &secrets, Clock::default().now()).await?;
         store.close().await;

@@ -40,6 +40,7 @@ impl Import {
         }
         if !self.dry_run {
             let config = self.common.config()?;
+            self.common.check_folder(&config, false)?;
             let (store, ..) = Hub::storage(&self.common.data, &config).await?;
             let mut tx = store.begin().await?;
             import::write(&mut tx, &read, Clock::default().now()).await?;

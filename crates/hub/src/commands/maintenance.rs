@@ -1,6 +1,10 @@
 //! `postern-hub migrate`, `keys` and `backup`.
 
-use std::path::PathBuf;
+use std::{
+    fs::File,
+    io::{IsTerminal, Write},
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
@@ -9,7 +13,7 @@ use postern_hub::{
     clock::Clock,
     domain::keyring::{self, Keyring},
     hub::{Hub, private_file},
-    store::Backend,
+    store::Store,
 };
 
 use super::Common;
@@ -23,6 +27,7 @@ pub(crate) struct Migrate {
 impl Migrate {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         let config = self.common.config()?;
+        self.common.check_folder(&config, false)?;
         let (store, ..) = Hub::storage(&self.common.data, &config).await?;
         println!("the schema is at version {}", store.version().await?);
         store.close().await;
@@ -66,7 +71,9 @@ impl Keys {
         let (KeyAction::List { common }
         | KeyAction::Rotate { common, .. }
         | KeyAction::Operator { common, .. }) = &self.action;
-        let (store, secrets, _) = Hub::storage(&common.data, &common.config()?).await?;
+        let config = common.config()?;
+        common.check_folder(&config, false)?;
+        let (store, secrets, _) = Hub::storage(&common.data, &config).await?;
         let now = Clock::default().now();
         match self.action {
             KeyAction::List { .. } => {
@@ -102,7 +109,7 @@ impl Keys {
 pub(crate) struct Backup {
     #[command(flatten)]
     common: Common,
-    /// File to write; must not be there yet.
+    /// File to write; must not be there yet. `-` is standard output.
     file: PathBuf,
 }
 
@@ -110,23 +117,70 @@ impl Backup {
     /// A consistent copy while the hub runs. The master key is not in it: keep that elsewhere, or whoever finds the backup
     /// has everything.
     pub(crate) async fn run(self) -> anyhow::Result<()> {
-        let config = self.common.config()?;
-        let (store, ..) = Hub::storage(&self.common.data, &config).await?;
-        if store.backend() == Backend::Postgres {
-            bail!("use pg_dump for PostgreSQL; keep the master key apart from the dump");
+        let store = existing(&self.common).await?;
+        let to_output = self.file.as_os_str() == "-";
+        if to_output && std::io::stdout().is_terminal() {
+            bail!("a database is nothing for a terminal: send it to a file or a program");
         }
-        if self.file.exists() {
+        if !to_output && self.file.exists() {
             bail!("{} is there already", self.file.display());
         }
-        let path = self.file.to_str().context("the file name is not Unicode")?;
-        private_file(&self.file)?;
-        if let Err(error) = store.copy_to(path).await {
-            // Nobody is to take an empty file for a backup.
-            let _ = std::fs::remove_file(&self.file);
-            return Err(error.into());
+        // Beside the database, where there is room for it and nobody else may look.
+        let file = if to_output {
+            self.common.data.join(format!(".backup-{}", postern_hub::random::id()))
+        } else {
+            self.file.clone()
+        };
+        let path = file.to_str().context("the file name is not Unicode")?;
+        private_file(&file)?;
+        let copied = store.copy_to(path).await.map_err(anyhow::Error::from);
+        let sent = if to_output { copied.and_then(|()| send(&file)) } else { copied };
+        if to_output || sent.is_err() {
+            // Nobody is to take half a file for a backup.
+            let _ = std::fs::remove_file(&file);
         }
+        sent?;
         store.close().await;
-        println!("{path} holds the database; the master key is not in it");
+        if !to_output {
+            println!("{path} holds the database; the master key is not in it");
+        }
+        Ok(())
+    }
+}
+
+fn send(file: &Path) -> anyhow::Result<()> {
+    let mut output = std::io::stdout().lock();
+    std::io::copy(&mut File::open(file)?, &mut output)?;
+    output.flush().context("standard output")
+}
+
+/// The embedded database of a hub that is there.
+async fn existing(common: &Common) -> anyhow::Result<Store> {
+    let config = common.config()?;
+    let Some(file) = config.sqlite_file(&common.data) else {
+        bail!("PostgreSQL has tools of its own: pg_dump, VACUUM. Keep the master key apart from the dump");
+    };
+    if !file.exists() {
+        bail!("there is no hub in {}", common.data.display());
+    }
+    let (store, ..) = Hub::storage(&common.data, &config).await?;
+    Ok(store)
+}
+
+#[derive(Args)]
+pub(crate) struct Compact {
+    #[command(flatten)]
+    common: Common,
+}
+
+impl Compact {
+    /// Writes the embedded database anew, without the traces that hubs before version 0.2 left of what they deleted. Nobody can
+    /// write while it runs.
+    pub(crate) async fn run(self) -> anyhow::Result<()> {
+        let store = existing(&self.common).await?;
+        store.compact().await?;
+        store.close().await;
+        println!("the database was written anew");
         Ok(())
     }
 }

@@ -7,6 +7,7 @@ mod serve;
 
 use std::path::PathBuf;
 
+use anyhow::{Context, bail};
 use clap::{Args, Parser, Subcommand};
 use postern_hub::config::Config;
 
@@ -30,6 +31,8 @@ enum Action {
     Keys(maintenance::Keys),
     /// A consistent copy of the embedded database, while the hub runs.
     Backup(maintenance::Backup),
+    /// Writes the embedded database anew: smaller, and without traces of what was deleted long ago.
+    Compact(maintenance::Compact),
     /// Reads sites of a real network from a file.
     Import(import::Import),
 }
@@ -49,6 +52,37 @@ pub(crate) struct Common {
 }
 
 impl Common {
+    /// A folder that was mistyped is not to become another hub, with another master key. A new hub is made in a folder that is
+    /// there and has no folders in it; for the demo the folder is made as well.
+    fn check_folder(&self, config: &Config, demo: bool) -> anyhow::Result<()> {
+        let data = self.data.display();
+        let entries = match std::fs::read_dir(&self.data) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && demo => return Ok(()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                bail!("there is no folder {data}; for a new hub, make it: install -d -m 700 {data}")
+            }
+            Err(error) => return Err(error).with_context(|| data.to_string()),
+        };
+        if config.sqlite_file(&self.data).is_none_or(|file| file.exists()) {
+            return Ok(());
+        }
+        for entry in entries {
+            let entry = entry?;
+            let name = entry.file_name();
+            let own = name.to_str().is_some_and(|name| name == "lost+found" || name.starts_with('.'));
+            if entry.file_type()?.is_dir() && !own {
+                bail!(
+                    "{data} holds no hub, but a folder {name:?}: is it the right one? A new hub is made in an empty folder"
+                );
+            }
+        }
+        if !demo {
+            tracing::warn!(folder = %data, "a new hub is made here");
+        }
+        Ok(())
+    }
+
     fn config(&self) -> anyhow::Result<Config> {
         let mut config = Config::load(&self.data, self.config.as_deref())?;
         if let Some(database) = &self.database {
@@ -66,6 +100,7 @@ impl Command {
             Action::Migrate(migrate) => migrate.run().await,
             Action::Keys(keys) => keys.run().await,
             Action::Backup(backup) => backup.run().await,
+            Action::Compact(compact) => compact.run().await,
             Action::Import(import) => import.run().await,
         }
     }

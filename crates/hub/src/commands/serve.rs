@@ -8,7 +8,9 @@ use postern_hub::{
     clock::Clock,
     domain::demo,
     hub::{Hub, Opening},
-    jobs, server,
+    jobs,
+    server::{self, Certificate},
+    store::Alone,
 };
 use tokio::{
     net::TcpListener,
@@ -21,9 +23,9 @@ use super::Common;
 pub(crate) struct Serve {
     #[command(flatten)]
     common: Common,
-    /// Address to listen on; port 0 means any.
-    #[arg(long, default_value = "127.0.0.1:8460")]
-    listen: SocketAddr,
+    /// Address to listen on; port 0 means any. By default `listen` of the settings.
+    #[arg(long)]
+    listen: Option<SocketAddr>,
     /// Base URL as clients use it; by default the address listened on, by the name `localhost`.
     #[arg(long)]
     public_url: Option<String>,
@@ -38,8 +40,14 @@ pub(crate) struct Serve {
 impl Serve {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         let config = self.common.config()?;
-        let listener =
-            TcpListener::bind(self.listen).await.with_context(|| format!("listen on {}", self.listen))?;
+        self.common.check_folder(&config, self.demo)?;
+        let certificate = match &config.tls {
+            Some(files) => Some(Certificate::read(files).await?),
+            None => None,
+        };
+        let _alone = config.sqlite_file(&self.common.data).map(|file| Alone::with(&file)).transpose()?;
+        let listen = self.listen.unwrap_or(config.listen);
+        let listener = TcpListener::bind(listen).await.with_context(|| format!("listen on {listen}"))?;
         let port = listener.local_addr()?.port();
         let scheme = if config.tls.is_some() { "https" } else { "http" };
         let public_url = self
@@ -60,8 +68,8 @@ impl Serve {
             server::write_ready_file(path, &serde_json::json!({ "url": hub.public_url() }).to_string())?;
         }
         tracing::info!(url = hub.public_url(), "ready");
-        match &hub.config.tls {
-            Some(tls) => server::serve_tls(Arc::clone(&hub), listener, tls).await?,
+        match certificate {
+            Some(certificate) => server::serve_tls(Arc::clone(&hub), listener, certificate).await?,
             None => server::serve(Arc::clone(&hub), listener).await?,
         }
         hub.seen.write(&hub.store).await?;

@@ -6,7 +6,7 @@ use postern_api::{
 };
 use webauthn_rs::prelude::{Passkey, Uuid};
 
-use super::{doors, reservation::Reservation, sweep};
+use super::{doors, news, reservation::Reservation, sweep};
 use crate::{
     error::{Error, Result, refuse},
     random,
@@ -87,7 +87,7 @@ pub async fn new_recovery_codes(tx: &mut Tx, account: &str, now: i64) -> Result<
 /// # Errors
 /// `WrongState` while the account holds compartments: they are given back first.
 pub async fn delete(tx: &mut Tx, account: &str, now: i64) -> Result<()> {
-    let rows = sqlx::query("SELECT id FROM reservations WHERE account_id = $1")
+    let rows = sqlx::query("SELECT id FROM reservations WHERE account_id = $1 ORDER BY id")
         .bind(account)
         .fetch_all(tx.on())
         .await?;
@@ -107,16 +107,29 @@ pub async fn delete(tx: &mut Tx, account: &str, now: i64) -> Result<()> {
             }
         }
     }
+    let devices =
+        sqlx::query("SELECT id FROM sessions WHERE account_id = $1 AND revoked_at IS NULL ORDER BY id")
+            .bind(account)
+            .fetch_all(tx.on())
+            .await?;
+    for device in devices {
+        news::end_device(tx, &device.text("id")?, now).await?;
+    }
     sqlx::query("UPDATE shares SET state = 'ended', account_id = NULL WHERE account_id = $1")
         .bind(account)
         .execute(tx.on())
         .await?;
-    sqlx::query("UPDATE occupancies SET booked_by = NULL WHERE booked_by = $1")
-        .bind(account)
-        .execute(tx.on())
-        .await?;
-    sqlx::query("DELETE FROM problems WHERE account_id = $1").bind(account).execute(tx.on()).await?;
-    tx.poke(account, 0);
+    for sql in [
+        "DELETE FROM problems WHERE account_id = $1",
+        "UPDATE occupancies SET booked_by = NULL WHERE booked_by = $1",
+        // Whose token it was is told by its reservation alone.
+        "UPDATE grants SET account_id = '', session_id = '' WHERE account_id = $1",
+        "DELETE FROM idempotency WHERE principal IN (SELECT 'session ' || id FROM sessions WHERE account_id = $1)",
+    ] {
+        sqlx::query(sql).bind(account).execute(tx.on()).await?;
+    }
+    tx.wake(account);
+    tx.forget_for_good();
     // Passkeys, sessions, recovery codes, feed and memberships go with it.
     sqlx::query("DELETE FROM accounts WHERE id = $1").bind(account).execute(tx.on()).await?;
     Ok(())

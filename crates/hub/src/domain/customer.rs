@@ -188,7 +188,7 @@ pub async fn book_storage(hub: &Hub, tx: &mut Tx, account: &str, new: &NewStorag
         return Err(invalid("/until", "after now and within the operator's limit"));
     }
     sites::check_access(tx, &new.site, account).await?;
-    fair::another_door(hub, tx, account, &new.site).await?;
+    fair::queue(tx, account, &new.site).await?;
     let held = sqlx::query(
         "SELECT COUNT(*) AS held FROM reservations WHERE account_id = $1 AND kind = 'storage' AND state = 'held' \
          AND until_at IS NOT NULL",
@@ -200,6 +200,7 @@ pub async fn book_storage(hub: &Hub, tx: &mut Tx, account: &str, new: &NewStorag
     if held >= policy.storages {
         return Err(Code::LimitReached.into());
     }
+    fair::another_door(hub, tx, account, &new.site).await?;
     let mut reservation = Reservation::new(Kind::Storage, State::Held, new.title.trim(), OPERATOR);
     reservation.account = Some(account.to_owned());
     reservation.since = Some(now);

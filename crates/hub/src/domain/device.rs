@@ -78,7 +78,7 @@ pub async fn revoke(tx: &mut Tx, session: &str, now: i64) -> Result<()> {
             .bind(session)
             .execute(tx.on())
             .await?;
-        tx.poke(&row.text("account_id")?, 0);
+        tx.wake(&row.text("account_id")?);
         news::end_device(tx, session, now).await?;
     }
     Ok(())

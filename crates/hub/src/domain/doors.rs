@@ -133,20 +133,37 @@ fn not_told() -> Error {
 /// # Errors
 /// `LockerNotTold`.
 pub async fn check_untold(tx: &mut Tx, reservation: &Reservation, now: i64) -> Result<()> {
+    let (Some(locker), Some(door)) = (&reservation.locker, reservation.door) else { return Err(not_told()) };
+    if is_safe_by_word(tx, &reservation.id, (locker, door), now).await? { Ok(()) } else { Err(not_told()) }
+}
+
+/// Whether nobody but the holders of `reservation` can have access that opens the door now.
+///
+/// # Errors
+/// When the database fails.
+pub async fn is_safe_by_word(
+    tx: &mut Tx,
+    reservation: &str,
+    (locker, door): (&str, i64),
+    now: i64,
+) -> Result<bool> {
     let row = sqlx::query(concat!(
-        "SELECT d.epoch, d.proven_epoch, ",
+        "SELECT d.epoch, d.proven_epoch, d.reservation_id, ",
         earlier_access!(),
         " FROM doors d WHERE d.locker_id = $3 AND d.door = $4"
     ))
     .bind(now)
-    .bind(&reservation.id)
-    .bind(reservation.locker.clone())
-    .bind(reservation.door)
+    .bind(reservation)
+    .bind(locker)
+    .bind(door)
     .fetch_one(tx.on())
     .await?;
-    let epochs = access::Epochs { present: row.int("epoch")?, proven: row.int("proven_epoch")? };
+    // Where the door is not the reservation's yet, its occupancy begins with the next epoch.
+    let begins = row.maybe_text("reservation_id")?.as_deref() != Some(reservation);
+    let epochs =
+        access::Epochs { present: row.int("epoch")? + i64::from(begins), proven: row.int("proven_epoch")? };
     let earlier = access::Earlier { tokens: row.int("tokens")?, pins: row.int("pins")? };
-    if access::is_safe_by_word(epochs, earlier) { Ok(()) } else { Err(not_told()) }
+    Ok(access::is_safe_by_word(epochs, earlier))
 }
 
 /// Takes exactly this door: an occupancy begins, with an epoch of its own, unless it is the reservation's already. False

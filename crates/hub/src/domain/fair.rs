@@ -9,14 +9,22 @@ use crate::{
     store::{RowExt, Tx},
 };
 
-/// Goes on where another door at the site is a fair share of `account`'s. Who books as the same account, or at the same site,
-/// waits until this change is done, so that fifty at once count one after the other.
+/// Lets nobody else book as the same account, or at the same site, until this change is done, so that fifty at once count one
+/// after the other.
+///
+/// # Errors
+/// When the database fails.
+pub async fn queue(tx: &mut Tx, account: &str, site: &str) -> Result<()> {
+    sqlx::query("UPDATE accounts SET feed = feed WHERE id = $1").bind(account).execute(tx.on()).await?;
+    sqlx::query("UPDATE sites SET updated_at = updated_at WHERE id = $1").bind(site).execute(tx.on()).await?;
+    Ok(())
+}
+
+/// Goes on where another door at the site is a fair share of `account`'s, after [`queue`].
 ///
 /// # Errors
 /// `FairShare`.
 pub async fn another_door(hub: &Hub, tx: &mut Tx, account: &str, site: &str) -> Result<()> {
-    sqlx::query("UPDATE accounts SET feed = feed WHERE id = $1").bind(account).execute(tx.on()).await?;
-    sqlx::query("UPDATE sites SET updated_at = updated_at WHERE id = $1").bind(site).execute(tx.on()).await?;
     // Of what was put in the carrier disposes; it is no longer the customer's share, but not room for others either.
     let mine = sqlx::query(
         "SELECT COUNT(*) AS everywhere, COUNT(CASE WHEN d.site_id = $2 THEN 1 END) AS here FROM occupancies o \

@@ -27,11 +27,8 @@ pub async fn touch(tx: &mut Tx, reservation: &Reservation, now: i64) -> Result<(
             viewers.push(guest.text("account_id")?);
         }
     }
-    // Always in the same order, so that two changes never wait for each other.
-    viewers.sort();
-    viewers.dedup();
     for account in viewers {
-        put(tx, &account, &reservation.id, false, now).await?;
+        tx.tell(&account, &reservation.id, false, now);
     }
     Ok(())
 }
@@ -41,29 +38,7 @@ pub async fn touch(tx: &mut Tx, reservation: &Reservation, now: i64) -> Result<(
 /// # Errors
 /// When the database fails.
 pub async fn remove(tx: &mut Tx, account: &str, reservation: &str, now: i64) -> Result<()> {
-    put(tx, account, reservation, true, now).await
-}
-
-async fn put(tx: &mut Tx, account: &str, reservation: &str, removed: bool, now: i64) -> Result<()> {
-    let row = sqlx::query("UPDATE accounts SET feed = feed + 1 WHERE id = $1 RETURNING feed")
-        .bind(account)
-        .fetch_optional(tx.on())
-        .await?;
-    let Some(row) = row else { return Ok(()) };
-    let position = row.int("feed")?;
-    sqlx::query(
-        "INSERT INTO feed (account_id, reservation_id, seq, removed, changed_at) VALUES ($1, $2, $3, $4, $5) \
-         ON CONFLICT (account_id, reservation_id) \
-         DO UPDATE SET seq = excluded.seq, removed = excluded.removed, changed_at = excluded.changed_at",
-    )
-    .bind(account)
-    .bind(reservation)
-    .bind(position)
-    .bind(i64::from(removed))
-    .bind(now)
-    .execute(tx.on())
-    .await?;
-    tx.poke(account, position);
+    tx.tell(account, reservation, true, now);
     Ok(())
 }
 

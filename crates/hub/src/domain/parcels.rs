@@ -60,13 +60,13 @@ pub async fn announce(hub: &Hub, tx: &mut Tx, carrier: &str, new: &NewParcel) ->
     Ok(reservation)
 }
 
-/// One parcel of a carrier's under way for each reference: of many announced at once, one is the first.
+/// One parcel of a carrier's under way for each reference: of many announced at once, one is the first. Whoever waited for it
+/// does not see its reservation yet, and so does not find it to be over.
 async fn claim_reference(tx: &mut Tx, parcel: &Reservation) -> Result<()> {
     let claimed = sqlx::query(
         "INSERT INTO parcel_references (carrier_id, reference, reservation_id) VALUES ($1, $2, $3) \
          ON CONFLICT (carrier_id, reference) DO UPDATE SET reservation_id = excluded.reservation_id \
-         WHERE NOT EXISTS (SELECT 1 FROM reservations r WHERE r.id = parcel_references.reservation_id) \
-         OR EXISTS (SELECT 1 FROM reservations r WHERE r.id = parcel_references.reservation_id \
+         WHERE EXISTS (SELECT 1 FROM reservations r WHERE r.id = parcel_references.reservation_id \
          AND r.state NOT IN ('announced', 'in_transit', 'ready', 'opened', 'expired'))",
     )
     .bind(&parcel.carrier)

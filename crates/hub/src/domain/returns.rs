@@ -32,6 +32,7 @@ pub async fn book(
         untold: false,
     };
     let now = hub.clock.now();
+    fair::queue(tx, account, &new.site).await?;
     fair::another_door(hub, tx, account, &new.site).await?;
     doors::book(tx, &mut reservation, wanted, doors::Taking { by_customer: true, now }).await?;
     reservation.insert(tx, now).await?;

@@ -4,6 +4,7 @@ use postern_api::{
     problem::Code,
     reservation::{IN_PERSON, Kind, NewShare, Share, ShareOffer, ShareState, State, TimelineEvent},
 };
+use sqlx::AnyConnection;
 
 use super::{code, feed, network::check_text, news, reservation::Reservation};
 use crate::{
@@ -77,13 +78,13 @@ pub async fn offer(
 ///
 /// # Errors
 /// `ClaimEnded` where it was used, revoked or has ended.
-async fn find(tx: &mut Tx, secret: &str, now: i64) -> Result<(String, String)> {
+async fn find(on: &mut AnyConnection, secret: &str, now: i64) -> Result<(String, String)> {
     let row = sqlx::query(
         "SELECT id, reservation_id FROM shares WHERE claim_hash = $1 AND state = 'offered' AND until_at > $2",
     )
     .bind(random::hash(secret))
     .bind(now)
-    .fetch_optional(tx.on())
+    .fetch_optional(on)
     .await?
     .ok_or(Code::ClaimEnded)?;
     Ok((row.text("id")?, row.text("reservation_id")?))
@@ -94,8 +95,9 @@ async fn find(tx: &mut Tx, secret: &str, now: i64) -> Result<(String, String)> {
 /// # Errors
 /// As [`claim`].
 pub async fn check(hub: &Hub, secret: &str) -> Result<()> {
-    let mut tx = hub.store.begin().await?;
-    find(&mut tx, secret, hub.clock.now()).await.map(|_| ())
+    // Anybody may look, as often as they like: that keeps nobody from writing.
+    let mut on = hub.store.read().acquire().await?;
+    find(&mut on, secret, hub.clock.now()).await.map(|_| ())
 }
 
 /// `account` takes up a claim link. Share id and reservation id.
@@ -104,7 +106,7 @@ pub async fn check(hub: &Hub, secret: &str) -> Result<()> {
 /// `ClaimEnded`; `WrongState` where it is the owner's own.
 pub async fn claim(hub: &Hub, tx: &mut Tx, account: &str, secret: &str) -> Result<(String, String)> {
     let now = hub.clock.now();
-    let (share, id) = find(tx, secret, now).await?;
+    let (share, id) = find(tx.on(), secret, now).await?;
     let mut reservation = Reservation::lock(tx, &id).await?.ok_or(Code::ClaimEnded)?;
     if reservation.account.as_deref() == Some(account) {
         return Err(refuse(Code::WrongState, "it is yours already"));

@@ -260,6 +260,7 @@ pub async fn retention(hub: &Hub) -> Result<()> {
     )
     .execute(tx.on())
     .await?;
+    tx.forget_for_good();
     tx.commit().await
 }
 

@@ -7,12 +7,7 @@ use postern_api::reservation::{
 use sqlx::{AnyConnection, any::AnyRow};
 
 use super::{code, doors, placing, reservation::Reservation};
-use crate::{
-    config::Policy,
-    error::Result,
-    hub::Hub,
-    store::RowExt,
-};
+use crate::{config::Policy, error::Result, hub::Hub, store::RowExt};
 
 /// Columns for [`from_row`], of a query that joins [`joins!`].
 macro_rules! shown_columns {

@@ -4,12 +4,13 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
     extract::State,
+    http::HeaderName,
     response::{
-        Sse,
+        IntoResponse, Response, Sse,
         sse::{Event, KeepAlive},
     },
 };
-use futures::{Stream, stream};
+use futures::stream;
 use postern_api::sync::Poke;
 use tokio::time::Instant;
 
@@ -19,10 +20,7 @@ use crate::{auth::customer::Customer, domain::feed::Cursor, error::Result, hub::
 /// the device is removed, and when the hub stops; the client comes back with a fresh one.
 #[utoipa::path(get, path = "/v1/events", tag = "sync", security(("dpop" = [])),
     responses((status = 200, content_type = "text/event-stream", body = Poke)))]
-pub(super) async fn events(
-    State(hub): State<Arc<Hub>>,
-    customer: Customer,
-) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>> {
+pub(super) async fn events(State(hub): State<Arc<Hub>>, customer: Customer) -> Result<Response> {
     // Subscribed before the position is read: a change in between pokes twice rather than never.
     let mut changes = hub.push.subscribe(&customer.account);
     changes.mark_unchanged();
@@ -31,9 +29,11 @@ pub(super) async fn events(
     let start = Waiting { hub: Arc::clone(&hub), customer, changes, ends, first: true };
     let pokes = stream::unfold(start, |mut waiting| async move {
         let event = waiting.next().await?;
-        Some((Ok(event), waiting))
+        Some((Ok::<_, Infallible>(event), waiting))
     });
-    Ok(Sse::new(pokes).keep_alive(KeepAlive::new().interval(Duration::from_secs(15))))
+    let stream = Sse::new(pokes).keep_alive(KeepAlive::new().interval(Duration::from_secs(15)));
+    // What nginx buffers arrives too late.
+    Ok(([(HeaderName::from_static("x-accel-buffering"), "no")], stream).into_response())
 }
 
 struct Waiting {

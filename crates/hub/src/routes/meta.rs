@@ -22,7 +22,7 @@ use utoipa::openapi::{
 
 use crate::{
     auth::api_key::{Partner, Scope},
-    error::{Result, refuse},
+    error::{Result, no_such_method, refuse},
     hub::Hub,
     pages, signin,
     store::RowExt,
@@ -183,12 +183,7 @@ pub(super) fn with_document(router: Router<Arc<Hub>>, document: OpenApi) -> Rout
         .route("/", get(front))
         .route("/docs", get(docs))
         .fallback(|| async { refuse(postern_api::problem::Code::NotFound, "no such path") })
-        .method_not_allowed_fallback(|| async {
-            let mut response =
-                refuse(postern_api::problem::Code::NotFound, "no such method here").into_response();
-            *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
-            response
-        })
+        .method_not_allowed_fallback(|| async { no_such_method() })
 }
 
 /// The process answers.
@@ -198,12 +193,15 @@ pub(super) async fn health() -> &'static str {
     "ok\n"
 }
 
-/// Whether this instance can serve: the database answers and it is not stopping.
+/// Whether this instance can serve: a change is kept and it is not stopping.
 #[utoipa::path(get, path = "/ready", tag = "operation",
     responses((status = 200, content_type = "text/plain", body = String)))]
 pub(super) async fn ready(State(hub): State<Arc<Hub>>) -> Result<Response> {
-    if hub.stopping.is_cancelled() || !hub.store.answers().await {
-        return Err(refuse(postern_api::problem::Code::Unavailable, "stopping, or no database"));
+    if hub.stopping.is_cancelled() || !hub.store.keeps_changes().await {
+        return Err(refuse(
+            postern_api::problem::Code::Unavailable,
+            "stopping, or the database keeps no change",
+        ));
     }
     let mut response = "ready\n".into_response();
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -226,6 +224,7 @@ pub(super) async fn metrics(State(hub): State<Arc<Hub>>, partner: Result<Partner
     let dead = count("SELECT COUNT(*) AS n FROM deliveries WHERE state = 'dead'").await?;
     let text = hub.metrics.render(&[
         ("postern_event_streams", "Clients that wait for changes.", hub.push.waiting() as f64),
+        ("postern_requests_under_way", "Requests that are served now.", hub.places.taken() as f64),
         ("postern_alarms_open", "Alarms that nobody resolved yet.", alarms as f64),
         ("postern_webhooks_due", "Webhook messages to be sent.", due as f64),
         ("postern_webhooks_dead", "Webhook messages given up.", dead as f64),

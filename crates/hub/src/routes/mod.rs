@@ -15,21 +15,12 @@ mod sync;
 mod tokens;
 mod webhooks;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
-use axum::{
-    Router,
-    extract::{ConnectInfo, DefaultBodyLimit, FromRequestParts},
-    http::request::Parts,
-};
-use postern_api::problem::Code;
+use axum::{Router, extract::DefaultBodyLimit};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{
-    error::{Error, Result},
-    hub::Hub,
-    signin,
-};
+use crate::{hub::Hub, signin};
 
 /// Bodies are at most so large, except where a route says otherwise.
 const LONGEST_BODY: usize = 256 * 1024;
@@ -121,25 +112,4 @@ fn documented() -> OpenApiRouter<Arc<Hub>> {
                 .routes(routes!(reservations::report))
                 .layer(DefaultBodyLimit::max(LONGEST_REPORT)),
         )
-}
-
-/// The address that a request came from.
-pub struct Caller(pub String);
-
-impl FromRequestParts<Arc<Hub>> for Caller {
-    type Rejection = Error;
-
-    async fn from_request_parts(parts: &mut Parts, hub: &Arc<Hub>) -> Result<Self> {
-        if hub.config.behind_proxy {
-            // The last entry is the proxy's own word; those before it may be the client's.
-            let forwarded = parts.headers.get_all("x-forwarded-for").iter().next_back();
-            let last =
-                forwarded.and_then(|value| value.to_str().ok()).and_then(|value| value.rsplit(',').next());
-            if let Some(address) = last {
-                return Ok(Self(address.trim().to_owned()));
-            }
-        }
-        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().ok_or(Code::Internal)?;
-        Ok(Self(peer.0.ip().to_string()))
-    }
 }

@@ -17,11 +17,11 @@ use webauthn_rs_proto::ResidentKeyRequirement;
 
 use super::{AuthorizationRequest, code, request::tidy_name};
 use crate::{
+    auth::caller::Caller,
     domain::{account, shares},
     error::{Error, Result, invalid, refuse},
     hub::Hub,
     random,
-    routes::Caller,
     store::{RowExt, Tx},
     write::Write,
 };
@@ -136,23 +136,30 @@ pub(super) async fn register_finish(
     from_own_page(&hub, &headers)?;
     hub.sign_ins.take(&caller.0)?;
     let now = hub.clock.now();
-    let ceremony = take(&hub, &body.ceremony, now).await?;
     let mut tx = hub.store.begin().await?;
+    let ceremony = take(&mut tx, &body.ceremony, now).await?;
+    let state = match &ceremony {
+        Ceremony::Register { state, .. } | Ceremony::Recover { state, .. } | Ceremony::Add { state, .. } => {
+            state
+        }
+        Ceremony::SignIn { .. } => return Err(used_up(tx, over()).await),
+    };
+    let passkey = match finish_registration(&hub, &body.credential, state) {
+        Ok(passkey) => passkey,
+        Err(refused) => return Err(used_up(tx, refused).await),
+    };
     let (request, account) = match ceremony {
-        Ceremony::Register { request, handle, name, state } => {
-            let passkey = finish_registration(&hub, &body.credential, &state)?;
+        Ceremony::Register { request, handle, name, .. } => {
             let account = account::create(&mut tx, handle, &name, now).await?;
             account::add_passkey(&mut tx, &account, &passkey, "Passkey", now).await?;
             (request, account)
         }
-        Ceremony::Recover { request, account, code, state } => {
-            let passkey = finish_registration(&hub, &body.credential, &state)?;
+        Ceremony::Recover { request, account, code, .. } => {
             account::use_recovery_code(&mut tx, &code).await?;
             account::add_passkey(&mut tx, &account, &passkey, "Passkey after recovery", now).await?;
             (request, account)
         }
-        Ceremony::Add { request, account, state } => {
-            let passkey = finish_registration(&hub, &body.credential, &state)?;
+        Ceremony::Add { request, account, .. } => {
             account::add_passkey(&mut tx, &account, &passkey, "Another passkey", now).await?;
             (request, account)
         }
@@ -234,12 +241,14 @@ pub(super) async fn sign_in_finish(
     hub.sign_ins.take(&caller.0)?;
     let now = hub.clock.now();
     let unknown = || refuse(Code::Unauthenticated, "the passkey was not accepted");
-    let Ceremony::SignIn { request, state } = take(&hub, &body.ceremony, now).await? else {
-        return Err(over());
-    };
     let mut tx = hub.store.begin().await?;
-    let (handle, credential_id) =
-        hub.webauthn.identify_discoverable_authentication(&body.credential).map_err(|_| unknown())?;
+    let Ceremony::SignIn { request, state } = take(&mut tx, &body.ceremony, now).await? else {
+        return Err(used_up(tx, over()).await);
+    };
+    let Ok((handle, credential_id)) = hub.webauthn.identify_discoverable_authentication(&body.credential)
+    else {
+        return Err(used_up(tx, unknown()).await);
+    };
     let row = sqlx::query(
         "SELECT p.id, p.account_id, p.credential FROM passkeys p JOIN accounts a ON a.id = p.account_id \
          WHERE p.credential_id = $1 AND a.handle = $2",
@@ -247,15 +256,17 @@ pub(super) async fn sign_in_finish(
     .bind(random::encode(credential_id))
     .bind(handle.to_string())
     .fetch_optional(tx.on())
-    .await?
-    .ok_or_else(unknown)?;
+    .await?;
+    let Some(row) = row else { return Err(used_up(tx, unknown()).await) };
     let mut passkey: Passkey = serde_json::from_str(&row.text("credential")?)
         .map_err(|_| Error::Internal("a stored passkey cannot be read".to_owned()))?;
-    let result = hub.webauthn.finish_discoverable_authentication_v2(&body.credential, state, &passkey);
-    let result = result.map_err(|error| {
-        tracing::info!(%error, "a passkey was not accepted");
-        unknown()
-    })?;
+    let result = match hub.webauthn.finish_discoverable_authentication_v2(&body.credential, state, &passkey) {
+        Ok(result) => result,
+        Err(error) => {
+            tracing::info!(%error, "a passkey was not accepted");
+            return Err(used_up(tx, unknown()).await);
+        }
+    };
     passkey.update_credential(&result);
     let credential = serde_json::to_string(&passkey).map_err(|error| Error::Internal(error.to_string()))?;
     sqlx::query("UPDATE passkeys SET credential = $1, last_used_at = $2 WHERE id = $3")
@@ -350,18 +361,21 @@ async fn keep(hub: &Hub, ceremony: &Ceremony) -> Result<String> {
     Ok(id)
 }
 
-/// Ends a ceremony. Whatever comes of it, it is never finished twice.
-async fn take(hub: &Hub, id: &str, now: i64) -> Result<Ceremony> {
-    let mut tx = hub.store.begin().await?;
+/// Ends a ceremony, together with what comes of it.
+async fn take(tx: &mut Tx, id: &str, now: i64) -> Result<Ceremony> {
     let row = sqlx::query("DELETE FROM ceremonies WHERE id = $1 AND expires_at >= $2 RETURNING state")
         .bind(random::hash(id))
         .bind(now)
         .fetch_optional(tx.on())
         .await?
         .ok_or_else(over)?;
-    tx.commit().await?;
     serde_json::from_str(&row.text("state")?)
         .map_err(|_| Error::Internal("a stored ceremony cannot be read".to_owned()))
+}
+
+/// A ceremony that came to nothing is not tried a second time.
+async fn used_up(tx: Tx, refused: Error) -> Error {
+    tx.commit().await.err().unwrap_or(refused)
 }
 
 /// What the app calls its device, or the system that the browser runs on.

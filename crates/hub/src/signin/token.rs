@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use axum::{
     Form, Json,
-    extract::{State, rejection::FormRejection},
+    body::Body,
+    extract::{FromRequest, Request, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -12,47 +13,67 @@ use postern_api::{
     account::{OAuthError, RevocationRequest, TokenRequest, TokenResponse},
     problem::Code,
 };
+use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::{CLIENT, request::tidy_name};
 use crate::{
+    attempt::{self, Repeated},
     auth::{
+        caller::Caller,
         customer::{proof_header, remember_everywhere},
         dpop::{self, Proof},
         session::AccessToken,
     },
     domain::{account, couriers, demo, device},
-    error::{Error, Refusal},
+    error::{Error, OtherTries, Refusal, overloaded},
     hub::Hub,
     random,
-    routes::Caller,
     store::{Backend, RowExt, Tx},
 };
 
 /// Why no token is given, in the words of RFC 6749 section 5.2.
-pub(super) struct Denied(StatusCode, &'static str, String);
+pub(super) struct Denied {
+    status: StatusCode,
+    error: &'static str,
+    why: String,
+    /// Seconds.
+    retry_after: Option<u32>,
+    other_tries: usize,
+}
 
 impl Denied {
+    fn new(status: StatusCode, error: &'static str, why: impl Into<String>) -> Self {
+        Self { status, error, why: why.into(), retry_after: None, other_tries: 0 }
+    }
+
     fn request(why: &str) -> Self {
-        Self(StatusCode::BAD_REQUEST, "invalid_request", why.to_owned())
+        Self::new(StatusCode::BAD_REQUEST, "invalid_request", why)
     }
 
     fn grant(why: &str) -> Self {
-        Self(StatusCode::BAD_REQUEST, "invalid_grant", why.to_owned())
+        Self::new(StatusCode::BAD_REQUEST, "invalid_grant", why)
+    }
+
+    fn proof(why: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid_dpop_proof", why)
     }
 }
 
 impl From<Error> for Denied {
     fn from(error: Error) -> Self {
-        let Refusal { code, detail, .. } = error.into_refusal();
+        let Refusal { code, detail, status, retry_after, other_tries, .. } = error.into_refusal();
         let why = detail.map(std::borrow::Cow::into_owned).unwrap_or_default();
-        match code {
-            Code::BadProof => Self(StatusCode::BAD_REQUEST, "invalid_dpop_proof", why),
-            Code::Throttled => Self(StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable", why),
-            Code::Unavailable => Self(StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable", why),
-            _ => Self(StatusCode::INTERNAL_SERVER_ERROR, "server_error", why),
-        }
+        let (usual, error) = match code {
+            Code::BadProof => return Self::proof(why),
+            Code::Malformed => return Self::request(&why),
+            Code::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "invalid_request"),
+            Code::Throttled => (StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable"),
+            Code::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable"),
+            _ => (StatusCode::INTERNAL_SERVER_ERROR, "server_error"),
+        };
+        Self { retry_after, other_tries, ..Self::new(status.unwrap_or(usual), error, why) }
     }
 }
 
@@ -64,11 +85,37 @@ impl From<sqlx::Error> for Denied {
 
 impl IntoResponse for Denied {
     fn into_response(self) -> Response {
-        let description = Some(self.2).filter(|why| !why.is_empty());
-        let body = OAuthError { error: self.1.to_owned(), error_description: description };
-        let mut response = (self.0, Json(body)).into_response();
-        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        let description = Some(self.why).filter(|why| !why.is_empty());
+        let body = OAuthError { error: self.error.to_owned(), error_description: description };
+        let mut response = (self.status, Json(body)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(seconds) = self.retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.other_tries > 0 {
+            response.extensions_mut().insert(OtherTries(self.other_tries));
+        }
         response
+    }
+}
+
+/// A form of OAuth's.
+pub(super) struct Asked<T>(T);
+
+impl<T: DeserializeOwned> FromRequest<Arc<Hub>> for Asked<T> {
+    type Rejection = Denied;
+
+    async fn from_request(request: Request, hub: &Arc<Hub>) -> Result<Self, Denied> {
+        let (parts, body) = request.into_parts();
+        let kind = parts.headers.get(header::CONTENT_TYPE).cloned();
+        let bytes = attempt::body(Request::from_parts(parts, body), hub).await?;
+        let mut request = Request::post("/").body(Body::from(bytes)).map_err(|_| Denied::request(""))?;
+        request.headers_mut().extend(kind.map(|kind| (header::CONTENT_TYPE, kind)));
+        let Form(form) = Form::from_request(request, hub)
+            .await
+            .map_err(|_| Denied::request("the form is not understood"))?;
+        Ok(Self(form))
     }
 }
 
@@ -81,26 +128,27 @@ impl IntoResponse for Denied {
 pub(super) async fn token(
     State(hub): State<Arc<Hub>>,
     caller: Caller,
+    Repeated(repeated): Repeated,
     headers: HeaderMap,
-    form: Result<Form<TokenRequest>, FormRejection>,
+    Asked(request): Asked<TokenRequest>,
 ) -> Result<Response, Denied> {
-    hub.sign_ins.take(&caller.0)?;
-    let Form(request) = form.map_err(|_| Denied::request("the form is not understood"))?;
     let now = hub.clock.now();
-    let proof = check_proof(&hub, &headers, "/oauth/token", now).await?;
+    let asking = Asking::check(&hub, &caller, &headers, "/oauth/token", repeated, now)?;
     let answer = match request {
         TokenRequest::AuthorizationCode { code, redirect_uri, client_id, code_verifier, device_name } => {
             check_client(&client_id)?;
+            asking.counted_by_address().await?;
             let asked = Redeem { code, redirect_uri, code_verifier, device_name };
-            redeem(&hub, asked, &proof, now).await?
+            redeem(&hub, asked, &asking.proof, now).await?
         }
         TokenRequest::Enrolment { code, client_id, device_name } => {
             check_client(&client_id)?;
-            enrol(&hub, &code, device_name.as_deref(), &proof, now).await?
+            asking.counted_by_address().await?;
+            enrol(&hub, &code, device_name.as_deref(), &asking.proof, now).await?
         }
         TokenRequest::RefreshToken { refresh_token, client_id } => {
             check_client(&client_id)?;
-            refresh(&hub, &refresh_token, &proof, now).await?
+            refresh(&asking, &refresh_token).await?
         }
     };
     let mut response = Json(answer).into_response();
@@ -108,17 +156,82 @@ pub(super) async fn token(
     Ok(response)
 }
 
-/// The device's proof for this very request.
-async fn check_proof(hub: &Hub, headers: &HeaderMap, path: &str, now: i64) -> Result<Proof, Error> {
-    let url = format!("{}{path}", hub.public_url());
-    let proof = dpop::verify(proof_header(headers)?, "POST", &url, None, now)?;
-    if !hub.replays.fresh(&proof.id, now) {
-        return Err(crate::error::refuse(Code::BadProof, "proof was used before"));
+/// Who asks for or gives back tokens: a device with a proof for this very request.
+struct Asking<'a> {
+    hub: &'a Hub,
+    proof: Proof,
+    caller: &'a Caller,
+    repeated: bool,
+    now: i64,
+}
+
+impl<'a> Asking<'a> {
+    fn check(
+        hub: &'a Hub,
+        caller: &'a Caller,
+        headers: &HeaderMap,
+        path: &str,
+        repeated: bool,
+        now: i64,
+    ) -> Result<Self, Error> {
+        let url = format!("{}{path}", hub.public_url());
+        let proof = dpop::verify(proof_header(headers)?, "POST", &url, None, now)?;
+        if !repeated && !hub.replays.fresh(&proof.id, now) {
+            return Err(crate::error::refuse(Code::BadProof, "proof was used before"));
+        }
+        Ok(Self { hub, proof, caller, repeated, now })
     }
-    if hub.store.backend() == Backend::Postgres {
-        remember_everywhere(hub, &proof.id, now).await?;
+
+    /// Of somebody who has shown nothing that the hub gave them: all of one address have so many a minute.
+    async fn counted_by_address(&self) -> Result<(), Error> {
+        if !self.repeated {
+            self.hub.sign_ins.take(&self.caller.0)?;
+        }
+        self.remembered().await
     }
-    Ok(proof)
+
+    /// Of a session's own device.
+    async fn counted_by_session(&self, session: &str) -> Result<(), Error> {
+        if !self.repeated {
+            self.hub.renewals.take(session)?;
+        }
+        self.remembered().await
+    }
+
+    async fn remembered(&self) -> Result<(), Error> {
+        if self.hub.store.backend() == Backend::Postgres && !self.repeated {
+            remember_everywhere(self.hub, &self.proof.id, self.now).await?;
+        }
+        Ok(())
+    }
+
+    /// The session that a refresh token is or was of, where the token is known and the session's key made the proof. Whoever
+    /// knows no token or not its key is slowed by their address, and writes nothing.
+    async fn session_of(&self, token: &str) -> Result<Option<Session>, Denied> {
+        let row = sqlx::query(
+            "SELECT s.id, s.thumbprint, s.revoked_at FROM refresh_tokens r JOIN sessions s ON s.id = r.session_id WHERE r.hash = $1",
+        )
+        .bind(random::hash(token))
+        .fetch_optional(self.hub.store.read())
+        .await?;
+        let Some(row) = row else {
+            self.counted_by_address().await?;
+            return Ok(None);
+        };
+        // A thief without the device key learns nothing and changes nothing: reuse is only looked at for the right key.
+        if row.text("thumbprint")? != self.proof.thumbprint {
+            self.counted_by_address().await?;
+            return Err(Denied::proof("bound to another key"));
+        }
+        let session = Session { id: row.text("id")?, ended: row.maybe_int("revoked_at")?.is_some() };
+        self.counted_by_session(&session.id).await?;
+        Ok(Some(session))
+    }
+}
+
+struct Session {
+    id: String,
+    ended: bool,
 }
 
 /// `POST /oauth/revoke` (RFC 7009): the device signs itself out. A refresh token that was used up does as well, for the
@@ -132,39 +245,23 @@ async fn check_proof(hub: &Hub, headers: &HeaderMap, path: &str, now: i64) -> Re
 pub(super) async fn revoke(
     State(hub): State<Arc<Hub>>,
     caller: Caller,
+    Repeated(repeated): Repeated,
     headers: HeaderMap,
-    form: Result<Form<RevocationRequest>, FormRejection>,
+    Asked(request): Asked<RevocationRequest>,
 ) -> Result<Response, Denied> {
-    hub.sign_ins.take(&caller.0)?;
-    let Form(request) = form.map_err(|_| Denied::request("the form is not understood"))?;
     check_client(&request.client_id)?;
     let now = hub.clock.now();
-    let proof = check_proof(&hub, &headers, "/oauth/revoke", now).await?;
-    let mut tx = hub.store.begin().await?;
-    let row = sqlx::query(
-        "SELECT s.id, s.thumbprint FROM refresh_tokens r JOIN sessions s ON s.id = r.session_id \
-         WHERE r.hash = $1 AND s.revoked_at IS NULL",
-    )
-    .bind(random::hash(&request.token))
-    .fetch_optional(tx.on())
-    .await?;
-    if let Some(row) = row {
-        if row.text("thumbprint")? != proof.thumbprint {
-            let why = "bound to another key".to_owned();
-            return Err(Denied(StatusCode::BAD_REQUEST, "invalid_dpop_proof", why));
-        }
-        device::revoke(&mut tx, &row.text("id")?, now).await?;
+    let asking = Asking::check(&hub, &caller, &headers, "/oauth/revoke", repeated, now)?;
+    if let Some(session) = asking.session_of(&request.token).await?.filter(|session| !session.ended) {
+        let mut tx = hub.store.begin().await?;
+        device::revoke(&mut tx, &session.id, now).await?;
         tx.commit().await?;
     }
     Ok([(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))].into_response())
 }
 
 fn check_client(client: &str) -> Result<(), Denied> {
-    if client == CLIENT {
-        Ok(())
-    } else {
-        Err(Denied(StatusCode::BAD_REQUEST, "invalid_client", String::new()))
-    }
+    if client == CLIENT { Ok(()) } else { Err(Denied::new(StatusCode::BAD_REQUEST, "invalid_client", "")) }
 }
 
 struct Redeem {
@@ -222,11 +319,23 @@ async fn redeem(hub: &Hub, asked: Redeem, proof: &Proof, now: i64) -> Result<Tok
         .execute(tx.on())
         .await?;
     let answer = issue(hub, &mut tx, &session, now).await?;
-    if hub.demo && account::wants_demo(&mut tx, &account).await? {
-        demo::give(hub, &mut tx, &account).await?;
-    }
     tx.commit().await?;
+    if hub.demo
+        && let Err(error) = give_demo(hub, &account).await
+    {
+        // The next locker brings it; signing in does not fail for it.
+        tracing::info!(%error, "the demo's content was not given");
+    }
     Ok(answer)
+}
+
+async fn give_demo(hub: &Hub, account: &str) -> Result<(), Error> {
+    let mut tx = hub.store.begin().await?;
+    if account::wants_demo(&mut tx, account).await? {
+        demo::give(hub, &mut tx, account).await?;
+        tx.commit().await?;
+    }
+    Ok(())
 }
 
 /// A courier's device: no browser, no passkey; whoever made the code is answerable for it.
@@ -247,86 +356,104 @@ async fn enrol(
     Ok(answer)
 }
 
-async fn refresh(hub: &Hub, token: &str, proof: &Proof, now: i64) -> Result<TokenResponse, Denied> {
+/// Purpose of the key that [`successor`] is made with.
+const SUCCESSOR: &str = "refresh token's successor";
+
+/// The refresh token that follows `token`: always the same one. Two requests at once, or one whose answer was lost, are given
+/// the same, so that there is one newest token of a session at any time, and only a copy can bring one before it.
+fn successor(hub: &Hub, token: &str) -> String {
+    random::encode(hub.secrets.mac(SUCCESSOR, token.as_bytes()))
+}
+
+async fn refresh(asking: &Asking<'_>, token: &str) -> Result<TokenResponse, Denied> {
+    let Asking { hub, now, .. } = *asking;
+    let unknown = || Denied::grant("the refresh token is not valid");
+    let Session { id: session, .. } = asking.session_of(token).await?.ok_or_else(unknown)?;
     let mut tx = hub.store.begin().await?;
     let hash = random::hash(token);
-    let row = sqlx::query(
-        "SELECT r.session_id, r.used_at, r.expires_at, s.thumbprint, s.revoked_at FROM refresh_tokens r \
-         JOIN sessions s ON s.id = r.session_id WHERE r.hash = $1",
-    )
-    .bind(&hash)
-    .fetch_optional(tx.on())
-    .await?
-    .ok_or_else(|| Denied::grant("the refresh token is not valid"))?;
-    // A thief without the device key learns nothing and changes nothing: reuse is only looked at for the right key.
-    if row.text("thumbprint")? != proof.thumbprint {
-        return Err(Denied(StatusCode::BAD_REQUEST, "invalid_dpop_proof", "bound to another key".to_owned()));
-    }
-    if row.maybe_int("revoked_at")?.is_some() {
-        return Err(Denied::grant("device_revoked"));
-    }
-    if row.int("expires_at")? <= now {
-        return Err(Denied::grant("the refresh token is over"));
-    }
-    let session = row.text("session_id")?;
-    let taken = sqlx::query("UPDATE refresh_tokens SET used_at = $1 WHERE hash = $2 AND used_at IS NULL")
+    // Of two at once, the second waits here and then sees what the first has done.
+    let fresh = sqlx::query("UPDATE refresh_tokens SET used_at = $1 WHERE hash = $2 AND used_at IS NULL")
         .bind(now)
         .bind(&hash)
         .execute(tx.on())
         .await?
-        .rows_affected();
-    if taken == 0 && !lost_answer(&mut tx, &session, row.maybe_int("used_at")?, now).await? {
+        .rows_affected()
+        == 1;
+    let row = sqlx::query(
+        "SELECT r.used_at, r.expires_at, s.revoked_at FROM refresh_tokens r JOIN sessions s ON s.id = r.session_id \
+         WHERE r.hash = $1",
+    )
+    .bind(&hash)
+    .fetch_optional(tx.on())
+    .await?
+    .ok_or_else(unknown)?;
+    if row.maybe_int("revoked_at")?.is_some() {
+        return Err(Denied::grant("device_revoked"));
+    }
+    if row.int("expires_at")? <= now {
+        if !hub.belief.is_sure(&hub.clock) {
+            // What a wrong clock says does not sign anybody out.
+            return Err(overloaded().into());
+        }
+        return Err(Denied::grant("the refresh token is over"));
+    }
+    let next = successor(hub, token);
+    let followed = sqlx::query("SELECT used_at FROM refresh_tokens WHERE hash = $1")
+        .bind(random::hash(&next))
+        .fetch_optional(tx.on())
+        .await?;
+    let stolen = match &followed {
+        Some(next) => next.maybe_int("used_at")?.is_some(),
+        None if fresh => false,
+        // A hub of before gave it another successor: was any later token used?
+        None => {
+            let later = "SELECT hash FROM refresh_tokens WHERE session_id = $1 AND hash <> $2 AND issued_at >= $3 \
+                         AND used_at IS NOT NULL LIMIT 1";
+            let later = sqlx::query(later).bind(&session).bind(&hash).bind(row.int("used_at")?);
+            later.fetch_optional(tx.on()).await?.is_some()
+        }
+    };
+    if stolen {
         // RFC 9700 section 4.14.2: reuse means that somebody has a copy; the whole session ends.
-        tracing::warn!("a refresh token was used twice");
+        tracing::warn!("a refresh token was used after the one that follows it");
         device::revoke(&mut tx, &session, now).await?;
         tx.commit().await?;
         return Err(Denied::grant("the refresh token was used before"));
     }
-    let answer = issue(hub, &mut tx, &session, now).await?;
-    tx.commit().await?;
-    Ok(answer)
-}
-
-/// An app whose connection broke before the answer came asks again with the token it still has. That is told from theft
-/// by three facts together: the same device key signs, it is at most a minute later, and nobody has used a token that
-/// came of the first answer.
-async fn lost_answer(tx: &mut Tx, session: &str, used_at: Option<i64>, now: i64) -> Result<bool, Denied> {
-    let Some(used_at) = used_at else { return Ok(false) };
-    let later = sqlx::query(
-        "SELECT COUNT(*) AS used FROM refresh_tokens WHERE session_id = $1 AND issued_at >= $2 AND used_at IS NOT NULL",
-    )
-    .bind(session)
-    .bind(used_at)
-    .fetch_one(tx.on())
-    .await?
-    .int("used")?;
-    if now - used_at > 60 || later > 0 {
-        return Ok(false);
+    if followed.is_none() {
+        keep(hub, &mut tx, &session, &next, now).await?;
     }
-    sqlx::query("DELETE FROM refresh_tokens WHERE session_id = $1 AND used_at IS NULL")
-        .bind(session)
-        .execute(tx.on())
-        .await?;
-    Ok(true)
+    tx.commit().await?;
+    Ok(answer(hub, &session, next, now))
 }
 
+/// The first tokens of a session.
 pub(crate) async fn issue(hub: &Hub, tx: &mut Tx, session: &str, now: i64) -> Result<TokenResponse, Error> {
     let refresh_token = random::secret();
+    keep(hub, tx, session, &refresh_token, now).await?;
+    Ok(answer(hub, session, refresh_token, now))
+}
+
+async fn keep(hub: &Hub, tx: &mut Tx, session: &str, refresh_token: &str, now: i64) -> Result<(), Error> {
     sqlx::query(
         "INSERT INTO refresh_tokens (hash, session_id, issued_at, expires_at) VALUES ($1, $2, $3, $4)",
     )
-    .bind(random::hash(&refresh_token))
+    .bind(random::hash(refresh_token))
     .bind(session)
     .bind(now)
     .bind(now + hub.config.policy.session_days * 86_400)
     .execute(tx.on())
     .await?;
+    Ok(())
+}
+
+fn answer(hub: &Hub, session: &str, refresh_token: String, now: i64) -> TokenResponse {
     let life = hub.config.policy.access_token_seconds;
     let access = AccessToken { session: session.to_owned(), expires: now + life };
-    Ok(TokenResponse {
+    TokenResponse {
         access_token: access.seal(&hub.secrets),
         token_type: "DPoP".to_owned(),
         expires_in: u32::try_from(life).unwrap_or(600),
         refresh_token,
-    })
+    }
 }

@@ -5,19 +5,36 @@
 //! A commit only steps in when the log has 8,000 pages (32 MB): that starts it afresh, which under load nobody else can, and
 //! little is left to carry by then.
 
-use std::time::Duration;
+//! After a change that forgets somebody, all of the log is carried over and the log is emptied: until then it holds the pages
+//! as they were.
 
-use sqlx::AnyPool;
-use tokio::{sync::mpsc, time::sleep};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use sqlx::{AnyPool, Row};
+use tokio::{
+    sync::mpsc,
+    time::{sleep, timeout},
+};
 
 /// Commits of so long are carried over together. Short: while pages go to the disk, the commits of others wait for it too, so
 /// few at a time keep everybody's wait small.
 const GATHERED: Duration = Duration::from_millis(5);
+/// Who still reads what was before is waited for so long, while nobody can write; then it is tried again later.
+const EMPTY: &str = "PRAGMA busy_timeout = 100; PRAGMA wal_checkpoint(TRUNCATE)";
+/// Until an emptying that did not succeed is tried again.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// Tells a task of commits. It ends when this is closed, or all of these are gone.
 #[derive(Clone)]
 pub(super) struct Checkpoints {
     committed: mpsc::Sender<()>,
+    forgets: Arc<AtomicBool>,
     pool: AnyPool,
 }
 
@@ -25,23 +42,43 @@ impl Checkpoints {
     /// Starts the task, which takes its connection from `pool`.
     pub(super) fn start(pool: AnyPool) -> Self {
         let (committed, mut commits) = mpsc::channel(1);
-        let own = pool.clone();
+        let (own, forgets) = (pool.clone(), Arc::new(AtomicBool::new(false)));
+        let forgotten = Arc::clone(&forgets);
         tokio::spawn(async move {
-            while commits.recv().await.is_some() {
+            loop {
+                // What could not be emptied is tried again, though nobody writes.
+                let waiting = forgotten.load(Ordering::Acquire);
+                let told =
+                    if waiting { timeout(AGAIN, commits.recv()).await } else { Ok(commits.recv().await) };
+                if let Ok(None) = told {
+                    return;
+                }
                 sleep(GATHERED).await;
-                match sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(&own).await {
-                    Ok(_) => {}
+                let outcome = if forgotten.swap(false, Ordering::AcqRel) {
+                    let emptied = empty(&own).await;
+                    if !matches!(emptied, Ok(true)) {
+                        forgotten.store(true, Ordering::Release);
+                    }
+                    emptied.map(|_| ())
+                } else {
+                    sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(&own).await.map(|_| ())
+                };
+                match outcome {
+                    Ok(()) => {}
                     Err(sqlx::Error::PoolClosed) => return,
                     // Nothing is lost: it stands in the log.
                     Err(error) => tracing::warn!(%error, "the log could not be carried over"),
                 }
             }
         });
-        Self { committed, pool }
+        Self { committed, forgets, pool }
     }
 
-    /// Something was committed.
-    pub(super) fn committed(&self) {
+    /// Something was committed; it `forgets` what must leave the log, too.
+    pub(super) fn committed(&self, forgets: bool) {
+        if forgets {
+            self.forgets.store(true, Ordering::Release);
+        }
         // One that waits stands for all.
         let _ = self.committed.try_send(());
     }
@@ -50,6 +87,12 @@ impl Checkpoints {
     pub(super) async fn close(&self) {
         self.pool.close().await;
     }
+}
+
+/// Carries all over and empties the log; false where somebody still reads what was before.
+async fn empty(pool: &AnyPool) -> sqlx::Result<bool> {
+    let row = sqlx::raw_sql(EMPTY).fetch_all(pool).await?;
+    Ok(row.last().is_some_and(|row| row.try_get::<i64, _>("busy").is_ok_and(|busy| busy == 0)))
 }
 
 #[cfg(test)]

@@ -20,7 +20,10 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
 pub(super) async fn run(store: &Store) -> Result<Vec<&'static str>> {
     let mut tx = store.begin().await?;
     if store.backend() == Backend::Postgres {
-        // Instances that start together: the first migrates, the others wait here.
+        // Instances that start together: the first migrates, the others wait here, for as long as it takes.
+        sqlx::raw_sql("SET LOCAL lock_timeout = 0; SET LOCAL client_min_messages = warning")
+            .execute(tx.on())
+            .await?;
         sqlx::query("SELECT pg_advisory_xact_lock(7304118)").execute(tx.on()).await?;
     }
     sqlx::query(
@@ -32,7 +35,8 @@ pub(super) async fn run(store: &Store) -> Result<Vec<&'static str>> {
         .fetch_one(tx.on())
         .await?
         .int("newest")?;
-    if newest > MIGRATIONS.last().map_or(0, |last| last.0) {
+    let last = MIGRATIONS.last().map_or(0, |last| last.0);
+    if newest > last {
         return Err(Error::Internal("the database was written by a newer version of the hub".to_owned()));
     }
     // What a column of bytes is called; what keeps rows in the order of their key, as one tree instead of two.
@@ -41,6 +45,13 @@ pub(super) async fn run(store: &Store) -> Result<Vec<&'static str>> {
         Backend::Postgres => ("BYTEA", ""),
     };
     let mut done = Vec::new();
+    if newest > 0 && newest < last {
+        tracing::warn!(
+            from = newest,
+            to = last,
+            "the schema is brought up to date; with much in it this takes a while"
+        );
+    }
     for (version, name, sql) in MIGRATIONS.iter().filter(|(version, ..)| *version > newest) {
         let sql = sql.replace("{{BYTES}}", bytes).replace("{{BY_KEY}}", by_key);
         sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(tx.on()).await?;

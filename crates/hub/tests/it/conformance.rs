@@ -14,7 +14,7 @@ use crate::{
     world::{Locker, World},
 };
 #[allow(clippy::wildcard_imports)]
-use crate::{gaps::*, services::*};
+use crate::{crowd::*, gaps::*, promises::*, races::*, services::*};
 
 /// A story that does not come to its end fails, and says which it was.
 async fn in_time(story: &str, told: impl Future<Output = ()>) {
@@ -76,6 +76,22 @@ on_both!(
     issuer_keys_change_while_lockers_are_offline,
     tokens_and_provisioning_are_answered_once,
     what_must_be_chilled_lies_in_a_chilled_compartment,
+    pin_shown_opens,
+    previous_customer_ends,
+    removed_device_ends,
+    honest_device_keeps_access,
+    called_off_deposit,
+    code_opening_known,
+    late_receipt,
+    empty_return,
+    site_fair_share,
+    same_on_both_databases,
+    refresh_race,
+    a_copied_session_ends_when_it_shows,
+    renewals_are_counted_by_session,
+    crossed_changes_come_through,
+    an_account_is_deleted_under_its_own_requests,
+    looking_at_a_claim_link_waits_for_nobody,
 );
 
 async fn a_new_customer_finds_what_waits(world: World) {
@@ -105,7 +121,8 @@ async fn a_new_customer_finds_what_waits(world: World) {
     }
     assert_eq!(changes["lockers"][0]["id"], json!(locker.id));
     let books = ada.named("Two paperbacks").await;
-    assert_eq!(books["pin"].as_str().unwrap().len(), 8);
+    let mine = grant(&ada, &books).await;
+    assert_eq!(mine["pin"].as_str().unwrap().len(), 8);
     assert_eq!(books["role"], "owner");
     let jacket = ada.named("Winter jacket").await;
     assert_eq!(jacket["identification"]["format"], "gs1_digital_link");
@@ -162,8 +179,6 @@ async fn a_parcel_is_collected(world: World) {
     assert_eq!(hex::encode(claims.id.0), mine["token_id"]);
     assert_eq!(mine["uses"], 1);
 
-    let early = ada.post(&format!("{path}/taken"), json!({ "taken": true })).await;
-    assert_eq!(early.code(), "wrong_state", "collected comes from a receipt and the customer");
     let receipt = locker.receipt(&mine, Operation::Collect, Outcome::Opened, world.clock.now());
     assert_eq!(upload(&ada, &receipt).await, "accepted");
     assert_eq!(upload(&ada, &receipt).await, "known");
@@ -180,11 +195,13 @@ async fn a_parcel_is_collected(world: World) {
     let again = grant(&ada, &books).await;
     assert_eq!(again["operations"], json!(["reopen", "status"]));
 
+    let closed = locker.closed(Outcome::ClosedAbsent, world.clock.now());
+    assert_eq!(upload(&ada, &closed).await, "accepted");
     let stale = ada.request(Method::POST, &format!("{path}/taken")).header("if-match", "\"1\"");
     assert_eq!(crate::client::Answer::of(stale.json(&json!({ "taken": true }))).await.code(), "stale");
     let taken = ada.post(&format!("{path}/taken"), json!({ "taken": true })).await.ok();
     assert_eq!(taken["state"], "collected");
-    assert!(taken.get("pin").is_none());
+    assert!(taken.get("unproven").is_none(), "by the receipt and the customer");
     let over = ada.post("/v1/tokens", json!({ "reservations": [books["id"]] })).await;
     assert_eq!(over.code(), "wrong_state");
 
@@ -328,11 +345,15 @@ async fn a_return_is_put_in(world: World) {
     assert_eq!(ada.named("Winter jacket").await["state"], "booked");
     let receipt = locker.receipt(&mine, Operation::Deposit, Outcome::Opened, world.clock.now());
     assert_eq!(upload(&ada, &receipt).await, "accepted");
+    assert_eq!(ada.named("Winter jacket").await["state"], "booked", "a door that opened proves nothing");
+    let closed = locker.closed(Outcome::ClosedPresent, world.clock.now());
+    assert_eq!(upload(&ada, &closed).await, "accepted");
     let jacket = ada.named("Winter jacket").await;
     assert_eq!(jacket["state"], "deposited");
+    assert_eq!(jacket["timeline"].as_array().unwrap().last().unwrap()["proven"], true);
     let events: Vec<_> =
         jacket["timeline"].as_array().unwrap().iter().map(|one| one["event"].clone()).collect();
-    assert_eq!(events, [json!("announced"), json!("jammed"), json!("deposited")]);
+    assert_eq!(events, [json!("announced"), json!("jammed"), json!("opened"), json!("deposited")]);
 }
 
 async fn the_feed_tells_each_change_once(world: World) {

@@ -3,17 +3,24 @@
 #![allow(clippy::unwrap_used)]
 
 mod browser;
+mod cabinet;
 mod client;
 mod conformance;
+mod crowd;
 mod document;
+mod faults;
+mod forgetting;
 mod gaps;
 mod instances;
 mod kill;
 mod matrix;
+mod operating;
 mod passkey;
 mod people;
 mod postgres;
+mod promises;
 mod properties;
+mod races;
 mod redirect_abuse;
 mod served;
 mod services;

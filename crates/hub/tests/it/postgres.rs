@@ -33,6 +33,19 @@ fn command(program: &Path) -> Command {
     }
 }
 
+fn serve(bin: &Path, folder: &Path) -> Child {
+    command(&bin.join("postgres"))
+        .current_dir(folder)
+        .arg("-D")
+        .arg(folder.join("data"))
+        .args(["-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=200", "-k"])
+        .arg(folder)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
 impl Postgres {
     /// None, with a message, where PostgreSQL is not installed.
     pub(crate) fn start() -> Option<Self> {
@@ -58,25 +71,47 @@ impl Postgres {
             .status()
             .unwrap();
         assert!(made.success(), "initdb");
-        let server = command(&bin.join("postgres"))
-            .current_dir(folder.path())
-            .arg("-D")
-            .arg(&data)
-            .args(["-c", "listen_addresses=", "-c", "fsync=off", "-c", "max_connections=200", "-k"])
-            .arg(folder.path())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let server = serve(&bin, folder.path());
         let this = Self { folder, server, databases: AtomicU32::new(0) };
+        this.wait();
+        Some(this)
+    }
+
+    fn wait(&self) {
+        let bin = binaries().unwrap();
         let deadline = Instant::now() + Duration::from_secs(60);
         loop {
             let ready =
-                Command::new(bin.join("pg_isready")).arg("-h").arg(this.folder.path()).output().unwrap();
+                Command::new(bin.join("pg_isready")).arg("-h").arg(self.folder.path()).output().unwrap();
             if ready.status.success() {
-                return Some(this);
+                return;
             }
             assert!(Instant::now() < deadline, "PostgreSQL did not start");
+        }
+    }
+
+    /// Ends it as a crash does: no checkpoint, no word to its clients.
+    pub(crate) fn crash(&mut self) {
+        self.signal("-QUIT");
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while matches!(self.server.try_wait(), Ok(None)) {
+            assert!(Instant::now() < deadline, "PostgreSQL did not end");
+            std::thread::yield_now();
+        }
+    }
+
+    /// Starts it again after [`Postgres::crash`]; it recovers first.
+    pub(crate) fn start_again(&mut self) {
+        self.server = serve(&binaries().unwrap(), self.folder.path());
+        self.wait();
+    }
+
+    /// The first line of the pid file is the server itself, whatever `runuser` put in between.
+    fn signal(&self, signal: &str) {
+        if let Ok(text) = fs::read_to_string(self.folder.path().join("data/postmaster.pid"))
+            && let Some(pid) = text.lines().next()
+        {
+            let _ = Command::new("kill").args([signal, pid]).status();
         }
     }
 
@@ -99,12 +134,7 @@ impl Postgres {
 
 impl Drop for Postgres {
     fn drop(&mut self) {
-        // The first line of the pid file is the server itself, whatever `runuser` put in between.
-        if let Ok(text) = fs::read_to_string(self.folder.path().join("data/postmaster.pid"))
-            && let Some(pid) = text.lines().next()
-        {
-            let _ = Command::new("kill").args(["-INT", pid]).status();
-        }
+        self.signal("-INT");
         // One that does not end in time is ended, so that a failing test never becomes a waiting one.
         let deadline = Instant::now() + Duration::from_secs(30);
         while matches!(self.server.try_wait(), Ok(None)) && Instant::now() < deadline {

@@ -27,18 +27,18 @@ impl Served {
     /// Serves from the folder `data`, and returns when it can be reached.
     pub(crate) fn start(data: &Path, listen: &str) -> Self {
         let ready = data.join("ready.json");
-        let _ = std::fs::remove_file(&ready);
-        let mut process = Command::new(HUB)
-            .args(["serve", "--demo", "--listen", listen, "--data"])
-            .arg(data)
-            .arg("--ready-file")
-            .arg(&ready)
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut command = Command::new(HUB);
+        command.args(["serve", "--demo", "--listen", listen, "--data"]).arg(data);
+        Self::run(command.arg("--ready-file").arg(&ready), &ready)
+    }
+
+    /// The command serves, and writes the file when it can be reached.
+    pub(crate) fn run(command: &mut Command, ready: &Path) -> Self {
+        let _ = std::fs::remove_file(ready);
+        let mut process = command.stderr(Stdio::null()).spawn().unwrap();
         let deadline = Instant::now() + Duration::from_secs(60);
         let text = loop {
-            if let Ok(text) = std::fs::read_to_string(&ready) {
+            if let Ok(text) = std::fs::read_to_string(ready) {
                 break text;
             }
             if let Some(status) = process.try_wait().unwrap() {

@@ -142,8 +142,8 @@ async fn refresh_tokens_rotate_and_reuse_ends_the_session() {
     assert_eq!(thief.body["error"], "invalid_dpop_proof");
     device.get("/v1/me").await.ok();
 
-    // With the device key too (a copied phone), reuse is noticed.
-    world.clock.advance(61);
+    // With the device key too (a copied phone), it is noticed as soon as the device itself has gone on.
+    device.refresh().await.ok();
     let copy = token_request(&world.base, &device.key, &form, world.clock.now()).await;
     assert_eq!(copy.body["error"], "invalid_grant");
     assert_eq!(device.get("/v1/me").await.code(), "device_revoked");
@@ -162,9 +162,7 @@ async fn an_answer_that_was_lost_can_be_asked_for_again_with_the_same_refresh_to
     device.refresh = kept;
     device.refresh().await.ok();
     device.get("/v1/me").await.ok();
-    let newest = std::mem::replace(&mut device.refresh, lost);
-    assert_eq!(device.refresh().await.body["error"], "invalid_grant");
-    device.refresh = newest;
+    assert_eq!(device.refresh, lost, "there is one newest token");
     device.refresh().await.ok();
 }
 
