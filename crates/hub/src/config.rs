@@ -299,6 +299,8 @@ impl Config {
             ("policy.shares", policy.shares, 0..=1_000),
             ("policy.storage_days", policy.storage_days, days.clone()),
             ("policy.storages", policy.storages, 0..=10_000),
+            ("policy.bookings", policy.bookings, 1..=10_000),
+            ("policy.booking_share", policy.booking_share, 1..=100),
             ("policy.access_token_seconds", policy.access_token_seconds, 60..=3600),
             ("policy.session_days", policy.session_days, days.clone()),
             ("policy.retention_days", policy.retention_days, days.clone()),

@@ -54,7 +54,7 @@ pub async fn next(tx: &mut Tx, locker: &str, now: i64) -> Result<i64> {
         .await?
         .int("news")?;
     let holders =
-        sqlx::query("SELECT DISTINCT account_id FROM grants WHERE locker_id = $1 AND expires_at > $2")
+        sqlx::query("SELECT DISTINCT account_id FROM grants WHERE locker_id = $1 AND expires_at > $2 AND account_id <> ''")
             .bind(locker)
             .bind(now)
             .fetch_all(tx.on())

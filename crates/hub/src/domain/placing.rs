@@ -158,7 +158,8 @@ fn words(alarm: booked::Alarm) -> (&'static str, &'static str, bool) {
         ),
         booked::Alarm::LeftInside => (
             "left_inside",
-            "a courier opened to take something out, and the locker measured it inside when the door was closed",
+            "the door was opened to take out what lies there, and the locker measured something inside when it was closed: \
+             look at the compartment, and clear it",
             false,
         ),
         booked::Alarm::PutInElsewhere => (

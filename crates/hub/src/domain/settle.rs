@@ -91,9 +91,11 @@ async fn ended(tx: &mut Tx, locker: &str, row: &AnyRow) -> Result<Ended> {
     .await?;
     let links = links.iter().map(link).collect::<Result<Vec<_>>>()?;
     let answer = answer(row)?;
+    let sensors = row.int("content_sensors")? == 1;
     Ok(Ended {
         holds,
-        inside: placed::known(&links, answer, row.int("content_sensors")? == 1),
+        inside: placed::known(&links, answer, sensors),
+        sensors,
         tokens_until: row.maybe_int("tokens_until")?,
         pin: row.int("pins")? == 1,
         news: row.maybe_int("ended_news")?.unwrap_or(0),

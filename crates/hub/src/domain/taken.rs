@@ -14,16 +14,22 @@ use super::{
 use crate::{
     error::{Result, refuse},
     hub::Hub,
-    store::Tx,
+    store::{RowExt, Tx},
 };
 
-/// Taken: with the receipt, that makes it collected, and frees the door. Where no receipt has come yet (it was opened by code
+/// `by` is the account that says so. Taken: with the receipt, that makes it collected, and frees the door. Where no receipt has come yet (it was opened by code
 /// or PIN at a locker without a network) it is collected by word, and the door is kept until the receipt comes. Not taken: the
 /// door is looked at by somebody before it is used again.
 ///
 /// # Errors
-/// `WrongState` where there is nothing to be taken.
-pub async fn say(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, said: &Taken) -> Result<()> {
+/// `WrongState` where there is nothing to be taken, or where a guest says so before a receipt has come.
+pub async fn say(
+    hub: &Hub,
+    tx: &mut Tx,
+    reservation: &mut Reservation,
+    by: &str,
+    said: &Taken,
+) -> Result<()> {
     let now = hub.clock.now();
     match (reservation.kind, reservation.state, said.taken) {
         // Saying it twice changes nothing.
@@ -31,20 +37,41 @@ pub async fn say(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, said: &T
         (Kind::Pickup, State::Opened, true) => {
             reservation.state = State::Collected;
             reservation.note(now, TimelineEvent::Collected, Some("you"), false);
-            if reservation.inside == Some(Inside::Present) {
-                // Opened and said to be taken, and yet measured inside.
-                doors::end(tx, reservation, Holds::Something, now).await?;
-                left_inside(tx, reservation, now).await?;
-            } else {
-                doors::free(tx, &reservation.id).await?;
+            match reservation.inside {
+                // Opened and said to be taken, and yet measured inside; or the closing has still to say.
+                Some(Inside::Present) => {
+                    doors::end(tx, reservation, Holds::Something, now).await?;
+                    left_inside(tx, reservation, now).await?;
+                }
+                Some(Inside::Open) if measures(tx, reservation).await? => {
+                    doors::end(tx, reservation, Holds::Something, now).await?;
+                }
+                _ => doors::free(tx, &reservation.id).await?,
             }
             reservation.save(tx, now).await
         }
         (Kind::Pickup, State::Ready, true) => {
+            if reservation.account.as_deref() != Some(by) {
+                return Err(refuse(Code::WrongState, "no receipt says that the door was opened"));
+            }
             reservation.state = State::Collected;
             reservation.unproven = true;
             reservation.note(now, TimelineEvent::Collected, Some("you"), false);
             doors::end(tx, reservation, Holds::Something, now).await?;
+            reservation.save(tx, now).await
+        }
+        // Said by mistake, and no receipt has come that would say otherwise: it lies there still.
+        (Kind::Pickup, State::Collected, false)
+            if reservation.unproven && reservation.first_opened.is_none() =>
+        {
+            let place = reservation.locker.clone().zip(reservation.door);
+            let (locker, door) = place.ok_or(Code::WrongState)?;
+            if !doors::keep_again(tx, reservation, &locker, door, now).await? {
+                return Err(Code::WrongState.into());
+            }
+            reservation.state = State::Ready;
+            reservation.unproven = false;
+            reservation.timeline.retain(|entry| entry.event != TimelineEvent::Collected);
             reservation.save(tx, now).await
         }
         (Kind::Pickup, State::Opened | State::Collected, false) => {
@@ -71,6 +98,15 @@ pub async fn say(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, said: &T
         }
         _ => Err(refuse(Code::WrongState, "nothing lies there to be taken")),
     }
+}
+
+/// Whether the locker measures what is inside.
+async fn measures(tx: &mut Tx, reservation: &Reservation) -> Result<bool> {
+    let row = sqlx::query("SELECT content_sensors FROM lockers WHERE id = $1")
+        .bind(reservation.locker.clone())
+        .fetch_optional(tx.on())
+        .await?;
+    row.map_or(Ok(false), |row| Ok(row.int("content_sensors")? == 1))
 }
 
 async fn left_inside(tx: &mut Tx, reservation: &Reservation, now: i64) -> Result<()> {

@@ -67,7 +67,7 @@ pub(super) async fn taken(
     check_text(body.note.as_deref().unwrap_or_default(), 2000, "/note")?;
     let mut change = begin!(hub, customer, repeat);
     let mut reservation = lock(&mut change.tx, &customer, &id, Whose::OwnOrShared, &headers).await?;
-    confirmation::say(&hub, &mut change.tx, &mut reservation, &body).await?;
+    confirmation::say(&hub, &mut change.tx, &mut reservation, &customer.account, &body).await?;
     finish(&hub, change, &customer, &id).await
 }
 

@@ -195,6 +195,8 @@ async fn a_parcel_is_collected(world: World) {
     let again = grant(&ada, &books).await;
     assert_eq!(again["operations"], json!(["reopen", "status"]));
 
+    let closed = locker.closed(Outcome::ClosedAbsent, world.clock.now());
+    assert_eq!(upload(&ada, &closed).await, "accepted");
     let stale = ada.request(Method::POST, &format!("{path}/taken")).header("if-match", "\"1\"");
     assert_eq!(crate::client::Answer::of(stale.json(&json!({ "taken": true }))).await.code(), "stale");
     let taken = ada.post(&format!("{path}/taken"), json!({ "taken": true })).await.ok();

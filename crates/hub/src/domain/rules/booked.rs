@@ -92,7 +92,7 @@ pub enum Alarm {
     CalledOffDepositElsewhere,
     /// A courier took out what the customer had been given more time for.
     TakenAfterExtend,
-    /// A courier opened to take it out, and it is measured to be inside still.
+    /// It was opened to be taken out, and something is measured to be inside still.
     LeftInside,
     /// A customer put something in after the door was given to somebody else.
     PutInElsewhere,
@@ -164,6 +164,9 @@ fn collected(facts: Facts, event: Event, verdict: &mut Verdict) {
         }
         // What was only said is proven now. Whether the door is free is a question of what was left in it.
         (State::Collected, Event::Opened { .. }) => verdict.unproven = false,
+        (State::Collected, Event::Closed) if facts.inside == Some(Inside::Present) => {
+            verdict.alarm = Some(Alarm::LeftInside);
+        }
         _ => {}
     }
 }
@@ -385,6 +388,9 @@ mod tests {
             assert_eq!((verdict.state, verdict.then, verdict.alarm), (state, Then::Stays, None));
             assert_eq!(verdict.notes, [(TimelineEvent::Opened, By::Customer, true)]);
         }
+        let left = facts(Who::Customer, Kind::Pickup, State::Collected);
+        let left = judge(Facts { inside: Some(Inside::Present), ..left }, Event::Closed);
+        assert_eq!(left.alarm, Some(Alarm::LeftInside));
         let said = Facts { unproven: true, ..facts(Who::Customer, Kind::Pickup, State::Collected) };
         assert!(!judge(said, COLLECT).unproven, "what was said is proven now");
     }

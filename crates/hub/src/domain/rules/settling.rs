@@ -18,6 +18,8 @@ pub struct Ended {
     pub holds: Holds,
     /// What is known since its last opening; none where no receipt says that it was opened.
     pub inside: Option<Inside>,
+    /// The locker measures what is inside when the door is closed.
+    pub sensors: bool,
     /// The last end of a token that was given for it, UNIX seconds; none where none was.
     pub tokens_until: Option<i64>,
     /// A PIN was given for it.
@@ -70,6 +72,8 @@ impl Ended {
                 }
             }
             (Holds::Nothing, Some(_)) => Verdict::Look,
+            // Its closing will say what was left.
+            (Holds::Something, Some(Inside::Open)) if self.sensors => Verdict::Wait,
             // It was opened, as was said, and what was measured does not contradict.
             (Holds::Something, Some(inside)) if inside.counts() != Some(true) => Verdict::Free,
             (Holds::Something, Some(_)) => Verdict::Look,
@@ -87,7 +91,7 @@ mod tests {
     const CHAIN: Chain = Chain { news: 3, at: 1000 };
 
     fn ended(holds: Holds, inside: Option<Inside>) -> Ended {
-        Ended { holds, inside, tokens_until: Some(2000), pin: true, news: 4 }
+        Ended { holds, inside, sensors: false, tokens_until: Some(2000), pin: true, news: 4 }
     }
 
     #[test]
@@ -140,5 +144,7 @@ mod tests {
         ] {
             assert_eq!(ended(Holds::Something, Some(inside)).verdict(CHAIN), verdict, "{inside:?}");
         }
+        let measures = Ended { sensors: true, ..ended(Holds::Something, Some(Inside::Open)) };
+        assert_eq!(measures.verdict(CHAIN), Verdict::Wait);
     }
 }
