@@ -67,22 +67,13 @@ impl Fault {
 
     /// What a customer met.
     pub(crate) fn problem(problem: &ProblemView) -> Self {
-        let exit = if problem.may_have_opened { Exit::MayBeOpen } else { exit_of(problem.code) };
+        let exit = exit_of(problem.code);
         let code = serde_json::to_value(problem.code).ok().and_then(|v| v.as_str().map(str::to_owned));
         let mut message = words::problem(problem.code).to_owned();
         if let Some(seconds) = problem.wait_seconds {
             message.push_str(&format!(" Wait {seconds} s before the next try."));
         }
-        if problem.may_have_opened {
-            message.push_str(" The door may be open: look at it.");
-        }
-        Self {
-            exit,
-            code: code.unwrap_or_default(),
-            message,
-            may_have_opened: problem.may_have_opened,
-            retry: problem.retry,
-        }
+        Self { exit, code: code.unwrap_or_default(), message, may_have_opened: false, retry: problem.retry }
     }
 
     /// Words to stderr; with `--json` also an object to stdout.

@@ -5,8 +5,8 @@ use postern_api::{
     account::Changes,
     locker::Size,
     reservation::{
-        ChangeLocker, Extend, Handover, Hold, Inside, NewProblem, NewReturn, NewShare, NewStorage, ProblemKind,
-        Release, Taken,
+        ChangeLocker, Extend, Handover, Hold, Inside, NewProblem, NewReturn, NewShare, NewStorage,
+        ProblemKind, Release, Taken,
     },
     sync::{ReceiptUpload, UploadedReceipt},
 };

@@ -219,11 +219,7 @@ impl Sharing {
             return;
         }
         self.offer = offer;
-        given.0.push(Given {
-            reservation: signing.reservation,
-            name: signing.name,
-            until,
-        });
+        given.0.push(Given { reservation: signing.reservation, name: signing.name, until });
         cx.out.save_now();
     }
 

@@ -16,11 +16,11 @@ use postern_api::{
 use postern_protocol::{LockerId, LockerIdentity};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::pins::Pin;
 use self::{
     bounds::{TIMES, bounded, bounded_locker},
     news::{Held, Wanted},
 };
-pub(crate) use self::pins::Pin;
 use crate::{
     cx::{Cx, earlier},
     line::{Call, Miss, Purpose},

@@ -32,11 +32,15 @@ impl World {
         let empty = phone.core.standings().find_map(|(id, state)| {
             let booking = booking_of(id);
             let it = &self.hub.bookings[booking];
-            let content = self.cabinets[it.locker].look().and_then(|machine| machine.compartment(it.door)?.content);
+            let content =
+                self.cabinets[it.locker].look().and_then(|machine| machine.compartment(it.door)?.content);
             (state == StateView::Deposited && content != Some(booking)).then_some(booking)
         });
         if let Some(booking) = empty {
-            self.reference.object(13, format!("customer {customer} is shown the empty return {booking} as dropped off"));
+            self.reference.object(
+                13,
+                format!("customer {customer} is shown the empty return {booking} as dropped off"),
+            );
         }
         if let Some(booking) = claimed {
             self.reference.object(5, format!("customer {customer} is shown booking {booking} as opened"));
@@ -133,9 +137,11 @@ impl World {
                     ),
                 );
             }
-            let content = self.cabinets[it.locker].look().and_then(|machine| machine.compartment(it.door)?.content);
+            let content =
+                self.cabinets[it.locker].look().and_then(|machine| machine.compartment(it.door)?.content);
             if it.state == State::Deposited && content != Some(booking) {
-                self.reference.object(13, format!("return {booking} counts as dropped off, and nothing lies inside"));
+                self.reference
+                    .object(13, format!("return {booking} counts as dropped off, and nothing lies inside"));
             }
             let opened = self.reference.proven.contains(&booking);
             if it.certain && !opened {

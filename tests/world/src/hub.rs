@@ -345,7 +345,8 @@ impl Hub {
         self.bookings[booking].revoked = true;
         self.touch(booking);
         // Everybody with access there is told that there are news.
-        let others: Vec<usize> = self.open.iter().copied().filter(|it| self.bookings[*it].locker == locker).collect();
+        let others: Vec<usize> =
+            self.open.iter().copied().filter(|it| self.bookings[*it].locker == locker).collect();
         self.touched.extend(others.into_iter().map(|it| self.bookings[it].customer));
     }
 
@@ -724,7 +725,9 @@ impl Hub {
         let (booking, epoch) = match receipt.pin() {
             Some(pin) => (self.occupant(locker, door, pin.epoch.0), Some(pin.epoch.0)),
             None => match self.ledger.get(&receipt.token) {
-                Some(issued) => (issued.reservation, issued.claims.epoch_of(receipt.door).map(|epoch| epoch.0)),
+                Some(issued) => {
+                    (issued.reservation, issued.claims.epoch_of(receipt.door).map(|epoch| epoch.0))
+                }
                 None => (None, None),
             },
         };

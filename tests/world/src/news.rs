@@ -54,11 +54,9 @@ impl News {
             .iter()
             .filter_map(|ended| match ended {
                 // A locker's clock may be behind.
-                Ended::Token(id, end) if *end + 120 > now => Some(Revocation {
-                    kind: RevocationKind::Token,
-                    name: id.0,
-                    at: Timestamp(*end),
-                }),
+                Ended::Token(id, end) if *end + 120 > now => {
+                    Some(Revocation { kind: RevocationKind::Token, name: id.0, at: Timestamp(*end) })
+                }
                 _ => None,
             })
             .collect();

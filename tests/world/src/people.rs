@@ -353,7 +353,8 @@ impl World {
         let bookings = &self.hub.bookings;
         let owner = |booking: usize| bookings[booking].customer;
         // Who forgot it comes back with it.
-        let forgot = matches!(hand, Hand::Bring(booking) if booking % 2 == 0 && self.forgetful.insert(booking));
+        let forgot =
+            matches!(hand, Hand::Bring(booking) if booking % 2 == 0 && self.forgetful.insert(booking));
         let Some(compartment) = self.cabinets[locker].machine().compartment_mut(door) else { return };
         match hand {
             Hand::Take(customer)
@@ -407,7 +408,8 @@ impl World {
             && reason == Reason::Pin
             && untouched(booking)
         {
-            self.reference.object(9, format!("the PIN shown for booking {booking} opens nothing at {locker}"));
+            self.reference
+                .object(9, format!("the PIN shown for booking {booking} opens nothing at {locker}"));
         }
         let customer = key.and_then(|key| self.owners.get(&key).copied());
         if let Some(customer) = customer.filter(|customer| self.phones[*customer].honest)
@@ -417,7 +419,10 @@ impl World {
                 it.locker != locker || (untouched(*booking) && self.hub.open.contains(booking))
             })
         {
-            self.reference.object(10, format!("customer {customer}, of whom nothing was ended, is refused: {reason:?}"));
+            self.reference.object(
+                10,
+                format!("customer {customer}, of whom nothing was ended, is refused: {reason:?}"),
+            );
         }
     }
 
@@ -443,9 +448,11 @@ impl World {
 
     /// Every opening up to there is known to the hub, as far as the locker keeps its receipts.
     fn all_is_known(&mut self, locker: usize, head: u32) {
-        let missing = (head.saturating_sub(KEPT_RECEIPTS)..head).find(|at| !self.hub.receipts.contains_key(&(locker, *at)));
+        let missing = (head.saturating_sub(KEPT_RECEIPTS)..head)
+            .find(|at| !self.hub.receipts.contains_key(&(locker, *at)));
         if let Some(sequence) = missing {
-            self.reference.object(12, format!("receipt {sequence} of locker {locker} was carried and is not known"));
+            self.reference
+                .object(12, format!("receipt {sequence} of locker {locker} was carried and is not known"));
         }
     }
 

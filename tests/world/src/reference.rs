@@ -168,8 +168,16 @@ impl Reference {
             let epoch_known = truth.epochs.get(&door).copied().unwrap_or(0);
             let typed = if key.is_none() { truth.typed.clone() } else { None };
             let news_known = truth.news;
-            let movement =
-                Movement { at, key, typed, epoch_known, news_known, content, came_open: false, receipt: None };
+            let movement = Movement {
+                at,
+                key,
+                typed,
+                epoch_known,
+                news_known,
+                content,
+                came_open: false,
+                receipt: None,
+            };
             truth.movements.entry(door).or_default().push(movement);
             self.untold += 1;
         } else if truth
@@ -282,8 +290,7 @@ impl Reference {
     /// A closing receipt belongs to the last opening of its door, once.
     fn closing(&mut self, locker: usize, receipt: &Receipt) {
         let opening = self.lockers[locker].unclosed.remove(&receipt.door.0);
-        let subject =
-            |it: &Receipt| (it.token, it.nonce, it.operation, it.handshake, it.source);
+        let subject = |it: &Receipt| (it.token, it.nonce, it.operation, it.handshake, it.source);
         if opening.is_none_or(|opening| subject(&opening) != subject(receipt)) {
             self.object(3, format!("{receipt:?} of locker {locker} closes nothing"));
         }
@@ -330,7 +337,9 @@ impl Reference {
         if content.is_some() && content != by {
             self.object(
                 11,
-                format!("access to booking {by:?} opened door {door} of locker {locker}, where {content:?} lies"),
+                format!(
+                    "access to booking {by:?} opened door {door} of locker {locker}, where {content:?} lies"
+                ),
             );
         }
     }
@@ -402,7 +411,10 @@ impl Reference {
         if let Some(movement) = &movement
             && ended.is_some_and(|number| number <= movement.news_known)
         {
-            self.object(6, format!("a token that was taken back by name opened door {door} of locker {locker}"));
+            self.object(
+                6,
+                format!("a token that was taken back by name opened door {door} of locker {locker}"),
+            );
         }
         let courier = claims.operations.contains(Operation::Carry);
         if let Some(movement) = &movement

@@ -588,8 +588,10 @@ impl World {
                         Notice::Latch(door, attempt) => {
                             if let Some(at) = pulses.iter().position(|pulse| *pulse == door.0) {
                                 pulses.remove(at);
-                                let content =
-                                    self.cabinets[locker].machine().compartment(door.0).and_then(|it| it.content);
+                                let content = self.cabinets[locker]
+                                    .machine()
+                                    .compartment(door.0)
+                                    .and_then(|it| it.content);
                                 self.reference.latch(locker, door.0, attempt == 1, self.now, content);
                             } else if !dead {
                                 self.reference.object(

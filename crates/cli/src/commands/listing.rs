@@ -54,6 +54,9 @@ fn row(view: &View, r: &ReservationView, length: usize) -> Vec<String> {
         (None, None) => "–".into(),
     };
     let mut state = words::state(r.state).to_owned();
+    if view.open_doors.iter().any(|door| door.reservation == r.id) {
+        state.push_str(", door open");
+    }
     if r.waiting {
         state.push_str(", waiting for the network");
     }
@@ -87,7 +90,13 @@ pub(super) async fn show(app: &mut App, id: &str, output: Output) -> Result<(), 
 fn detail(view: &View, r: &ReservationView) -> String {
     let mut rows: Vec<Vec<String>> = Vec::new();
     let mut row = |name: &str, value: String| rows.push(vec![name.to_owned(), value]);
-    row("State", words::state(r.state).into());
+    row("State", format!("{}{}", words::state(r.state), if r.unproven { ", without proof" } else { "" }));
+    if let Some(door) = view.open_doors.iter().find(|door| door.reservation == r.id) {
+        row(
+            "Open",
+            format!("door {} since {}: please close it", safe(&door.label), time::day_and_time(door.since)),
+        );
+    }
     row("Carrier", safe(&r.carrier));
     if let Some(reference) = &r.reference {
         row("Reference", safe(reference));
@@ -105,6 +114,12 @@ fn detail(view: &View, r: &ReservationView) -> String {
     }
     if let Some(pin) = &r.pin {
         row("PIN", safe(pin));
+    } else if let Some(reason) = r.no_pin {
+        row("PIN", words::no_pin(reason).into());
+    }
+    if let Some(inside) = r.inside {
+        let measured = if inside { "something" } else { "nothing" };
+        row("Inside", format!("{measured}, as the locker measured"));
     }
     if let Some(access) = access(r.access, &view.network) {
         row("Access", access);

@@ -286,18 +286,23 @@ fn settled(opening: &OpeningView, until_closed: bool, done: &[Done]) -> Option<O
             opened_after_ms: opening.opened_after_ms,
         })),
         OpeningPhase::NextDoor => Some(Outcome::Next),
-        OpeningPhase::MayBeOpen { asking: false } => Some(Outcome::Failed(Fault::new(
-            Exit::MayBeOpen,
-            "mayBeOpen",
-            format!(
-                "The connection broke at the wrong moment: the door may be open. Look at {}. `postern resolve` asks the locker.",
-                safe(&opening.label)
-            ),
-        ))),
+        OpeningPhase::MayBeOpen { asking: false } => {
+            Some(Outcome::Failed(may_be_open(&safe(&opening.label))))
+        }
         OpeningPhase::Failed { problem } => Some(Outcome::Failed(Fault::problem(problem))),
         OpeningPhase::Cancelled if last || done.is_empty() => Some(Outcome::Failed(stopped())),
         _ => None,
     }
+}
+
+fn may_be_open(door: &str) -> Fault {
+    Fault::new(
+        Exit::MayBeOpen,
+        "mayBeOpen",
+        format!(
+            "The connection broke at the wrong moment: the door may be open. Look at {door}. `postern resolve` asks the locker."
+        ),
+    )
 }
 
 /// Until the last door is closed; a door that stays open is not a failure of the opening.

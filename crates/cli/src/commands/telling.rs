@@ -99,6 +99,7 @@ pub(super) async fn share(
         ));
     };
     let offer = offer?;
+    let until = offer.until;
     let document =
         json!({ "reservation": offer.reservation, "name": offer.name, "link": offer.link, "until": until });
     output.print(&document, || {

@@ -169,11 +169,7 @@ impl Core {
     }
 
     /// Something that the machine for doors does with what the rest knows.
-    fn at_the_door(
-        &mut self,
-        what: impl FnOnce(&mut Unlock, &Env<'_>, &mut Cx<'_>),
-        cx: &mut Cx<'_>,
-    ) {
+    fn at_the_door(&mut self, what: impl FnOnce(&mut Unlock, &Env<'_>, &mut Cx<'_>), cx: &mut Cx<'_>) {
         let env = env(&self.kept, &self.session, self.adapter, &self.network);
         what(&mut self.unlock, &env, cx);
     }
@@ -282,9 +278,8 @@ impl Core {
             return;
         }
         let trace = self.kept.wallet.trace(&id);
-        let opened = trace.opened_at.is_some()
-            || reservation.state == State::Opened
-            || self.unlock.has_receipt(&id);
+        let opened =
+            trace.opened_at.is_some() || reservation.state == State::Opened || self.unlock.has_receipt(&id);
         let pending = self.unlock.is_pending(&id);
         let without_opening = taken && reservation.actions.contains(&Action::ConfirmTaken);
         if !(opened || pending || without_opening) {

@@ -333,8 +333,7 @@ impl Core {
         self.sign_in.drive(cx);
         self.sign_in.tidy(&mut self.session, cx);
         self.give_up_late(cx);
-        let question =
-            self.foreground && self.unlock.wants_to_listen(&self.kept.wallet, self.adapter, cx);
+        let question = self.foreground && self.unlock.wants_to_listen(&self.kept.wallet, self.adapter, cx);
         self.nearby.drive(self.kept.settings.nearby, question, cx);
         if self.session.is_usable() {
             self.sync.drive(&mut self.session, cx);

@@ -17,8 +17,8 @@ use crate::{
     sign_in::Picture,
     view::{
         AccessView, ActionView, BluetoothView, DeviceView, DoorView, KindView, LockerView, Name, NearbyView,
-        NetworkView, NoPinView, ReleaseView, ReservationView, SessionView, ShareView, SiteView, StateView, TimelineView, VaultView,
-        View,
+        NetworkView, NoPinView, ReleaseView, ReservationView, SessionView, ShareView, SiteView, StateView,
+        TimelineView, VaultView, View,
     },
 };
 
@@ -263,7 +263,8 @@ impl Core {
             return StateView::MayBeOpen;
         }
         let opened = trace.opened_at.is_some() || hub == StateView::Opened;
-        let waits = if self.kept.wallet.is_over_time(reservation, self.now) { StateView::Expired } else { hub };
+        let waits =
+            if self.kept.wallet.is_over_time(reservation, self.now) { StateView::Expired } else { hub };
         match reservation.kind {
             Kind::Storage => hub,
             Kind::Pickup if trace.taken == Some(true) => StateView::Collected,
@@ -563,10 +564,7 @@ fn rank(state: StateView, actions: &[ActionView]) -> u8 {
         _ if matches!(
             actions.first(),
             Some(
-                ActionView::Open
-                    | ActionView::Resolve
-                    | ActionView::ConfirmTaken
-                    | ActionView::ConfirmPlaced
+                ActionView::Open | ActionView::Resolve | ActionView::ConfirmTaken | ActionView::ConfirmPlaced
             )
         ) =>
         {

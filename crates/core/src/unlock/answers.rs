@@ -139,7 +139,10 @@ impl Unlock {
         let reservation = pending.reservation.clone();
         let unknown = self.openings.pendings.contains_key(&reservation);
         let now = cx.now.monotonic_ms;
-        if mine && unknown && let Some(bytes) = &report.receipt {
+        if mine
+            && unknown
+            && let Some(bytes) = &report.receipt
+        {
             let known = self.on_receipt(bytes, report.door_open, env, cx);
             if known {
                 self.close_by(report.closing.as_deref(), env, cx);
@@ -171,8 +174,11 @@ impl Unlock {
             self.on_others_receipt(&pending, report.receipt.as_deref(), env, cx);
             let unknown = self.openings.pendings.contains_key(&reservation);
             let Some(run) = &mut self.run else { return };
-            run.step_mut().state =
-                if unknown { StepState::MayBeOpen } else { StepState::Failed(problem(ProblemCode::LinkLost)) };
+            run.step_mut().state = if unknown {
+                StepState::MayBeOpen
+            } else {
+                StepState::Failed(problem(ProblemCode::LinkLost))
+            };
             cx.out.save_now();
         } else {
             run.step_mut().state = StepState::MayBeOpen;
@@ -192,13 +198,15 @@ impl Unlock {
         if !this || !in_time || receipt.outcome.is_closing() || env.wallet.is_delegated(&asked.reservation) {
             return;
         }
-        let at = At {
-            reservation: asked.reservation.clone(),
-            locker: asked.locker.clone(),
-            door: asked.door,
-        };
+        let at =
+            At { reservation: asked.reservation.clone(), locker: asked.locker.clone(), door: asked.door };
         self.rechecks.answered(&asked.reservation);
-        self.news.push(News::Receipt { at, bytes: bytes.to_vec(), receipt: Box::new(receipt), carried: None });
+        self.news.push(News::Receipt {
+            at,
+            bytes: bytes.to_vec(),
+            receipt: Box::new(receipt),
+            carried: None,
+        });
         cx.out.save_soon();
     }
 
@@ -241,7 +249,12 @@ impl Unlock {
         self.openings.doors.remove(&reservation);
         let door = receipt.door.0;
         let at = At { reservation, locker, door };
-        self.news.push(News::Receipt { at, bytes: bytes.to_vec(), receipt: Box::new(receipt), carried: None });
+        self.news.push(News::Receipt {
+            at,
+            bytes: bytes.to_vec(),
+            receipt: Box::new(receipt),
+            carried: None,
+        });
         cx.out.save_now();
     }
 
@@ -256,7 +269,12 @@ impl Unlock {
             == (receipt.token, receipt.nonce, receipt.door, receipt.operation, receipt.handshake)
             && opening.sequence < receipt.sequence;
         if same && receipt.outcome.is_closing() && at.locker == locker {
-            self.news.push(News::Receipt { at, bytes: bytes.to_vec(), receipt: Box::new(receipt), carried: None });
+            self.news.push(News::Receipt {
+                at,
+                bytes: bytes.to_vec(),
+                receipt: Box::new(receipt),
+                carried: None,
+            });
             cx.out.save_soon();
         }
     }
@@ -286,7 +304,8 @@ impl Unlock {
             // It is asked about by another token, or opened anew.
             let pendings = self.openings.pendings.values_mut();
             let doors = self.openings.doors.values_mut().map(|door| &mut door.asked);
-            let same = |asked: &&mut Pending| asked.token_id == pending.token_id && asked.nonce == pending.nonce;
+            let same =
+                |asked: &&mut Pending| asked.token_id == pending.token_id && asked.nonce == pending.nonce;
             pendings.chain(doors).filter(same).for_each(|asked| asked.unanswered = true);
             cx.out.save_soon();
         }
@@ -350,7 +369,9 @@ impl Unlock {
                     step.state = StepState::Opened;
                 }
             }
-            DoorEventKind::HeldOpen | DoorEventKind::Obstructed if !door.closed => self.left_open(&reservation),
+            DoorEventKind::HeldOpen | DoorEventKind::Obstructed if !door.closed => {
+                self.left_open(&reservation)
+            }
             _ => {}
         }
     }

@@ -127,9 +127,7 @@ pub(crate) fn choose(facts: Facts<'_>) -> Choice {
         }
         return ask(pending.clone(), false);
     }
-    let operation = grant.and_then(|grant| {
-        wished(&facts, past.is_some(), fresh_grant.is_some(), grant)
-    });
+    let operation = grant.and_then(|grant| wished(&facts, past.is_some(), fresh_grant.is_some(), grant));
     match (grant, operation) {
         (Some(grant), Some(operation)) => {
             let delegation = facts.delegation.map(str::to_owned);
@@ -138,13 +136,13 @@ pub(crate) fn choose(facts: Facts<'_>) -> Choice {
         }
         _ if facts.online && !fetched && facts.delegation.is_none() => Choice::Fetch(None),
         // A network would bring a token that is good, unless it was the hub's newest that the locker refused.
-        (grant, _) => Choice::Impossible(
-            if grant.is_some() && (facts.online || facts.delegation.is_some()) {
+        (grant, _) => {
+            Choice::Impossible(if grant.is_some() && (facts.online || facts.delegation.is_some()) {
                 ProblemCode::Refused
             } else {
                 ProblemCode::TokenExpired
-            },
-        ),
+            })
+        }
     }
 }
 
@@ -153,8 +151,11 @@ pub(crate) fn choose(facts: Facts<'_>) -> Choice {
 /// Where the door may have been open the locker takes Reopen, which costs no use; where it was not, what is usual. The
 /// other of these is tried only with a token that the hub gave just now, knowing what it knows, or where nobody can know.
 fn wished(facts: &Facts<'_>, unknown: bool, fresh: bool, grant: &Grant) -> Option<Operation> {
-    let usual: Vec<Operation> =
-        facts.reservation.into_iter().flat_map(|reservation| wallet::operations(reservation, grant)).collect();
+    let usual: Vec<Operation> = facts
+        .reservation
+        .into_iter()
+        .flat_map(|reservation| wallet::operations(reservation, grant))
+        .collect();
     let again = facts.purpose == Purpose::Reopen || unknown;
     let reopen = vec![Operation::Reopen];
     let (first, second) = match (again, usual.is_empty()) {
@@ -317,11 +318,7 @@ mod tests {
                 Facts { refused: &kept_refused, online: false, ..usually() },
                 "TokenExpired",
             ),
-            (
-                "the hub knows of an opening",
-                Facts { fresh: &fresh_again, ..usually() },
-                "again Reopen anew",
-            ),
+            ("the hub knows of an opening", Facts { fresh: &fresh_again, ..usually() }, "again Reopen anew"),
             (
                 "a token that only reopens, from before: nothing says that there was an opening",
                 Facts { kept: Some(&again), online: false, ..usually() },
@@ -396,7 +393,11 @@ mod tests {
                 Facts { bound: Some(HELLO), fresh: &no_bound, ..usually() },
                 "kept Collect anew",
             ),
-            ("a return", Facts { reservation: Some(&back), kept: Some(&puts), ..usually() }, "puts Deposit anew"),
+            (
+                "a return",
+                Facts { reservation: Some(&back), kept: Some(&puts), ..usually() },
+                "puts Deposit anew",
+            ),
             (
                 "a return that was opened by PIN before",
                 Facts { reservation: Some(&back), kept: Some(&puts), refused: &put_refused, ..usually() },

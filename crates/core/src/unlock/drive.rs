@@ -65,10 +65,10 @@ impl Unlock {
         let Some(run) = &mut self.run else { return };
         match run.step().state {
             StepState::Active => self.drive_active(env, cx),
-            StepState::Opened | StepState::Closed if run.recheck_until.is_some() => self.drive_recheck(env, cx),
-            StepState::Closed
-                if run.has_next() && !run.minimised && now <= run.gesture + GESTURE_MS =>
-            {
+            StepState::Opened | StepState::Closed if run.recheck_until.is_some() => {
+                self.drive_recheck(env, cx)
+            }
+            StepState::Closed if run.has_next() && !run.minimised && now <= run.gesture + GESTURE_MS => {
                 run.next_step();
                 self.drive_active(env, cx);
             }
@@ -337,4 +337,3 @@ pub(crate) fn adapter_problem(adapter: Adapter) -> Option<ProblemCode> {
         Adapter::LocationOff => Some(ProblemCode::LocationOff),
     }
 }
-

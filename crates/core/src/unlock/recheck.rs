@@ -3,9 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{
-    Ask, Env, GESTURE_MS, Link, Purpose, Run, Step, StepState, Unlock, air::REDIAL_MAX_MS,
-};
+use super::{Ask, Env, GESTURE_MS, Link, Purpose, Run, Step, StepState, Unlock, air::REDIAL_MAX_MS};
 use crate::{cx::Cx, event::Adapter, view::ProblemCode, wallet::Wallet};
 
 /// Waits between two questions about one door: first and longest.

@@ -58,6 +58,9 @@ impl Wallet {
 /// Says whether there is one, and no digits.
 impl core::fmt::Debug for Pin {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.debug_struct("Pin").field("door", &self.door).field("occupancy", &self.occupancy).finish_non_exhaustive()
+        f.debug_struct("Pin")
+            .field("door", &self.door)
+            .field("occupancy", &self.occupancy)
+            .finish_non_exhaustive()
     }
 }

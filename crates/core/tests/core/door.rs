@@ -9,9 +9,7 @@ use postern_core::{
     effect::NotificationKind,
     event::{EndReason, Event, RadioEvent},
     intent::{Intent, Setting},
-    view::{
-        AccessView, ActionView, NetworkView, NoPinView, OpeningPhase, ReleaseView, StateView,
-    },
+    view::{AccessView, ActionView, NetworkView, NoPinView, OpeningPhase, ReleaseView, StateView},
 };
 use postern_protocol::{
     Door, Epoch, KeyId, Refusal, Timestamp,
@@ -303,9 +301,7 @@ fn the_hub_is_heard_where_it_does_not_take_the_word() {
     let mut rig = with_return(523, None);
     rig.open(&["b1"]);
     rig.close_door(1);
-    rig.hub
-        .refuse
-        .insert("/v1/reservations/b1/inside".into(), (409, postern_api::problem::Code::WrongState));
+    rig.hub.refuse.insert("/v1/reservations/b1/inside".into(), (409, postern_api::problem::Code::WrongState));
     rig.intent(Intent::ConfirmPlaced { reservation: "b1".into(), inside: true });
     assert_eq!(rig.reservation("b1").state, StateView::Opened, "asked again");
 }

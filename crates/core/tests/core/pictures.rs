@@ -178,8 +178,10 @@ fn every_way_in_that_is_not_there_and_every_question_at_a_door() {
     let mut pictures = Map::new();
     let mut keep = |name: &str, rig: &Rig, id: &str| {
         let view = serde_json::to_value(rig.reservation(id)).unwrap();
-        let names = ["state", "unproven", "inside", "actions", "pin", "noPin", "code", "suspected", "release"];
-        let some: Map<String, Value> = names.iter().map(|name| ((*name).to_owned(), view[name].clone())).collect();
+        let names =
+            ["state", "unproven", "inside", "actions", "pin", "noPin", "code", "suspected", "release"];
+        let some: Map<String, Value> =
+            names.iter().map(|name| ((*name).to_owned(), view[name].clone())).collect();
         pictures.insert(name.to_owned(), json!({ "reservations": [some] }));
     };
     for reason in [NoPin::NoKeypad, NoPin::KeypadBehind, NoPin::TooManyDevices, NoPin::Unknown] {
