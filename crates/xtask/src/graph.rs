@@ -32,10 +32,11 @@ fn plan(text: &str) -> Plan {
         let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
         let (Some(folder), Some(imports)) = (cells.first(), cells.last()) else { continue };
         let Some(name) = package(folder.trim_matches('`')) else { continue };
-        let imports = match *imports {
-            "nothing of ours" => BTreeSet::new(),
-            list => list.split(", ").filter_map(|name| package(&format!("crates/{name}"))).collect(),
-        };
+        // What stands in brackets explains to people which part.
+        let imports: String =
+            imports.split('(').map(|part| part.rsplit(')').next().unwrap_or_default()).collect();
+        let names = imports.split(',').map(str::trim).filter(|name| !name.is_empty() && !name.contains(' '));
+        let imports = names.filter_map(|name| package(&format!("crates/{name}"))).collect();
         plan.insert(name, imports);
     }
     plan
@@ -167,7 +168,7 @@ mod tests {
 
     const PLAN: &str = "# Architecture\n\n| crate | its one job | may import |\n|---|---|---|\n\
         | `crates/api` | the contract | nothing of ours |\n\
-        | `crates/core` | `no_std` | what the app does | protocol, api |\n\
+        | `crates/core` | what the app does | protocol (ids), api |\n\
         | `crates/runtime` | the app without a window | core, api |\n\
         | `crates/cli` | the terminal | runtime, core, courier, api |\n\
         | `src-tauri` | the window | runtime, core |\n\

@@ -23,6 +23,8 @@ use crate::{
 /// No test binary takes as long as this, in seconds.
 const TIMEOUT: &str = "1500";
 
+/// Said before and after, so that nobody takes what ran for everything.
+const WITHOUT_LAB: &str = "no Bluetooth lab on this system: everything over Bluetooth is left out";
 /// How long the world runs where it is to be quick, in seconds.
 const QUICK_WORLD: &str = "30";
 
@@ -100,8 +102,14 @@ impl Part {
 /// Something is missing or does not build. A failed test is not an error but a failure in the summary.
 pub(crate) fn run(flags: &Flags) -> Result<ExitCode> {
     let began = Instant::now();
-    let parts = chosen(flags);
-    setup::ensure(&uses(&parts))?;
+    let mut parts = chosen(flags);
+    let wants_lab = parts.iter().any(|part| part.needs_lab());
+    let without_lab = wants_lab && !flags.only.contains(&Part::Lab) && !setup::is_possible(Use::Lab)?;
+    if without_lab {
+        println!("{WITHOUT_LAB}");
+        parts.retain(|part| *part != Part::Lab);
+    }
+    setup::ensure(&uses(&parts, !without_lab))?;
     build::announce(build::What::Tests);
     build::page()?;
     let logs = Logs::fresh()?;
@@ -114,10 +122,7 @@ pub(crate) fn run(flags: &Flags) -> Result<ExitCode> {
         Vec::new()
     };
 
-    let lab = match parts.iter().any(|part| part.needs_lab()) {
-        true => Some(GuardedLab::up()?),
-        false => None,
-    };
+    let lab = if wants_lab && !without_lab { Some(GuardedLab::up()?) } else { None };
     let suite = Suite { binaries, logs, lab, quick: flags.quick };
     let (waiting, busy): (Vec<Part>, Vec<Part>) = parts.into_iter().partition(|part| part.needs_lab());
     let mut results = suite.busy(&busy)?;
@@ -139,6 +144,9 @@ pub(crate) fn run(flags: &Flags) -> Result<ExitCode> {
         println!("{part:9} {passed:5} passed {failed:5} failed {:>8}", seconds(*took));
         total.add(*tally);
     }
+    if without_lab {
+        println!("{WITHOUT_LAB}");
+    }
     println!("after {}", seconds(began.elapsed()));
     println!("{} passed, {} failed", total.passed, total.failed);
     Ok(if total.failed == 0 && total.passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -158,7 +166,7 @@ fn joined(handle: thread::ScopedJoinHandle<'_, Result<Vec<Outcome>>>) -> Result<
 }
 
 /// What these parts need of this machine. Every part's tests are built in one go, so all that builds is needed for each.
-fn uses(parts: &[Part]) -> Vec<Use> {
+fn uses(parts: &[Part], lab: bool) -> Vec<Use> {
     let mut uses = vec![Use::Page];
     if parts != [Part::Ui] {
         uses.push(Use::Build);
@@ -173,6 +181,7 @@ fn uses(parts: &[Part]) -> Vec<Use> {
             Part::Peer => &[Use::Python, Use::Lab],
         });
     }
+    uses.retain(|one| lab || *one != Use::Lab);
     uses
 }
 
@@ -252,7 +261,7 @@ impl Suite {
             outcomes.extend(joined(heard)?);
             anyhow::Ok(outcomes)
         })?;
-        if windows {
+        if windows && self.lab.is_some() {
             let (_, tally, took) = self.run(Part::Window, Tests::OnTheAir)?;
             outcomes[0].1.add(tally);
             outcomes[0].2 += took;
@@ -349,8 +358,12 @@ mod tests {
 
     #[test]
     fn a_part_asks_for_what_it_uses() {
-        assert!(!uses(&parts(&["--quick"])).contains(&Use::Lab));
-        assert!(!uses(&[Part::World]).contains(&Use::Browser));
-        assert!(uses(&[Part::Window]).contains(&Use::Lab));
+        assert!(!uses(&parts(&["--quick"]), true).contains(&Use::Lab));
+        assert!(!uses(&[Part::World], true).contains(&Use::Browser));
+        assert!(uses(&[Part::Window], true).contains(&Use::Lab));
+        assert!(
+            !uses(&parts(&[]), false).contains(&Use::Lab),
+            "a system that cannot have it is not asked for it"
+        );
     }
 }

@@ -138,6 +138,27 @@ pub(crate) fn ensure(uses: &[Use]) -> Result<()> {
     Ok(())
 }
 
+/// Whether this machine has what a use needs, or could have it from its packages.
+///
+/// # Errors
+/// The archive's lists cannot be had, or apt-cache cannot be started.
+pub(crate) fn is_possible(one: Use) -> Result<bool> {
+    if Consent::given().no_setup {
+        return Ok(true);
+    }
+    let system = System::here();
+    let needs = needs::of(&[one]);
+    let mut missing = plan::missing(&Here, &needs);
+    if missing.is_empty() {
+        return Ok(true);
+    }
+    if system.packager == Packager::Apt && !has_lists() {
+        update()?;
+        missing = plan::missing(&Here, &needs);
+    }
+    Ok(decide(&system, &missing)?.by_hand.is_empty())
+}
+
 /// The program that the first of these that is there names.
 fn program(probes: &[Probe]) -> Option<OsString> {
     let found = probes.iter().find(|probe| Here.has(**probe))?;
