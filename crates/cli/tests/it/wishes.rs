@@ -68,7 +68,7 @@ fn what_a_package_puts_beside_the_program_is_printed_without_a_profile() {
     let shell = Shell::new(Vec::new(), folder.path(), "http://localhost:9", "wifi");
     for shell_name in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = shell.run(&["completions", shell_name]).good().out;
-        assert!(script.contains("in-person") && script.contains("door-stuck"), "{shell_name}");
+        assert!(script.contains("in-person") && script.contains("until-closed"), "{shell_name}");
     }
     let script = shell.run(&["completions", "bash"]).good().out;
     let read = std::process::Command::new("bash").args(["-n", "-c", &script]).status().unwrap();
