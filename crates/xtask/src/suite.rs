@@ -13,7 +13,7 @@ use clap::{Args, ValueEnum};
 use crate::{
     build::{self, TestBinary},
     guarded_lab::GuardedLab,
-    peer, platforms, process,
+    peer, platforms, process, python,
     report::{Logs, Tally, libtest, one, page_line, seconds},
     setup::{self, Use},
     tidy,
@@ -112,6 +112,11 @@ pub(crate) fn run(flags: &Flags) -> Result<ExitCode> {
     setup::ensure(&uses(&parts, !without_lab))?;
     build::announce(build::What::Tests);
     build::page()?;
+    if parts.contains(&Part::Unit) {
+        // For the clients that are generated of the hub's document; the test takes what it finds there.
+        let wanted = std::fs::read_to_string(root().join("tests/contract/requirements.txt"))?;
+        python::environment("contract/python", &wanted)?;
+    }
     let logs = Logs::fresh()?;
     let binaries = if parts.iter().any(|part| part.is_built()) {
         println!("building");

@@ -44,11 +44,19 @@ pub(super) async fn claim(app: &mut App, link: &str, output: Output) -> Result<(
     app.send(Intent::FollowLink { url })?;
     if !signed_in {
         // The hub takes the link with the sign-in, and makes a guest of who has no account.
-        let outcome = tokio::select! {
-            outcome = session::follow(app) => Some(outcome),
-            () = tokio::time::sleep(Duration::from_millis(500)), if refused(app, told) => None,
-        };
-        outcome.unwrap_or_else(|| Err(not_ours(app)))?;
+        let begun = app
+            .until(ANSWER, |view| {
+                let refused =
+                    view.notices.iter().any(|n| Some(n.id) > told && n.code == NoticeCode::InvitationInvalid);
+                let idle =
+                    matches!(view.session, SessionView::SignedOut { problem: None } | SessionView::Revoked);
+                if refused { Some(false) } else { (!idle).then_some(true) }
+            })
+            .await?;
+        if begun != Some(true) {
+            return Err(not_ours(app));
+        }
+        session::follow(app).await?;
         return taken(app, &before, output).await;
     }
     let outcome =
@@ -62,10 +70,6 @@ pub(super) async fn claim(app: &mut App, link: &str, output: Output) -> Result<(
             "The hub cannot be reached. Try again when there is a network: the link is good until somebody takes it.",
         )),
     }
-}
-
-fn refused(app: &App, told: Option<u64>) -> bool {
-    app.view().notices.iter().any(|n| Some(n.id) > told && n.code == NoticeCode::InvitationInvalid)
 }
 
 fn not_ours(app: &App) -> Fault {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use postern_runtime::{
     intent::Intent,
-    view::{ActionView, ReservationView, SessionView, StateView},
+    view::{ActionView, ProblemCode, ReleaseView, ReservationView, SessionView, StateView},
 };
 use serde_json::json;
 
@@ -88,8 +88,25 @@ pub(super) async fn cancel(app: &mut App, id: &str, yes: bool, output: Output) -
 
 pub(super) async fn release(app: &mut App, id: &str, yes: bool, output: Output) -> Result<(), Fault> {
     let found = with(app, id, ActionView::Release, "given back").await?;
-    sure(yes, format!("Give {} back? Nothing of yours may be left inside.", safe(&found.title))).await?;
-    app.wish(Intent::Release { reservation: found.id.clone() }, "release", Some(&found.id)).await?;
+    let title = safe(&found.title);
+    let (question, confirmed) = match found.release {
+        Some(ReleaseView::AskEmpty) => (format!("Give {title} back: is the compartment empty?"), Some(true)),
+        Some(ReleaseView::AskInside) => {
+            (format!("Give {title} back: does it lie inside, and is the door closed?"), Some(true))
+        }
+        Some(ReleaseView::SomethingInside) => {
+            let words = words::problem(ProblemCode::SomethingInside);
+            return Err(Fault::new(Exit::Refused, "somethingInside", words));
+        }
+        Some(ReleaseView::NothingInside) => {
+            let words = "The locker has measured that it is not inside. Put it in, close the door and try again.";
+            return Err(Fault::new(Exit::Refused, "nothingInside", words));
+        }
+        Some(ReleaseView::Measured) | None => (format!("Give {title} back?"), None),
+    };
+    sure(yes, question).await?;
+    let intent = Intent::Release { reservation: found.id.clone(), confirmed };
+    app.wish(intent, "release", Some(&found.id)).await?;
     let now = app.after(&found.id, |r| r.state == StateView::Released).await?;
     output.print(&now, || format!("{}: given back.\n", safe(&now.title)))
 }

@@ -11,8 +11,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use postern_runtime::vault::testing::TestKeyring;
-use serde_json::Value;
+use postern_runtime::{Browser as _, vault::testing::TestKeyring};
+use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 use crate::{
@@ -68,11 +68,11 @@ fn what_a_package_puts_beside_the_program_is_printed_without_a_profile() {
     let shell = Shell::new(Vec::new(), folder.path(), "http://localhost:9", "wifi");
     for shell_name in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = shell.run(&["completions", shell_name]).good().out;
-        assert!(script.contains("in-person") && script.contains("door-stuck"), "{shell_name}");
+        assert!(script.contains("in-person") && script.contains("until-closed"), "{shell_name}");
     }
-    let bash =
-        std::process::Command::new("bash").args(["-n", "-c"]).arg(shell.run(&["completions", "bash"]).out);
-    assert!({ bash }.status().unwrap().success());
+    let script = shell.run(&["completions", "bash"]).good().out;
+    let read = std::process::Command::new("bash").args(["-n", "-c", &script]).status().unwrap();
+    assert!(read.success(), "bash cannot read it");
     assert!(shell.run(&["man"]).good().out.contains(".TH postern 1"));
     let pages = folder.path().join("man1");
     shell.run(&["man", "--folder", pages.to_str().unwrap()]).good();
@@ -308,4 +308,63 @@ fn passes_on_and_takes_back(
     assert!(access.starts_with("PA1:"), "{given}");
     assert_eq!(shell.run(&["in-person", "take", access]).code, 6, "it is for the neighbour alone");
     assert!(neighbour.run(&["in-person", "take", access]).good().out.contains("You can open Two paperbacks"));
+}
+
+#[test]
+fn a_link_of_somebody_else_is_refused_to_who_is_not_signed_in_too() {
+    let keyring = TestKeyring::start();
+    let folder = tempfile::tempdir().unwrap();
+    let hub = Hub::start(folder.path());
+    let shell = Shell::new(keyring.environment(), folder.path(), &hub.url, "air:127.0.0.1:9");
+    for link in ["https://evil.example/claim/abc", "not a link"] {
+        let refused = shell.run(&["claim", link, "--json"]);
+        assert_eq!(
+            (refused.code, &refused.json()["error"]["code"]),
+            (6, &"claimEnded".into()),
+            "{}",
+            refused.err
+        );
+    }
+}
+
+#[test]
+fn a_device_that_is_removed_while_a_door_opens_says_that_it_may_be_open() {
+    let runtime = Runtime::new().unwrap();
+    let keyring = TestKeyring::start();
+    let folder = tempfile::tempdir().unwrap();
+    let hub = Hub::start(folder.path());
+    let cabinet = Cabinet::start(folder.path(), &hub);
+    let browser = runtime.block_on(Chromium::start());
+    let page = folder.path().join("page");
+    let phone = story::shell(&keyring, folder.path(), &hub, &cabinet, &page);
+    story::sign_in(&phone, &runtime, &browser, &page);
+    let place = folder.path().join("tablet");
+    std::fs::create_dir(&place).unwrap();
+    let page = place.join("page");
+    let tablet = story::shell(&keyring, &place, &hub, &cabinet, &page);
+    story::signed_in(&tablet, &page, |url| runtime.block_on(browser.come_back(url)).unwrap());
+    runtime.block_on(browser.end());
+    let devices = tablet.run(&["devices", "--json"]).good().json();
+    let lost = devices.as_array().unwrap().iter().find(|one| one["this"] == false).unwrap();
+
+    // The door moves; then the cabinet's power fails before it has signed that, and for long enough to lose a device.
+    let fate = json!({ "machine": { "power_cut": { "write": 2, "bytes": 5, "dark_ms": 60_000 } } });
+    runtime.block_on(cabinet.faults(fate));
+    let opening = phone
+        .command(&["open", "A2", "--yes", "--json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let deadline = Instant::now() + Duration::from_secs(40);
+    while runtime.block_on(cabinet.door("A2"))["open"] != true {
+        assert!(Instant::now() < deadline, "the door did not move");
+        std::thread::park_timeout(Duration::from_millis(50));
+    }
+    tablet.run(&["devices", "remove", lost["id"].as_str().unwrap(), "--yes"]).good();
+    let output = opening.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((output.status.code(), &document["error"]["code"]), (Some(7), &"mayBeOpen".into()), "{said}");
+    assert!(said.contains("removed from your account"), "{said}");
 }

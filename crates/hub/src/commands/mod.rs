@@ -80,8 +80,8 @@ impl Common {
         let data = self.data.display();
         let entries = match std::fs::read_dir(&self.data) {
             Ok(entries) => entries,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound && demo => return Ok(()),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(error) if error.kind() == ErrorKind::NotFound && demo => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
                 bail!("there is no folder {data}; for a new hub, make it: install -d -m 700 {data}")
             }
             Err(error) => return Err(error).with_context(|| data.to_string()),

@@ -43,16 +43,21 @@ fn good(command: &mut Command) -> String {
     text
 }
 
-/// A folder in which `make` was done with just these `wanted` files. What was interrupted is done again.
-fn prepared(name: &str, wanted: &[&str], make: impl FnOnce(&Path)) -> PathBuf {
+/// A folder in which `make` was done with this `wanted` file, as a copy of it under the name `stamp` says, which is written last:
+/// what was interrupted is done again.
+fn prepared(name: &str, wanted: &str, stamp: &str, make: impl FnOnce(&Path)) -> PathBuf {
     let folder = place().join(name);
-    let wanted: String = wanted.iter().map(|file| fs::read_to_string(files().join(file)).unwrap()).collect();
-    let stamp = folder.join("made-of");
-    if fs::read_to_string(&stamp).unwrap_or_default() != wanted {
+    let text = fs::read_to_string(files().join(wanted)).unwrap();
+    let stamp = folder.join(stamp);
+    // Another process may be at it: some runners give each test one of its own.
+    fs::create_dir_all(place()).unwrap();
+    let alone = fs::File::create(place().join(format!("{name}.lock"))).unwrap();
+    alone.lock().unwrap();
+    if fs::read_to_string(&stamp).unwrap_or_default() != text {
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).unwrap();
         make(&folder);
-        fs::write(stamp, wanted).unwrap();
+        fs::write(stamp, text).unwrap();
     }
     folder
 }
@@ -61,9 +66,8 @@ fn prepared(name: &str, wanted: &[&str], make: impl FnOnce(&Path)) -> PathBuf {
 fn npm() -> &'static Path {
     static NPM: OnceLock<PathBuf> = OnceLock::new();
     NPM.get_or_init(|| {
-        let needed = ["package.json", "package-lock.json"];
-        prepared("npm", &needed, |folder| {
-            for file in needed {
+        prepared("npm", "package-lock.json", "installed.json", |folder| {
+            for file in ["package.json", "package-lock.json"] {
                 fs::copy(files().join(file), folder.join(file)).unwrap();
             }
             let quiet = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
@@ -79,11 +83,11 @@ fn tool(name: &str) -> Command {
     command
 }
 
-/// A Python with the generator and what the client needs.
+/// A Python with the generator and what the client needs. `cargo xtask test` makes the same one before, with what Debian lacks.
 fn python() -> &'static Path {
     static PYTHON: OnceLock<PathBuf> = OnceLock::new();
     PYTHON.get_or_init(|| {
-        let folder = prepared("python", &["requirements.txt"], |folder| {
+        let folder = prepared("python", "requirements.txt", "requirements.txt", |folder| {
             good(Command::new("python3").args(["-m", "venv"]).arg(folder));
             let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"];
             good(Command::new(folder.join("bin/python")).args(pip).arg(files().join("requirements.txt")));
