@@ -27,7 +27,7 @@ macro_rules! on_both {
         mod on_sqlite {
             $(#[tokio::test]
             async fn $name() {
-                let told = async { super::$name(super::World::start().await).await };
+                let told = Box::pin(async { super::$name(super::World::start().await).await });
                 super::in_time(stringify!($name), told).await;
             })*
         }
@@ -37,13 +37,14 @@ macro_rules! on_both {
             let Some(postgres) = Postgres::start() else { return };
             $(
                 eprintln!("on PostgreSQL: {}", stringify!($name));
-                let told = async {
+                // Not on the stack, where all of them would lie at once.
+                let told = Box::pin(async {
                     let config = Config { database: Some(postgres.database()), ..Config::default() };
                     let world = World::with(config).await;
                     let hub = std::sync::Arc::clone(&world.hub);
                     $name(world).await;
                     hub.store.close().await;
-                };
+                });
                 in_time(stringify!($name), told).await;
             )*
         }
