@@ -94,8 +94,8 @@ impl phone::Phone for JavaHalf {
 
     fn scan_eagerly(&self, eager: bool) {
         java(|env, java| {
-            let eager = [JValue::Bool(eager)];
-            env.call_static_method(&java.bluetooth, jni_str!("scanEagerly"), jni_sig!("(Z)V"), &eager)?;
+            let signature = jni_sig!("(Z)V");
+            env.call_static_method(&java.bluetooth, jni_str!("scanEagerly"), signature, &[eager.into()])?;
             Ok(())
         });
     }
@@ -105,7 +105,7 @@ impl phone::Phone for JavaHalf {
 pub(crate) fn open_bluetooth_settings() -> bool {
     let opened = java(|env, java| {
         let signature = jni_sig!("(Landroid/content/Context;)Z");
-        let application = [(&java.application).into()];
+        let application: [JValue<'_>; 1] = [(&java.application).into()];
         env.call_static_method(&java.bluetooth, jni_str!("openSettings"), signature, &application)?.z()
     });
     opened.unwrap_or(false)
@@ -115,7 +115,7 @@ pub(crate) fn open_bluetooth_settings() -> bool {
 pub(crate) fn device_name() -> Option<String> {
     java(|env, java| {
         let signature = jni_sig!("(Landroid/content/Context;)Ljava/lang/String;");
-        let application = [(&java.application).into()];
+        let application: [JValue<'_>; 1] = [(&java.application).into()];
         let name = env.call_static_method(&java.device, jni_str!("name"), signature, &application)?.l()?;
         env.cast_local::<JString<'_>>(name)?.try_to_string(env)
     })
@@ -127,7 +127,8 @@ pub(crate) fn save_file(name: &str, kind: &str, contents: &[u8]) -> bool {
         let (name, kind) = (env.new_string(name)?, env.new_string(kind)?);
         let contents = env.byte_array_from_slice(contents)?;
         let signature = jni_sig!("(Landroid/content/Context;Ljava/lang/String;Ljava/lang/String;[B)Z");
-        let arguments = [(&java.application).into(), (&name).into(), (&kind).into(), (&contents).into()];
+        let arguments: [JValue<'_>; 4] =
+            [(&java.application).into(), (&name).into(), (&kind).into(), (&contents).into()];
         env.call_static_method(&java.files, jni_str!("save"), signature, &arguments)?.z()
     });
     saved.unwrap_or(false)

@@ -10,7 +10,7 @@ use std::{
 };
 
 use block2::RcBlock;
-use objc2::MainThreadMarker;
+use objc2::{MainThreadMarker, runtime::AnyObject};
 use objc2_foundation::{NSNumber, NSString, NSURL, NSURLIsExcludedFromBackupKey};
 use objc2_ui_kit::UIApplication;
 use tauri::AppHandle;
@@ -27,7 +27,8 @@ pub(crate) fn keep_out_of_backups(folder: &Path) -> bool {
     let Some(path) = folder.to_str() else { return false };
     let url = NSURL::fileURLWithPath(&NSString::from_str(path));
     let yes = NSNumber::new_bool(true);
-    let set = unsafe { url.setResourceValue_forKey_error(Some(&yes), NSURLIsExcludedFromBackupKey) };
+    let yes: &AnyObject = &yes;
+    let set = unsafe { url.setResourceValue_forKey_error(Some(yes), NSURLIsExcludedFromBackupKey) };
     set.inspect_err(
         |error| tracing::warn!(code = "in_backups", %error, "the wallet's folder goes into backups"),
     )
@@ -43,7 +44,7 @@ pub(crate) fn finish(app: &AppHandle) {
     // Who does not say in time that they are done is ended.
     let expire = RcBlock::new(move || end(&expired));
     let begun =
-        UIApplication::sharedApplication(main).beginBackgroundTaskWithExpirationHandler(Some(&expire));
+        UIApplication::sharedApplication(main).beginBackgroundTaskWithExpirationHandler(Some(&*expire));
     task.store(begun, Ordering::SeqCst);
     let app = app.clone();
     tauri::async_runtime::spawn(async move {

@@ -10,7 +10,6 @@ use tokio::sync::Notify;
 pub(crate) struct Language {
     words: Mutex<&'static Words>,
     /// What was said in another language is to be said anew.
-    #[cfg_attr(desktop, allow(dead_code, reason = "a desktop says nothing ahead"))]
     changed: Notify,
 }
 
