@@ -268,7 +268,7 @@ pub(crate) enum Command {
         /// Which.
         id: String,
         /// What is wrong.
-        kind: Wrong,
+        kind: Trouble,
         /// In your words, at most 2,000 characters.
         #[arg(long, default_value = "", hide_default_value = true)]
         note: String,
@@ -346,7 +346,7 @@ impl DoorSize {
 
 /// What can be wrong.
 #[derive(Clone, Copy, ValueEnum)]
-pub(crate) enum Wrong {
+pub(crate) enum Trouble {
     /// The door did not open.
     DoorStuck,
     /// The compartment was empty.
@@ -361,7 +361,7 @@ pub(crate) enum Wrong {
     Other,
 }
 
-impl Wrong {
+impl Trouble {
     /// As the hub's contract has it.
     pub(crate) const fn name(self) -> &'static str {
         match self {

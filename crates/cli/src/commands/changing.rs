@@ -12,7 +12,7 @@ use serde_json::json;
 use super::{Output, booking, confirmed, telling::ending};
 use crate::{
     app::App,
-    arguments::Wrong,
+    arguments::Trouble,
     fault::{Exit, Fault},
     text::safe,
     time, words,
@@ -130,7 +130,7 @@ pub(super) async fn hand_over(
 pub(super) async fn report(
     app: &mut App,
     id: &str,
-    kind: Wrong,
+    kind: Trouble,
     note: String,
     photos: &[PathBuf],
     output: Output,
