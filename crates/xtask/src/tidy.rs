@@ -10,6 +10,7 @@ use crate::{
     graph::{self, Graph},
     process, promises,
     report::Tally,
+    setup::{self, Use},
     sources,
     workspace::{root, target},
 };
@@ -27,6 +28,9 @@ pub(crate) struct Flags {
 /// # Errors
 /// A program of Rust's cannot be started.
 pub(crate) fn run(flags: &Flags) -> Result<ExitCode> {
+    if !flags.quick {
+        setup::ensure(&[Use::Build])?;
+    }
     let tally = all(flags.quick)?;
     println!("{} passed, {} failed", tally.passed, tally.failed);
     Ok(if tally.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
