@@ -1,6 +1,9 @@
 //! What holds on every database: the story of a parcel, told once and run on both.
 
-use std::time::{Duration, Instant};
+use std::{
+    pin::Pin,
+    time::{Duration, Instant},
+};
 
 use futures::StreamExt;
 use postern_hub::config::Config;
@@ -22,6 +25,12 @@ async fn in_time(story: &str, told: impl Future<Output = ()>) {
     assert!(ended.is_ok(), "{story} did not end within two minutes");
 }
 
+/// Makes a story in a stack frame of its own: those of all stories together do not fit into one.
+#[inline(never)]
+fn on_the_heap<F: Future>(story: impl FnOnce() -> F) -> Pin<Box<F>> {
+    Box::pin(story())
+}
+
 macro_rules! on_both {
     ($($name:ident),* $(,)?) => {
         mod on_sqlite {
@@ -37,8 +46,7 @@ macro_rules! on_both {
             let Some(postgres) = Postgres::start() else { return };
             $(
                 eprintln!("on PostgreSQL: {}", stringify!($name));
-                // Not on the stack, where all of them would lie at once.
-                let told = Box::pin(async {
+                let told = on_the_heap(|| async {
                     let config = Config { database: Some(postgres.database()), ..Config::default() };
                     let world = World::with(config).await;
                     let hub = std::sync::Arc::clone(&world.hub);

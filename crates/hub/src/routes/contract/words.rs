@@ -54,6 +54,8 @@ pub(super) const SCOPES: [(&[&str], &str); 5] = [
     (
         &[
             "POST /v1/carrier/parcels",
+            "GET /v1/carrier/parcels",
+            "POST /v1/carrier/parcels/{id}/cancel",
             "GET /v1/carrier/parcels/{id}",
             "POST /v1/carrier/parcels/{id}/dispatch",
             "POST /v1/carrier/parcels/{id}/deposit",
@@ -80,6 +82,8 @@ pub(super) const SCOPES: [(&[&str], &str); 5] = [
             "POST /v1/operator/lockers",
             "DELETE /v1/operator/lockers/{id}",
             "POST /v1/operator/lockers/{id}/heartbeat",
+            "POST /v1/operator/lockers/{id}/receipts",
+            "GET /v1/operator/lockers/{id}/bulletin",
             "PUT /v1/operator/lockers/{id}/doors/{door}",
             "POST /v1/operator/lockers/{id}/doors/{door}/clear",
             "PUT /v1/operator/sites/{id}",
@@ -104,18 +108,20 @@ pub(super) const SCOPES: [(&[&str], &str); 5] = [
 ];
 
 /// Operations that may not fit the state of things (409).
-pub(super) const CONFLICTS: [&str; 34] = [
+pub(super) const CONFLICTS: [&str; 37] = [
     "DELETE /v1/me",
     "DELETE /v1/passkeys/{id}",
     "POST /v1/assets/{id}/borrow",
     "POST /v1/carrier/parcels",
     "POST /v1/carrier/parcels/{id}/accept",
+    "POST /v1/carrier/parcels/{id}/cancel",
     "POST /v1/carrier/parcels/{id}/deposit",
     "POST /v1/carrier/parcels/{id}/dispatch",
     "POST /v1/carrier/parcels/{id}/refuse",
     "POST /v1/carrier/parcels/{id}/returned",
     "POST /v1/carrier/webhooks",
     "POST /v1/claims",
+    "POST /v1/courier/parcels/{id}/inside",
     "POST /v1/courier/tokens",
     "POST /v1/operator/holdings",
     "POST /v1/operator/lockers",
@@ -127,6 +133,7 @@ pub(super) const CONFLICTS: [&str; 34] = [
     "POST /v1/reservations/{id}/extend",
     "POST /v1/reservations/{id}/handover",
     "POST /v1/reservations/{id}/hold",
+    "POST /v1/reservations/{id}/inside",
     "POST /v1/reservations/{id}/move",
     "POST /v1/reservations/{id}/problems",
     "POST /v1/reservations/{id}/release",
@@ -142,9 +149,10 @@ pub(super) const CONFLICTS: [&str; 34] = [
 ];
 
 /// What parameters mean: where in the path, which, what.
-pub(super) const PARAMETERS: [(&str, &str, &str); 17] = [
+pub(super) const PARAMETERS: [(&str, &str, &str); 18] = [
     ("/v1/carrier/parcels/", "id", "Reservation id of the parcel, as the announcement answered."),
     ("/v1/carrier/couriers/", "id", "Courier id."),
+    ("/v1/courier/parcels/", "id", "Reservation id of the parcel, as the task names it."),
     ("/v1/carrier/webhooks/", "id", "Webhook id."),
     ("/v1/carrier/dead-letters/", "id", "Message id."),
     ("/v1/operator/lockers/", "id", "Locker id, 16 hex digits."),
