@@ -271,7 +271,7 @@ async fn a_receiver_on_this_machine_is_told_through_no_proxy() {
     let recipient = ada.get("/v1/me").await.ok()["id"].clone();
     let parcel = json!({ "reference": "HX1", "recipient": recipient, "title": "Shoes", "site": "lindenhof", "size": "s" });
     carrier.post("/v1/carrier/parcels", parcel).await.ok();
-    let message = tokio::task::spawn_blocking(move || heard.recv_timeout(std::time::Duration::from_secs(30)));
+    let message = tokio::task::spawn_blocking(move || heard.recv_timeout(Duration::from_secs(30)));
     let message = message.await.unwrap().unwrap();
     assert!(message.starts_with("POST /hook "), "{message}");
     assert!(asked.try_recv().is_err(), "the proxy was told of what is for this machine");
