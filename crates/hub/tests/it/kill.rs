@@ -1,9 +1,6 @@
 //! hub_kill: SIGKILL under load; every acknowledged write is there afterwards. And the command line.
 
-use std::{
-    path::Path,
-    process::{Command, Stdio},
-};
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
