@@ -78,7 +78,7 @@ pub(crate) extern "system" fn Java_app_postern_Native_scanFailed<'local>(
 }
 
 /// Acts in Java; none where that fails.
-fn java<T>(act: impl FnOnce(&mut Env<'_>, &Java) -> Result<T, Error>) -> Option<T> {
+fn java<T>(act: impl FnOnce(&mut Env<'_>, &'static Java) -> Result<T, Error>) -> Option<T> {
     let java = JAVA.get()?;
     let acted = JavaVM::singleton().and_then(|vm| vm.attach_current_thread(|env| act(env, java)));
     acted.inspect_err(|error| tracing::warn!(code = "java_failed", %error, "a call into Java failed")).ok()
