@@ -129,6 +129,14 @@ pub(crate) enum Command {
         #[arg(long)]
         not_there: bool,
     },
+    /// Say that what was to be put in is inside, at a locker that cannot measure it.
+    Placed {
+        /// Which.
+        id: String,
+        /// It is not inside yet.
+        #[arg(long)]
+        not_inside: bool,
+    },
     /// What lockers signed for.
     Receipts,
     /// Give somebody access by a link.

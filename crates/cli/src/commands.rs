@@ -99,6 +99,7 @@ async fn with_session(app: &mut App, command: Command, output: Output) -> Result
             opening::reopen(app, &id, How { yes, until_closed, output }).await
         }
         Command::Resolve { id } => opening::resolve(app, &id, output).await,
+        Command::Placed { id, not_inside } => telling::placed(app, &id, !not_inside, output).await,
         Command::Taken { id, not_there } => telling::taken(app, &id, !not_there, output).await,
         Command::Share { id, name, until } => telling::share(app, &id, name, until.as_deref(), output).await,
         Command::Revoke { id, guest, yes } => changing::revoke(app, &id, guest.as_deref(), yes, output).await,

@@ -1,6 +1,6 @@
 //! `open`, `reopen` and `resolve`.
 
-use std::{pin::pin, time::Duration};
+use std::{io::IsTerminal, pin::pin, time::Duration};
 
 use postern_runtime::{
     intent::Intent,
@@ -27,6 +27,9 @@ const START: Duration = Duration::from_secs(5);
 const STEP: Duration = Duration::from_secs(60);
 /// Longest wait for a door to be closed.
 const CLOSED: Duration = Duration::from_secs(170);
+
+/// Longest wait for what a closed locker has measured.
+const MEASURED: Duration = Duration::from_secs(4);
 
 /// What `--json` prints.
 #[derive(Serialize)]
@@ -149,6 +152,11 @@ fn stopped() -> Fault {
 
 async fn carry_through(app: &mut App, how: How) -> Result<(), Fault> {
     let outcome = follow(app, how.yes, how.until_closed).await;
+    if let Ok(done) = &outcome {
+        for door in done.iter().filter(|door| door.state == "closed") {
+            after_closing(app, door, how.yes).await?;
+        }
+    }
     let delivered = app.delivered().await;
     let done = outcome?;
     delivered?;
@@ -303,6 +311,30 @@ fn may_be_open(door: &str) -> Fault {
             "The connection broke at the wrong moment: the door may be open. Look at {door}. `postern resolve` asks the locker."
         ),
     )
+}
+
+/// What lies behind the closed door, where something was to be put in: what the locker measured, or else the answer of
+/// whoever stands there.
+async fn after_closing(app: &mut App, door: &Done, yes: bool) -> Result<(), Fault> {
+    let asks = app
+        .until(MEASURED, |view| {
+            let found = view.reservations.iter().find(|found| found.id == door.reservation)?;
+            let asks = found.actions.contains(&ActionView::ConfirmPlaced);
+            let over = found.inside.is_some() || found.actions.contains(&ActionView::ConfirmTaken);
+            (asks || over).then_some(asks)
+        })
+        .await?;
+    if asks != Some(true) {
+        return Ok(());
+    }
+    if yes || !std::io::stdin().is_terminal() {
+        tell!("Is it inside? The locker cannot tell: say so with `postern placed {}`.", safe(&door.label));
+        return Ok(());
+    }
+    let inside = confirmed(format!("Is it inside {}?", safe(&door.label))).await?;
+    app.send(Intent::ConfirmPlaced { reservation: door.reservation.clone(), inside })?;
+    app.next().await?;
+    Ok(())
 }
 
 /// Until the last door is closed; a door that stays open is not a failure of the opening.

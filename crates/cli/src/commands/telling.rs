@@ -43,6 +43,25 @@ pub(super) async fn taken(app: &mut App, id: &str, taken: bool, output: Output) 
     })
 }
 
+/// The answer at the closed door: it is inside, or not yet.
+pub(super) async fn placed(app: &mut App, id: &str, inside: bool, output: Output) -> Result<(), Fault> {
+    app.refreshed().await?;
+    let found = app.find(id)?;
+    if !found.actions.contains(&ActionView::ConfirmPlaced) {
+        return Err(Fault::usage(format!(
+            "Nothing is to be said about {} now. `postern show` says where it stands.",
+            safe(&found.title)
+        )));
+    }
+    app.send(Intent::ConfirmPlaced { reservation: found.id.clone(), inside })?;
+    app.next().await?;
+    app.delivered().await?;
+    output.print(&json!({ "reservation": found.id, "inside": inside }), || {
+        let words = if inside { "inside, as you say" } else { "not inside yet" };
+        format!("{}: {words}.\n", safe(&found.title))
+    })
+}
+
 /// An end that the customer names.
 pub(super) fn ending(text: &str, now: i64) -> Result<i64, Fault> {
     time::parse_end(text, now).map_err(|why| {
