@@ -6,7 +6,7 @@ use postern_runtime::{
     intent::Intent,
     view::{
         AccessView, ActionView, NetworkView, OpeningPhase, OpeningView, ReservationView, SessionView,
-        StateView,
+        StateView, View,
     },
 };
 use serde::Serialize;
@@ -29,7 +29,7 @@ const STEP: Duration = Duration::from_secs(60);
 const CLOSED: Duration = Duration::from_secs(170);
 
 /// Longest wait for what a closed locker has measured.
-const MEASURED: Duration = Duration::from_secs(4);
+const MEASURED: Duration = Duration::from_secs(3);
 
 /// What `--json` prints.
 #[derive(Serialize)]
@@ -316,15 +316,16 @@ fn may_be_open(door: &str) -> Fault {
 /// What lies behind the closed door, where something was to be put in: what the locker measured, or else the answer of
 /// whoever stands there.
 async fn after_closing(app: &mut App, door: &Done, yes: bool) -> Result<(), Fault> {
-    let asks = app
-        .until(MEASURED, |view| {
-            let found = view.reservations.iter().find(|found| found.id == door.reservation)?;
-            let asks = found.actions.contains(&ActionView::ConfirmPlaced);
-            let over = found.inside.is_some() || found.actions.contains(&ActionView::ConfirmTaken);
-            (asks || over).then_some(asks)
-        })
-        .await?;
-    if asks != Some(true) {
+    let is_asked = |view: &View| {
+        let found = view.reservations.iter().find(|found| found.id == door.reservation)?;
+        Some(found.inside.is_none() && found.actions.contains(&ActionView::ConfirmPlaced))
+    };
+    if is_asked(&app.view()) != Some(true) {
+        return Ok(());
+    }
+    // What was measured comes right behind the closing.
+    let measured = app.until(MEASURED, |view| (is_asked(view) != Some(true)).then_some(())).await?;
+    if measured.is_some() {
         return Ok(());
     }
     if yes || !std::io::stdin().is_terminal() {
