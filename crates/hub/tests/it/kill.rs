@@ -1,6 +1,9 @@
 //! hub_kill: SIGKILL under load; every acknowledged write is there afterwards. And the command line.
 
-use std::process::{Command, Stdio};
+use std::{
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use serde_json::{Value, json};
 
