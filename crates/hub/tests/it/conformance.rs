@@ -348,7 +348,7 @@ async fn a_return_is_put_in(world: World) {
     let ada = world.customer("Ada").await;
     let jacket = ada.named("Winter jacket").await;
     let mine = grant(&ada, &jacket).await;
-    assert_eq!(mine["operations"], json!(["deposit", "reopen", "status"]));
+    assert_eq!(mine["operations"], json!(["deposit", "access", "reopen", "status"]));
     let jammed = locker.receipt(&mine, Operation::Deposit, Outcome::Jammed, world.clock.now());
     assert_eq!(upload(&ada, &jammed).await, "accepted");
     assert_eq!(ada.named("Winter jacket").await["state"], "booked");
