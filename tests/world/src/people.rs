@@ -391,7 +391,9 @@ impl World {
     /// happened, nobody needs to have been at the locker before.
     fn type_what_is_shown(&mut self, customer: usize) {
         let view = self.phones[customer].core.view();
-        let shown = view.reservations.iter().find_map(|it| Some((booking_of(&it.id), it.pin.clone()?)));
+        // What nobody has been at yet says most: first of all what is to be given back.
+        let shown = view.reservations.iter().filter_map(|it| Some((booking_of(&it.id), it.pin.clone()?)));
+        let shown = shown.max_by_key(|(booking, _)| self.hub.bookings[*booking].kind == Kind::Return);
         let Some((booking, digits)) = shown else { return };
         let locker = self.hub.bookings[booking].locker;
         self.promised = Some((locker, booking));
