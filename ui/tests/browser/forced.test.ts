@@ -1,7 +1,8 @@
 import type { Page } from 'playwright-core';
 import { expect, test } from 'vitest';
 import { SIZES } from '../../tools/page.mjs';
-import { harness } from './harness';
+import { scenes } from '../../fixtures/scenes';
+import { harness, overflow } from './harness';
 
 /** Contrast themes: each state is still seen, in a light and a dark one. */
 const ui = harness();
@@ -124,4 +125,22 @@ test('the ring of a choice that is not made stands out, in both themes', async (
     expect(contrast(ring.line, ground, ground)).toBeGreaterThanOrEqual(3);
     expect(await page.locator('input[type=radio]').first().evaluate((one) => getComputedStyle(one).appearance)).toBe('none');
   }
+});
+
+test('text that is spaced out (WCAG 1.4.12) loses nothing', { timeout: 120_000 }, async () => {
+  const page = await ui.page();
+  const found: Record<string, string[]> = {};
+  for (const name of Object.keys(scenes).filter((one) => !one.includes('hostile'))) {
+    await ui.show(page, name);
+    await page.evaluate(() => {
+      const sheet = new CSSStyleSheet();
+      sheet.insertRule('* { line-height: 1.5 !important; letter-spacing: 0.12em !important; word-spacing: 0.16em !important }');
+      sheet.insertRule('p { margin-bottom: 2em !important }');
+      document.adoptedStyleSheets = [sheet];
+    });
+    const wide = await overflow(page);
+    await page.evaluate(() => (document.adoptedStyleSheets = []));
+    if (wide.length > 0) found[name] = wide;
+  }
+  expect(found).toEqual({});
 });
