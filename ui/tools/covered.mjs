@@ -53,10 +53,10 @@ export async function coveredIn(page, url, name, scene, { viewport, worst = true
 /** Runs in the page. */
 async function look_() {
   const found = new Set();
-  const style = document.createElement('style');
-  // What lets the finger through covers all the same.
-  document.head.append(style);
-  style.sheet?.insertRule('*, *::before, *::after { pointer-events: auto !important; animation: none !important; transition: none !important }');
+  // What lets the finger through covers all the same; the first row of a long list is air (LongList.svelte).
+  const style = new CSSStyleSheet();
+  style.replaceSync('*:not([data-testid=long-list], .before, .heading) { pointer-events: auto !important; animation: none !important; transition: none !important }');
+  document.adoptedStyleSheets = [style];
   const MATTERS = '.hold, button, a[href], input, select, textarea, summary, [data-testid=pin], [data-testid=opening-pin], [data-testid^=qr], h1, h2, h3';
   const words = (element) => `${element.getAttribute('data-testid') ?? element.tagName.toLowerCase()}.${(element.getAttribute('class') ?? '').split(' ')[0]} "${(element.textContent ?? '').trim().slice(0, 24)}"`;
 
@@ -134,7 +134,7 @@ async function look_() {
   }
 
   // Whatever takes the focus is brought into sight, whole where it fits, and under nothing.
-  const focusable = [...document.querySelectorAll('button, a[href], input, select, textarea, summary, [tabindex]')].filter((one) => !one.disabled && shown(one));
+  const focusable = [...document.querySelectorAll('button, a[href], input, select, textarea, summary, [tabindex]')].filter((one) => !one.disabled && one.tabIndex >= 0 && shown(one));
   const step = Math.max(1, Math.floor(focusable.length / 30));
   for (let at = 0; at < focusable.length; at += step) {
     const one = focusable[at];
@@ -146,6 +146,6 @@ async function look_() {
     const seen = inSight(target);
     if (seen.box.height > 0 && seen.bottom - seen.top < Math.min(seen.box.height * 0.9, 24)) found.add(`focused and out of sight: ${words(target)}`);
   }
-  style.remove();
+  document.adoptedStyleSheets = [];
   return [...found].slice(0, 12);
 }

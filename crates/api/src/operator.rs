@@ -165,8 +165,8 @@ pub struct LockerReport {
     /// Newest receipt, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub newest_receipt: Option<u32>,
-    /// Receipts that are missing in its chain: first and last of each gap.
-    pub gaps: Vec<(u32, u32)>,
+    /// Receipts that are missing in its chain.
+    pub gaps: Vec<Gap>,
     /// Receipts that contradict the chain.
     pub forks: u32,
     /// Number of the newest news for it.
@@ -175,6 +175,16 @@ pub struct LockerReport {
     /// Number of the newest news that its receipts acknowledge.
     #[serde(default)]
     pub news_known: u32,
+}
+
+/// Receipts that are missing in a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Gap {
+    /// Number of the first in the locker's chain.
+    pub first: u32,
+    /// Number of the last.
+    pub last: u32,
 }
 
 /// The state of one door.

@@ -10,7 +10,10 @@ use postern_runtime::{
 };
 use serde_json::json;
 
-use crate::{text, words};
+use crate::{
+    text::{self, tell},
+    words,
+};
 
 /// What the process ends with. Documented in `postern --help`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +78,7 @@ impl Fault {
 
     /// Words to stderr; with `--json` also an object to stdout.
     pub(crate) fn report(&self, json: bool) {
-        eprintln!("postern: {}", self.message);
+        tell!("postern: {}", self.message);
         if json {
             let object = json!({ "error": {
                 "code": self.code,
@@ -83,7 +86,8 @@ impl Fault {
                 "mayHaveOpened": self.may_have_opened,
                 "retry": self.retry,
             }});
-            println!("{object}");
+            // What failed is said already; that this cannot be written either changes nothing.
+            let _ = text::to_stdout(&format!("{object}\n"));
         }
     }
 }

@@ -41,14 +41,14 @@ pub(crate) struct Kept {
     /// When the hub was last heard, UNIX seconds.
     #[serde(default)]
     pub(crate) last_contact: Option<i64>,
+    /// How far this device's clock was ahead of the hub's then, seconds.
+    #[serde(default)]
+    pub(crate) skew: i64,
     /// Where the change feed stands.
     #[serde(default)]
     pub(crate) cursor: Option<String>,
     #[serde(default)]
     pub(crate) wallet: Wallet,
-    /// How far this device's clock was ahead of the hub's then, seconds.
-    #[serde(default)]
-    pub(crate) skew: i64,
     /// Operations of unknown outcome, and doors that are open.
     #[serde(default)]
     pub(crate) openings: Openings,
@@ -132,9 +132,9 @@ impl Default for Kept {
             hub: None,
             account: None,
             last_contact: None,
+            skew: 0,
             cursor: None,
             wallet: Wallet::default(),
-            skew: 0,
             openings: Openings::default(),
             outbox: Outbox::default(),
             receipts: Receipts::default(),

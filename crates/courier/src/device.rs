@@ -13,7 +13,7 @@ use postern_api::{
     token::{Grant, Grants},
 };
 use postern_protocol::{Door, LockerIdentity, Operation, OperationNonce, Request, receipt::Outcome};
-use postern_radio::Link;
+use postern_radio::{Link, RadioError};
 use postern_vault::{DeviceKey, Opened, Vault, dpop::Prover, keys::StoredKeys, memory::MemorySecrets};
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
@@ -220,14 +220,24 @@ impl Device {
         getrandom::fill(&mut nonce).map_err(|error| CourierError::Protocol(error.to_string()))?;
         let mut asked = self.ask_locker(&errand, nonce, line.dial().await?, locker).await;
         for _ in 1..DIALS {
-            let Err(Asked::Silence { repeatable: true }) = asked else { break };
-            // No word yet of what came of it, whatever keeps the locker from giving one now.
-            asked = match line.dial().await {
-                Ok(link) => match self.ask_locker(&errand, nonce, link, locker).await {
-                    Err(Asked::Failed(_)) => Err(Asked::Silence { repeatable: true }),
-                    other => other,
+            asked = match asked {
+                // No word yet of what came of it, whatever keeps the locker from giving one now.
+                Err(Asked::Silence { repeatable: true }) => match line.dial().await {
+                    Ok(link) => match self.ask_locker(&errand, nonce, link, locker).await {
+                        Err(Asked::Failed(_)) => Err(Asked::Silence { repeatable: true }),
+                        other => other,
+                    },
+                    Err(_) => Err(Asked::Silence { repeatable: true }),
                 },
-                Err(_) => Err(Asked::Silence { repeatable: true }),
+                // The link ended before the locker was asked for the door.
+                Err(Asked::Failed(CourierError::Radio(RadioError::Lost(_)))) => match line.dial().await {
+                    Ok(link) => self.ask_locker(&errand, nonce, link, locker).await,
+                    Err(error) => Err(Asked::Failed(error)),
+                },
+                settled => {
+                    asked = settled;
+                    break;
+                }
             };
         }
         let (outcome, door) = match asked {

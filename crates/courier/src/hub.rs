@@ -1,9 +1,6 @@
 //! What a courier's device asks of its hub.
 
-use std::{
-    net::IpAddr,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
-};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
 use postern_api::{
@@ -11,8 +8,9 @@ use postern_api::{
     problem::{Code, Problem},
 };
 use postern_vault::dpop::Prover;
-use reqwest::{ClientBuilder, Method, RequestBuilder, StatusCode, Url};
+use reqwest::{Method, RequestBuilder, StatusCode};
 use serde::de::DeserializeOwned;
+use url::{Host, Url};
 use zeroize::Zeroizing;
 
 use crate::CourierError;
@@ -93,6 +91,18 @@ impl From<TokenResponse> for Session {
     }
 }
 
+/// Whether a URL leads to this very machine. What is for it goes through no proxy of the environment: credentials may go there
+/// in clear only because they do not leave the machine.
+#[must_use]
+pub fn is_this_machine(url: &str) -> bool {
+    match Url::parse(url).ok().as_ref().and_then(Url::host) {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
 /// A hub, by its base URL.
 pub(crate) struct Hub {
     base: String,
@@ -103,11 +113,10 @@ impl Hub {
     pub(crate) fn new(base: &str) -> Result<Self, HubError> {
         // One process, one provider: a second call finds it installed and that is fine.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = direct_to_this_machine(base, reqwest::Client::builder())
-            .timeout(PATIENCE)
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .map_err(|error| HubError::Unreachable(error.to_string()))?;
+        let builder =
+            reqwest::Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none());
+        let builder = if is_this_machine(base) { builder.no_proxy() } else { builder };
+        let client = builder.build().map_err(|error| HubError::Unreachable(error.to_string()))?;
         Ok(Self { base: base.trim_end_matches('/').to_owned(), client })
     }
 
@@ -178,17 +187,6 @@ impl Hub {
         }
         Ok(request)
     }
-}
-
-/// What is sent to this very machine never goes by way of a proxy, whatever the environment says: plain http is allowed
-/// there only because it does not leave the machine.
-#[must_use]
-pub fn direct_to_this_machine(base: &str, client: ClientBuilder) -> ClientBuilder {
-    let host = Url::parse(base).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
-    let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
-    let here =
-        host == "localhost" || host.ends_with(".localhost") || address.is_ok_and(|it| it.is_loopback());
-    if here { client.no_proxy() } else { client }
 }
 
 fn now() -> i64 {

@@ -103,12 +103,16 @@ pub fn throttled(seconds: u32) -> Error {
     Refusal { retry_after: Some(seconds), ..Refusal::new(Code::Throttled) }.into()
 }
 
+/// Not now, for a reason that passes; try again after `seconds`.
+pub fn unavailable(seconds: u32, detail: impl Into<Cow<'static, str>>) -> Error {
+    let (detail, retry_after) = (Some(detail.into()), Some(seconds));
+    Refusal { detail, retry_after, ..Refusal::new(Code::Unavailable) }.into()
+}
+
 /// The hub has more to do than it can: come back in a moment, not all in the same one.
 #[must_use]
 pub fn overloaded() -> Error {
-    let retry_after = Some(1 + u32::from(random::bytes::<1>()[0]) % 5);
-    let detail = Some("more requests than can be served now".into());
-    Refusal { detail, retry_after, ..Refusal::new(Code::Unavailable) }.into()
+    unavailable(1 + u32::from(random::bytes::<1>()[0]) % 5, "more requests than can be served now")
 }
 
 /// No partner's key, or one that is not good.

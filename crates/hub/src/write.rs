@@ -144,9 +144,9 @@ impl Repeat {
         )
         .bind(&principal)
         .bind(&key)
-        .fetch_optional(tx.on())
-        .await?
-        .ok_or_else(|| Error::Internal("an idempotency key vanished".to_owned()))?;
+        // One that vanished meanwhile, with its account, is looked for once more from the beginning.
+        .fetch_one(tx.on())
+        .await?;
         if row.text("fingerprint")? != self.fingerprint {
             return Err(Code::IdempotencyMismatch.into());
         }

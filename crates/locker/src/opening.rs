@@ -175,6 +175,14 @@ impl<H: Hardware> Locker<H> {
         if intent.source != Source::Radio {
             self.output.push_back(Output::Local(LocalAnswer::Done(door, outcome)));
         }
+        // Closed while the latch worked, or in the dark: nothing more will be seen of that closing.
+        let shut = outcome.may_be_open()
+            && self.hardware.sense(door).open == Some(false)
+            && self.watch(door).is_some_and(|watch| watch.is_open() == Some(false));
+        if shut {
+            let content = self.watch(door).and_then(DoorWatch::content);
+            self.close(door, content, now);
+        }
     }
 
     /// Writes the closing receipt of the last opening, unless that has one; then tells whoever follows the door.

@@ -130,9 +130,8 @@ impl BleRadio {
         self.look();
         let mut scanner = self.scanner.lock().await;
         if let Some(half) = phone::half() {
-            let state = half.state();
-            if !state.may_work() {
-                return Err(RadioError::Unavailable(state));
+            if !half.may_search() {
+                return Err(RadioError::Unavailable(half.state()));
             }
         }
         if let Some(scanner) = &*scanner {

@@ -134,6 +134,11 @@ impl Half {
         self.told.borrow().map_or(AdapterState::Unknown, Told::state)
     }
 
+    /// A search would be refused where this is false, and where the customer was never asked.
+    pub(crate) fn may_search(&self) -> bool {
+        self.told.borrow().is_none_or(|told| told == Told::On)
+    }
+
     pub(crate) fn states(&self) -> watch::Receiver<Option<Told>> {
         self.told.subscribe()
     }
@@ -213,6 +218,9 @@ mod tests {
         half.tell(Told::NotAsked);
         half.ready().await;
         assert_eq!(half.state(), AdapterState::Unknown);
+        assert!(!half.may_search());
+        half.tell(Told::On);
+        assert!(half.may_search());
     }
 
     #[test]

@@ -3,14 +3,14 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use postern_core::{
-    effect::{Effect, Notification, RadioCommand},
+    effect::{Effect, Notification, RadioCommand, Reminder},
     event::{DeviceKey as CoreKey, EndReason, Event, HttpFailure, Opened, PushEvent, RadioEvent, VaultState},
 };
 use postern_vault::{
     Algorithm, DeviceKeys, Secret, Secrets, Vault, VaultError, dpop::Prover, hardware, keys::StoredKeys,
     memory::MemorySecrets,
 };
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::{broadcast, mpsc, watch};
 
 use crate::{
     browser::Browser,
@@ -38,6 +38,7 @@ pub(crate) struct Tools {
     pub(crate) way_back: WayBack,
     pub(crate) folder: PathBuf,
     pub(crate) notifications: broadcast::Sender<Notification>,
+    pub(crate) reminders: watch::Sender<Arc<[Reminder]>>,
     pub(crate) events: mpsc::Sender<Event>,
 }
 
@@ -134,6 +135,9 @@ impl Hands {
             Effect::Notify(notification) => {
                 // Nobody listens where the host has no notifications.
                 let _ = self.tools.notifications.send(notification);
+            }
+            Effect::Remind(reminders) => {
+                self.tools.reminders.send_replace(reminders.into());
             }
         }
     }
@@ -302,7 +306,8 @@ fn unanswered(effect: &Effect) -> Option<Event> {
         | Effect::StopListening
         | Effect::Radio(RadioCommand::Watch(_) | RadioCommand::HangUp { .. })
         | Effect::SaveSession(_)
-        | Effect::Notify(_) => return None,
+        | Effect::Notify(_)
+        | Effect::Remind(_) => return None,
     })
 }
 

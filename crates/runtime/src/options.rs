@@ -127,7 +127,7 @@ impl Options {
         };
         Ok(Self {
             hub: variable("POSTERN_HUB").unwrap_or_else(|| DEFAULT_HUB.into()),
-            device_name: device_name(),
+            device_name: host_name(),
             folder,
             account,
             radio: postern_radio::open(variable("POSTERN_RADIO").as_deref().unwrap_or("ble"))?,
@@ -140,12 +140,17 @@ impl Options {
     }
 }
 
-/// Host name, as people know their device by.
-fn device_name() -> String {
-    let name = gethostname::gethostname();
-    let name: String = name.to_string_lossy().chars().filter(|c| !c.is_control()).take(DEVICE_NAME).collect();
+/// Host name, as people know their desktop by.
+fn host_name() -> String {
+    device_name(&gethostname::gethostname().to_string_lossy()).unwrap_or_else(|| "Postern".into())
+}
+
+/// What a device can be called in the customer's list; none where nothing of the name is left, or where it is what every
+/// device is called.
+pub fn device_name(name: &str) -> Option<String> {
+    let name: String = name.chars().filter(|c| !c.is_control()).take(DEVICE_NAME).collect();
     let name = name.trim();
-    if name.is_empty() { "Postern".into() } else { name.into() }
+    (!name.is_empty() && name != "localhost").then(|| name.to_owned())
 }
 
 #[cfg(test)]
@@ -183,6 +188,15 @@ mod tests {
         for none in [None, Some("")] {
             assert!(std::panic::catch_unwind(|| default_hub(true, none)).is_err());
         }
+    }
+
+    #[test]
+    fn a_device_is_called_what_tells_it_from_another() {
+        assert_eq!(device_name(" Ada's Pixel\n").as_deref(), Some("Ada's Pixel"));
+        for nothing in ["", "  ", "\u{7}", "localhost"] {
+            assert_eq!(device_name(nothing), None);
+        }
+        assert_eq!(device_name(&"x".repeat(100)).map(|name| name.len()), Some(64));
     }
 
     #[test]

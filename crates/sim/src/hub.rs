@@ -10,7 +10,7 @@ use postern_api::{
     token::BulletinFor,
 };
 pub use postern_courier::HubError;
-use postern_courier::{CourierError, Device, answer, answer_if_any, direct_to_this_machine};
+use postern_courier::{CourierError, Device, answer, answer_if_any};
 use postern_protocol::LockerIdentity;
 use zeroize::Zeroizing;
 
@@ -31,11 +31,11 @@ impl Hub {
     pub fn new(base: &str) -> Result<Self, HubError> {
         // One process, one provider: a second call finds it installed and that is fine.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = direct_to_this_machine(base, reqwest::Client::builder())
+        let builder = reqwest::Client::builder()
             .timeout(Duration::from_secs(10))
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .map_err(|error| HubError::Unreachable(error.to_string()))?;
+            .redirect(reqwest::redirect::Policy::none());
+        let builder = if postern_courier::is_this_machine(base) { builder.no_proxy() } else { builder };
+        let client = builder.build().map_err(|error| HubError::Unreachable(error.to_string()))?;
         Ok(Self { base: base.trim_end_matches('/').to_owned(), client })
     }
 

@@ -463,7 +463,7 @@ impl World {
                 let vault = self.phones[customer].vault();
                 self.later(customer, 5, vault);
             }
-            Effect::StopListening | Effect::Notify(_) => {}
+            Effect::StopListening | Effect::Notify(_) | Effect::Remind(_) => {}
         }
     }
 

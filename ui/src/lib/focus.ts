@@ -54,7 +54,8 @@ function later(left: number): void {
 /** What has the focus now, or was pressed just now, to come back to. */
 export function present(): HTMLElement | null {
   if (!nowhere() && document.activeElement instanceof HTMLElement) return document.activeElement;
-  return usable(pressed) ? pressed : null;
+  // What had it may have gone just now; something may take its place (comeBack).
+  return usable(pressed) ? pressed : last;
 }
 
 /** Gives the focus back, to what took the place of what had it, or to the screen where nothing did. */

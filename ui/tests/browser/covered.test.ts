@@ -28,13 +28,13 @@ async function faults(pictures: (Look & { scene: string })[]): Promise<Record<st
 // Each scene at each edge and text size; the languages take turns.
 test.each(EDGES.flatMap((viewport) => TEXTS.map((text) => ({ viewport, text }))))(
   'nothing covers what matters: $viewport.width x $viewport.height, $text % text',
-  { timeout: 180_000 },
+  { timeout: 600_000 },
   async ({ viewport, text }) => {
     const turn = EDGES.indexOf(viewport) + TEXTS.indexOf(text);
     expect(await faults(names.map((scene, at) => ({ scene, viewport, text, lang: LANGUAGES[(turn + at) % LANGUAGES.length]! })))).toEqual({});
   },
 );
 
-test('nothing covers what matters at 300 sizes between', { timeout: 240_000 }, async () => {
+test('nothing covers what matters at 300 sizes between', { timeout: 600_000 }, async () => {
   expect(await faults(seeded(300, names, 1))).toEqual({});
 });

@@ -121,6 +121,10 @@ export function brokenWords(page: Page): Promise<string[]> {
       const parent = node.parentElement;
       if (!parent || parent.closest('.unseen, .mono, script, style, option, svg, [inert], [aria-hidden=true], textarea') || !parent.checkVisibility({ visibilityProperty: true })) continue;
       for (const { 0: word, index } of (node.textContent ?? '').matchAll(/[\p{L}\p{N}’]{2,28}/gu)) {
+        // An address has no other place to break.
+        const text = node.textContent ?? '';
+        const token = text.slice(0, index).split(/\s/).at(-1)! + text.slice(index).split(/\s/)[0]!;
+        if (token.length > 16 && /[.@/]/.test(token.slice(0, -1))) continue;
         const range = document.createRange();
         range.setStart(node, index);
         range.setEnd(node, index + word.length);

@@ -92,7 +92,7 @@ test.each(Object.entries(SIZES))('the focus follows each change of screen, and g
   }
   await page.getByTestId('card-r-books').focus();
   await page.keyboard.press('Enter');
-  await isFocused(page, 'h1 Two paperbacks');
+  await isFocused(page, 'detail');
   await page.keyboard.press('Escape');
   await isFocused(page, 'card-r-books');
 });
@@ -104,7 +104,7 @@ test('beside a list of a thousand the gesture is a few steps away', async () => 
   await page.getByTestId('long-list').waitFor();
   await page.getByTestId('card-m-3').focus();
   await page.keyboard.press('Enter');
-  await isFocused(page, 'h1 Parcel 4 of 1000');
+  await isFocused(page, 'detail');
   for (let at = 0; at < 6 && (await focused(page)) !== 'open-gesture'; at += 1) await page.keyboard.press('Tab');
   expect(await focused(page)).toBe('open-gesture');
 });
@@ -187,10 +187,10 @@ test('lists are lists, and no two words are read as one', async () => {
   }
   await ui.show(page, 'home');
   const cards = all(await tree(page), 'link').filter((one) => /shoes|jacket|box/.test(one.name));
-  expect(cards.map((one) => one.name)).toEqual([
-    'Details: Running shoes , Heron Express, Lindenhof , Door B3: Ready, until Wednesday, 21:02 , Collect from B3',
-    'Details: Winter jacket , Heron Express, Lindenhof , Door C1: Door is reserved, until Saturday, 15:02 , Drop it off in C1',
-    'Details: Flat 12 box , Lindenhof residents, Lindenhof , Door D2: Yours',
+  expect(cards.map((one) => one.name.replaceAll(' ,', ','))).toEqual([
+    'Details: Running shoes, Heron Express, Lindenhof, Door B3: Ready, until Wednesday, 21:02, Collect from B3',
+    'Details: Winter jacket, Heron Express, Lindenhof, Door C1: Door is reserved, until Saturday, 15:02, Drop it off in C1',
+    'Details: Flat 12 box, Lindenhof residents, Lindenhof, Door D2: Yours',
   ]);
 });
 
@@ -256,11 +256,17 @@ test('a switch, or an eye that dwells, is asked at once', async () => {
 test('a finger that moves over the gesture scrolls', async () => {
   const page = await ui.page({ viewport: { width: 360, height: 560 }, hasTouch: true });
   await ui.show(page, 'opening-failed-jammed', { text: '150' });
+  const top = () => page.getByTestId('opening').evaluate((one) => one.scrollTop);
+  await page.getByTestId('retry').evaluate((one) => one.scrollIntoView({ block: 'end' }));
   const box = (await page.getByTestId('retry').boundingBox())!;
+  const before = await top();
   const session = await page.context().newCDPSession(page);
-  const [x, y] = [box.x + box.width / 2, Math.min(box.y + box.height / 2, 540)];
-  await session.send('Input.synthesizeScrollGesture' as never, { x, y, yDistance: -160, gestureSourceType: 'touch' } as never);
-  expect(await page.getByTestId('opening').evaluate((one) => one.scrollTop)).toBeGreaterThan(40);
+  const touch = (type: string, y: number) =>
+    session.send('Input.dispatchTouchEvent' as never, { type, touchPoints: type === 'touchEnd' ? [] : [{ x: box.x + box.width / 2, y }] } as never);
+  await touch('touchStart', box.y + 50);
+  for (let at = 1; at <= 10; at += 1) await touch('touchMove', box.y + 50 - at * 16);
+  await touch('touchEnd', 0);
+  await expect.poll(async () => (await top()) - before).toBeGreaterThan(80);
   expect(await types(page)).not.toContain('open');
 });
 
@@ -282,6 +288,7 @@ test('a locker that is not found soon is looked for differently, and the other w
   expect(await shown.getByTestId('opening-pin').innerText()).toBe('4821 0937');
   await shown.getByTestId('use-code').click();
   expect((await types(page)).slice(-2)).toEqual(['cancelOpening', 'dismissOpening']);
+  await push(page, view());
   await page.getByTestId('detail').waitFor();
 });
 
@@ -294,7 +301,7 @@ test('the time to wait counts down, and trying again waits for it', async () => 
   await page.evaluate(() => window.recorded.advance(12_000));
   await page.clock.runFor(600);
   expect(await wait.innerText()).toBe('Wait 18 seconds.');
-  await page.getByTestId('retry').click();
+  await page.getByTestId('retry').click({ force: true });
   expect(await page.getByTestId('confirm-open').count()).toBe(0);
   await page.evaluate(() => window.recorded.advance(18_000));
   await page.clock.runFor(600);

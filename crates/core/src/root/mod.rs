@@ -13,10 +13,11 @@ use std::collections::BTreeMap;
 use postern_api::reservation::State;
 use postern_protocol::receipt::{Outcome, Receipt};
 use rand_core::CryptoRng;
+use sha2::{Digest, Sha256};
 
 use crate::{
     cx::{Cx, Item, Outlet, earlier},
-    effect::{Effect, Notification, NotificationKind},
+    effect::{Effect, Notification, NotificationKind, Reminder},
     event::{Adapter, DeviceKey, Event, Opened, RadioEvent, VaultState},
     finder::Finder,
     lending::Lending,
@@ -90,6 +91,8 @@ pub struct Core {
     foreground: bool,
     /// A deadline passes then, and the view with it, as of the last event.
     deadline_at: Option<u64>,
+    /// Digest of the reminders that the platform was told last.
+    planned: Option<[u8; 32]>,
     /// The next tokens are to be fetched then, and the next reminder is due, as of the last event.
     fetch_at: Option<u64>,
     remind_at: Option<u64>,
@@ -123,6 +126,7 @@ impl Core {
             save_at: None,
             foreground: true,
             deadline_at: None,
+            planned: None,
             fetch_at: None,
             remind_at: None,
         }
@@ -183,8 +187,8 @@ impl Core {
     fn save(&mut self) -> Option<Effect> {
         self.kept.account = self.session.account().cloned().or(self.kept.account.take());
         self.kept.last_contact = self.network.last_contact();
+        self.kept.skew = self.network.measured_skew();
         self.kept.cursor = self.sync.cursor().map(str::to_owned);
-        self.kept.skew = self.network.skew();
         self.kept.openings = self.unlock.openings().clone();
         self.kept.save()
     }
@@ -429,7 +433,38 @@ impl Core {
         Some(self.now.monotonic_ms.saturating_add(wait))
     }
 
+    /// Tells the platform what is to come, where that is not what it was told before.
+    fn plan(&mut self, cx: &mut Cx<'_>) {
+        if !matches!(self.vault, Vault::Open { .. }) {
+            return;
+        }
+        let settings = &self.kept.settings;
+        let habits = settings.habits.then_some(&self.kept.habits);
+        let planned = match settings.reminders {
+            true => self.kept.reminders.planned(&self.kept.wallet, habits, cx.now.unix()),
+            false => Vec::new(),
+        };
+        let mut digest = Sha256::new();
+        for (at, _, id, bit) in &planned {
+            digest.update(at.to_be_bytes());
+            digest.update([*bit]);
+            digest.update(id);
+        }
+        let digest = Some(<[u8; 32]>::from(digest.finalize()));
+        if std::mem::replace(&mut self.planned, digest) == digest {
+            return;
+        }
+        let reminder = |(at, kind, id, bit): &(i64, NotificationKind, &str, u8)| {
+            let digest = Sha256::new().chain_update([*bit]).chain_update(id).finalize();
+            let number = i32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]);
+            Reminder { id: (number & i32::MAX).max(1), at: *at, notification: self.notification(*kind, id) }
+        };
+        let reminders = planned.iter().map(reminder).collect();
+        cx.out.push(Effect::Remind(reminders));
+    }
+
     fn remind(&mut self, cx: &mut Cx<'_>) {
+        self.plan(cx);
         self.remind_at = self.reminder_due();
         if self.remind_at.is_none_or(|due| due > cx.now.monotonic_ms) {
             return;

@@ -18,7 +18,7 @@ use postern_api::{
 };
 use postern_core::{
     Config, Core, Now,
-    effect::{Effect, Notification, RadioCommand},
+    effect::{Effect, Notification, RadioCommand, Reminder},
     event::{Adapter, DeviceKey, DialStage, EndReason, Event, Opened, PushEvent, RadioEvent, VaultState},
     intent::Intent,
     view::{OpeningPhase, ReservationView, SessionView, StateView, View},
@@ -77,6 +77,9 @@ pub(crate) struct Rig {
     pub(crate) session: Option<Vec<u8>>,
     pub(crate) browser: Option<String>,
     pub(crate) notifications: Vec<Notification>,
+    /// What a platform would show by itself, and how often it was told.
+    pub(crate) planned: Vec<Reminder>,
+    pub(crate) plans: u32,
     pub(crate) wiped: u32,
     pub(crate) saves: u32,
     pub(crate) attempt: Option<u64>,
@@ -237,6 +240,8 @@ impl Rig {
             session: None,
             browser: None,
             notifications: vec![],
+            planned: vec![],
+            plans: 0,
             wiped: 0,
             saves: 0,
             attempt: None,
@@ -472,6 +477,14 @@ impl Rig {
                 self.queue.push_back(Event::Vault(VaultState::Open(opened)));
             }
             Effect::Notify(notification) => self.notifications.push(notification),
+            Effect::Remind(reminders) => {
+                assert!(
+                    reminders.iter().all(|it| it.id > 0 && it.at > self.now.unix_ms / 1000),
+                    "{reminders:?}"
+                );
+                self.plans += 1;
+                self.planned = reminders;
+            }
         }
     }
 

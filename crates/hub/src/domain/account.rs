@@ -122,6 +122,11 @@ pub async fn delete(tx: &mut Tx, account: &str, now: i64) -> Result<()> {
     for sql in [
         "DELETE FROM problems WHERE account_id = $1",
         "UPDATE occupancies SET booked_by = NULL WHERE booked_by = $1",
+        // What its devices held has ended by now; the slots stay given.
+        "UPDATE pin_slots SET session_id = '', ended = 1 WHERE session_id IN \
+         (SELECT id FROM sessions WHERE account_id = $1)",
+        "UPDATE revocations SET session_id = NULL WHERE session_id IN \
+         (SELECT id FROM sessions WHERE account_id = $1)",
         // Whose token it was is told by its reservation alone.
         "UPDATE grants SET account_id = '', session_id = '' WHERE account_id = $1",
         "DELETE FROM idempotency WHERE principal IN (SELECT 'session ' || id FROM sessions WHERE account_id = $1)",

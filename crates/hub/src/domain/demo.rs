@@ -57,6 +57,8 @@ pub async fn prepare(store: &Store, secrets: &Secrets, now: i64) -> Result<DemoD
         hours: "24/7".to_owned(),
         always_open: true,
         access: Access::Public,
+        payment: String::new(),
+        closures: Vec::new(),
         step_free: true,
         fill: Vec::new(),
         distance: None,

@@ -20,6 +20,9 @@ use crate::{
 /// The operator itself, where a reservation is nobody else's: compartments held by residents.
 pub const OPERATOR: &str = "operator";
 
+/// Most planned closures of one site.
+const MOST_CLOSURES: usize = 16;
+
 /// Most doors of one locker.
 const MOST_DOORS: usize = 1000;
 
@@ -75,6 +78,10 @@ pub fn check_site(site: &Site) -> Result<()> {
     check_text(&site.name, 120, "/name")?;
     check_text(&site.address, 240, "/address")?;
     check_text(&site.hours, 500, "/hours")?;
+    check_text(&site.payment, 240, "/payment")?;
+    if site.closures.len() > MOST_CLOSURES || site.closures.iter().any(|one| one.from >= one.until) {
+        return Err(invalid("/closures", "at most 16, each of which ends after it begins"));
+    }
     if !(-90.0..=90.0).contains(&site.latitude) {
         return Err(invalid("/latitude", "WGS 84 degrees"));
     }
@@ -84,7 +91,8 @@ pub fn check_site(site: &Site) -> Result<()> {
     Ok(())
 }
 
-/// A site, made or changed.
+/// A site, made or changed; one that left comes back. `source` is empty for the operator, who does not change where a site came
+/// from: what is corrected by hand is told from what the source says.
 ///
 /// # Errors
 /// As [`check_site`].
@@ -92,11 +100,12 @@ pub async fn put_site(tx: &mut Tx, site: &Site, source: &str, now: i64) -> Resul
     check_site(site)?;
     sqlx::query(
         "INSERT INTO sites (id, name, address, latitude, longitude, hours, always_open, access, step_free, source, \
-         updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
+         updated_at, payment, closures) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) \
          ON CONFLICT (id) DO UPDATE SET name = excluded.name, address = excluded.address, \
          latitude = excluded.latitude, longitude = excluded.longitude, hours = excluded.hours, \
          always_open = excluded.always_open, access = excluded.access, step_free = excluded.step_free, \
-         source = excluded.source, updated_at = excluded.updated_at",
+         source = CASE WHEN excluded.source = '' THEN sites.source ELSE excluded.source END, \
+         updated_at = excluded.updated_at, payment = excluded.payment, closures = excluded.closures, gone_at = NULL",
     )
     .bind(&site.id)
     .bind(&site.name)
@@ -109,6 +118,8 @@ pub async fn put_site(tx: &mut Tx, site: &Site, source: &str, now: i64) -> Resul
     .bind(i64::from(site.step_free))
     .bind(source)
     .bind(now)
+    .bind(&site.payment)
+    .bind(super::import::closures_text(site)?)
     .execute(tx.on())
     .await?;
     Ok(())

@@ -1,7 +1,7 @@
 //! What an operator does to lockers and doors, and what they are shown.
 
 use postern_api::{
-    operator::{Alarm, Bucket, DoorReport, Insight, LockerReport},
+    operator::{Alarm, Bucket, DoorReport, Gap, Insight, LockerReport},
     problem::Code,
     reservation::{Kind, State, TimelineEvent},
 };
@@ -65,7 +65,10 @@ pub async fn report(hub: &Hub, locker: &str) -> Result<LockerReport> {
         online_until: row.int("online_until")?,
         doors: rows.iter().map(door).collect::<Result<_>>()?,
         newest_receipt: chain.maybe_int("newest")?.map(small).transpose()?,
-        gaps: gaps.into_iter().map(|(from, to)| Ok((small(from)?, small(to)?))).collect::<Result<_>>()?,
+        gaps: gaps
+            .into_iter()
+            .map(|(first, last)| Ok(Gap { first: small(first)?, last: small(last)? }))
+            .collect::<Result<_>>()?,
         forks: small(chain.int("forks")?)?,
         news: small(row.int("news")?)?,
         news_known: small(row.int("news_known")?)?,

@@ -4,6 +4,7 @@ mod account;
 mod apps;
 mod begin;
 mod carrier;
+pub mod contract;
 mod devices;
 mod events;
 mod finder;
@@ -31,6 +32,13 @@ const LONGEST_REPORT: usize = 12 * 1024 * 1024;
 pub fn router(hub: Arc<Hub>) -> Router {
     let (api, document) = documented().split_for_parts();
     meta::with_document(api, document).merge(apps::router()).with_state(hub)
+}
+
+/// The OpenAPI document of the interface.
+#[must_use]
+pub fn document() -> serde_json::Value {
+    let (_, document) = documented().split_for_parts();
+    meta::completed(document)
 }
 
 /// The routes that the OpenAPI document describes.

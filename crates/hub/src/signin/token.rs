@@ -27,7 +27,7 @@ use crate::{
         session::AccessToken,
     },
     domain::{account, couriers, demo, device},
-    error::{Error, OtherTries, Refusal, overloaded},
+    error::{Error, OtherTries, Refusal, unavailable},
     hub::Hub,
     random,
     store::{Backend, RowExt, Tx},
@@ -393,7 +393,7 @@ async fn refresh(asking: &Asking<'_>, token: &str) -> Result<TokenResponse, Deni
     if row.int("expires_at")? <= now {
         if !hub.belief.is_sure(&hub.clock) {
             // What a wrong clock says does not sign anybody out.
-            return Err(overloaded().into());
+            return Err(unavailable(60, "the hub's clock is in doubt").into());
         }
         return Err(Denied::grant("the refresh token is over"));
     }

@@ -97,31 +97,32 @@ impl Store {
             .close()
             .await?;
         let pool = |max: u32, settings: &'static str| {
-            AnyPoolOptions::new()
-                .max_connections(max)
-                .acquire_timeout(PATIENCE)
-                .after_connect(move |connection, _| {
+            AnyPoolOptions::new().max_connections(max).acquire_timeout(PATIENCE).after_connect(
+                move |connection, _| {
                     Box::pin(async move {
                         sqlx::raw_sql(settings).execute(connection).await?;
                         Ok(())
                     })
+                },
+            )
+        };
+        // SQLite ends a transaction by itself when its disk is full. The ROLLBACK that follows then fails, and the connection
+        // would believe for ever that it is in one, so it is thrown away.
+        let embedded = |max| {
+            pool(max, SQLITE).after_release(|connection, _| {
+                Box::pin(async move {
+                    // The rollback of a change that was dropped is done by then.
+                    connection.ping().await?;
+                    Ok(!connection.is_in_transaction())
                 })
-                // SQLite ends a transaction by itself when its disk is full. The ROLLBACK that follows then fails, and the
-                // connection would believe for ever that it is in one, so it is thrown away.
-                .after_release(|connection, _| {
-                    Box::pin(async move {
-                        // The rollback of a change that was dropped is done by then.
-                        connection.ping().await?;
-                        Ok(!connection.is_in_transaction())
-                    })
-                })
+            })
         };
         let probed = Arc::default();
         let opened = match backend {
             Backend::Sqlite => {
-                let write = pool(1, SQLITE).connect_with(options.clone()).await?;
-                let read = pool(connections, SQLITE).connect_with(options.clone()).await?;
-                let checkpoints = Some(Checkpoints::start(pool(1, SQLITE).connect_with(options).await?));
+                let write = embedded(1).connect_with(options.clone()).await?;
+                let read = embedded(connections).connect_with(options.clone()).await?;
+                let checkpoints = Some(Checkpoints::start(embedded(1).connect_with(options).await?));
                 let after = After { push, herald: None, checkpoints };
                 Self { passing: read.clone(), read, write, backend, after, probed }
             }

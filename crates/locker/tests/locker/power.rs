@@ -318,6 +318,82 @@ fn power_fails_as_news_is_taken_in() {
     assert!(step >= 2, "slots and revocations");
 }
 
+/// Power fails at every step of correcting a wrong clock: the start finds the old time or the new, never a mixture, and the
+/// correction can be brought again.
+#[test]
+fn power_fails_as_the_clock_is_corrected() {
+    const WRONG: u64 = 7_200;
+    let (site, _) = site_after(1);
+    // The cabinet's own clock runs two hours fast.
+    let set = |site: &mut Site| {
+        let wall = postern_protocol::Timestamp(site.unix().0 + WRONG);
+        site.machine().wall = Some(wall);
+    };
+    let off = |site: &mut Site| {
+        set(site);
+        let connection = site.connect();
+        let floor = site.greeted(connection).hello().floor;
+        site.disconnect(connection);
+        floor.0.abs_diff(site.unix().0)
+    };
+    let bring = |site: &mut Site| {
+        set(site);
+        let connection = site.connect();
+        let phone = site.phone(40);
+        let mut request = phone.request(Operation::Status, A1, 1);
+        let news = Bulletin {
+            locker: crate::site::LOCKER,
+            issued_at: site.unix(),
+            number: 0,
+            epochs: Vec::new(),
+            revoked: Vec::new(),
+            add_keys: Vec::new(),
+            remove_keys: Vec::new(),
+            hello_nonce: Some(site.greeted(connection).hello_nonce()),
+            key_id: postern_protocol::KeyId(1),
+        };
+        request.bulletin = Some(site.issuer.sign_bulletin(&news));
+        let mut session = site.open_on(connection, &phone, &request);
+        let reply = site.reply(connection, &mut session, 0);
+        site.disconnect(connection);
+        reply
+    };
+    let mut step = 0;
+    loop {
+        let mut bytes = 0;
+        let mut over;
+        loop {
+            let mut site = site.fork();
+            set(&mut site);
+            site.machine().restore_power();
+            site.machine().cut_power(PowerCut { step, bytes, ragged: bytes % 2 == 1 });
+            bring(&mut site);
+            over = !site.machine().is_powerless();
+            let last = site.machine().steps().last().copied();
+            let mut machine = site.take_machine();
+            machine.restore_power();
+            site.boot(machine).map_err(|(error, _)| error).unwrap();
+            let found = off(&mut site);
+            assert!(
+                found <= 2 || (WRONG - 2..=WRONG + 2).contains(&found),
+                "{found} s off after {step}, {bytes}"
+            );
+            assert!(!over || found <= 2, "what was acknowledged is kept");
+            assert!(matches!(bring(&mut site), Some(Reply::Status(_))));
+            assert!(off(&mut site) <= 2);
+            match last {
+                Some(Step::Program(length)) if bytes < length && !over => bytes += 3,
+                _ => break,
+            }
+        }
+        if over {
+            break;
+        }
+        step += 1;
+    }
+    assert!(step >= 1);
+}
+
 /// The first start of all, cut at every step: the next one begins afresh.
 #[test]
 fn power_fails_while_the_journal_is_laid_out() {

@@ -627,6 +627,18 @@ fn closings_say_what_was_measured() {
         kept,
         [(nonce(1), Outcome::Opened), (nonce(2), Outcome::AlreadyOpen), (nonce(2), Outcome::Closed)]
     );
+    // Closed while the latch is driven at a sensor that was not believed: the closing is not lost.
+    site.machine().compartment(A1).sensors.open = Some(true);
+    site.pass(1_000);
+    let (connection, mut session) = site.open(&phone, &phone.reopen(3));
+    site.machine().close(A1);
+    let reply = site.reply(connection, &mut session, 2_000);
+    site.expect(reply, Outcome::AlreadyOpen);
+    site.disconnect(connection);
+    assert_eq!(
+        site.kept().last().map(|receipt| (receipt.nonce, receipt.outcome)),
+        Some((nonce(3), Outcome::Closed))
+    );
     // The retry brings the opening, not its closing.
     let reply = site.ask(&phone, &phone.collect(2));
     site.expect(reply, Outcome::AlreadyOpen);

@@ -131,7 +131,7 @@ pub(super) fn state(panel: &Panel) -> State {
             AdapterState::On | AdapterState::Unknown => "on",
             AdapterState::Off => "off",
             AdapterState::Absent => "absent",
-            AdapterState::Denied => "denied",
+            AdapterState::Denied | AdapterState::LocationOff => "denied",
         }),
         air: panel.air.as_ref().map(|air| air.local_addr().to_string()),
         courier: panel.courier.is_some(),

@@ -80,7 +80,7 @@ pub fn known(links: &[Link], answer: Option<Answer>, sensors: bool) -> Option<In
     let said = answer
         .filter(|answer| answer.after >= opened)
         .map(|answer| if answer.inside { Inside::SaidIn } else { Inside::SaidOut });
-    let closed = links.iter().filter(|link| link.sequence > opened && link.outcome.is_closing()).last();
+    let closed = links.iter().rfind(|link| link.sequence > opened && link.outcome.is_closing());
     Some(match closed.map(|link| link.outcome) {
         Some(Outcome::ClosedPresent) => Inside::Present,
         Some(Outcome::ClosedAbsent) => Inside::Absent,

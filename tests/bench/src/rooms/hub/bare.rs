@@ -189,25 +189,8 @@ async fn save(
     .bind(0_i64)
     .execute(tx.on())
     .await?;
-    let at = sqlx::query("UPDATE accounts SET feed = feed + 1 WHERE id = $1 RETURNING feed")
-        .bind(account)
-        .fetch_one(tx.on())
-        .await?
-        .int("feed")?;
-    sqlx::query(
-        "INSERT INTO feed (account_id, reservation_id, seq, removed, changed_at) VALUES ($1, $2, $3, $4, $5) \
-         ON CONFLICT (account_id, reservation_id) \
-         DO UPDATE SET seq = excluded.seq, removed = excluded.removed, changed_at = excluded.changed_at",
-    )
-    .bind(account)
-    .bind(id)
-    .bind(at)
-    .bind(0_i64)
-    .bind(row.now)
-    .execute(tx.on())
-    .await?;
-    // On PostgreSQL its commit tells other instances, as the hub's does.
-    tx.poke(account, at);
+    // Its commit moves the feed on and tells clients, as the hub's does.
+    tx.tell(account, id, false, row.now);
     Ok(())
 }
 
