@@ -39,7 +39,7 @@
 //! Provisioning over this port stands for what a factory does once; a board in the field keeps these secrets in
 //! protected flash and has no such packet.
 
-use alloc::{string::String, vec::Vec};
+use alloc::{boxed::Box, string::String, vec::Vec};
 
 use postern_protocol::{Door, IssuerKeys, KeyId, LockerId, LockerKeys, Timestamp, receipt::Outcome};
 use zeroize::Zeroizing;
@@ -53,7 +53,7 @@ pub const MAX_PACKET: usize = 1536;
 #[derive(Clone, Debug)]
 pub enum ToBoard {
     /// Who it is.
-    Provision(Provision),
+    Provision(Box<Provision>),
     /// A central has connected.
     Connect(Connection, u16),
     /// It has subscribed.
@@ -200,7 +200,7 @@ impl ToBoard {
         let (kind, mut rest) = packet.split_first()?;
         let rest = &mut rest;
         let message = match kind {
-            0x01 => Self::Provision(decode_provision(rest)?),
+            0x01 => Self::Provision(Box::new(decode_provision(rest)?)),
             0x02 => Self::Connect(connection(rest)?, u16::from_le_bytes(array(rest)?)),
             0x03 => Self::Subscribe(connection(rest)?),
             0x04 => Self::Read(connection(rest)?),
@@ -553,7 +553,7 @@ mod tests {
         fn packets_to_the_board_come_back(which in 0_u8..13, a in any::<u16>(), b in any::<u32>(), frame in bytes(any::<u8>(), 0..512), doors in bytes(any::<u16>(), 0..256)) {
             let connection = Connection(a);
             let message = match which {
-                0 => ToBoard::Provision(Provision {
+                0 => ToBoard::Provision(Box::new(Provision {
                     keys: Keys {
                         locker: LockerKeys::from_seed(LockerId([3; 8]), &[4; 32]),
                         issuers: IssuerKeys::new(),
@@ -566,7 +566,7 @@ mod tests {
                     remembered_tokens: a,
                     open: doors.iter().copied().filter(|door| door % 3 == 0).map(Door).collect(),
                     doors: doors.into_iter().map(Door).collect(),
-                }),
+                })),
                 1 => ToBoard::Connect(connection, 20),
                 2 => ToBoard::Subscribe(connection),
                 3 => ToBoard::Read(connection),

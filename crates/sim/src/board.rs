@@ -404,7 +404,7 @@ impl Bridge {
                 self.measures.clear();
                 self.advertise.send_replace(None);
                 let config = &self.config;
-                let provision = ToBoard::Provision(Provision {
+                let provision = ToBoard::Provision(Box::new(Provision {
                     keys: config.keys.clone(),
                     seed: config.seed,
                     fittings: config.fittings,
@@ -413,7 +413,7 @@ impl Bridge {
                     remembered_tokens: config.remembered_tokens,
                     doors: config.doors.clone(),
                     open: self.sensors.iter().filter(|(_, open)| **open).map(|(door, _)| *door).collect(),
-                });
+                }));
                 self.tell(&provision).await?;
             }
             FromBoard::Started(starts) => {

@@ -99,7 +99,8 @@ pub(super) async fn release(app: &mut App, id: &str, yes: bool, output: Output) 
             return Err(Fault::new(Exit::Refused, "somethingInside", words));
         }
         Some(ReleaseView::NothingInside) => {
-            let words = "The locker has measured that it is not inside. Put it in, close the door and try again.";
+            let words =
+                "The locker has measured that it is not inside. Put it in, close the door and try again.";
             return Err(Fault::new(Exit::Refused, "nothingInside", words));
         }
         Some(ReleaseView::Measured) | None => (format!("Give {title} back?"), None),

@@ -23,7 +23,7 @@ fn main() -> ! {
             break provision;
         }
     };
-    let mut locker = match start(provision, &mut timer) {
+    let mut locker = match start(*provision, &mut timer) {
         Ok(locker) => locker,
         Err(reason) => {
             line.send(&FromBoard::NotStarted(reason));

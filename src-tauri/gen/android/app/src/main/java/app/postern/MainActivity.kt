@@ -20,7 +20,7 @@ private const val BACK = "!document.dispatchEvent(new Event('back', { cancelable
 /** From here on a web view tells the page of bars and keyboard (Chromium 441253216). */
 private const val TELLS_INSETS = 140
 /** What the page is written for (ui/vite.config.ts). */
-private const val OLDEST_WEB_VIEW = 111
+private const val OLDEST_WEB_VIEW = 117
 
 /** The one window. The page keeps clear of bars and notches by itself (safe areas), so it is drawn under them. */
 class MainActivity : TauriActivity(), Bluetooth.Screen {
