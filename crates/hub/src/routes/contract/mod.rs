@@ -202,8 +202,8 @@ fn answers(name: &str, path: &str, operation: &mut Value, known: bool, write: bo
     let applies = |status: &str| match status {
         "400" => known && (write || has_query || path.contains('{')),
         "401" | "403" | "429" => known,
-        // Ids stand in paths and in bodies.
-        "404" => known && (path.contains('{') || has_body),
+        // Ids stand in paths and in bodies, and once in a query.
+        "404" => known && (path.contains('{') || has_body || name == "GET /v1/courier/tasks"),
         "409" => CONFLICTS.contains(&name),
         "410" => gone,
         "412" => conditional,
