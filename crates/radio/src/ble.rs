@@ -129,10 +129,10 @@ impl BleRadio {
     async fn scanner(&self) -> Result<Arc<Scanner>, RadioError> {
         self.look();
         let mut scanner = self.scanner.lock().await;
-        if let Some(half) = phone::half() {
-            if !half.may_search() {
-                return Err(RadioError::Unavailable(half.state()));
-            }
+        if let Some(half) = phone::half()
+            && !half.may_search()
+        {
+            return Err(RadioError::Unavailable(half.state()));
         }
         if let Some(scanner) = &*scanner {
             let state = match phone::half() {

@@ -60,7 +60,7 @@ impl Core {
             }
             Intent::CancelOpening => self.unlock.cancel(cx),
             Intent::ContinueOpening => {
-                self.at_the_door(|unlock, env, cx| unlock.continue_opening(env, cx), cx);
+                self.at_the_door(Unlock::continue_opening, cx);
             }
             Intent::ResolveOpening { reservation } => {
                 self.at_the_door(|unlock, env, cx| unlock.resolve(reservation.as_deref(), env, cx), cx);

@@ -370,7 +370,7 @@ impl Unlock {
                 }
             }
             DoorEventKind::HeldOpen | DoorEventKind::Obstructed if !door.closed => {
-                self.left_open(&reservation)
+                self.left_open(&reservation);
             }
             _ => {}
         }

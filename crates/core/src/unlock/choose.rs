@@ -87,7 +87,7 @@ pub(crate) fn choose(facts: Facts<'_>) -> Choice {
         Fresh::None => (None, None, false),
         Fresh::Here { bound, grant, bulletin } => {
             let fits = facts.bound.is_none() || *bound == facts.bound;
-            let grant = grant.as_ref().filter(|grant| fits && Some(grant.reservation.as_str()) == id);
+            let grant = grant.as_deref().filter(|grant| fits && Some(grant.reservation.as_str()) == id);
             (grant, bulletin.clone().filter(|_| fits), *bound == facts.bound)
         }
     };
@@ -231,7 +231,7 @@ mod tests {
     }
 
     fn here(bound: Option<[u8; 16]>, grant: Option<Grant>) -> Fresh {
-        Fresh::Here { bound, grant, bulletin: None }
+        Fresh::Here { bound, grant: grant.map(Box::new), bulletin: None }
     }
 
     /// A customer with a good token, online, who opens for the first time.

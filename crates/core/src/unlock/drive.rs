@@ -66,7 +66,7 @@ impl Unlock {
         match run.step().state {
             StepState::Active => self.drive_active(env, cx),
             StepState::Opened | StepState::Closed if run.recheck_until.is_some() => {
-                self.drive_recheck(env, cx)
+                self.drive_recheck(env, cx);
             }
             StepState::Closed if run.has_next() && !run.minimised && now <= run.gesture + GESTURE_MS => {
                 run.next_step();
@@ -288,7 +288,7 @@ impl Unlock {
             }
             Err(_) => (None, None),
         };
-        run.fresh = Fresh::Here { bound, grant, bulletin };
+        run.fresh = Fresh::Here { bound, grant: grant.map(Box::new), bulletin };
         if run.is_active() {
             self.drive_active(env, cx);
         }

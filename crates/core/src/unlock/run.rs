@@ -88,7 +88,7 @@ pub(crate) enum Fresh {
     Here {
         /// The HELLO that it is bound to.
         bound: Option<[u8; 16]>,
-        grant: Option<Grant>,
+        grant: Option<Box<Grant>>,
         bulletin: Option<Vec<u8>>,
     },
 }
