@@ -139,11 +139,8 @@ pub async fn bulletin(
         .filter(|key| key.created_at > joined && key.retired_at.is_none_or(|at| now < at))
         .map(|key| (KeyId(key.id), key.public))
         .collect();
-    let remove_keys: Vec<_> = keys
-        .iter()
-        .filter(|key| key.retired_at.is_some_and(|at| joined < at && at <= now))
-        .map(|key| KeyId(key.id))
-        .collect();
+    let retired = keys.iter().filter(|key| key.retired_at.is_some_and(|at| joined < at && at <= now));
+    let remove_keys = revoked::dropped(retired.map(|key| KeyId(key.id)).collect());
     if newest <= known && add_keys.is_empty() && remove_keys.is_empty() && nonce.is_none() {
         return Ok(None);
     }
@@ -199,6 +196,15 @@ pub async fn bulletin(
         bulletin.key_id = issuer.key_id;
         revoked::fit(&mut bulletin, of_doors, complete_to).then(|| issuer.sign_bulletin(&bulletin))
     })?;
+    if signed.is_none() {
+        let alarm = Alarm {
+            kind: "bulletin",
+            locker: Some(locker),
+            reason: "the news of this locker do not fit a bulletin: it hears of nothing that was ended or revoked",
+            ..Alarm::default()
+        };
+        alarms::raise_once(tx, alarm, now).await?;
+    }
     let number = bulletin.number;
     Ok(signed.map(|bytes| BulletinFor { locker: locker.to_owned(), bulletin: random::encode(bytes), number }))
 }
