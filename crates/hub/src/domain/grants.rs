@@ -15,7 +15,7 @@ use super::{
     doors, news,
     pins::{self, Pins},
     reservation::{Reservation, columns},
-    rules::access::Epochs,
+    rules::access::{self, Epochs},
     view,
 };
 use crate::{
@@ -91,7 +91,15 @@ pub async fn mint(hub: &Hub, tx: &mut Tx, customer: &Customer, batch: &TokenBatc
             keypad: row.int("keypad")? == 1,
             epochs: Epochs { present: reservation.epoch, proven: row.int("proven_epoch")? },
         };
-        match pins.of(hub, tx, &customer.session, at).await? {
+        let guests = terms
+            .share
+            .as_ref()
+            .map_or(Ok(()), |(_, until)| access::guests_pin(*until, reservation.until, terms.online));
+        let pin = match guests {
+            Ok(()) => pins.of(hub, tx, &customer.session, at).await?,
+            Err(why) => Err(why),
+        };
+        match pin {
             Ok(pin) => grant.pin = Some(pin),
             Err(why) => grant.no_pin = Some(why),
         }
