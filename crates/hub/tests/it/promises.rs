@@ -143,6 +143,11 @@ pub(crate) async fn pin_shown_opens(world: World) {
     later(&world, 4 * DAY, &mut [&mut ada, &mut cart]).await;
     postern_hub::domain::sweep::windows(&world.hub).await.unwrap();
     assert_eq!(ada.named("Lamp").await["state"], "expired");
+    // The guest's time is over as well, and the locker hears of it from whoever comes.
+    let (flat, news) = fetch(&ada, &ada.named("Flat 12 box").await).await;
+    cabinet.visit(&ada, &flat, Operation::Access, &news, Hand::Nothing).receipts();
+    assert_eq!(cabinet.type_pin(&bens["pin"], Hand::Nothing), None);
+    assert_eq!(cabinet.type_pin(&mine["pin"], Hand::Nothing), Some(Locker::door("C2")));
     errand(&cart, &fresh, &lamp).await;
     let extended = ada.post(&path(&lamp, "/extend"), json!({ "until": world.clock.now() + DAY })).await.ok();
     let (mine, _) = fetch(&ada, &extended).await;
