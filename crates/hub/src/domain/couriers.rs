@@ -187,7 +187,7 @@ pub async fn tasks(hub: &Hub, carrier: &str, round: &Round) -> Result<Tasks> {
 /// A token for one errand.
 ///
 /// # Errors
-/// `NotFound` where the parcel is none of the carrier's, `WrongState`, `NoCompartment`.
+/// `NotFound` where the parcel is none of the carrier's, `WrongState`, `NoCompartment`; `DeviceRevoked`.
 pub async fn token(
     hub: &Hub,
     tx: &mut Tx,
@@ -197,6 +197,7 @@ pub async fn token(
 ) -> Result<Grants> {
     let now = hub.clock.now();
     let nonce = grants::hello_nonce(asked.hello_nonce.as_deref())?;
+    super::device::hold(tx, &courier.session).await?;
     let mut parcel = parcels::lock(tx, carrier, &asked.parcel).await?;
     let puts_in = match (parcel.kind, parcel.state) {
         (Kind::Pickup, State::Announced | State::InTransit) => {

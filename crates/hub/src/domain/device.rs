@@ -1,5 +1,6 @@
 //! Signed-in devices.
 
+use postern_api::problem::Code;
 use postern_protocol::DeviceKey;
 
 use super::news;
@@ -58,6 +59,19 @@ pub async fn sign_in(
     .execute(tx.on())
     .await?;
     Ok(id)
+}
+
+/// Locks the session for as long as the change lasts: whoever ends it meanwhile waits, and then ends what it was given too.
+///
+/// # Errors
+/// `DeviceRevoked` where it has ended.
+pub async fn hold(tx: &mut Tx, session: &str) -> Result<()> {
+    let held =
+        sqlx::query("UPDATE sessions SET last_seen_at = last_seen_at WHERE id = $1 AND revoked_at IS NULL")
+            .bind(session)
+            .execute(tx.on())
+            .await?;
+    if held.rows_affected() == 0 { Err(Code::DeviceRevoked.into()) } else { Ok(()) }
 }
 
 /// Ends a session for good, and what its device may still open: its open connections notice at once, lockers by their next

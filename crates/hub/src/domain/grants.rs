@@ -12,10 +12,10 @@ use postern_protocol::{
 };
 
 use super::{
-    doors, news,
+    device, doors, news,
     pins::{self, Pins},
     reservation::{Reservation, columns},
-    rules::access::Epochs,
+    rules::access::{self, Epochs},
     view,
 };
 use crate::{
@@ -59,6 +59,18 @@ pub async fn mint(hub: &Hub, tx: &mut Tx, customer: &Customer, batch: &TokenBatc
         return Err(invalid("/reservations", "at most 200"));
     }
     let nonce = hello_nonce(batch.hello_nonce.as_deref())?;
+    device::hold(tx, &customer.session).await?;
+    let mut ids = BTreeSet::new();
+    for row in sqlx::query(OPENABLE).bind(&customer.account).bind(now).fetch_all(tx.on()).await? {
+        let id = row.text("id")?;
+        if batch.reservations.is_empty() || batch.reservations.contains(&id) {
+            ids.insert(id);
+        }
+    }
+    // Whoever takes something back has its reservation locked: what is read from here on stays so.
+    for id in &ids {
+        Reservation::hold(tx, id).await?;
+    }
     let rows = sqlx::query(OPENABLE).bind(&customer.account).bind(now).fetch_all(tx.on()).await?;
     let mut grants = Vec::new();
     let mut lockers = BTreeSet::new();
@@ -66,8 +78,7 @@ pub async fn mint(hub: &Hub, tx: &mut Tx, customer: &Customer, batch: &TokenBatc
     let mut pins = Pins::default();
     for row in &rows {
         let reservation = Reservation::from_row(row)?;
-        let wanted = batch.reservations.is_empty() || batch.reservations.contains(&reservation.id);
-        if !wanted || !found.insert(reservation.id.clone()) || grants.len() >= MOST {
+        if !ids.contains(&reservation.id) || !found.insert(reservation.id.clone()) || grants.len() >= MOST {
             continue;
         }
         let reopen_minutes = row.int("reopen_minutes")?;
@@ -91,7 +102,15 @@ pub async fn mint(hub: &Hub, tx: &mut Tx, customer: &Customer, batch: &TokenBatc
             keypad: row.int("keypad")? == 1,
             epochs: Epochs { present: reservation.epoch, proven: row.int("proven_epoch")? },
         };
-        match pins.of(hub, tx, &customer.session, at).await? {
+        let guests = terms
+            .share
+            .as_ref()
+            .map_or(Ok(()), |(_, until)| access::guests_pin(*until, reservation.until, terms.online));
+        let pin = match guests {
+            Ok(()) => pins.of(hub, tx, &customer.session, at).await?,
+            Err(why) => Err(why),
+        };
+        match pin {
             Ok(pin) => grant.pin = Some(pin),
             Err(why) => grant.no_pin = Some(why),
         }

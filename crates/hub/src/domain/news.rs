@@ -139,11 +139,8 @@ pub async fn bulletin(
         .filter(|key| key.created_at > joined && key.retired_at.is_none_or(|at| now < at))
         .map(|key| (KeyId(key.id), key.public))
         .collect();
-    let remove_keys: Vec<_> = keys
-        .iter()
-        .filter(|key| key.retired_at.is_some_and(|at| joined < at && at <= now))
-        .map(|key| KeyId(key.id))
-        .collect();
+    let retired = keys.iter().filter(|key| key.retired_at.is_some_and(|at| joined < at && at <= now));
+    let remove_keys = revoked::dropped(retired.map(|key| KeyId(key.id)).collect());
     if newest <= known && add_keys.is_empty() && remove_keys.is_empty() && nonce.is_none() {
         return Ok(None);
     }
@@ -199,6 +196,15 @@ pub async fn bulletin(
         bulletin.key_id = issuer.key_id;
         revoked::fit(&mut bulletin, of_doors, complete_to).then(|| issuer.sign_bulletin(&bulletin))
     })?;
+    if signed.is_none() {
+        let alarm = Alarm {
+            kind: "bulletin",
+            locker: Some(locker),
+            reason: "the news of this locker do not fit a bulletin: it hears of nothing that was ended or revoked",
+            ..Alarm::default()
+        };
+        alarms::raise_once(tx, alarm, now).await?;
+    }
     let number = bulletin.number;
     Ok(signed.map(|bytes| BulletinFor { locker: locker.to_owned(), bulletin: random::encode(bytes), number }))
 }
@@ -249,7 +255,7 @@ pub async fn end_device(tx: &mut Tx, session: &str, now: i64) -> Result<()> {
         let ended =
             Ended { kind: RevocationKind::Device, name, at: now + 1, drop_at: now + 1 + LONGEST_LIFE };
         name_one(tx, &locker, &ended, number, Some(session)).await?;
-        end_slots(tx, &locker, session, None, number).await?;
+        end_slots(tx, &locker, session, None, now).await?;
         make_room(tx, &locker, now).await?;
     }
     Ok(())
@@ -293,7 +299,7 @@ pub async fn end_share(tx: &mut Tx, share: &str, now: i64) -> Result<()> {
             name_one(tx, &locker, &ended, number, Some(&session)).await?;
         }
         if slot.is_some() {
-            end_slots(tx, &locker, &session, Some(door), number).await?;
+            end_slots(tx, &locker, &session, Some(door), now).await?;
         }
         make_room(tx, &locker, now).await?;
     }
@@ -368,8 +374,9 @@ async fn name_one(
     Ok(())
 }
 
-/// Ends the PINs of a device at a locker, at one door or at all.
-async fn end_slots(tx: &mut Tx, locker: &str, session: &str, door: Option<i64>, number: i64) -> Result<()> {
+/// Ends the PINs of a device at a locker, at one door or at all. Each door's news have a number of their own: of doors that
+/// shared one, those that a bulletin has no room for would never be acknowledged, and so never make room.
+async fn end_slots(tx: &mut Tx, locker: &str, session: &str, door: Option<i64>, now: i64) -> Result<()> {
     let slots = sqlx::query(
         "UPDATE pin_slots SET ended = 1 WHERE session_id = $1 AND locker_id = $2 AND ended = 0 AND ($3 < 0 OR door = $3) \
          RETURNING door, epoch, slot",
@@ -380,6 +387,7 @@ async fn end_slots(tx: &mut Tx, locker: &str, session: &str, door: Option<i64>, 
     .fetch_all(tx.on())
     .await?;
     for row in slots {
+        let number = next(tx, locker, now).await?;
         // A slot of an epoch that is over has ended with it.
         sqlx::query(
             "UPDATE doors SET ended_slots = CASE WHEN revoked_epoch = $1 THEN ended_slots | $2 ELSE $2 END, \

@@ -5,7 +5,7 @@ use postern_api::{
     problem::Code,
     reservation::{Kind, State},
 };
-use postern_protocol::receipt::Outcome;
+use postern_protocol::{Operation, receipt::Outcome};
 
 use super::{
     alarms::{self, Alarm},
@@ -54,6 +54,23 @@ async fn links(tx: &mut Tx, reservation: &str, locker: &str, door: i64, who: Who
     rows.iter().map(settle::link).collect()
 }
 
+/// Whether their last opening to take something out is certain; none where there was none.
+async fn took_out(tx: &mut Tx, reservation: &str, locker: &str, door: i64, who: Who) -> Result<Option<bool>> {
+    let row = sqlx::query(
+        "SELECT outcome FROM receipts WHERE reservation_id = $1 AND locker_id = $2 AND door = $3 AND courier = $4 \
+         AND standing = 'chained' AND outcome IN (0, 2, 3) AND operation IN ($5, $6) ORDER BY sequence DESC LIMIT 1",
+    )
+    .bind(reservation)
+    .bind(locker)
+    .bind(door)
+    .bind(i64::from(who == Who::Courier))
+    .bind(Operation::Collect as i64)
+    .bind(Operation::Access as i64)
+    .fetch_optional(tx.on())
+    .await?;
+    row.map(|row| Ok(row.int("outcome")? != Outcome::Unknown as i64)).transpose()
+}
+
 /// Takes in what happened. The caller saves the reservation.
 ///
 /// # Errors
@@ -94,6 +111,7 @@ pub async fn move_on(
         inside,
         door: whose,
         opened_by_customer: reservation.first_opened.is_some(),
+        took_out: took_out(tx, &reservation.id, locker, door, who).await?,
         sensors,
         unproven: reservation.unproven,
     };
@@ -160,6 +178,12 @@ fn words(alarm: booked::Alarm) -> (&'static str, &'static str, bool) {
             "left_inside",
             "the door was opened to take out what lies there, and the locker measured something inside when it was closed: \
              look at the compartment, and clear it",
+            false,
+        ),
+        booked::Alarm::MayBeTaken => (
+            "unproven",
+            "power failed as a courier opened to take out what lies there, and nothing was measured: look at the \
+             compartment, and clear it",
             false,
         ),
         booked::Alarm::PutInElsewhere => (

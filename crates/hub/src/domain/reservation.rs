@@ -192,6 +192,18 @@ impl Reservation {
         row.map(|row| Self::from_row(&row)).transpose()
     }
 
+    /// Locks it without a change, against whoever changes it meanwhile.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn hold(tx: &mut Tx, id: &str) -> Result<()> {
+        sqlx::query("UPDATE reservations SET version = version WHERE id = $1")
+            .bind(id)
+            .execute(tx.on())
+            .await?;
+        Ok(())
+    }
+
     /// Writes a new one and tells whom it concerns.
     ///
     /// # Errors

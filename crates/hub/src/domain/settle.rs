@@ -42,12 +42,16 @@ pub async fn doors_of(tx: &mut Tx, locker: &str, now: i64) -> Result<usize> {
         match ended(tx, locker, row).await?.verdict(chain) {
             Verdict::Wait => {}
             Verdict::Free => {
-                sqlx::query("UPDATE doors SET settling_epoch = NULL WHERE locker_id = $1 AND door = $2")
-                    .bind(locker)
-                    .bind(door)
-                    .execute(tx.on())
-                    .await?;
-                freed += 1;
+                // Of the occupancy that was judged, and of none that has ended since.
+                let free = sqlx::query(
+                    "UPDATE doors SET settling_epoch = NULL WHERE locker_id = $1 AND door = $2 AND settling_epoch = $3",
+                )
+                .bind(locker)
+                .bind(door)
+                .bind(row.int("settling_epoch")?)
+                .execute(tx.on())
+                .await?;
+                freed += usize::from(free.rows_affected() > 0);
             }
             Verdict::Look => {
                 let reservation = row.maybe_text("reservation_id")?;

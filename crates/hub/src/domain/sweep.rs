@@ -4,7 +4,7 @@ use postern_api::reservation::{Kind, State, TimelineEvent};
 
 use super::{
     alarms::{self, Alarm},
-    doors, feed,
+    doors, feed, news,
     reservation::{Reservation, columns},
     rules::settling::Holds,
     settle,
@@ -17,7 +17,7 @@ use crate::{
 
 const DAY: i64 = 86_400;
 
-/// Ends windows that are over. How many reservations changed.
+/// Ends windows and shares that are over. How many reservations changed.
 ///
 /// # Errors
 /// When the database fails.
@@ -68,7 +68,43 @@ pub async fn windows(hub: &Hub) -> Result<usize> {
         tx.commit().await?;
         changed += 1;
     }
+    shares(hub, now).await?;
     Ok(changed)
+}
+
+/// Ends shares whose time is over: a PIN knows no time, and opens until the locker hears that it has ended.
+async fn shares(hub: &Hub, now: i64) -> Result<()> {
+    let due = sqlx::query(
+        "SELECT id, reservation_id FROM shares WHERE state IN ('accepted', 'used') AND until_at <= $1 \
+         ORDER BY until_at LIMIT 500",
+    )
+    .bind(now)
+    .fetch_all(hub.store.read())
+    .await?;
+    for row in due {
+        let mut tx = hub.store.begin().await?;
+        let Some(mut reservation) = Reservation::lock(&mut tx, &row.text("reservation_id")?).await? else {
+            continue;
+        };
+        let share = row.text("id")?;
+        // Somebody may have taken it back in the meantime.
+        let ended = sqlx::query(
+            "UPDATE shares SET state = 'ended' WHERE id = $1 AND state IN ('accepted', 'used') AND until_at <= $2 \
+             RETURNING account_id",
+        )
+        .bind(&share)
+        .bind(now)
+        .fetch_optional(tx.on())
+        .await?;
+        let Some(ended) = ended else { continue };
+        news::end_share(&mut tx, &share, now).await?;
+        if let Some(guest) = ended.maybe_text("account_id")? {
+            feed::remove(&mut tx, &guest, &reservation.id, now).await?;
+        }
+        reservation.save(&mut tx, now).await?;
+        tx.commit().await?;
+    }
+    Ok(())
 }
 
 /// Holds what the hub believes of doors against what lockers say: frees doors of what has ended once nobody can have used them,

@@ -75,7 +75,8 @@ pub async fn say(
             reservation.save(tx, now).await
         }
         (Kind::Pickup, State::Opened | State::Collected, false) => {
-            if let (Some(locker), Some(door)) = (&reservation.locker, reservation.door) {
+            let theirs = has_door(tx, reservation).await?;
+            if let (Some(locker), Some(door), true) = (&reservation.locker, reservation.door, theirs) {
                 doors::set_out_of_order(tx, locker, door, true).await?;
             }
             alarms::raise(
@@ -85,19 +86,42 @@ pub async fn say(
                     locker: reservation.locker.as_deref(),
                     door: reservation.door,
                     reservation: Some(&reservation.id),
-                    reason: "the customer says that the compartment did not hold what it should; it is out of order \
-                             until somebody has looked",
+                    reason: if theirs {
+                        "the customer says that the compartment did not hold what it should; it is out of order until \
+                         somebody has looked"
+                    } else {
+                        "the customer says that the compartment did not hold what it should, and it has been given back \
+                         since: whoever has it now is not disturbed"
+                    },
                     repaired: false,
                 },
                 now,
             )
             .await?;
-            reservation.state = State::Opened;
+            // What was given back is not opened again by this.
+            if theirs {
+                reservation.state = State::Opened;
+            }
             reservation.note(now, TimelineEvent::Disputed, Some("you"), false);
             reservation.save(tx, now).await
         }
         _ => Err(refuse(Code::WrongState, "nothing lies there to be taken")),
     }
+}
+
+/// Whether its door is kept for it, or settling after it: nobody else's.
+async fn has_door(tx: &mut Tx, reservation: &Reservation) -> Result<bool> {
+    let row = sqlx::query(
+        "SELECT d.door FROM doors d WHERE d.locker_id = $1 AND d.door = $2 AND (d.reservation_id = $3 \
+         OR EXISTS (SELECT 1 FROM occupancies o WHERE o.locker_id = d.locker_id AND o.door = d.door \
+         AND o.epoch = d.settling_epoch AND o.reservation_id = $3))",
+    )
+    .bind(reservation.locker.clone())
+    .bind(reservation.door)
+    .bind(&reservation.id)
+    .fetch_optional(tx.on())
+    .await?;
+    Ok(row.is_some())
 }
 
 /// Whether the locker measures what is inside.

@@ -116,7 +116,7 @@ pub(crate) async fn pin_shown_opens(world: World) {
     assert_eq!(fetch(&ada, &salad).await.0["pin"], mine["pin"], "the same for as long as it is hers");
 
     // A guest has one of their own, and it opens as well.
-    let until = world.clock.now() + HOUR;
+    let until = world.clock.now() + 30 * DAY;
     let offer = ada.post(&path(&salad, "/shares"), json!({ "name": "Ben", "until": until })).await.ok();
     let ben = world.customer("Ben").await;
     let claim = offer["link"].as_str().unwrap().rsplit('/').next().unwrap();
@@ -124,6 +124,14 @@ pub(crate) async fn pin_shown_opens(world: World) {
     let (bens, _) = fetch(&ben, &salad).await;
     assert_ne!(bens["pin"], mine["pin"]);
     assert_eq!(cabinet.type_pin(&bens["pin"], Hand::Nothing), Some(Locker::door("C2")));
+    // Not one that would open for longer than the guest may: this locker does not hear when the hour is over.
+    let until = world.clock.now() + HOUR;
+    let offer = ada.post(&path(&salad, "/shares"), json!({ "name": "Cleo", "until": until })).await.ok();
+    let cleo = world.customer("Cleo").await;
+    let claim = offer["link"].as_str().unwrap().rsplit('/').next().unwrap();
+    cleo.post("/v1/claims", json!({ "claim": claim })).await.ok();
+    let (cleos, _) = fetch(&cleo, &salad).await;
+    assert_eq!((cleos.get("pin"), cleos["no_pin"].as_str()), (None, Some("keypad_behind")));
 
     // A locker that is too far behind: nothing is shown, and the reason is. The phone brings it up to date.
     let books = ada.named("Two paperbacks").await;
@@ -135,6 +143,11 @@ pub(crate) async fn pin_shown_opens(world: World) {
     later(&world, 4 * DAY, &mut [&mut ada, &mut cart]).await;
     postern_hub::domain::sweep::windows(&world.hub).await.unwrap();
     assert_eq!(ada.named("Lamp").await["state"], "expired");
+    // The guest's time is over as well, and the locker hears of it from whoever comes.
+    let (flat, news) = fetch(&ada, &ada.named("Flat 12 box").await).await;
+    cabinet.visit(&ada, &flat, Operation::Access, &news, Hand::Nothing).receipts();
+    assert_eq!(cabinet.type_pin(&bens["pin"], Hand::Nothing), None);
+    assert_eq!(cabinet.type_pin(&mine["pin"], Hand::Nothing), Some(Locker::door("C2")));
     errand(&cart, &fresh, &lamp).await;
     let extended = ada.post(&path(&lamp, "/extend"), json!({ "until": world.clock.now() + DAY })).await.ok();
     let (mine, _) = fetch(&ada, &extended).await;
@@ -194,7 +207,7 @@ pub(crate) async fn removed_device_ends(world: World) {
     assert_eq!(lost_books["pin"].as_str().map(str::len), Some(8));
 
     // A guest with things of their own in the same locker.
-    let until = world.clock.now() + HOUR;
+    let until = world.clock.now() + 30 * DAY;
     let offer = ada.post(&path(&books, "/shares"), json!({ "name": "Cleo", "until": until })).await.ok();
     let claim = offer["link"].as_str().unwrap().rsplit('/').next().unwrap();
     cleo.post("/v1/claims", json!({ "claim": claim })).await.ok();

@@ -34,6 +34,15 @@ pub fn pin(keypad: bool, epochs: Epochs) -> Result<(), NoPin> {
     }
 }
 
+/// Whether a guest may be shown a PIN. It knows no time: where the share ends before the occupancy does, only a locker that is
+/// online hears of that in time.
+///
+/// # Errors
+/// Why not.
+pub fn guests_pin(share_until: i64, until: Option<i64>, online: bool) -> Result<(), NoPin> {
+    if online || until.is_some_and(|until| share_until >= until) { Ok(()) } else { Err(NoPin::KeypadBehind) }
+}
+
 /// Access to a door that was given out in earlier occupancies and may still work at the locker.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Earlier {
@@ -85,6 +94,19 @@ mod tests {
                 let rule = Epochs { present: present.into(), proven: proven.into() }.keypad_takes();
                 assert_eq!(tried, rule, "{present} at {proven}");
             }
+        }
+    }
+
+    #[test]
+    fn a_guests_pin_ends_with_the_share() {
+        for (share, until, online, shown) in [
+            (9, Some(9), false, true),
+            (8, Some(9), false, false),
+            (8, Some(9), true, true),
+            (8, None, false, false),
+            (8, None, true, true),
+        ] {
+            assert_eq!(guests_pin(share, until, online).is_ok(), shown, "{share} {until:?} {online}");
         }
     }
 

@@ -57,6 +57,8 @@ pub struct Facts {
     pub door: Door,
     /// A customer has opened it.
     pub opened_by_customer: bool,
+    /// Whether it is certain that their last opening to take something out came to be; none where there was none.
+    pub took_out: Option<bool>,
     /// The locker measures what is inside.
     pub sensors: bool,
     /// The state rests on a word.
@@ -94,6 +96,8 @@ pub enum Alarm {
     TakenAfterExtend,
     /// It was opened to be taken out, and something is measured to be inside still.
     LeftInside,
+    /// Power failed as a courier opened to take it out: whether it was, nobody knows.
+    MayBeTaken,
     /// A customer put something in after the door was given to somebody else.
     PutInElsewhere,
 }
@@ -229,23 +233,45 @@ fn taken_back_out(facts: Facts, verdict: &mut Verdict) {
     }
 }
 
+/// Whether an opening is to take something out. One to put something in, or once more, shows nothing of what lay there.
+const fn takes_out(operation: Operation) -> bool {
+    matches!(operation, Operation::Collect | Operation::Access)
+}
+
 /// A courier opened to take something out.
 fn taken_out(facts: Facts, event: Event, verdict: &mut Verdict) {
-    let certain = !matches!(event, Event::Opened { certain: false, .. });
+    let absent = facts.inside == Some(Inside::Absent);
+    let (taken, proven) = match event {
+        Event::Opened { operation, certain } if takes_out(operation) => (certain || absent, certain),
+        Event::Opened { certain, .. } => {
+            verdict.notes.push((TimelineEvent::Opened, By::Carrier, certain));
+            return;
+        }
+        // What power failed at, or what was left at first, is taken once the locker has measured that nothing lies there.
+        Event::Closed => {
+            let open_question = facts.took_out == Some(false) || facts.kind == Kind::Pickup;
+            (absent && facts.took_out.is_some() && open_question, facts.took_out == Some(true))
+        }
+        Event::Said => (false, facts.took_out == Some(true)),
+    };
     let opened = matches!(event, Event::Opened { .. });
     match (facts.kind, facts.state) {
-        (Kind::Pickup, State::Expired | State::Ready) if opened => {
+        (Kind::Pickup, State::Expired | State::Ready) if taken => {
             if facts.state == State::Ready {
                 verdict.alarm = Some(Alarm::TakenAfterExtend);
             }
             verdict.state = State::Returned;
             verdict.unproven = false;
-            verdict.notes.push((TimelineEvent::Returned, By::Carrier, certain));
+            verdict.notes.push((TimelineEvent::Returned, By::Carrier, true));
         }
-        (Kind::Return, State::Deposited) if opened => {
-            verdict.notes.push((TimelineEvent::InTransit, By::Carrier, certain));
+        (Kind::Return, State::Deposited) if taken => {
+            verdict.notes.push((TimelineEvent::InTransit, By::Carrier, true));
         }
-        _ if opened => verdict.notes.push((TimelineEvent::Opened, By::Carrier, certain)),
+        (Kind::Pickup, State::Expired | State::Ready) | (Kind::Return, State::Deposited) if opened => {
+            verdict.notes.push((TimelineEvent::Opened, By::Carrier, false));
+            verdict.alarm = Some(Alarm::MayBeTaken);
+        }
+        _ if opened => verdict.notes.push((TimelineEvent::Opened, By::Carrier, proven)),
         _ => {}
     }
     let out = matches!(
@@ -264,9 +290,11 @@ fn taken_out(facts: Facts, event: Event, verdict: &mut Verdict) {
             verdict.then = Then::Keep;
             verdict.alarm = Some(Alarm::LeftInside);
         }
+        Some(Inside::Absent) => verdict.then = Then::Free,
         // Where it is measured, the closing says whether it is gone; until then the door is kept.
         Some(Inside::Open) if facts.sensors => {}
-        _ => verdict.then = Then::Free,
+        _ if proven => verdict.then = Then::Free,
+        _ => {}
     }
 }
 
@@ -282,6 +310,7 @@ mod tests {
             inside: Some(Inside::Open),
             door: Door::Kept,
             opened_by_customer: false,
+            took_out: None,
             sensors: false,
             unproven: false,
         }
@@ -365,7 +394,7 @@ mod tests {
         assert_eq!((verdict.state, verdict.then), (State::Returned, Then::Free));
         let measures = Facts { sensors: true, ..expired };
         assert_eq!(judge(measures, COLLECT).then, Then::Stays, "the closing will say");
-        let returned = Facts { state: State::Returned, ..measures };
+        let returned = Facts { state: State::Returned, took_out: Some(true), ..measures };
         let gone = judge(Facts { inside: Some(Inside::Absent), ..returned }, Event::Closed);
         assert_eq!((gone.state, gone.then), (State::Returned, Then::Free));
         let left = judge(Facts { inside: Some(Inside::Present), ..returned }, Event::Closed);
@@ -381,12 +410,52 @@ mod tests {
     }
 
     #[test]
+    fn where_power_failed_nothing_is_taken_out_unless_measured() {
+        const FAILED: Event = Event::Opened { operation: Operation::Collect, certain: false };
+        for (kind, state, becomes, event) in [
+            (Kind::Pickup, State::Expired, State::Returned, TimelineEvent::Returned),
+            (Kind::Return, State::Deposited, State::Deposited, TimelineEvent::InTransit),
+        ] {
+            let failed = Facts { took_out: Some(false), ..facts(Who::Courier, kind, state) };
+            for sensors in [false, true] {
+                let opened = judge(Facts { sensors, ..failed }, FAILED);
+                assert_eq!(
+                    (opened.state, opened.then, opened.alarm),
+                    (state, Then::Stays, Some(Alarm::MayBeTaken))
+                );
+                assert_eq!(opened.notes, [(TimelineEvent::Opened, By::Carrier, false)]);
+                let closed = Facts { sensors, inside: Some(Inside::Unknown), ..failed };
+                let closed = judge(closed, Event::Closed);
+                assert_eq!((closed.state, closed.then), (state, Then::Stays), "{kind:?}");
+            }
+            // Measured, whichever receipt comes first.
+            let measured = Facts { sensors: true, inside: Some(Inside::Absent), ..failed };
+            for what in [Event::Closed, FAILED] {
+                let gone = judge(measured, what);
+                assert_eq!((gone.state, gone.then, gone.alarm), (becomes, Then::Free, None), "{what:?}");
+                assert_eq!(gone.notes, [(event, By::Carrier, true)]);
+            }
+        }
+    }
+
+    #[test]
     fn late_receipt() {
         for state in [State::Collected, State::Returned, State::Cancelled] {
             let late = Facts { door: Door::Gone, ..facts(Who::Customer, Kind::Pickup, state) };
             let verdict = judge(late, COLLECT);
             assert_eq!((verdict.state, verdict.then, verdict.alarm), (state, Then::Stays, None));
             assert_eq!(verdict.notes, [(TimelineEvent::Opened, By::Customer, true)]);
+        }
+        // A courier's, of the time before the window ended.
+        for operation in [Operation::Deposit, Operation::Reopen] {
+            for (state, opened_by_customer) in [(State::Expired, false), (State::Ready, true)] {
+                let late = Facts { opened_by_customer, ..facts(Who::Courier, Kind::Pickup, state) };
+                let verdict = judge(late, Event::Opened { operation, certain: true });
+                assert_eq!((verdict.state, verdict.then, verdict.alarm), (state, Then::Stays, None));
+                assert_eq!(verdict.notes, [(TimelineEvent::Opened, By::Carrier, true)]);
+                let closed = judge(Facts { inside: Some(Inside::Unknown), ..late }, Event::Closed);
+                assert_eq!((closed.state, closed.then), (state, Then::Stays), "{operation:?}");
+            }
         }
         let left = facts(Who::Customer, Kind::Pickup, State::Collected);
         let left = judge(Facts { inside: Some(Inside::Present), ..left }, Event::Closed);

@@ -1,9 +1,18 @@
 //! How much news fits a bulletin, and what becomes of the rest (PROTOCOL.md, bulletin).
 
 use postern_protocol::{
+    IssuerKeys, KeyId,
     bulletin::{Bulletin, DoorNews, MAX_EPOCHS},
     issue,
 };
+
+/// The keys that a bulletin tells a locker to drop, of all that have retired since it joined: the newest, as many as a locker
+/// holds at all. Those before were told of in their time.
+#[must_use]
+pub fn dropped(mut retired: Vec<KeyId>) -> Vec<KeyId> {
+    retired.sort_unstable();
+    retired.split_off(retired.len().saturating_sub(IssuerKeys::MAX))
+}
 
 /// News of a door with its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +110,18 @@ mod tests {
             bulletins += 1;
         }
         assert!(bulletins < 20, "{bulletins}");
+    }
+
+    #[test]
+    fn after_any_number_of_rotations_a_bulletin_fits() {
+        for retired in [0, 1, 8, 9, 40_u32] {
+            let mut told = bulletin();
+            told.add_keys[0].0 = KeyId(retired + 1);
+            told.remove_keys = dropped((1..=retired).map(KeyId).collect());
+            assert!(fit(&mut told, Vec::new(), 9), "{retired}");
+            assert_eq!(told.remove_keys.len(), retired.min(8) as usize);
+            assert!(retired == 0 || told.remove_keys.last() == Some(&KeyId(retired)), "the newest");
+        }
     }
 
     #[test]
