@@ -38,7 +38,10 @@ fn is_a_test(code: &str, name: &str) -> bool {
         let declared = line.trim_start_matches("async ").starts_with(&function);
         declared && marked(at)
     });
+    // The stories that run on both databases are named in one list.
+    let on_both = code.contains("on_both!(") && lines.contains(&format!("{name},").as_str());
     in_rust
+        || on_both
         || lines
             .iter()
             .any(|line| ["test('", "test(\""].iter().any(|open| line.starts_with(&format!("{open}{name}"))))

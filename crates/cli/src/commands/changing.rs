@@ -203,7 +203,11 @@ pub(super) async fn revoke(
     let intent = Intent::RevokeShare { reservation: found.id.clone(), share: share.id.clone() };
     app.wish(intent, "revokeShare", Some(&found.id)).await?;
     output.print(&json!({ "reservation": found.id, "share": share.id, "name": share.name }), || {
-        format!("{} is taken off {}. A locker without the internet hears of it with the next news.\n", safe(&share.name), safe(&found.title))
+        format!(
+            "{} is taken off {}. A locker without the internet hears of it with the next news.\n",
+            safe(&share.name),
+            safe(&found.title)
+        )
     })
 }
 
@@ -256,7 +260,10 @@ pub(super) async fn remove_device(
     sure(yes, format!("Remove {}? It is signed out and wipes itself.", safe(&device.name))).await?;
     app.wish(Intent::RemoveDevice { device: device.id.clone() }, "removeDevice", None).await?;
     output.print(&json!({ "removed": device.id, "name": device.name }), || {
-        format!("{} is removed. A locker without the internet hears of it with the next news.\n", safe(&device.name))
+        format!(
+            "{} is removed. A locker without the internet hears of it with the next news.\n",
+            safe(&device.name)
+        )
     })
 }
 
