@@ -27,7 +27,7 @@ fn what_was_done_offline_waits_goes_out_and_a_no_is_explained() -> Result<()> {
     world.click("[data-testid='share-sheet'] input[type='radio'][name$='-until']")?;
     world.press("share-make")?;
     world.see("share-waits", "")?;
-    world.click("[data-testid='share-sheet'] .main")?;
+    world.press("share-done")?;
     world.press("nav-activity")?;
     world.see("outbox", " [data-what='extend']")?;
     world.see("outbox", " [data-what='share']")?;
