@@ -16,8 +16,8 @@ export default defineConfig(({ mode }) => {
     build: {
       outDir: process.env['POSTERN_UI_OUT'] ?? (recorded ? 'dist-recorded' : 'dist'),
       emptyOutDir: true,
-      // WebKitGTK of Debian 12 and WKWebView of iOS 16.
-      target: ['safari16', 'chrome109'],
+      // WebKitGTK of Debian 12, WKWebView of iOS 16.4, Android System WebView 117, for subgrid (MainActivity.kt says so below it).
+      target: ['safari16.4', 'chrome117'],
       // The content security policy allows no data: scripts or images.
       assetsInlineLimit: 0,
       modulePreload: { polyfill: false },

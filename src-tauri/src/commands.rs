@@ -60,18 +60,19 @@ pub(crate) async fn open_bluetooth_settings(app: AppHandle) -> bool {
     settings_page::bluetooth(&app)
 }
 
-/// Opens a web address in the system's browser: `https`, or `http` on this machine. False for any other.
+/// Opens a web address in the system's browser (`https`, or `http` on this machine) or a place in its maps (`geo`, RFC 5870).
+/// False for any other.
 #[tauri::command]
 pub(crate) async fn open_in_browser(app: AppHandle, url: String) -> bool {
     match Url::parse(&url) {
-        Ok(url) if is_web(&url) => app.opener().open_url(url, None::<&str>).is_ok(),
+        Ok(url) if may_leave(&url) => app.opener().open_url(url, None::<&str>).is_ok(),
         _ => false,
     }
 }
 
-fn is_web(url: &Url) -> bool {
+fn may_leave(url: &Url) -> bool {
     let here = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
-    url.scheme() == "https" || (url.scheme() == "http" && here)
+    matches!(url.scheme(), "https" | "geo") || (url.scheme() == "http" && here)
 }
 
 /// Copies; a secret is taken off the clipboard again after half a minute.
@@ -184,14 +185,15 @@ pub(crate) async fn feel(app: AppHandle, feeling: Feeling) -> bool {
 mod tests {
     use url::Url;
 
-    use super::is_web;
+    use super::may_leave;
 
     #[test]
-    fn only_web_addresses_leave_for_the_browser() {
-        let web = |text: &str| Url::parse(text).is_ok_and(|url| is_web(&url));
-        assert!(web("https://hub.example/claim#x"));
-        assert!(web("http://localhost:8080/authorize?state=a"));
-        assert!(web("http://127.0.0.1:8080/"));
+    fn only_web_addresses_and_places_leave_the_app() {
+        let leaves = |text: &str| Url::parse(text).is_ok_and(|url| may_leave(&url));
+        assert!(leaves("https://hub.example/claim#x"));
+        assert!(leaves("http://localhost:8080/authorize?state=a"));
+        assert!(leaves("http://127.0.0.1:8080/"));
+        assert!(leaves("geo:52.532100,13.384900?q=52.532100,13.384900(Lindenhof)"));
         for other in [
             "http://hub.example/",
             "http://localhost.example/",
@@ -201,7 +203,7 @@ mod tests {
             "ms-settings:bluetooth",
             "-h",
         ] {
-            assert!(!web(other), "{other}");
+            assert!(!leaves(other), "{other}");
         }
     }
 }

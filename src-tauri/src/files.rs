@@ -1,13 +1,18 @@
 //! Files that a customer keeps: passes and exports.
 
+use std::io;
+#[cfg(any(not(target_os = "android"), test))]
 use std::{
     fs::{self, File},
-    io::{self, Write},
+    io::Write,
     path::Path,
 };
 
 use serde::Deserialize;
-use tauri::{AppHandle, Manager};
+use tauri::AppHandle;
+#[cfg(not(target_os = "android"))]
+use tauri::Manager;
+#[cfg(not(target_os = "android"))]
 use tauri_plugin_opener::OpenerExt;
 
 /// What the page hands over: text, or the bytes of a picture.
@@ -29,13 +34,44 @@ impl Contents {
     }
 }
 
-/// Writes into the customer's downloads and shows where.
+/// Writes it where the customer finds it again, and shows where.
 ///
 /// # Errors
 /// There is no such folder, or the disk's.
+#[cfg(target_os = "android")]
+pub(crate) fn save(_app: &AppHandle, name: &str, contents: &[u8]) -> io::Result<()> {
+    let name = plain_name(name);
+    if crate::android::save_file(&name, kind(&name), contents) {
+        Ok(())
+    } else {
+        Err(io::Error::other("the phone did not take it"))
+    }
+}
+
+/// What a file of this name is, for the phone to know who opens it.
+#[cfg(any(target_os = "android", test))]
+fn kind(name: &str) -> &'static str {
+    match name.rsplit_once('.').map(|(_, extension)| extension) {
+        Some("png") => "image/png",
+        Some("csv") => "text/csv",
+        Some("json") => "application/json",
+        Some("txt") => "text/plain",
+        _ => "application/octet-stream",
+    }
+}
+
+/// Writes it where the customer finds it again, and shows where.
+///
+/// # Errors
+/// There is no such folder, or the disk's.
+#[cfg(not(target_os = "android"))]
 pub(crate) fn save(app: &AppHandle, name: &str, contents: &[u8]) -> io::Result<()> {
-    let folder =
-        app.path().download_dir().or_else(|_| app.path().document_dir()).map_err(io::Error::other)?;
+    // On an iPhone this is what its Files app shows of us (apple/ios.plist); the downloads there are hidden in the app.
+    #[cfg(target_os = "ios")]
+    let folder = app.path().document_dir();
+    #[cfg(desktop)]
+    let folder = app.path().download_dir().or_else(|_| app.path().document_dir());
+    let folder = folder.map_err(io::Error::other)?;
     fs::create_dir_all(&folder)?;
     let path = write_new(&folder, &plain_name(name), contents)?;
     if let Err(error) = app.opener().reveal_item_in_dir(&path) {
@@ -57,6 +93,7 @@ fn plain_name(name: &str) -> String {
 }
 
 /// Writes `name`, or `name (2)` and so on where that is taken.
+#[cfg(any(not(target_os = "android"), test))]
 fn write_new(folder: &Path, name: &str, contents: &[u8]) -> io::Result<std::path::PathBuf> {
     let (stem, extension) = match name.rsplit_once('.') {
         Some((stem, extension)) => (stem, format!(".{extension}")),
@@ -81,7 +118,16 @@ fn write_new(folder: &Path, name: &str, contents: &[u8]) -> io::Result<std::path
 
 #[cfg(test)]
 mod tests {
-    use super::{plain_name, write_new};
+    use super::{kind, plain_name, write_new};
+
+    #[test]
+    fn a_phone_is_told_what_a_file_is() {
+        assert_eq!((kind("pass.png"), kind("receipts.csv")), ("image/png", "text/csv"));
+        assert_eq!(
+            (kind("postern"), kind("a.exe")),
+            ("application/octet-stream", "application/octet-stream")
+        );
+    }
 
     #[test]
     fn a_name_never_leads_out_of_the_folder() {

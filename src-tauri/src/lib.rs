@@ -11,7 +11,8 @@
 //! call can do is what the customer's own finger on the page can do, which no filter in between can tell apart. No
 //! remote script can get in (CSP `script-src 'self'`, no navigation away, no new windows). It would cost an AES pass
 //! and an extra hop for every message, and views are messages.
-#![cfg_attr(not(target_os = "android"), forbid(unsafe_code))]
+#![cfg_attr(not(any(target_os = "android", target_os = "ios")), forbid(unsafe_code))]
+#![deny(unsafe_code)]
 
 #[cfg(target_os = "android")]
 mod android;
@@ -21,6 +22,8 @@ mod commands;
 mod desktop;
 mod diagnostics;
 mod files;
+#[cfg(target_os = "ios")]
+mod iphone;
 mod link;
 mod notifications;
 #[cfg(target_os = "linux")]
@@ -29,6 +32,8 @@ mod painting;
 mod phone;
 #[cfg(target_os = "linux")]
 mod presence;
+#[cfg(mobile)]
+mod reminders;
 mod scan;
 mod settings_page;
 mod window;
@@ -76,6 +81,8 @@ fn app() -> tauri::Result<()> {
         .plugin(tauri_plugin_haptics::init())
         .plugin(tauri_plugin_notification::init())
         .plugin(tauri_plugin_clipboard_manager::init());
+    #[cfg(target_os = "android")]
+    let builder = builder.plugin(notifications::batch());
     builder
         .plugin(tauri_plugin_deep_link::init())
         .plugin(tauri_plugin_opener::Builder::new().open_js_links_on_click(false).build())
@@ -128,6 +135,17 @@ fn lifecycle(app: &AppHandle, event: RunEvent) {
             if let (Some(looking), Some(runtime)) = (looking(&event), runtime()) {
                 // Ended means that there is nothing to tell any more.
                 let _ = runtime.foreground(looking);
+                #[cfg(target_os = "ios")]
+                if !looking {
+                    iphone::finish(app);
+                }
+            }
+        }
+        // Android may have taken the window away while the app went on; what is shown of it is one without a page.
+        #[cfg(target_os = "android")]
+        RunEvent::Resumed if app.try_state::<Link>().is_some() => {
+            if let Err(error) = window::open(app) {
+                tracing::error!(%error, "the window cannot be opened again");
             }
         }
         RunEvent::Exit => {

@@ -52,6 +52,19 @@ pub(crate) fn open(app: &AppHandle) -> tauri::Result<()> {
     Ok(())
 }
 
+/// Brings it, at this reservation.
+///
+/// # Errors
+/// The platform has no web view.
+#[cfg(mobile)]
+pub(crate) fn reservation(app: &AppHandle, id: &str) -> tauri::Result<()> {
+    open(app)?;
+    let Some(window) = app.get_webview_window(LABEL) else { return Ok(()) };
+    // Text of the hub's on its way into a script: every byte as the address has it.
+    let id: String = id.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    window.eval(format!("location.hash = '#/r/{id}'"))
+}
+
 /// Brings it, at what lies in the nearest locker: all that is left is the gesture.
 ///
 /// # Errors

@@ -4,10 +4,13 @@
 use std::sync::Mutex;
 
 use postern_runtime::effect::{Notification, NotificationKind};
+use tokio::sync::Notify;
 
 /// The language spoken now: the page's choice, or the system's until it has told us.
 pub(crate) struct Language {
     words: Mutex<&'static Words>,
+    /// What was said in another language is to be said anew.
+    changed: Notify,
 }
 
 impl Default for Language {
@@ -16,7 +19,7 @@ impl Default for Language {
             .iter()
             .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
         let words = system.as_deref().and_then(Words::of).unwrap_or(&ENGLISH);
-        Self { words: Mutex::new(words) }
+        Self { words: Mutex::new(words), changed: Notify::new() }
     }
 }
 
@@ -24,8 +27,18 @@ impl Language {
     /// Speaks this language from now on; false where it is not one of ours.
     pub(crate) fn set(&self, tag: &str) -> bool {
         let Some(words) = Words::of(tag) else { return false };
-        *self.words.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = words;
+        let mut spoken = self.words.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if spoken.language != words.language {
+            *spoken = words;
+            self.changed.notify_one();
+        }
         true
+    }
+
+    /// Resolves when another one is spoken.
+    #[cfg(mobile)]
+    pub(crate) async fn changed(&self) {
+        self.changed.notified().await;
     }
 
     /// Its words.
@@ -55,6 +68,9 @@ pub(crate) struct Words {
     overdue: [&'static str; 2],
     revoked: [&'static str; 2],
     parcel: &'static str,
+    /// Android's settings: what is told as it happens, and what is reminded of.
+    #[cfg_attr(not(target_os = "android"), allow(dead_code, reason = "nobody else has kinds"))]
+    kinds: [&'static str; 2],
     /// The runtime did not come up.
     cannot_start: [&'static str; 2],
 }
@@ -93,6 +109,13 @@ impl Words {
         (title.to_owned(), body.replace("{door}", &door).replace("{title}", &about))
     }
 
+    /// The kinds of notification that a customer can silence, by the names that `notifications` has for them.
+    #[cfg(target_os = "android")]
+    pub(crate) fn channels(&self) -> [(&'static str, &'static str); 2] {
+        let [parcels, reminders] = self.kinds;
+        [("parcels", parcels), ("reminders", reminders)]
+    }
+
     /// How much waits to be collected.
     #[cfg_attr(mobile, allow(dead_code, reason = "a phone has no tray"))]
     pub(crate) fn waits(&self, count: usize) -> String {
@@ -108,6 +131,8 @@ fn plain(text: &str) -> String {
     let mut plain = String::new();
     for c in text.chars().filter(|c| !c.is_control() && !is_direction(*c)).take(80) {
         match c {
+            // Elsewhere text is text.
+            c if !cfg!(target_os = "linux") => plain.push(c),
             '&' => plain.push_str("&amp;"),
             '<' => plain.push_str("&lt;"),
             '>' => plain.push_str("&gt;"),
@@ -138,6 +163,7 @@ const ENGLISH: Words = Words {
     overdue: ["Overdue", "Please bring back {title}."],
     revoked: ["Signed out", "This device was removed from your account. Everything on it was erased."],
     parcel: "Your parcel",
+    kinds: ["Parcels", "Reminders"],
     cannot_start: ["{app} cannot start", "Another program is using its data. Close it and try again."],
 };
 
@@ -155,6 +181,7 @@ const GERMAN: Words = Words {
     overdue: ["Überfällig", "Bitte {title} zurückbringen."],
     revoked: ["Abgemeldet", "Dieses Gerät wurde aus dem Konto entfernt. Alles darauf wurde gelöscht."],
     parcel: "Ihr Paket",
+    kinds: ["Pakete", "Erinnerungen"],
     cannot_start: [
         "{app} kann nicht starten",
         "Ein anderes Programm benutzt die Daten. Bitte schließen und noch einmal versuchen.",
@@ -175,6 +202,7 @@ const POLISH: Words = Words {
     overdue: ["Po terminie", "Zwróć {title}."],
     revoked: ["Wylogowano", "To urządzenie usunięto z konta. Wszystko na nim zostało skasowane."],
     parcel: "Twoja paczka",
+    kinds: ["Paczki", "Przypomnienia"],
     cannot_start: [
         "Nie można uruchomić {app}",
         "Inny program używa jego danych. Zamknij go i spróbuj ponownie.",
@@ -195,6 +223,7 @@ const UKRAINIAN: Words = Words {
     overdue: ["Термін минув", "Поверніть {title}."],
     revoked: ["Вихід виконано", "Цей пристрій вилучено з облікового запису. Усе на ньому стерто."],
     parcel: "Ваша посилка",
+    kinds: ["Посилки", "Нагадування"],
     cannot_start: [
         "{app} не запускається",
         "Його даними користується інша програма. Закрийте її та спробуйте ще раз.",

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 SERVICE = bytes.fromhex("5dac0c55be9141f39860329d88135d4c")
 NAME = b"Noise_KN_25519_ChaChaPoly_BLAKE2s"
-COLLECT, REOPEN, DEPOSIT, ACCESS, STATUS = range(5)
+COLLECT, REOPEN, DEPOSIT, ACCESS, STATUS, CARRY = range(6)
 MAX_MESSAGE = 1024
 
 
@@ -185,18 +185,19 @@ class Phone:
     """One session: `Phone(locker, hello)`, `open(...)`, then `receive` and `request`."""
 
     def __init__(self, locker: Locker, message: bytes):
-        if len(message) < 2 or message[0] != 1:
+        if len(message) < 3 or message[0] != 1 or message[1] < message[2]:
             raise ProtocolError("no HELLO")
-        if message[1] != 1:
+        if not message[2] <= 1 <= message[1]:
             raise ProtocolError(f"version {message[1]}")
-        if len(message) != 49:
+        if len(message) != 50:
             raise ProtocolError("no HELLO")
-        self.locker, self.remote = locker, message[2:34]
-        self.hello = Hello(*struct.unpack(">IBQH", message[34:]))
+        self.locker, self.remote = locker, message[3:35]
+        self.hello = Hello(*struct.unpack(">IBQH", message[35:]))
         self.hello_nonce = sha256(b"postern/1 hello nonce\0" + message)[:16]
         # The name is longer than 32 bytes: it is hashed.
         self.ck = self.h = blake2s(NAME)
-        for part in (b"postern\x01" + SERVICE + locker.id, locker.static_key, self.remote, message[34:]):
+        prologue = b"postern" + message[1:3] + SERVICE + locker.id
+        for part in (prologue, locker.static_key, self.remote, message[35:]):
             self.h = blake2s(self.h + part)
 
     def challenge(self, request: "Request", label: bytes = b"postern/1 open\0") -> bytes:
@@ -227,9 +228,11 @@ class Phone:
             raise ProtocolError("no REPLY")
         return strict(self.down.open(message[1:]))
 
-    def prove(self, receipt: bytes, request: "Request", cti: bytes) -> dict:
-        """Section 8: takes a receipt for proof, or says why not."""
+    def prove(self, receipt: bytes, request: "Request", cti: bytes, closing: bool = False) -> dict:
+        """Section 8: takes a receipt of an opening, or of its closing, for proof, or says why not."""
         said = read_receipt(receipt, self.locker.receipt_key)
+        if (said["outcome"] >= 4) != closing:
+            raise ProtocolError("an opening for a closing, or the reverse")
         wanted = (self.locker.id, cti, request.nonce, request.door, request.operation)
         if (said["locker"], said["token"], said["nonce"], said["door"], said["operation"]) != wanted:
             raise ProtocolError("a receipt for something else")
@@ -276,7 +279,7 @@ def verify1(purpose: str, message: bytes, public: bytes, header: dict) -> bytes:
 
 
 def read_receipt(message: bytes, public: bytes) -> dict:
-    names = "locker sequence previous token nonce door operation outcome at clock handshake source".split()
+    names = "locker sequence previous token nonce door operation outcome at clock handshake source news".split()
     values = strict(verify1("receipt", message, public, {1: -8}))
     if len(values) != len(names):
         raise ProtocolError("no receipt")
@@ -288,8 +291,10 @@ def read_receipt(message: bytes, public: bytes) -> dict:
 
 def token(secret: bytes, key_id: int, claims: dict) -> bytes:
     body = [claims["locker"], claims["doors"], claims["operations"], claims["uses"], claims["delegable"]]
-    if claims.get("hello_nonce"):
-        body.append(claims["hello_nonce"])
+    if claims.get("hello_nonce") or claims.get("carry_key"):
+        body.append(claims.get("hello_nonce") or None)
+    if claims.get("carry_key"):
+        body.append(claims["carry_key"])
     payload = {4: claims["exp"], 5: claims["nbf"], 6: claims["iat"], 7: claims["cti"], 8: {1: claims["key"]}, -65537: body}
     return sign1("token", key_id, canonical(payload), secret)
 
@@ -297,6 +302,36 @@ def token(secret: bytes, key_id: int, claims: dict) -> bytes:
 def delegation(sign, cti: bytes, to: dict, doors: list, operations: int, start: int, end: int, uses: int) -> bytes:
     payload = canonical([cti, to, doors, operations, start, end, uses])
     return canonical([payload, sign(b"postern/1 delegation\0" + payload)])
+
+
+def delegation_name(message: bytes) -> bytes:
+    """What uses are counted by: the signature, which has two forms, is not in it."""
+    return sha256(b"postern/1 delegation\0" + strict(message)[0])[:16]
+
+
+# 9. Bulletin
+
+
+def bulletin(secret: bytes, key_id: int, said: dict) -> bytes:
+    body = [said["locker"], said["issued_at"], said["number"], said["epochs"], said["revoked"], said["add_keys"], said["remove_keys"]]
+    if said.get("hello_nonce"):
+        body.append(said["hello_nonce"])
+    return sign1("bulletin", key_id, canonical(body), secret)
+
+
+# 13. Carrying: Noise N, the receiver's side
+
+
+def open_carried(secret: bytes, locker: bytes, sealed: bytes) -> list[bytes]:
+    key = X25519PrivateKey.from_private_bytes(secret)
+    name = b"Noise_N_25519_ChaChaPoly_BLAKE2s"
+    # The name has 32 bytes: it stands as it is.
+    chaining_key = h = name
+    remote, rest = sealed[:32], sealed[32:]
+    for part in (b"postern/1 carry\0" + locker, raw(key.public_key()), remote):
+        h = blake2s(h + part)
+    chaining_key, message_key = hkdf2(chaining_key, key.exchange(X25519PublicKey.from_public_bytes(remote)))
+    return strict(Cipher(message_key).open(rest, h))
 
 
 # 11, 12. Opening code and PIN
@@ -321,12 +356,13 @@ def opening_code(token: bytes, operation: int, door: int, at: int, nonce: bytes,
     return "PO1:" + base45(canonical([token, operation, door, at, nonce, signature]))
 
 
-def pin(secret: bytes, locker: bytes, door: int, epoch: int) -> str:
-    digest = hmac.new(secret, b"postern/1 pin\0" + locker + struct.pack(">HI", door, epoch), hashlib.sha256).digest()
+def pin(secret: bytes, locker: bytes, door: int, epoch: int, slot: int) -> str:
+    message = b"postern/1 pin\0" + locker + struct.pack(">HIB", door, epoch, slot)
+    digest = hmac.new(secret, message, hashlib.sha256).digest()
     return f"{int.from_bytes(digest[:8], 'big') % 10**8:08}"
 
 
-# `air`: the GATT service over TCP (crates/radio/src/air.rs)
+# 15. `air`: the GATT service over TCP
 
 
 class Air:

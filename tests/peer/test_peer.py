@@ -74,6 +74,7 @@ class Vectors(unittest.TestCase):
                 "operations": sum(1 << operation for operation in said["operations"]),
                 "uses": said["uses"], "delegable": said["delegable"],
                 "hello_nonce": bytes.fromhex(said["hello_nonce"] or ""),
+                "carry_key": bytes.fromhex(said["carry_key"] or ""),
             }
             made = peer.token(secret("issuer"), 1, claims)
             self.assertEqual(made.hex(), case["bytes"], case["name"])
@@ -91,6 +92,29 @@ class Vectors(unittest.TestCase):
                 sum(1 << operation for operation in said["operations"]), said["not_before"], said["expires"], said["uses"],
             )
             self.assertEqual(made.hex(), case["bytes"])
+            self.assertEqual(peer.delegation_name(made).hex(), case["name"])
+
+    def test_bulletins(self):
+        for case in load("bulletin"):
+            said = case["bulletin"]
+            news = {
+                **said, "locker": bytes.fromhex(said["locker"]),
+                "revoked": [[kind, bytes.fromhex(name), at] for kind, name, at in said["revoked"]],
+                "add_keys": [[number, bytes.fromhex(key)] for number, key in said["add_keys"]],
+                "hello_nonce": bytes.fromhex(said["hello_nonce"] or ""),
+            }
+            self.assertEqual(peer.bulletin(secret("issuer"), 1, news).hex(), case["bytes"], case["name"])
+
+    def test_carried_receipts(self):
+        for case in load("carried"):
+            receipts = peer.open_carried(secret("hub carry"), bytes.fromhex(case["locker"]), bytes.fromhex(case["sealed"]))
+            self.assertEqual([receipt.hex() for receipt in receipts], case["receipts"])
+
+    def test_names_of_devices(self):
+        keys = load("keys")
+        for name, device in [("device_ed25519", peer.Ed25519Device), ("device_p256", peer.P256Device)]:
+            made = peer.sha256(peer.canonical(device(secret("device")).cose()))[:16]
+            self.assertEqual(made.hex(), keys[name]["name_in_bulletins"])
 
     def test_receipts(self):
         previous = bytes(16)
@@ -109,7 +133,7 @@ class Vectors(unittest.TestCase):
         )
         self.assertEqual(text, case["text"])
         for case in load("pin"):
-            made = peer.pin(secret("pin secret"), bytes.fromhex(case["locker"]), case["door"], case["epoch"])
+            made = peer.pin(secret("pin secret"), bytes.fromhex(case["locker"]), case["door"], case["epoch"], case["slot"])
             self.assertEqual(made, case["pin"])
 
     def test_sessions(self):
@@ -128,14 +152,18 @@ class Vectors(unittest.TestCase):
             self.assertEqual(message.hex(), said["message"])
             self.assertEqual(phone.h.hex(), case["handshake_hash"])
             replies = [phone.receive(bytes.fromhex(reply["message"])) for reply in case["replies"]]
-            self.assertEqual(replies[1:], [[2, 7, 0], [2, 7, 1], [1, 1, 30], [1, 2]])
+            self.assertEqual(replies[1:3] + replies[4:], [[2, 7, 1], [2, 7, 5], [1, 1, 30], [1, 2]])
             receipt = phone.prove(replies[0][1], request, secret("cti")[:16])
             self.assertEqual(receipt["handshake"], phone.h[:16])
+            self.assertEqual(replies[3][0], 5)
+            closing = phone.prove(replies[3][1], request, secret("cti")[:16], closing=True)
+            self.assertEqual((closing["outcome"], closing["previous"]), (6, peer.sha256(replies[0][1])[:16]))
             request.operation = peer.STATUS
             status = case["status"]
             message = phone.request(request, lambda _: bytes.fromhex(status["proof"]))
             self.assertEqual(message.hex(), status["request"])
-            self.assertEqual(phone.receive(bytes.fromhex(status["reply"]))[0], 3)
+            report = phone.receive(bytes.fromhex(status["reply"]))
+            self.assertEqual((report[0], report[3], report[6]), (3, replies[0][1], replies[3][1]))
 
     def test_what_must_be_refused(self):
         public = bytes.fromhex(load("keys")["issuer"]["public"])
@@ -219,7 +247,7 @@ class Cabinet(unittest.TestCase):
 
 @unittest.skipUnless(os.environ.get("POSTERN_SIM"), "POSTERN_SIM names no simulator")
 class Simulator(Cabinet):
-    def session(self, device, claims, door=1, mtu=247, delegation=None, tamper=None, operation=peer.COLLECT, nonce=None):
+    def session(self, device, claims, door=1, mtu=247, delegation=None, tamper=None, operation=peer.COLLECT, nonce=None, bulletin=None):
         """Connects and sends OPEN; the link, the phone, the request and the first reply (or none)."""
         # A locker has few places: one link at a time.
         self.doCleanups()
@@ -228,7 +256,7 @@ class Simulator(Cabinet):
         self.addCleanup(link.close)
         hello = link.receive()
         phone = peer.Phone(self.locker, tamper(hello) if tamper else hello)
-        request = peer.Request(operation, door, peer.token(secret("issuer"), 1, claims), nonce or os.urandom(8), delegation)
+        request = peer.Request(operation, door, peer.token(secret("issuer"), 1, claims), nonce or os.urandom(8), delegation, bulletin)
         link.send(phone.open(request, device.sign))
         try:
             return link, phone, request, phone.receive(link.receive())
@@ -268,6 +296,51 @@ class Simulator(Cabinet):
         *_, reply = self.session(device, claims, 7)
         self.assertEqual(reply, [1, 0], "the token's one use is spent")
 
+    def test_a_courier_carries_what_the_hub_lacks(self):
+        """Sealed for the hub, in parts, from wherever it wants; a customer's token carries nothing."""
+        self.opens(peer.Ed25519Device(secret("device")), 9, 247)
+        courier = peer.Ed25519Device(secret("courier"))
+        hub = X25519PrivateKey.from_private_bytes(secret("hub carry"))
+        claims = self.claims(
+            courier, doors=[[10, 1]], operations=1 << peer.DEPOSIT | 1 << peer.CARRY, delegable=False,
+            carry_key=peer.raw(hub.public_key()),
+        )
+        wanted, chain = 0, []
+        link, phone, request, reply = self.session(courier, claims, 10, operation=peer.CARRY, nonce=bytes(8))
+        while True:
+            self.assertEqual(reply[0], 4, reply)
+            _, sealed, following, head = reply
+            chain += peer.open_carried(secret("hub carry"), self.locker_id, sealed)
+            if following == head:
+                break
+            self.assertGreater(following, wanted)
+            wanted = following
+            more = peer.Request(peer.CARRY, 10, request.token, wanted.to_bytes(8, "big"))
+            link.send(phone.request(more, courier.sign))
+            reply = phone.receive(link.receive())
+        previous = bytes(16)
+        for sequence, receipt in enumerate(chain):
+            said = peer.read_receipt(receipt, self.locker.receipt_key)
+            self.assertEqual((said["sequence"], said["previous"]), (sequence, previous))
+            previous = peer.sha256(receipt)[:16]
+        self.assertEqual(len(chain), head)
+        customer = peer.Ed25519Device(secret("device"))
+        *_, reply = self.session(customer, self.claims(customer), operation=peer.CARRY, nonce=bytes(8))
+        self.assertEqual(reply, [1, 0])
+
+    def test_what_a_bulletin_names_opens_nothing(self):
+        device, other = peer.Ed25519Device(secret("device")), peer.Ed25519Device(secret("other"))
+        ended, kept = self.claims(device, doors=[[11, 1]]), self.claims(other, doors=[[11, 1]])
+        news = peer.bulletin(secret("issuer"), 1, {
+            "locker": self.locker_id, "issued_at": int(time.time()), "number": int(time.time()), "epochs": [],
+            "revoked": [[0, ended["cti"], ended["exp"]]], "add_keys": [], "remove_keys": [],
+        })
+        *_, reply = self.session(other, kept, 11, operation=peer.STATUS, bulletin=news)
+        self.assertEqual(reply[0], 3)
+        *_, reply = self.session(device, ended, 11)
+        self.assertEqual(reply, [1, 0])
+        self.opens(other, 11, 247, claims=kept)
+
     def test_a_guest_opens_with_a_delegation_and_not_without(self):
         owner, guest = peer.P256Device(secret("device")), peer.Ed25519Device(secret("guest"))
         claims = self.claims(owner, doors=[[8, 1]])
@@ -292,7 +365,7 @@ class Simulator(Cabinet):
                 *_, reply = self.session(device, self.claims(device, **changes), door)
                 self.assertIn(reply, (None, [1, 0]))
         *_, reply = self.session(
-            device, self.claims(device), tamper=lambda hello: hello[:40] + bytes([hello[40] ^ 1]) + hello[41:]
+            device, self.claims(device), tamper=lambda hello: hello[:41] + bytes([hello[41] ^ 1]) + hello[42:]
         )
         self.assertIsNone(reply)
 

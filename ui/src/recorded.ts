@@ -2,6 +2,7 @@ import { flushSync, unmount } from 'svelte';
 import { scenes } from '../fixtures/scenes';
 import { App } from './lib/app.svelte';
 import { RecordedBridge } from './lib/bridge/recorded';
+import { bringAll } from './lib/later.svelte';
 import { loadPreferences } from './lib/preferences';
 import { parseRoute } from './lib/route';
 import { drawApp } from './mount';
@@ -41,7 +42,7 @@ window.recorded = bridge;
 window.sceneIndex = Object.fromEntries(Object.entries(scenes).map(([name, { hash, press }]) => [name, { hash, press }]));
 
 app.place = first.place ?? null;
-void app.start().then(() => {
+void Promise.all([app.start(), bringAll()]).then(() => {
   let drawn = drawApp(app);
   flushSync();
   app.begun = true;
@@ -54,6 +55,7 @@ void app.start().then(() => {
     app.route = parseRoute(location.hash);
     app.place = scene.place ?? null;
     app.say('');
+    app.search = '';
     bridge.restart(scene.view);
     app.begun = false;
     drawn = drawApp(app);

@@ -1,11 +1,11 @@
-// Writes every scene in both themes and both sizes as PNG, with an index page.
-// node tools/gallery.mjs --out DIR [--lang all|en,de,…] [--only TEXT] [--no-build]
+// Writes every scene in both themes as PNG, in two sizes or in five, with an index page.
+// node tools/gallery.mjs --out DIR [--lang all|en,de,…] [--sizes all] [--only TEXT] [--no-build]
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { launch, openScene, SIZES } from './page.mjs';
+import { ALL_SIZES, launch, openScene, SIZES } from './page.mjs';
 import { serve } from './serve.mjs';
 
 const { values } = parseArgs({
@@ -13,6 +13,7 @@ const { values } = parseArgs({
     out: { type: 'string', default: '../target/gallery' },
     lang: { type: 'string', default: 'en' },
     only: { type: 'string', default: '' },
+    sizes: { type: 'string', default: '' },
     'no-build': { type: 'boolean', default: false },
   },
 });
@@ -30,7 +31,7 @@ try {
   const scenes = await probe.evaluate(() => window.sceneIndex);
   await probe.close();
   for (const lang of languages) {
-    for (const [size, viewport] of Object.entries(SIZES)) {
+    for (const [size, viewport] of Object.entries(values.sizes === 'all' ? ALL_SIZES : SIZES)) {
       for (const theme of ['light', 'dark']) {
         const context = await browser.newContext({ viewport, timezoneId: 'Europe/Berlin', reducedMotion: 'reduce', locale: 'en-GB' });
         const page = await context.newPage();
@@ -56,7 +57,7 @@ const rows = names.map(
   (name) =>
     `<section><h2 id="${name}">${name}</h2><div>${pictures
       .filter((one) => one.name === name)
-      .map((one) => `<figure><a href="${one.file}"><img loading="lazy" src="${one.file}" alt="${name}, ${one.lang}, ${one.size}, ${one.theme}" height="${one.size === 'phone' ? 420 : 320}"></a><figcaption>${one.lang}, ${one.size}, ${one.theme}</figcaption></figure>`)
+      .map((one) => `<figure><a href="${one.file}"><img loading="lazy" src="${one.file}" alt="${name}, ${one.lang}, ${one.size}, ${one.theme}" height="${['phone', 'tall', 'tablet'].includes(one.size) ? 420 : 320}"></a><figcaption>${one.lang}, ${one.size}, ${one.theme}</figcaption></figure>`)
       .join('')}</div></section>`,
 );
 writeFileSync(

@@ -1,6 +1,8 @@
 import { chromium } from 'playwright-core';
 
 export const SIZES = { phone: { width: 360, height: 640 }, desktop: { width: 1280, height: 800 } };
+/** What pictures are taken in where all are wanted. */
+export const ALL_SIZES = { ...SIZES, tall: { width: 390, height: 844 }, tablet: { width: 768, height: 1024 }, wide: { width: 1920, height: 1080 } };
 
 /** Chromium of the system; another one by POSTERN_CHROMIUM. */
 export function launch() {
@@ -14,6 +16,7 @@ export function launch() {
 export async function openScene(page, url, name, scene, { theme = 'light', lang = 'en', text = '100', gesture = 'hold' } = {}) {
   const look = { theme, lang, text, gesture };
   if (page.url().startsWith(`${url}/recorded.html`)) {
+    await page.waitForFunction(() => window.showScene !== undefined);
     await page.evaluate(([wanted, how]) => window.showScene(wanted, how), [name, look]);
   } else {
     await page.goto(`${url}/recorded.html?${new URLSearchParams({ scene: name, ...look })}${scene.hash ?? ''}`);

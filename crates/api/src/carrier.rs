@@ -27,7 +27,8 @@ pub struct NewParcel {
 }
 
 /// `POST /v1/carrier/parcels/{id}/deposit`: a courier put it in. In the field this follows the locker's receipt of
-/// the courier's own opening; a carrier whose couriers use other means reports it here.
+/// the courier's own opening; a carrier whose couriers use other means reports it here. It is refused with
+/// `locker_not_told` where earlier access to the door might still work, since no opening told the locker otherwise.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Deposit {
@@ -57,10 +58,28 @@ pub struct Parcel {
     /// Door number, once assigned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub door: Option<u16>,
+    /// Rises with every change: of two messages about a parcel the one with the higher version is the newer.
+    #[serde(default)]
+    pub version: u64,
+    /// The state rests on somebody's word alone: no receipt of the locker proves it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unproven: bool,
+}
+
+/// `GET /v1/carrier/parcels`: the carrier's parcels, newest first, a page at a time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Parcels {
+    /// This page.
+    pub parcels: Vec<Parcel>,
+    /// Give this as `after` for the next page; absent on the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
 
 /// `POST /v1/carrier/webhooks`: the hub posts changes of the carrier's parcels there, signed as Standard Webhooks
-/// (`webhook-id`, `webhook-timestamp`, `webhook-signature`).
+/// (`webhook-id`, `webhook-timestamp`, `webhook-signature`): each at least once, in no certain order; `data.version`
+/// tells which of two is the newer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct NewWebhook {
@@ -151,10 +170,13 @@ pub struct Courier {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Tasks {
-    /// Parcels to put in, and expired parcels and returns to take out; at most 500.
+    /// Parcels to put in, and expired parcels and returns to take out; at most 200 a page.
     pub tasks: Vec<Task>,
     /// Lockers of these tasks.
     pub lockers: Vec<crate::locker::LockerDescriptor>,
+    /// Give this as `after` for the next page; absent on the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
 
 /// One errand.
@@ -184,6 +206,40 @@ pub struct CourierTokenRequest {
     /// For a locker whose clock is unset: the nonce of its HELLO, base64url (PROTOCOL.md, clock).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hello_nonce: Option<String>,
+    /// As in [`TokenBatch::locker_time`](crate::token::TokenBatch::locker_time).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locker_time: Option<i64>,
+}
+
+/// `POST /v1/courier/carried`: receipts that a courier's device carries from a locker, sealed for the hub
+/// (PROTOCOL.md, carry).
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Carried {
+    /// Locker id, 16 hex digits.
+    pub locker: String,
+    /// Sealed parts as the locker gave them, base64url; at most 100.
+    pub parts: Vec<String>,
+}
+
+/// What became of the receipts in [`Carried`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct CarriedResults {
+    /// Verified and new.
+    pub accepted: u32,
+    /// Verified and known before.
+    pub known: u32,
+    /// Receipts that do not verify, and parts that cannot be opened.
+    pub invalid: u32,
+    /// They contradict the chain: the operator is alarmed.
+    pub fork: u32,
+}
+
+impl core::fmt::Debug for Carried {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Carried").field("locker", &self.locker).field("parts", &self.parts.len()).finish()
+    }
 }
 
 impl core::fmt::Debug for Webhook {

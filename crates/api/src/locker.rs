@@ -20,6 +20,9 @@ pub struct LockerDescriptor {
     pub scanner: bool,
     /// Has a keypad.
     pub keypad: bool,
+    /// Its compartments measure whether something lies inside, and its receipts say so. False where unknown.
+    #[serde(default)]
+    pub content_sensors: bool,
     /// Minutes during which an opened door may be opened again.
     pub reopen_minutes: u16,
     /// All doors.
@@ -123,14 +126,30 @@ pub struct Site {
     pub always_open: bool,
     /// Who may use it.
     pub access: Access,
-    /// Reachable without steps.
+    /// Reachable without steps, as far as somebody said so.
     pub step_free: bool,
+    /// How one can pay there, in the source's words; empty where nothing is known.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub payment: String,
+    /// Times at which it is closed beside its hours, as far as they are planned; at most 16.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub closures: Vec<Closure>,
     /// Free and all doors by size. The hub's own: what an operator sends is not looked at.
     #[serde(default)]
     pub fill: Vec<Fill>,
     /// Metres from the point asked for, when one was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub distance: Option<u32>,
+}
+
+/// A planned closure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Closure {
+    /// UNIX seconds.
+    pub from: i64,
+    /// UNIX seconds.
+    pub until: i64,
 }
 
 /// The answer of `GET /v1/sites?near=LAT,LON&size=SIZE`: at most 200, nearest first where a point was given. With a

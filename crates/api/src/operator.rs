@@ -130,7 +130,8 @@ pub struct Alarms {
 pub struct Alarm {
     /// Alarm id.
     pub id: String,
-    /// `fork`, `gap`, `jammed`, `disputed`, `problem`, `overstay`, `stray`, ...
+    /// `fork`, `gap`, `jammed`, `disputed`, `problem`, `stray`, `late`, `unproven`, `called_off_deposit`,
+    /// `taken_after_extend`, `clock`, ...
     pub kind: String,
     /// Locker id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -164,10 +165,26 @@ pub struct LockerReport {
     /// Newest receipt, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub newest_receipt: Option<u32>,
-    /// Receipts that are missing in its chain: first and last of each gap.
-    pub gaps: Vec<(u32, u32)>,
+    /// Receipts that are missing in its chain.
+    pub gaps: Vec<Gap>,
     /// Receipts that contradict the chain.
     pub forks: u32,
+    /// Number of the newest news for it.
+    #[serde(default)]
+    pub news: u32,
+    /// Number of the newest news that its receipts acknowledge.
+    #[serde(default)]
+    pub news_known: u32,
+}
+
+/// Receipts that are missing in a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Gap {
+    /// Number of the first in the locker's chain.
+    pub first: u32,
+    /// Number of the last.
+    pub last: u32,
 }
 
 /// The state of one door.
@@ -181,8 +198,14 @@ pub struct DoorReport {
     /// Reservation id of who has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reservation: Option<String>,
-    /// Its epoch.
+    /// Its epoch at the hub.
     pub epoch: u32,
+    /// The highest epoch that a receipt proves the locker to know.
+    #[serde(default)]
+    pub proven_epoch: u32,
+    /// The reservation has ended, and the door is kept until receipts prove that nothing was put in since.
+    #[serde(default)]
+    pub settling: bool,
 }
 
 /// `GET /v1/operator/insight`: aggregates that cannot single anyone out; a group of fewer than ten is left out.

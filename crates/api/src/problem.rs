@@ -68,6 +68,13 @@ pub enum Code {
     Internal,
     /// The hub is starting, stopping or cut off from its database.
     Unavailable,
+    /// The deposit cannot be taken on somebody's word: the locker does not know of it yet, and earlier access might
+    /// still open the door. The courier deposits by the locker's protocol instead.
+    LockerNotTold,
+    /// Something may still lie in the compartment.
+    SomethingInside,
+    /// The account, or all customers together, have their share of the site's compartments already.
+    FairShare,
     /// A code newer than this client.
     #[serde(other)]
     Unknown,

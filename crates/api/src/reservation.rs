@@ -35,12 +35,15 @@ pub struct Reservation {
     /// When it was put in (pickup, delivery) or booked (return, storage).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<i64>,
-    /// Eight digits for the keypad; absent where the locker has none. Secret.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pin: Option<String>,
     /// What a counter or scanner reads to identify a parcel. Opens nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identification: Option<Identification>,
+    /// The state rests on somebody's word alone: no receipt of the locker proves it.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub unproven: bool,
+    /// A thing that is lent: it is given back by laying it into the compartment, and not by emptying that.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub lent: bool,
     /// What the hub would accept now, online.
     pub actions: Vec<Action>,
     /// Shares that the owner gave.
@@ -193,6 +196,9 @@ pub enum Action {
     Report,
     /// Say that it was taken, or was not.
     ConfirmTaken,
+    /// Say whether it lies inside: the door was opened to put something in, and nobody has said or measured what is
+    /// in the compartment.
+    ConfirmPlaced,
     /// Give a held compartment back.
     Release,
     /// An action newer than this client.
@@ -201,7 +207,7 @@ pub enum Action {
 }
 
 /// The share id that stands for all access passed on in person, of which the hub keeps no list: to take it back
-/// (`DELETE /v1/reservations/{id}/shares/in-person`) ends every token of the door at once.
+/// (`DELETE /v1/reservations/{id}/shares/in-person`) ends all of it at once, and none of the owner's own access.
 pub const IN_PERSON: &str = "in-person";
 
 /// A share that the owner gave over the hub.
@@ -323,6 +329,25 @@ pub struct Taken {
     /// In the customer's words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+}
+
+/// `POST /v1/reservations/{id}/inside` and `POST /v1/courier/parcels/{id}/inside`: the answer at the door to "Is it
+/// inside?", after an opening to put something in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Inside {
+    /// True: it lies in the closed compartment. False: nothing was put in.
+    pub inside: bool,
+}
+
+/// `POST /v1/reservations/{id}/release`; the body may be left out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Release {
+    /// The customer says at the door that the compartment is empty (a lent thing: that it lies inside). Needed where
+    /// the locker cannot measure it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub empty: Option<bool>,
 }
 
 /// `POST /v1/reservations/{id}/shares`.

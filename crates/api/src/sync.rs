@@ -17,10 +17,24 @@ pub struct Changes {
     pub removed: Vec<String>,
     /// Lockers of the reservations above.
     pub lockers: Vec<LockerDescriptor>,
+    /// Lockers where the caller has access, with news that no receipt has acknowledged yet. Complete each time. A
+    /// client that holds a bulletin with a lower number fetches the new one at once (`POST /v1/bulletins`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub news: Vec<LockerNews>,
     /// More is waiting: ask again at once.
     pub more: bool,
     /// The hub's clock, UNIX seconds.
     pub now: i64,
+}
+
+/// News that wait to be carried to a locker.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct LockerNews {
+    /// Locker id, 16 hex digits.
+    pub locker: String,
+    /// Number of the newest news, as in [`BulletinFor::number`](crate::token::BulletinFor::number).
+    pub number: u32,
 }
 
 /// The data of each server-sent event of `GET /v1/events`: something changed, ask for changes.
@@ -31,7 +45,8 @@ pub struct Poke {
     pub cursor: String,
 }
 
-/// `POST /v1/receipts`: receipts signed by lockers, from any phone.
+/// `POST /v1/receipts`: receipts signed by lockers, from any phone; `POST /v1/operator/lockers/{id}/receipts`: from the
+/// operator's gateway to a locker that is connected.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ReceiptUpload {

@@ -5,13 +5,14 @@ use std::{sync::Arc, time::Duration};
 use postern_runtime::{
     Handle, Options, Runtime,
     intent::Intent,
-    view::{NetworkView, ReservationView, SessionView, VaultView, View},
+    view::{NetworkView, OutboxView, ReservationView, SessionView, VaultView, View},
 };
 use tokio::{sync::watch, time::Instant};
 
 use crate::{
     fault::{Exit, Fault},
-    text, words,
+    text::{self, tell},
+    words,
 };
 
 /// The keyring may ask for its password first.
@@ -22,6 +23,11 @@ const HUB: Duration = Duration::from_secs(6);
 const QUIET: Duration = Duration::from_millis(350);
 /// What was done is given this long to reach the hub before the command ends.
 const DELIVERY: Duration = Duration::from_secs(5);
+
+/// What goes to the hub is seen waiting within this time, or it went and was answered in between.
+const SEEN: Duration = Duration::from_secs(2);
+/// Longest wait for the hub's answer to a wish.
+const WISH: Duration = Duration::from_secs(20);
 
 /// A running app with its vault open.
 pub(crate) struct App {
@@ -52,7 +58,7 @@ impl App {
             )),
             VaultView::Opening | VaultView::Keyring | VaultView::MemoryOnly => {
                 for notice in &app.view().notices {
-                    eprintln!("postern: {}", words::notice(notice.code));
+                    tell!("postern: {}", words::notice(notice.code));
                 }
                 Ok(app)
             }
@@ -68,6 +74,20 @@ impl App {
                 "notSignedIn",
                 "You are not signed in. Run `postern sign-in`.",
             )),
+        }
+    }
+
+    /// A profile is signed in at one hub. Naming another must not quietly show the first one's things.
+    pub(crate) fn insist_on_hub(&self, named: Option<&str>) -> Result<(), Fault> {
+        let plain = |url: &str| url.trim_end_matches('/').to_lowercase();
+        let view = self.view();
+        match named {
+            Some(named) if plain(named) != plain(&view.hub) => Err(Fault::usage(format!(
+                "This profile is signed in at {}, not at {}. POSTERN_PROFILE names another profile.",
+                text::safe(&view.hub),
+                text::safe(named)
+            ))),
+            _ => Ok(()),
         }
     }
 
@@ -125,21 +145,21 @@ impl App {
         }
         match self.view().network {
             NetworkView::SignInAgain => {
-                eprintln!(
+                tell!(
                     "postern: The hub ended this session. What is stored still works; `postern sign-in` brings the rest back."
                 );
             }
             NetworkView::Offline { .. } | NetworkView::Unknown => {
-                eprintln!("postern: The hub cannot be reached; this is what was stored.");
+                tell!("postern: The hub cannot be reached; this is what was stored.");
             }
             NetworkView::WrongHub => {
-                eprintln!(
+                tell!(
                     "postern: {} This is what was stored.",
                     words::problem(postern_runtime::view::ProblemCode::WrongHub)
                 );
             }
             NetworkView::ClockSkew { seconds } => {
-                eprintln!(
+                tell!(
                     "postern: The clock of this machine is {} s {}. Set it.",
                     seconds.abs(),
                     if seconds > 0 { "ahead" } else { "behind" }
@@ -157,7 +177,7 @@ impl App {
         let lower = wanted.to_lowercase();
         let ways: [&dyn Fn(&&ReservationView) -> bool; 4] = [
             &|r| r.id == wanted,
-            &|r| r.id.starts_with(wanted),
+            &|r| r.id.starts_with(&lower),
             &|r| r.label.as_deref().is_some_and(|label| label.eq_ignore_ascii_case(wanted)),
             &|r| r.title.to_lowercase().contains(&lower),
         ];
@@ -181,6 +201,57 @@ impl App {
         )))
     }
 
+    /// Sends a wish to the hub and waits for its answer. One that the hub refuses is not kept.
+    pub(crate) async fn wish(
+        &mut self,
+        intent: Intent,
+        what: &str,
+        reservation: Option<&str>,
+    ) -> Result<(), Fault> {
+        let newest = self.view().outbox.iter().map(|entry| entry.id).max();
+        self.send(intent)?;
+        let ours = |entry: &&OutboxView| {
+            Some(entry.id) > newest && entry.what == what && entry.reservation.as_deref() == reservation
+        };
+        let seen = self.until(SEEN, |view| view.outbox.iter().find(ours).map(|entry| entry.id)).await?;
+        let Some(id) = seen else { return Ok(()) };
+        let answered = self
+            .until(WISH, |view| match view.outbox.iter().find(|entry| entry.id == id) {
+                None => Some(Some(None)),
+                Some(OutboxView { problem: Some(problem), .. }) => Some(Some(Some(problem.clone()))),
+                Some(_) => matches!(view.network, NetworkView::Offline { .. } | NetworkView::SignInAgain)
+                    .then_some(None),
+            })
+            .await?;
+        match answered.flatten() {
+            Some(None) => Ok(()),
+            Some(Some(problem)) => {
+                self.send(Intent::DismissOutbox { id })?;
+                Err(Fault::problem(&problem))
+            }
+            None => Err(Fault::new(
+                Exit::Offline,
+                "offline",
+                "The hub cannot be reached. Your wish is kept and goes out with the next command that reaches it; until then `postern list` shows it as waiting.",
+            )),
+        }
+    }
+
+    /// A reservation as it is once `changed` holds, or as it is after a while.
+    pub(crate) async fn after(
+        &mut self,
+        id: &str,
+        changed: impl Fn(&ReservationView) -> bool,
+    ) -> Result<ReservationView, Fault> {
+        let seen = self
+            .until(HUB, |view| view.reservations.iter().find(|r| r.id == id && changed(r)).cloned())
+            .await?;
+        match seen {
+            Some(seen) => Ok(seen),
+            None => self.find(id),
+        }
+    }
+
     /// Gives what waits for the hub a moment to get there. Says what must wait on.
     pub(crate) async fn delivered(&mut self) -> Result<(), Fault> {
         let waits = |view: &View| view.outbox.iter().any(|entry| entry.problem.is_none());
@@ -194,9 +265,7 @@ impl App {
             })
             .await?;
         if done.is_none() || waits(&self.view()) {
-            eprintln!(
-                "postern: The hub does not know yet; it will be told by itself when there is a network."
-            );
+            tell!("postern: The hub does not know yet; it will be told by itself when there is a network.");
         }
         Ok(())
     }

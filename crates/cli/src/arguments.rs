@@ -2,24 +2,43 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 
 /// Collect, return and keep things at parcel lockers.
 ///
 /// An ID may be shortened to as many characters as make it unique; a door label such as `B3` or a part of a title
 /// does as well.
 #[derive(Parser)]
-#[command(name = "postern", version, after_long_help = EXIT_CODES)]
+#[command(name = "postern", version, after_help = EXAMPLES, after_long_help = LONG)]
 pub(crate) struct Arguments {
     /// Print one JSON document instead of text.
     #[arg(long, global = true)]
     pub(crate) json: bool,
+    /// Base URL of the hub; POSTERN_HUB by default.
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) hub: Option<String>,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
 
-/// Kept in step with [`crate::fault::Exit`].
-const EXIT_CODES: &str = "\
+const EXAMPLES: &str = "\
+Examples:
+  postern sign-in                        with a passkey, in the system browser
+  postern list                           what there is to collect, to return, to keep
+  postern open B3                        the door that you stand in front of
+  postern share B3 --name Ben --until 2h a link that lets Ben open it
+  postern list --json | jq '.[].title'   for scripts; `--json` goes with every command";
+
+/// Exit codes kept in step with [`crate::fault::Exit`].
+const LONG: &str = "\
+Examples:
+  postern sign-in                        with a passkey, in the system browser
+  postern list                           what there is to collect, to return, to keep
+  postern open B3                        the door that you stand in front of
+  postern share B3 --name Ben --until 2h a link that lets Ben open it
+  postern list --json | jq '.[].title'   for scripts; `--json` goes with every command
+
 Exit codes:
    0  done
    1  something that should not happen
@@ -45,9 +64,6 @@ Environment:
 pub(crate) enum Command {
     /// Sign in with a passkey in the system browser.
     SignIn {
-        /// Base URL of the hub.
-        #[arg(long)]
-        hub: Option<String>,
         /// Only print the address; open it wherever the passkey is.
         #[arg(long)]
         no_browser: bool,
@@ -113,6 +129,14 @@ pub(crate) enum Command {
         #[arg(long)]
         not_there: bool,
     },
+    /// Say that what was to be put in is inside, at a locker that cannot measure it.
+    Placed {
+        /// Which.
+        id: String,
+        /// It is not inside yet.
+        #[arg(long)]
+        not_inside: bool,
+    },
     /// What lockers signed for.
     Receipts,
     /// Give somebody access by a link.
@@ -122,9 +146,148 @@ pub(crate) enum Command {
         /// The guest's name, for your eyes.
         #[arg(long)]
         name: String,
-        /// End of access: `2h`, `3d`, or `2026-12-24T18:00`; the reservation's own end by default.
-        #[arg(long)]
+        /// End of access: `2h`, `3d`, `2026-12-24` or `2026-12-24T18:00`, in the time of this machine or with an offset; the
+        /// reservation's own end by default.
+        #[arg(long, value_name = "END")]
         until: Option<String>,
+    },
+    /// Take access back that was given: over the hub or in person.
+    #[command(
+        after_help = "Examples:\n  postern revoke B3 Ben\n  postern revoke B3 --yes     the only one that there is"
+    )]
+    Revoke {
+        /// Which reservation.
+        id: String,
+        /// Whose access: the name or the ID that `postern show` shows; may be left out where there is only one.
+        guest: Option<String>,
+        /// Do not ask again.
+        #[arg(long, short)]
+        yes: bool,
+    },
+    /// Take access that somebody gave by a link.
+    #[command(after_help = "Example:\n  postern claim https://lockers.example/claim/8N2cVhJb0m4")]
+    Claim {
+        /// The link; `-` reads it from the standard input, where no list of processes shows it.
+        link: String,
+    },
+    /// Pass access on from device to device, with no network: the guest shows an invitation, the owner answers with access for
+    /// that device alone.
+    InPerson {
+        #[command(subcommand)]
+        step: InPerson,
+    },
+    /// Ask for more time.
+    #[command(after_help = "Example:\n  postern extend B3 --until 2026-12-24T20:00")]
+    Extend {
+        /// Which.
+        id: String,
+        /// The end wished for: `2h` or `3d` from now, or a moment. The hub says what it grants.
+        #[arg(long, value_name = "END")]
+        until: String,
+    },
+    /// Have it kept while you are away.
+    #[command(after_help = "Example:\n  postern hold HX81 --until 2026-12-24")]
+    Hold {
+        /// Which.
+        id: String,
+        /// When you are back.
+        #[arg(long, value_name = "END")]
+        until: String,
+    },
+    /// Send it to another site while it is on its way.
+    #[command(after_help = "Example:\n  postern move HX81 Marktgasse")]
+    Move {
+        /// Which.
+        id: String,
+        /// ID or name of the site; `postern find` lists them.
+        site: String,
+    },
+    /// Call it off before it began.
+    Cancel {
+        /// Which.
+        id: String,
+        /// Do not ask again.
+        #[arg(long, short)]
+        yes: bool,
+    },
+    /// Book a compartment for a return.
+    #[command(after_help = "Example:\n  postern return HX-RET-4711 --site Lindenhof --size m")]
+    Return {
+        /// The order's reference or the carrier's return code.
+        code: String,
+        #[command(flatten)]
+        at: Where,
+    },
+    /// Book a compartment to keep something in.
+    #[command(after_help = "Example:\n  postern storage \"Skis\" --site Lindenhof --size l --until 3d")]
+    Storage {
+        /// What you call it.
+        title: String,
+        #[command(flatten)]
+        at: Where,
+        /// Until when.
+        #[arg(long, value_name = "END")]
+        until: String,
+    },
+    /// Give a held compartment or a borrowed thing back.
+    Release {
+        /// Which.
+        id: String,
+        /// Do not ask again.
+        #[arg(long, short)]
+        yes: bool,
+    },
+    /// Hand what lies in a held compartment over to a neighbour of the same site.
+    HandOver {
+        /// Which.
+        id: String,
+        /// The neighbour's flat or department.
+        unit: String,
+        /// Do not ask again.
+        #[arg(long, short)]
+        yes: bool,
+    },
+    /// Things that your sites lend.
+    Things,
+    /// Borrow a thing; `release` gives it back.
+    Borrow {
+        /// Its ID or name; `postern things` lists them.
+        thing: String,
+    },
+    /// Find sites with lockers.
+    #[command(
+        after_help = "Examples:\n  postern find Lindenhof\n  postern find --near 46.948,7.447 --size m"
+    )]
+    Find {
+        /// A part of the name or the address.
+        text: Option<String>,
+        /// Nearest first: latitude and longitude.
+        #[arg(long, value_name = "LAT,LON", allow_hyphen_values = true)]
+        near: Option<String>,
+        /// Only with a free door that this fits into.
+        #[arg(long)]
+        size: Option<DoorSize>,
+    },
+    /// Report a problem, with photos if you like.
+    #[command(
+        after_help = "Example:\n  postern report B3 door-stuck --note \"It clicks and stays shut.\" --photo door.jpg"
+    )]
+    Report {
+        /// Which.
+        id: String,
+        /// What is wrong.
+        kind: Trouble,
+        /// In your words, at most 2,000 characters.
+        #[arg(long, default_value = "", hide_default_value = true)]
+        note: String,
+        /// A JPEG or PNG file of at most 2 MiB; up to four. The hub takes position and other metadata out.
+        #[arg(long, value_name = "FILE")]
+        photo: Vec<PathBuf>,
+    },
+    /// Devices of your account.
+    Devices {
+        #[command(subcommand)]
+        change: Option<DeviceChange>,
     },
     /// What couriers do, people or machines: put parcels in and take them out.
     Courier {
@@ -132,13 +295,126 @@ pub(crate) enum Command {
         errand: Errand,
     },
     /// Look whether keyring, hub, radio and clock are as they should be.
-    Doctor {
-        /// Base URL of the hub.
-        #[arg(long)]
-        hub: Option<String>,
-    },
+    Doctor,
     /// Forget everything on this device: session, reservations, device key.
     SignOut {
+        /// Do not ask again.
+        #[arg(long, short)]
+        yes: bool,
+    },
+    /// Print what completes commands in a shell.
+    #[command(
+        after_help = "Examples:\n  postern completions bash > ~/.local/share/bash-completion/completions/postern\n  postern completions fish > ~/.config/fish/completions/postern.fish"
+    )]
+    Completions {
+        /// Which shell.
+        shell: Shell,
+    },
+    /// Print the manual page, or write one for each command into a folder.
+    Man {
+        /// The folder, such as ~/.local/share/man/man1.
+        #[arg(long, value_name = "FOLDER")]
+        folder: Option<PathBuf>,
+    },
+}
+
+/// Where a compartment is booked.
+#[derive(Args)]
+pub(crate) struct Where {
+    /// ID or name of the site; `postern find` lists them.
+    #[arg(long)]
+    pub(crate) site: String,
+    /// How large.
+    #[arg(long, default_value = "m")]
+    pub(crate) size: DoorSize,
+}
+
+/// Sizes of doors.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub(crate) enum DoorSize {
+    Xs,
+    S,
+    M,
+    L,
+    Xl,
+}
+
+impl DoorSize {
+    /// As the hub's contract has it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Xs => "xs",
+            Self::S => "s",
+            Self::M => "m",
+            Self::L => "l",
+            Self::Xl => "xl",
+        }
+    }
+}
+
+/// What can be wrong.
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum Trouble {
+    /// The door did not open.
+    DoorStuck,
+    /// The compartment was empty.
+    Empty,
+    /// Something of somebody else lay inside.
+    WrongContents,
+    /// It is damaged.
+    Damaged,
+    /// The compartment is dirty or unusable.
+    Unusable,
+    /// Something else.
+    Other,
+}
+
+impl Trouble {
+    /// As the hub's contract has it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::DoorStuck => "door_stuck",
+            Self::Empty => "empty",
+            Self::WrongContents => "wrong_contents",
+            Self::Damaged => "damaged",
+            Self::Unusable => "unusable",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// Steps of passing access on in person.
+#[derive(Subcommand)]
+pub(crate) enum InPerson {
+    /// The guest begins: show this device's invitation. It is no secret and good for this device alone.
+    Invite,
+    /// The owner answers an invitation with access.
+    Give {
+        /// Which.
+        id: String,
+        /// The guest's invitation; `-` reads it from the standard input.
+        invitation: String,
+        /// The guest's name, for your eyes.
+        #[arg(long)]
+        name: String,
+        /// End of access; the reservation's own end by default. It is never longer than the access on this device.
+        #[arg(long, value_name = "END")]
+        until: Option<String>,
+    },
+    /// The guest takes the access that the owner showed.
+    Take {
+        /// What the owner's code says; `-` reads it from the standard input.
+        access: String,
+    },
+}
+
+/// What is to be done with a device.
+#[derive(Subcommand)]
+pub(crate) enum DeviceChange {
+    /// Remove a device from the account: it is signed out and wipes itself.
+    Remove {
+        /// Its name or ID.
+        device: String,
         /// Do not ask again.
         #[arg(long, short)]
         yes: bool,
@@ -153,9 +429,6 @@ pub(crate) enum Errand {
     SignIn {
         /// The code; `-` reads it from the standard input, where no list of processes shows it.
         code: String,
-        /// Base URL of the hub.
-        #[arg(long)]
-        hub: Option<String>,
     },
     /// What there is to put in and to take out.
     Tasks,
@@ -193,4 +466,16 @@ pub(crate) struct AtLocker {
     /// Do not stay until the door is closed.
     #[arg(long)]
     pub(crate) no_wait: bool,
+    /// Whether the parcel is inside the closed compartment, for a locker that cannot measure it: yes or no. Without this
+    /// you are asked.
+    #[arg(long, value_parser = yes_or_no)]
+    pub(crate) inside: Option<bool>,
+}
+
+fn yes_or_no(text: &str) -> Result<bool, String> {
+    match text {
+        "yes" => Ok(true),
+        "no" => Ok(false),
+        _ => Err("yes or no".to_owned()),
+    }
 }

@@ -1,9 +1,13 @@
 //! What each command does.
 
+mod access;
+mod booking;
+mod changing;
 mod codes;
 mod courier;
 mod doctor;
 mod listing;
+mod manual;
 mod opening;
 mod session;
 mod telling;
@@ -19,8 +23,9 @@ use serde::Serialize;
 use self::opening::How;
 use crate::{
     app::App,
-    arguments::{Arguments, Command},
+    arguments::{Arguments, Command, DeviceChange},
     fault::Fault,
+    text,
 };
 
 /// How to answer.
@@ -32,87 +37,128 @@ pub(crate) struct Output {
 impl Output {
     /// The one JSON document of a command, or its text.
     fn print(self, document: &impl Serialize, text: impl FnOnce() -> String) -> Result<(), Fault> {
-        let mut out = std::io::stdout().lock();
-        if self.json {
-            serde_json::to_writer(&mut out, document).map_err(std::io::Error::from)?;
-            writeln!(out)?;
+        let text = if self.json {
+            let mut text = serde_json::to_string(document).map_err(std::io::Error::from)?;
+            text.push('\n');
+            text
         } else {
-            out.write_all(text().as_bytes())?;
-        }
-        Ok(())
+            text()
+        };
+        Ok(text::to_stdout(&text)?)
     }
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Fault> {
     let output = Output { json: arguments.json };
+    // These need no profile, no keyring and no hub.
+    match &arguments.command {
+        Command::Completions { shell } => return manual::completions(*shell),
+        Command::Man { folder } => return manual::pages(folder.as_deref()),
+        _ => {}
+    }
     let mut options = Options::from_env()?;
+    let hub = arguments.hub;
+    if let Some(hub) = &hub {
+        options.hub.clone_from(hub);
+    }
+    let profile = Profile { options, hub };
     match arguments.command {
-        Command::SignIn { hub, no_browser } => {
-            if no_browser {
-                options.browser = Arc::new(session::ByHand);
-            }
-            with_app(options, async |app| session::sign_in(app, hub, output).await).await
-        }
-        Command::SignOut { yes } => {
-            with_app(options, async |app| session::sign_out(app, yes, output).await).await
-        }
-        Command::List { cached, all } => {
-            signed_in(options, async |app| listing::list(app, cached, all, output).await).await
-        }
-        Command::Show { id } => signed_in(options, async |app| listing::show(app, &id, output).await).await,
-        Command::Receipts => signed_in(options, async |app| listing::receipts(app, output).await).await,
-        Command::Qr { id, opening, png } => {
-            signed_in(options, async |app| codes::qr(app, &id, opening, png.as_deref(), output).await).await
-        }
-        Command::Open { ids, yes, until_closed } => {
-            let how = How { yes, until_closed, output };
-            signed_in(options, async |app| opening::open(app, &ids, how).await).await
-        }
-        Command::Reopen { id, yes, until_closed } => {
-            let how = How { yes, until_closed, output };
-            signed_in(options, async |app| opening::reopen(app, &id, how).await).await
-        }
-        Command::Resolve { id } => {
-            signed_in(options, async |app| opening::resolve(app, &id, output).await).await
-        }
-        Command::Taken { id, not_there } => {
-            signed_in(options, async |app| telling::taken(app, &id, !not_there, output).await).await
-        }
-        Command::Share { id, name, until } => {
-            signed_in(options, async |app| telling::share(app, &id, name, until.as_deref(), output).await)
-                .await
-        }
-        Command::Courier { errand } => courier::run(options, errand, output).await,
-        Command::Doctor { hub } => {
-            if let Some(hub) = hub {
-                options.hub = hub;
-            }
-            doctor::doctor(&options, output).await
-        }
+        Command::Courier { errand } => courier::run(profile.options, errand, output).await,
+        Command::Doctor => doctor::doctor(&profile.options, output).await,
+        command => customer(profile, command, output).await,
     }
 }
 
-/// Lets a command work with a running app. However it ends, what must not be lost is written first.
-async fn with_app(
-    options: Options,
-    command: impl AsyncFnOnce(&mut App) -> Result<(), Fault>,
-) -> Result<(), Fault> {
-    let mut app = App::start(options).await?;
-    let outcome = command(&mut app).await;
-    app.finish().await;
-    outcome
+/// What a customer does.
+async fn customer(mut profile: Profile, command: Command, output: Output) -> Result<(), Fault> {
+    match command {
+        Command::SignIn { no_browser } => {
+            if no_browser {
+                profile.options.browser = Arc::new(session::ByHand);
+            }
+            let hub = profile.hub.clone();
+            profile.app(async |app| session::sign_in(app, hub, output).await).await
+        }
+        Command::SignOut { yes } => profile.app(async |app| session::sign_out(app, yes, output).await).await,
+        // A guest has no session before.
+        Command::Claim { link } => profile.app(async |app| access::claim(app, &link, output).await).await,
+        command => profile.signed_in(async |app| with_session(app, command, output).await).await,
+    }
 }
 
-/// The same for commands that need a session.
-async fn signed_in(
+async fn with_session(app: &mut App, command: Command, output: Output) -> Result<(), Fault> {
+    match command {
+        Command::List { cached, all } => listing::list(app, cached, all, output).await,
+        Command::Show { id } => listing::show(app, &id, output).await,
+        Command::Receipts => listing::receipts(app, output).await,
+        Command::Qr { id, opening, png } => codes::qr(app, &id, opening, png.as_deref(), output).await,
+        Command::Open { ids, yes, until_closed } => {
+            opening::open(app, &ids, How { yes, until_closed, output }).await
+        }
+        Command::Reopen { id, yes, until_closed } => {
+            opening::reopen(app, &id, How { yes, until_closed, output }).await
+        }
+        Command::Resolve { id } => opening::resolve(app, &id, output).await,
+        Command::Placed { id, not_inside } => telling::placed(app, &id, !not_inside, output).await,
+        Command::Taken { id, not_there } => telling::taken(app, &id, !not_there, output).await,
+        Command::Share { id, name, until } => telling::share(app, &id, name, until.as_deref(), output).await,
+        Command::Revoke { id, guest, yes } => changing::revoke(app, &id, guest.as_deref(), yes, output).await,
+        Command::InPerson { step } => access::in_person(app, step, output).await,
+        Command::Extend { id, until } => changing::extend(app, &id, &until, output).await,
+        Command::Hold { id, until } => changing::hold(app, &id, &until, output).await,
+        Command::Move { id, site } => changing::change_locker(app, &id, &site, output).await,
+        Command::Cancel { id, yes } => changing::cancel(app, &id, yes, output).await,
+        Command::Release { id, yes } => changing::release(app, &id, yes, output).await,
+        Command::HandOver { id, unit, yes } => changing::hand_over(app, &id, &unit, yes, output).await,
+        Command::Report { id, kind, note, photo } => {
+            changing::report(app, &id, kind, note, &photo, output).await
+        }
+        Command::Return { code, at } => booking::return_something(app, code, &at, output).await,
+        Command::Storage { title, at, until } => booking::storage(app, title, &at, &until, output).await,
+        Command::Things => booking::things(app, output).await,
+        Command::Borrow { thing } => booking::borrow(app, &thing, output).await,
+        Command::Find { text, near, size } => {
+            booking::find(app, text.as_deref(), near.as_deref(), size, output).await
+        }
+        Command::Devices { change: None } => changing::devices(app, output).await,
+        Command::Devices { change: Some(DeviceChange::Remove { device, yes }) } => {
+            changing::remove_device(app, &device, yes, output).await
+        }
+        Command::SignIn { .. }
+        | Command::SignOut { .. }
+        | Command::Claim { .. }
+        | Command::Courier { .. }
+        | Command::Doctor
+        | Command::Completions { .. }
+        | Command::Man { .. } => unreachable!("needs no session"),
+    }
+}
+
+/// Whose app runs, and the hub that the command line names.
+struct Profile {
     options: Options,
-    command: impl AsyncFnOnce(&mut App) -> Result<(), Fault>,
-) -> Result<(), Fault> {
-    with_app(options, async |app| {
-        app.insist_on_session()?;
-        command(app).await
-    })
-    .await
+    hub: Option<String>,
+}
+
+impl Profile {
+    /// Lets a command work with a running app. However it ends, what must not be lost is written first.
+    async fn app(self, command: impl AsyncFnOnce(&mut App) -> Result<(), Fault>) -> Result<(), Fault> {
+        let mut app = App::start(self.options).await?;
+        let outcome = command(&mut app).await;
+        app.finish().await;
+        outcome
+    }
+
+    /// The same for commands that need a session.
+    async fn signed_in(self, command: impl AsyncFnOnce(&mut App) -> Result<(), Fault>) -> Result<(), Fault> {
+        let hub = self.hub.clone();
+        self.app(async |app| {
+            app.insist_on_session()?;
+            app.insist_on_hub(hub.as_deref())?;
+            command(app).await
+        })
+        .await
+    }
 }
 
 /// Asks on the terminal; anything but a yes is a no. Without a terminal nobody can be asked.

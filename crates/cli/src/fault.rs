@@ -10,7 +10,10 @@ use postern_runtime::{
 };
 use serde_json::json;
 
-use crate::{text, words};
+use crate::{
+    text::{self, tell},
+    words,
+};
 
 /// What the process ends with. Documented in `postern --help`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,27 +67,18 @@ impl Fault {
 
     /// What a customer met.
     pub(crate) fn problem(problem: &ProblemView) -> Self {
-        let exit = if problem.may_have_opened { Exit::MayBeOpen } else { exit_of(problem.code) };
+        let exit = exit_of(problem.code);
         let code = serde_json::to_value(problem.code).ok().and_then(|v| v.as_str().map(str::to_owned));
         let mut message = words::problem(problem.code).to_owned();
         if let Some(seconds) = problem.wait_seconds {
             message.push_str(&format!(" Wait {seconds} s before the next try."));
         }
-        if problem.may_have_opened {
-            message.push_str(" The door may be open: look at it.");
-        }
-        Self {
-            exit,
-            code: code.unwrap_or_default(),
-            message,
-            may_have_opened: problem.may_have_opened,
-            retry: problem.retry,
-        }
+        Self { exit, code: code.unwrap_or_default(), message, may_have_opened: false, retry: problem.retry }
     }
 
     /// Words to stderr; with `--json` also an object to stdout.
     pub(crate) fn report(&self, json: bool) {
-        eprintln!("postern: {}", self.message);
+        tell!("postern: {}", self.message);
         if json {
             let object = json!({ "error": {
                 "code": self.code,
@@ -92,16 +86,18 @@ impl Fault {
                 "mayHaveOpened": self.may_have_opened,
                 "retry": self.retry,
             }});
-            println!("{object}");
+            // What failed is said already; that this cannot be written either changes nothing.
+            let _ = text::to_stdout(&format!("{object}\n"));
         }
     }
 }
 
 fn exit_of(code: ProblemCode) -> Exit {
     match code {
-        ProblemCode::BluetoothOff | ProblemCode::BluetoothAbsent | ProblemCode::BluetoothDenied => {
-            Exit::Bluetooth
-        }
+        ProblemCode::BluetoothOff
+        | ProblemCode::BluetoothAbsent
+        | ProblemCode::BluetoothDenied
+        | ProblemCode::LocationOff => Exit::Bluetooth,
         ProblemCode::OutOfRange | ProblemCode::LockerBusy | ProblemCode::LinkLost => Exit::OutOfRange,
         ProblemCode::HubUnreachable | ProblemCode::TokenExpired | ProblemCode::LockerClockUnset => {
             Exit::Offline
@@ -170,6 +166,7 @@ impl From<CourierError> for Fault {
             CourierError::Radio(RadioError::Unavailable(state)) => met(match state {
                 postern_courier::AdapterState::Denied => ProblemCode::BluetoothDenied,
                 postern_courier::AdapterState::Absent => ProblemCode::BluetoothAbsent,
+                postern_courier::AdapterState::LocationOff => ProblemCode::LocationOff,
                 _ => ProblemCode::BluetoothOff,
             }),
             CourierError::Radio(RadioError::NotFound) => met(ProblemCode::OutOfRange),

@@ -5,7 +5,9 @@ mod app;
 mod arguments;
 mod commands;
 mod fault;
+mod proxy;
 mod qr;
+mod scanned;
 mod text;
 mod time;
 mod words;
@@ -14,7 +16,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use crate::arguments::Arguments;
+use crate::{arguments::Arguments, text::tell};
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -24,7 +26,7 @@ fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("postern: {error}");
+            tell!("postern: {error}");
             return ExitCode::FAILURE;
         }
     };

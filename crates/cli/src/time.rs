@@ -1,15 +1,34 @@
 //! Times in and out.
 
-use jiff::{SignedDuration, Timestamp, civil::DateTime, tz::TimeZone};
+use std::sync::OnceLock;
+
+use jiff::{
+    SignedDuration, Timestamp, ZonedDateTime,
+    civil::{Date, DateTime},
+    fmt::temporal::Pieces,
+    tz::TimeZone,
+};
+
+/// The time zone of this machine: `TZ`, or what the system is set to. An unknown one where neither says, or says a name
+/// that no database here has.
+pub(crate) fn zone() -> &'static TimeZone {
+    static ZONE: OnceLock<TimeZone> = OnceLock::new();
+    ZONE.get_or_init(TimeZone::system)
+}
 
 /// `Thu 26 Nov, 18:00`, in the time of this machine; with the year where it is another one.
 pub(crate) fn day_and_time(unix: i64) -> String {
+    written(unix, Timestamp::now(), zone())
+}
+
+/// In no zone that is known it is UTC, and says so: a deadline must not be hours off without a word.
+fn written(unix: i64, now: Timestamp, zone: &TimeZone) -> String {
     let Ok(at) = Timestamp::from_second(unix) else { return "?".into() };
-    let zone = TimeZone::system();
-    let this_year = Timestamp::now().to_zoned(zone.clone()).year();
-    let at = at.to_zoned(zone);
+    let this_year = now.to_zoned_datetime(zone.clone()).year();
+    let at = at.to_zoned_datetime(zone.clone());
     let format = if at.year() == this_year { "%a %-d %b, %H:%M" } else { "%a %-d %b %Y, %H:%M" };
-    at.strftime(format).to_string()
+    let utc = if zone.is_unknown() { " UTC" } else { "" };
+    format!("{}{utc}", at.strftime(format))
 }
 
 /// `in 3 days`, `in 20 minutes`, `2 hours ago`.
@@ -26,36 +45,129 @@ pub(crate) fn relative(unix: i64, now: i64) -> String {
     if away > 0 { format!("in {count} {unit}{plural}") } else { format!("{count} {unit}{plural} ago") }
 }
 
-/// An end: `90m`, `2h`, `3d` from now, or a date with a time. UNIX seconds.
-pub(crate) fn parse_end(text: &str, now: i64) -> Option<i64> {
+/// How an end may be written.
+pub(crate) const ENDS: &str =
+    "`90m`, `2h`, `3d`, `2026-12-24` (its end), `2026-12-24T18:00` or `2026-12-24T18:00+01:00`";
+
+/// Why a text names no end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoEnd {
+    /// It is none of [`ENDS`].
+    Unknown,
+    /// That was before now.
+    Past,
+}
+
+/// An end: `90m`, `2h`, `3d` from now, or a moment. A date alone ends with that day; a date with a time is in the zone of
+/// this machine, unless the text names an offset or a zone (RFC 3339, RFC 9557). UNIX seconds.
+pub(crate) fn parse_end(text: &str, now: i64) -> Result<i64, NoEnd> {
+    end(text.trim(), now, zone())
+}
+
+fn end(text: &str, now: i64, zone: &TimeZone) -> Result<i64, NoEnd> {
+    let at = from_now(text, now).or_else(|| moment(text, zone)).ok_or(NoEnd::Unknown)?;
+    if at > now { Ok(at) } else { Err(NoEnd::Past) }
+}
+
+fn from_now(text: &str, now: i64) -> Option<i64> {
     let unit = match text.chars().last()? {
-        'm' => Some(60),
-        'h' => Some(3_600),
-        'd' => Some(86_400),
-        _ => None,
+        'm' => 60,
+        'h' => 3_600,
+        'd' => 86_400,
+        'w' => 604_800,
+        _ => return None,
     };
-    if let Some(unit) = unit
-        && let Ok(count) = text[..text.len() - 1].parse::<i64>()
-    {
-        let span = SignedDuration::from_secs(count.checked_mul(unit)?);
-        return (count > 0).then(|| now.checked_add(span.as_secs())).flatten();
+    let count = text[..text.len() - 1].parse::<i64>().ok().filter(|count| *count > 0)?;
+    let span = SignedDuration::from_secs(count.checked_mul(unit)?);
+    now.checked_add(span.as_secs())
+}
+
+fn moment(text: &str, zone: &TimeZone) -> Option<i64> {
+    let pieces = Pieces::parse(text).ok()?;
+    let named = pieces.to_time_zone().ok()?;
+    // An annotation that contradicts the offset beside it is refused by the parser of the whole.
+    if pieces.time().is_some() && pieces.time_zone_annotation().is_some() {
+        return Some(text.parse::<ZonedDateTime>().ok()?.timestamp().as_second());
     }
-    let at = text.parse::<DateTime>().ok()?.to_zoned(TimeZone::system()).ok()?.timestamp().as_second();
-    (at > now).then_some(at)
+    let zone =
+        named.or_else(|| pieces.to_numeric_offset().map(TimeZone::fixed)).unwrap_or_else(|| zone.clone());
+    match pieces.time() {
+        Some(time) => second(DateTime::from_parts(pieces.date(), time), zone),
+        None => end_of(pieces.date(), zone),
+    }
+}
+
+fn second(at: DateTime, zone: TimeZone) -> Option<i64> {
+    Some(at.to_zoned_datetime(zone).ok()?.timestamp().as_second())
+}
+
+/// The last second of a day.
+fn end_of(day: Date, zone: TimeZone) -> Option<i64> {
+    Some(second(day.tomorrow().ok()?.to_datetime(jiff::civil::Time::midnight()), zone)? - 1)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn at(text: &str) -> i64 {
+        text.parse::<Timestamp>().unwrap().as_second()
+    }
+
     #[test]
     fn ends_are_understood_or_refused() {
-        assert_eq!(parse_end("90m", 1_000), Some(6_400));
-        assert_eq!(parse_end("2h", 0), Some(7_200));
-        assert_eq!(parse_end("3d", 0), Some(259_200));
-        for bad in ["", "h", "0h", "-1h", "soon", "1999-01-01T00:00", "9223372036854775807d", "ü"] {
-            assert_eq!(parse_end(bad, 1_700_000_000), None, "{bad}");
+        let utc = TimeZone::UTC;
+        assert_eq!(end("90m", 1_000, &utc), Ok(6_400));
+        assert_eq!(end("2h", 0, &utc), Ok(7_200));
+        assert_eq!(end("3d", 0, &utc), Ok(259_200));
+        assert_eq!(end("2w", 0, &utc), Ok(1_209_600));
+        let now = 1_700_000_000;
+        for bad in ["", "h", "0h", "-1h", "soon", "9223372036854775807d", "ü", "2026-13-01", "18:00"] {
+            assert_eq!(end(bad, now, &utc), Err(NoEnd::Unknown), "{bad}");
         }
+        for past in ["1999-01-01T00:00", "1999-01-01", "1999-01-01T00:00+01:00"] {
+            assert_eq!(end(past, now, &utc), Err(NoEnd::Past), "{past}");
+        }
+    }
+
+    #[test]
+    fn an_end_is_where_its_text_says() {
+        let now = at("2026-11-01T00:00Z");
+        let berlin = TimeZone::get("Europe/Berlin").unwrap();
+        for (text, moment) in [
+            ("2026-12-01T18:00", "2026-12-01T17:00Z"),
+            ("2026-12-01 18:00", "2026-12-01T17:00Z"),
+            ("2026-12-01T18:00+09:00", "2026-12-01T09:00Z"),
+            ("2026-11-29T23:00-10:00", "2026-11-30T09:00Z"),
+            ("2026-12-01T18:00Z", "2026-12-01T18:00Z"),
+            ("2026-12-01T18:00[Asia/Tokyo]", "2026-12-01T09:00Z"),
+            ("2026-12-01T18:00+09:00[Asia/Tokyo]", "2026-12-01T09:00Z"),
+            // A guest who is let in on a day is let in until it ends.
+            ("2026-12-01", "2026-12-01T22:59:59Z"),
+            ("2026-12-01[Asia/Tokyo]", "2026-12-01T14:59:59Z"),
+            // Summer time.
+            ("2027-07-01T18:00", "2027-07-01T16:00Z"),
+        ] {
+            assert_eq!(end(text, now, &berlin), Ok(at(moment)), "{text}");
+        }
+        for contradiction in ["2026-12-01T18:00+01:00[Asia/Tokyo]", "2026-12-01T18:00[Nowhere/Land]"] {
+            assert_eq!(end(contradiction, now, &berlin), Err(NoEnd::Unknown), "{contradiction}");
+        }
+    }
+
+    #[test]
+    fn a_time_is_shown_where_the_customer_is_or_says_that_it_is_not() {
+        let now = "2026-11-29T12:00Z".parse().unwrap();
+        let unix = at("2026-12-02T17:48Z");
+        for (zone, shown) in [
+            (TimeZone::get("Europe/Berlin").unwrap(), "Wed 2 Dec, 18:48"),
+            (TimeZone::get("America/New_York").unwrap(), "Wed 2 Dec, 12:48"),
+            (TimeZone::UTC, "Wed 2 Dec, 17:48"),
+            (TimeZone::unknown(), "Wed 2 Dec, 17:48 UTC"),
+        ] {
+            assert_eq!(written(unix, now, &zone), shown);
+        }
+        assert_eq!(written(at("2027-01-02T00:00Z"), now, &TimeZone::UTC), "Sat 2 Jan 2027, 00:00");
     }
 
     #[test]

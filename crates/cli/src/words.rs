@@ -1,6 +1,6 @@
 //! English for every code that the core has. The window has its own words, in more languages.
 
-use postern_runtime::view::{KindView, NoticeCode, OpeningPhase, ProblemCode, StateView};
+use postern_runtime::view::{KindView, NoPinView, NoticeCode, OpeningPhase, ProblemCode, StateView};
 
 /// What happened, and what to do now.
 pub(crate) fn problem(code: ProblemCode) -> &'static str {
@@ -12,19 +12,27 @@ pub(crate) fn problem(code: ProblemCode) -> &'static str {
         ProblemCode::BluetoothDenied => {
             "Postern may not use Bluetooth. Allow it in the settings of your system and try again."
         }
+        ProblemCode::LocationOff => {
+            "Location is switched off, and this system searches for lockers only with it. Switch it on and try again."
+        }
         ProblemCode::OutOfRange => "The locker is not in range. Stand right in front of it and try again.",
         ProblemCode::LockerBusy => "The locker is busy with somebody else. Wait a moment and try again.",
         ProblemCode::LinkLost => "The connection to the locker broke before anything was asked. Try again.",
         ProblemCode::NotTheLocker => {
             "Something here calls itself this locker and is not. Nothing was told to it. Report it to the operator."
         }
-        ProblemCode::Refused => "The locker refused. Use the PIN, or ask the operator.",
+        ProblemCode::Refused => {
+            "The locker refused. Try the PIN that `postern show` has, or ask the operator."
+        }
         ProblemCode::Jammed => {
             "The latch did not move, tried twice. Push the door gently and try again, or report it."
         }
         ProblemCode::Throttled => "Too many tries.",
+        ProblemCode::LockerFull => {
+            "The locker has no room for another permission to this door. Use the PIN or the code, or try again in a few hours."
+        }
         ProblemCode::TokenExpired => {
-            "The access on this device has ended, and without a network there is no new one. Go online for a moment, or use the PIN."
+            "The access on this device has ended, and without a network there is no new one. Go online for a moment; the PIN that `postern show` has works without."
         }
         ProblemCode::LockerClockUnset => {
             "The locker has lost its clock and wants fresh access, for which this device must be online for a moment."
@@ -49,6 +57,12 @@ pub(crate) fn problem(code: ProblemCode) -> &'static str {
         ProblemCode::VersionMismatch => "This version of Postern does not fit. Update it.",
         ProblemCode::ChangedMeanwhile => "It changed in the meantime, so this can no longer be done.",
         ProblemCode::LimitReached => "The operator allows no more of these.",
+        ProblemCode::FairShare => {
+            "You have as many doors there as one person may. Collect or give back what you have, or take another place."
+        }
+        ProblemCode::SomethingInside => {
+            "Something still lies inside. Open the door, take it out, close the door and try again."
+        }
         ProblemCode::NoCompartment => "No compartment of that size is free there.",
         ProblemCode::ClaimEnded => "The link was used, taken back, or has ended. Ask for a new one.",
         ProblemCode::InvitationInvalid => {
@@ -78,6 +92,17 @@ pub(crate) fn state(state: StateView) -> &'static str {
         StateView::Held => "yours",
         StateView::Released => "given back",
         StateView::Cancelled => "cancelled",
+    }
+}
+
+/// Why there is no PIN.
+pub(crate) fn no_pin(reason: NoPinView) -> &'static str {
+    match reason {
+        NoPinView::NoKeypad => "none: the locker has no keypad",
+        NoPinView::KeypadBehind => "none yet: the keypad does not take one for this door so soon",
+        NoPinView::TooManyDevices => "none: other devices hold all PINs of this door",
+        NoPinView::Suspected => "hidden: something here pretends to be this locker. Do not type a PIN",
+        NoPinView::NotHere => "none on this device yet",
     }
 }
 
@@ -127,6 +152,8 @@ pub(crate) fn event(code: &str) -> String {
         "shared" => "access given".into(),
         "revoked" => "access taken back".into(),
         "returned" => "went back".into(),
+        "closed_present" => "closed, something inside".into(),
+        "closed_absent" => "closed, nothing inside".into(),
         other => crate::text::safe(&other.replace('_', " ")),
     }
 }

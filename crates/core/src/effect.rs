@@ -44,7 +44,7 @@ pub enum Effect {
     Save(Sealed),
     /// Add this to the sealed state on disk, after everything that is there; otherwise as `Save`.
     Append(Sealed),
-    /// Replace the session secret in the keyring.
+    /// Replace the session secret in the keyring; an empty one is forgotten.
     SaveSession(Zeroizing<Vec<u8>>),
     /// Wipe session, state and device key; make a new key; answer with a new `Event::Vault`.
     Wipe,
@@ -55,6 +55,10 @@ pub enum Effect {
     },
     /// Show a notification of the platform.
     Notify(Notification),
+    /// These are the reminders to come, instead of those that were said before. A platform that stops the app in the
+    /// background shows them at their time, and does without the `Notify` that would say the same; one that does not may
+    /// pass over this.
+    Remind(Vec<Reminder>),
 }
 
 /// An HTTP request to the hub.
@@ -153,6 +157,25 @@ pub struct Notification {
     pub title: Option<String>,
     /// The door's label.
     pub door: Option<String>,
+}
+
+/// A reminder to come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reminder {
+    /// The same for the same reminder, whenever it is said again; above zero.
+    pub id: i32,
+    /// When, UNIX seconds.
+    pub at: i64,
+    /// What it says.
+    pub notification: Notification,
+}
+
+impl NotificationKind {
+    /// Known ahead, and among the [`Effect::Remind`] of before.
+    #[must_use]
+    pub fn is_reminder(self) -> bool {
+        matches!(self, Self::Deadline | Self::Habit | Self::Overdue)
+    }
 }
 
 /// Kinds of notification.

@@ -192,6 +192,8 @@ pub enum Adapter {
     Absent,
     /// The app may not use it.
     Denied,
+    /// A search counts as use of the location, which is switched off (Android up to 11).
+    LocationOff,
 }
 
 /// How far a dial is.

@@ -24,9 +24,10 @@ pub enum Intent {
     RetryKeyring,
     /// Fetch now.
     Refresh,
-    /// The deliberate gesture: open these reservations' doors, one after the other. Valid for 30 s.
+    /// The deliberate gesture: open these reservations' doors, one after the other. Valid for 30 s. Where anything among
+    /// them is to be collected, only that is opened: what is to be put in has a gesture of its own.
     Open {
-        /// One or more, all at the same locker.
+        /// One or more, all at the same locker and of one kind.
         reservations: Vec<String>,
     },
     /// The deliberate gesture for a door that was open already, within the operator's minutes.
@@ -44,14 +45,31 @@ pub enum Intent {
         #[serde(default)]
         reservation: Option<String>,
     },
-    /// Close the opening screen.
+    /// Close the opening screen. While its door is open the opening goes on, and stays in `View::open_doors`.
     DismissOpening,
+    /// Show the screen of an opening again that was closed while its door was open.
+    ShowOpening {
+        /// Of which reservation.
+        reservation: String,
+    },
+    /// Say that a door of `View::open_doors` is closed, where the locker is out of reach and nothing else can tell.
+    ConfirmClosed {
+        /// Of which reservation.
+        reservation: String,
+    },
     /// Say whether everything was there and is taken.
     ConfirmTaken {
         /// Which.
         reservation: String,
         /// True: taken. False: it was not there.
         taken: bool,
+    },
+    /// Say, at the closed door, whether what was to be put in is inside.
+    ConfirmPlaced {
+        /// Which.
+        reservation: String,
+        /// True: it lies inside. False: not yet.
+        inside: bool,
     },
     /// Show the opening code for a locker with a scanner, renewed while shown.
     ShowOpeningCode {
@@ -142,10 +160,14 @@ pub enum Intent {
         /// Site id, from `View::sites`.
         site: String,
     },
-    /// Give a held compartment back.
+    /// Give a held compartment or a borrowed thing back.
     Release {
         /// Which.
         reservation: String,
+        /// The answer to what `ReservationView::release` asks: the compartment is empty, or the borrowed thing lies
+        /// inside.
+        #[serde(default)]
+        confirmed: Option<bool>,
     },
     /// Book a compartment for a return.
     BookReturn {

@@ -15,6 +15,10 @@ use crate::{
     view::{ProblemCode, ProblemView},
 };
 
+/// The longest wait for any one answer of the hub, milliseconds. Whoever carries requests out gives up much sooner and
+/// says so; this is for an answer that gets lost on the way, so that nobody waits for ever.
+pub(crate) const ANSWER_MS: u64 = 45_000;
+
 /// Who asked, and for what.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
@@ -26,6 +30,8 @@ pub(crate) enum Purpose {
     Grants(Vec<String>),
     /// A grant bound to the HELLO of the opening under way.
     FreshGrant,
+    /// News for lockers.
+    Bulletins,
     /// The head of the outbox.
     Outbox,
     /// The finder's question with this number.
@@ -110,6 +116,8 @@ impl Miss {
                 Code::Stale | Code::WrongState | Code::NotFound => ProblemCode::ChangedMeanwhile,
                 Code::NoCompartment => ProblemCode::NoCompartment,
                 Code::LimitReached => ProblemCode::LimitReached,
+                Code::FairShare => ProblemCode::FairShare,
+                Code::SomethingInside => ProblemCode::SomethingInside,
                 Code::ClaimEnded => ProblemCode::ClaimEnded,
                 Code::Internal | Code::Unavailable => ProblemCode::HubFault,
                 Code::Throttled => ProblemCode::Throttled,
@@ -117,7 +125,7 @@ impl Miss {
             },
         };
         let wait_seconds = if let Self::Refused { wait, .. } = self { wait } else { None };
-        ProblemView { code, may_have_opened: false, retry: self.passes(), wait_seconds }
+        ProblemView { code, retry: self.passes(), wait_seconds }
     }
 }
 
@@ -151,7 +159,13 @@ pub(crate) fn parse<T: DeserializeOwned + 'static>(answer: Result<Payload, Miss>
 #[derive(Default)]
 pub(crate) struct Line {
     waiting: VecDeque<Call>,
-    under_way: BTreeMap<Ticket, Call>,
+    under_way: BTreeMap<Ticket, UnderWay>,
+}
+
+struct UnderWay {
+    call: Call,
+    /// On the monotonic clock.
+    deadline: u64,
 }
 
 impl Line {
@@ -174,13 +188,30 @@ impl Line {
                     idempotency_key: call.key.clone(),
                 },
             });
-            self.under_way.insert(ticket, call);
+            let deadline = cx.now.monotonic_ms + ANSWER_MS;
+            self.under_way.insert(ticket, UnderWay { call, deadline });
         }
     }
 
     /// The call that an answer belongs to; none if it is not of this line.
     pub(crate) fn take(&mut self, ticket: Ticket) -> Option<Call> {
-        self.under_way.remove(&ticket)
+        self.under_way.remove(&ticket).map(|under_way| under_way.call)
+    }
+
+    /// When the first call under way is overdue.
+    pub(crate) fn poll_timeout(&self) -> Option<u64> {
+        self.under_way.values().map(|under_way| under_way.deadline).min()
+    }
+
+    /// Calls whose answer is awaited no longer. One that comes all the same is nobody's.
+    pub(crate) fn overdue(&mut self, now: u64) -> Vec<Call> {
+        let late: Vec<Ticket> = self
+            .under_way
+            .iter()
+            .filter(|(_, under_way)| under_way.deadline <= now)
+            .map(|(ticket, _)| *ticket)
+            .collect();
+        late.into_iter().filter_map(|ticket| self.take(ticket)).collect()
     }
 
     /// Once more, first of all.

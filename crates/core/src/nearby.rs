@@ -1,7 +1,8 @@
 //! Which lockers were heard lately. A short id is a hint, never proof: nothing leaves the phone because of it.
 //!
 //! Listening costs power, so the radio listens only while the customer sees where it would show, and only for those who
-//! want it: always, by a setting, or for once, by asking for the nearest locker.
+//! want it: always, by a setting, or for once, by asking for the nearest locker. Besides it listens while an opening of
+//! this device is to be asked about.
 
 use std::collections::BTreeMap;
 
@@ -30,6 +31,8 @@ pub(crate) struct Nearby {
     seen: bool,
     /// The customer asked for the nearest locker.
     asked: bool,
+    /// What is near shows.
+    shows: bool,
     /// The radio listens.
     listening: bool,
 }
@@ -43,6 +46,9 @@ impl Nearby {
 
     /// A locker was heard.
     pub(crate) fn sighted(&mut self, short_id: [u8; 4], rssi: Option<i16>, cx: &Cx<'_>) {
+        if !self.shows {
+            return;
+        }
         if self.heard.len() < MAX || self.heard.contains_key(&short_id) {
             let heard = Heard { at: cx.now.monotonic_ms, rssi: rssi.unwrap_or(i16::MIN) };
             self.heard.insert(short_id, heard);
@@ -59,14 +65,16 @@ impl Nearby {
         self.heard.values().map(|heard| heard.at + GONE_MS).min()
     }
 
-    /// Listens where that is wanted, and forgets those that went.
-    pub(crate) fn drive(&mut self, always: bool, cx: &mut Cx<'_>) {
-        let listen = self.seen && (always || self.asked);
+    /// Listens where that is wanted, and forgets those that went. `always` where the customer wants to be offered what is
+    /// near; `question` where an opening is to be asked about, which shows nothing.
+    pub(crate) fn drive(&mut self, always: bool, question: bool, cx: &mut Cx<'_>) {
+        self.shows = self.seen && (always || self.asked);
+        let listen = self.shows || question;
         if listen != self.listening {
             self.listening = listen;
             cx.out.push(Effect::Radio(RadioCommand::Watch(listen)));
         }
-        if !listen {
+        if !self.shows {
             self.clear();
         }
         self.heard.retain(|_, heard| cx.now.monotonic_ms < heard.at + GONE_MS);

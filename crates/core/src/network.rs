@@ -23,6 +23,8 @@ pub(crate) struct Network {
     state: State,
     last_contact: Option<i64>,
     skew: i64,
+    /// The difference is of this process, not of the store: the clock may have been set since.
+    measured: bool,
 }
 
 impl Network {
@@ -32,6 +34,7 @@ impl Network {
         self.last_contact = Some(now.unix());
         if let Some(date) = date {
             self.skew = now.unix().saturating_sub(date);
+            self.measured = true;
         }
     }
 
@@ -45,18 +48,19 @@ impl Network {
         }
     }
 
-    /// The last answer came from the hub.
-    pub(crate) fn is_online(&self) -> bool {
-        self.state == State::Online
-    }
-
     /// The last call found nobody, or not the hub.
     pub(crate) fn is_known_offline(&self) -> bool {
         matches!(self.state, State::Offline | State::WrongHub)
     }
 
-    /// How far this device's clock is ahead of the hub's, seconds, as of the last contact; 0 before.
+    /// How far this device's clock is ahead of the hub's, seconds, as of the last contact; 0 before. What an earlier process
+    /// measured is believed only where it makes access last longer: the locker is the judge of that.
     pub(crate) fn skew(&self) -> i64 {
+        if self.measured { self.skew } else { self.skew.max(0) }
+    }
+
+    /// The last difference that was measured, for the store.
+    pub(crate) fn measured_skew(&self) -> i64 {
         self.skew
     }
 
@@ -66,8 +70,9 @@ impl Network {
     }
 
     /// From the store.
-    pub(crate) fn restore(&mut self, last_contact: Option<i64>) {
+    pub(crate) fn restore(&mut self, last_contact: Option<i64>, skew: i64) {
         self.last_contact = last_contact;
+        self.skew = skew;
     }
 
     /// For the window.

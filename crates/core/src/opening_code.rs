@@ -88,12 +88,8 @@ impl OpeningCode {
         let found = found.filter(|_| !wallet.is_delegated(&shown.reservation));
         let Some((door, operation, token)) = found else {
             shown.qr = None;
-            shown.problem = Some(ProblemView {
-                code: ProblemCode::TokenExpired,
-                may_have_opened: false,
-                retry: true,
-                wait_seconds: None,
-            });
+            shown.problem =
+                Some(ProblemView { code: ProblemCode::TokenExpired, retry: true, wait_seconds: None });
             return;
         };
         let code = Code {
@@ -128,12 +124,8 @@ impl OpeningCode {
             }
             None => {
                 shown.qr = None;
-                shown.problem = Some(ProblemView {
-                    code: ProblemCode::KeyRefused,
-                    may_have_opened: false,
-                    retry: true,
-                    wait_seconds: None,
-                });
+                shown.problem =
+                    Some(ProblemView { code: ProblemCode::KeyRefused, retry: true, wait_seconds: None });
                 // Asking a key that the customer declined again and again would be a nuisance.
                 shown.renews_at = u64::MAX;
             }

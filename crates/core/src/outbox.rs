@@ -5,7 +5,8 @@ use postern_api::{
     account::Changes,
     locker::Size,
     reservation::{
-        ChangeLocker, Extend, Handover, Hold, NewProblem, NewReturn, NewShare, NewStorage, ProblemKind, Taken,
+        ChangeLocker, Extend, Handover, Hold, Inside, NewProblem, NewReturn, NewShare, NewStorage,
+        ProblemKind, Release, Taken,
     },
     sync::{ReceiptUpload, UploadedReceipt},
 };
@@ -35,6 +36,8 @@ pub(crate) enum What {
     Receipt { receipt: String },
     /// Whether it was there and is taken.
     Taken { taken: bool },
+    /// Whether it was put in.
+    Placed { inside: bool },
     /// A later deadline.
     Extend { until: i64 },
     /// Access by a link.
@@ -51,8 +54,11 @@ pub(crate) enum What {
     Cancel,
     /// Another site.
     ChangeLocker { site: String },
-    /// Given back.
-    Release,
+    /// Given back; what the customer says of the compartment.
+    Release {
+        #[serde(default)]
+        empty: Option<bool>,
+    },
     /// A compartment for a return.
     BookReturn { code: String, site: String, size: Size },
     /// A compartment to keep something in.
@@ -70,6 +76,7 @@ impl What {
         match self {
             Self::Receipt { .. } => "receipt",
             Self::Taken { .. } => "confirmTaken",
+            Self::Placed { .. } => "confirmPlaced",
             Self::Extend { .. } => "extend",
             Self::Share { .. } => "share",
             Self::RevokeShare { .. } => "revokeShare",
@@ -78,7 +85,7 @@ impl What {
             Self::Hold { .. } => "hold",
             Self::Cancel => "cancel",
             Self::ChangeLocker { .. } => "changeLocker",
-            Self::Release => "release",
+            Self::Release { .. } => "release",
             Self::BookReturn { .. } => "bookReturn",
             Self::BookStorage { .. } => "bookStorage",
             Self::Borrow { .. } => "borrow",
@@ -272,6 +279,7 @@ fn call(entry: &Entry) -> Call {
     let (method, path, body) = match &entry.what {
         What::Receipt { .. } => (Method::Post, "/v1/receipts".to_owned(), None),
         What::Taken { taken } => post("taken", json(&Taken { taken: *taken, note: None })),
+        What::Placed { inside } => post("inside", json(&Inside { inside: *inside })),
         What::Extend { until } => post("extend", json(&Extend { until: *until })),
         What::Share { name, until } => post("shares", json(&NewShare { name: name.clone(), until: *until })),
         What::RevokeShare { share } => {
@@ -284,7 +292,7 @@ fn call(entry: &Entry) -> Call {
         What::Hold { until } => post("hold", json(&Hold { until: *until })),
         What::Cancel => post("cancel", None),
         What::ChangeLocker { site } => post("move", json(&ChangeLocker { site: site.clone() })),
-        What::Release => post("release", None),
+        What::Release { empty } => post("release", json(&Release { empty: *empty })),
         What::BookReturn { code, site, size } => (
             Method::Post,
             "/v1/returns".to_owned(),

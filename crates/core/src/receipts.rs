@@ -4,11 +4,11 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use postern_api::sync::UploadedReceipt;
 use postern_protocol::{
     ClockState,
-    receipt::{Outcome, Receipt},
+    receipt::{Outcome, Receipt, Source},
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{unlock::Pending, view::ReceiptView, wallet::Wallet};
+use crate::{unlock::At, view::ReceiptView, wallet::Wallet};
 
 /// Delivered receipts beyond this many are forgotten, oldest first. The hub has them.
 const KEPT: usize = 500;
@@ -23,6 +23,8 @@ struct Stored {
     locker_name: String,
     label: String,
     outcome: String,
+    #[serde(default = "radio")]
+    source: String,
     at: i64,
     time_certain: bool,
     sequence: u32,
@@ -40,7 +42,7 @@ impl Receipts {
     /// Keeps one that was verified. Gives its id, or none where it is known already.
     pub(crate) fn keep(
         &mut self,
-        pending: &Pending,
+        at: &At,
         receipt: &Receipt,
         bytes: &[u8],
         wallet: &Wallet,
@@ -49,17 +51,18 @@ impl Receipts {
         if self.0.iter().any(|stored| stored.id == id) {
             return None;
         }
-        let reservation = wallet.reservation(&pending.reservation);
-        let locker = wallet.locker(&pending.locker);
-        let label = locker.and_then(|locker| locker.doors.iter().find(|door| door.door == pending.door));
+        let reservation = wallet.reservation(&at.reservation);
+        let locker = wallet.locker(&at.locker);
+        let label = locker.and_then(|locker| locker.doors.iter().find(|door| door.door == at.door));
         self.0.push(Stored {
             id: id.clone(),
-            reservation: pending.reservation.clone(),
+            reservation: at.reservation.clone(),
             title: reservation.map(|reservation| reservation.title.clone()).unwrap_or_default(),
-            locker: pending.locker.clone(),
+            locker: at.locker.clone(),
             locker_name: locker.map(|locker| locker.name.clone()).unwrap_or_default(),
-            label: label.map_or_else(|| pending.door.to_string(), |door| door.label.clone()),
+            label: label.map_or_else(|| at.door.to_string(), |door| door.label.clone()),
             outcome: outcome(receipt.outcome).to_owned(),
+            source: source(receipt.source).to_owned(),
             at: i64::try_from(receipt.at.0).unwrap_or(i64::MAX),
             time_certain: receipt.clock == ClockState::Set,
             sequence: receipt.sequence,
@@ -105,6 +108,7 @@ impl Receipts {
             locker: stored.locker_name.clone(),
             label: stored.label.clone(),
             outcome: stored.outcome.clone(),
+            source: stored.source.clone(),
             at: stored.at,
             time_certain: stored.time_certain,
             sequence: stored.sequence,
@@ -122,5 +126,20 @@ fn outcome(outcome: Outcome) -> &'static str {
         Outcome::Jammed => "jammed",
         Outcome::AlreadyOpen => "already_open",
         Outcome::Unknown => "unknown",
+        Outcome::Closed => "closed",
+        Outcome::ClosedPresent => "closed_present",
+        Outcome::ClosedAbsent => "closed_absent",
     }
+}
+
+fn source(source: Source) -> &'static str {
+    match source {
+        Source::Radio => "radio",
+        Source::Pin => "pin",
+        Source::Scanner => "scanner",
+    }
+}
+
+fn radio() -> String {
+    source(Source::Radio).to_owned()
 }

@@ -17,6 +17,9 @@ const HABIT_GAP: i64 = 20 * HOUR;
 const DAY_BEFORE: u8 = 1;
 const HOURS_BEFORE: u8 = 2;
 const OVERDUE: u8 = 4;
+const HABIT: u8 = 8;
+/// Reminders planned ahead. An iPhone keeps 64 of an app.
+const PLANNED: usize = 32;
 
 /// What was said already; stored, so that it is not said again after a restart.
 #[derive(Clone, Default, Serialize, Deserialize)]
@@ -57,9 +60,14 @@ fn moments(reservation: &Reservation) -> [Option<Moment>; 2] {
     }
 }
 
-/// It still waits to be collected.
+/// It still waits to be collected or dropped off, as far as is known.
 fn waits(reservation: &Reservation, wallet: &Wallet) -> bool {
-    wallet.trace(&reservation.id).opened_at.is_none()
+    let trace = wallet.trace(&reservation.id);
+    match reservation.kind {
+        // What was opened for it may have been closed empty.
+        Kind::Return => !trace.content.or(trace.inside).unwrap_or(trace.opened_at.is_some()),
+        _ => trace.opened_at.is_none() && trace.taken != Some(true),
+    }
 }
 
 impl Reminders {
@@ -82,6 +90,44 @@ impl Reminders {
         }
         let habit = habits.filter(|_| pickup).and_then(|habits| habits.next(self.habits_after(now)));
         [next, habit.map(|at| at - AHEAD)].into_iter().flatten().min()
+    }
+
+    /// What is to come, the next first: when, what, about which reservation, and which of its moments it is.
+    pub(crate) fn planned<'a>(
+        &self,
+        wallet: &'a Wallet,
+        habits: Option<&Habits>,
+        now: i64,
+    ) -> Vec<(i64, NotificationKind, &'a str, u8)> {
+        let mut planned = Vec::new();
+        let mut first: Option<(&Reservation, i64)> = None;
+        for reservation in wallet.reservations() {
+            let moments = moments(reservation);
+            if moments == [None, None] || !waits(reservation, wallet) {
+                continue;
+            }
+            if reservation.kind == Kind::Pickup
+                && let Some(until) = reservation.until.filter(|until| *until > now)
+                && first.is_none_or(|(_, earliest)| until < earliest)
+            {
+                first = Some((reservation, until));
+            }
+            let said = self.said(reservation);
+            for (bit, at, kind) in moments.into_iter().flatten() {
+                if said & bit == 0 && at > now {
+                    planned.push((at, kind, reservation.id.as_str(), bit));
+                }
+            }
+        }
+        if let (Some(habits), Some((reservation, until))) = (habits, first)
+            && let Some(at) = habits.next(self.habits_after(now)).map(|at| at - AHEAD)
+            && (now + 1..until).contains(&at)
+        {
+            planned.push((at, NotificationKind::Habit, &reservation.id, HABIT));
+        }
+        planned.sort_unstable_by_key(|(at, _, id, bit)| (*at, *id, *bit));
+        planned.truncate(PLANNED);
+        planned
     }
 
     /// A deadline that moved begins anew.

@@ -13,7 +13,8 @@ use crate::{
     cx::Cx,
     effect::{Auth, Body, Effect, HttpRequest, Method},
     event::{HttpFailure, HttpResponse, Ticket},
-    line::{Miss, outcome, parse},
+    line::{ANSWER_MS, Miss, outcome, parse},
+    sign_in::Waiting,
     text,
 };
 
@@ -23,6 +24,9 @@ pub(crate) const CLIENT_ID: &str = "postern-app";
 const RENEW_BEFORE_S: i64 = 30;
 /// The layout of the saved session.
 const VERSION: u32 = 1;
+
+/// The layout where a sign-in is kept beside it.
+const WITH_SIGN_IN: u32 = 2;
 
 /// Where the hub is and what it calls itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,22 +88,47 @@ pub(crate) enum News {
     Revoked,
 }
 
+/// What is kept among the secrets while a sign-in is behind the browser. Without one, the session alone is.
+#[derive(Serialize, Deserialize)]
+struct Saved<L, W> {
+    version: u32,
+    live: Option<L>,
+    sign_in: W,
+}
+
 /// The session, if there is one.
 #[derive(Default)]
 pub(crate) struct Session {
     live: Option<Live>,
+    /// A sign-in behind the browser.
+    sign_in: Option<Waiting>,
     account: Option<Account>,
-    renewing: Option<Ticket>,
+    renewing: Option<Renewal>,
+    /// A renewal that took too long. Its answer still counts where it is good: the hub may have taken the refresh token,
+    /// and the next one is in it.
+    given_up: Option<Ticket>,
     ended: bool,
+}
+
+struct Renewal {
+    ticket: Ticket,
+    /// On the monotonic clock.
+    deadline: u64,
 }
 
 impl Session {
     /// From the keyring. Bytes that cannot be read are no session.
     pub(crate) fn restore(&mut self, saved: Option<&[u8]>, account: Option<Account>) {
         *self = Self::default();
-        self.live = saved
-            .and_then(|bytes| serde_json::from_slice::<Live>(bytes).ok())
-            .filter(|live| live.version == VERSION);
+        let Some(saved) = saved else { return };
+        match serde_json::from_slice::<Saved<Live, Waiting>>(saved) {
+            Ok(saved) if saved.version == WITH_SIGN_IN => {
+                self.live = saved.live;
+                self.sign_in = Some(saved.sign_in);
+            }
+            _ => self.live = serde_json::from_slice(saved).ok(),
+        }
+        self.live.take_if(|live| live.version != VERSION);
         if self.live.is_some() {
             self.account = account;
         }
@@ -108,8 +137,10 @@ impl Session {
     /// A sign-in succeeded.
     pub(crate) fn begin(&mut self, live: Live, cx: &mut Cx<'_>) {
         self.live = Some(live);
+        self.sign_in = None;
         self.account = None;
         self.renewing = None;
+        self.given_up = None;
         self.ended = false;
         self.save(cx);
     }
@@ -184,18 +215,48 @@ impl Session {
         let ticket = cx.out.ticket();
         let request = token_request(live.hub.token_endpoint.clone(), form);
         cx.out.push(Effect::Http { ticket, request });
-        self.renewing = Some(ticket);
+        self.renewing = Some(Renewal { ticket, deadline: cx.now.monotonic_ms + ANSWER_MS });
+    }
+
+    /// When a renewal under way is overdue.
+    pub(crate) fn poll_timeout(&self) -> Option<u64> {
+        self.renewing.as_ref().map(|renewal| renewal.deadline)
+    }
+
+    /// Time passed: true where a renewal is awaited no longer, and calls that wait for it neither.
+    pub(crate) fn drive(&mut self, cx: &Cx<'_>) -> bool {
+        let Some(late) = self.renewing.take_if(|renewal| renewal.deadline <= cx.now.monotonic_ms) else {
+            return false;
+        };
+        self.given_up = Some(late.ticket);
+        true
     }
 
     /// Whether an HTTP answer is the session's.
     pub(crate) fn owns(&self, ticket: Ticket) -> bool {
-        self.renewing == Some(ticket)
+        self.is_renewal(ticket) || self.given_up == Some(ticket)
+    }
+
+    fn is_renewal(&self, ticket: Ticket) -> bool {
+        self.renewing.as_ref().is_some_and(|renewal| renewal.ticket == ticket)
     }
 
     /// The answer of the token endpoint to a renewal.
-    pub(crate) fn on_renewal(&mut self, result: Result<HttpResponse, HttpFailure>, cx: &mut Cx<'_>) -> News {
+    pub(crate) fn on_renewal(
+        &mut self,
+        ticket: Ticket,
+        result: Result<HttpResponse, HttpFailure>,
+        cx: &mut Cx<'_>,
+    ) -> News {
+        let answer = token_response(result);
+        if !self.is_renewal(ticket) && answer.is_err() {
+            // The one that was begun after it decides.
+            self.given_up = None;
+            return News::None;
+        }
         self.renewing = None;
-        match token_response(result) {
+        self.given_up = None;
+        match answer {
             Ok(tokens) => {
                 let Some(hub) = self.hub().cloned() else { return News::None };
                 let Some(live) = Live::new(hub, tokens, cx.now.unix()) else {
@@ -214,11 +275,28 @@ impl Session {
         }
     }
 
+    /// A sign-in that is behind the browser, of this process or of an earlier one.
+    pub(crate) fn kept_sign_in(&self) -> Option<&Waiting> {
+        self.sign_in.as_ref()
+    }
+
+    /// Keeps it among the secrets, before anything that is wanted later begins; none: forgets it.
+    pub(crate) fn keep_sign_in(&mut self, waiting: Option<Waiting>, cx: &mut Cx<'_>) {
+        self.sign_in = waiting;
+        self.save(cx);
+    }
+
     fn save(&self, cx: &mut Cx<'_>) {
-        if let Some(live) = &self.live {
-            let bytes = serde_json::to_vec(live).expect("a session serialises");
-            cx.out.push(Effect::SaveSession(Zeroizing::new(bytes)));
-        }
+        let serialises = "a session serialises";
+        let bytes = match (&self.live, &self.sign_in) {
+            (live, Some(sign_in)) => {
+                let live = live.as_ref();
+                serde_json::to_vec(&Saved { version: WITH_SIGN_IN, live, sign_in }).expect(serialises)
+            }
+            (Some(live), None) => serde_json::to_vec(live).expect(serialises),
+            (None, None) => Vec::new(),
+        };
+        cx.out.push(Effect::SaveSession(Zeroizing::new(bytes)));
     }
 }
 

@@ -5,7 +5,7 @@
 use minicbor::{Decode, Encode};
 use postern_api::{
     locker::LockerDescriptor,
-    reservation::{Action, Carrier, Compartment, Kind, Reservation, Role, State},
+    reservation::{Action, Carrier, Compartment, Kind, Reservation, Role, ShareOffer, State},
     token::{Grant, Operation},
 };
 use postern_protocol::{
@@ -32,7 +32,7 @@ const INVITATION: &str = "PI1:";
 const ACCESS: &str = "PA1:";
 /// Longest text that is looked at.
 const MAX_TEXT: usize = 2_048;
-/// The `RevokeShare` id of everything that was given in person: only a new epoch of the door ends it.
+/// The `RevokeShare` id of everything that was given in person: it ends together.
 pub(crate) const IN_PERSON: &str = "in-person";
 
 /// Access given in person by this device; stored.
@@ -100,6 +100,7 @@ struct Signing {
     reservation: String,
     name: String,
     delegation: Delegation,
+    revocable: bool,
 }
 
 /// The machine.
@@ -155,13 +156,16 @@ impl Sharing {
         self.signing = None;
     }
 
-    /// The owner scanned a guest's invitation: sign a delegation of this reservation's token to it.
+    /// The owner scanned a guest's invitation: sign a delegation of this reservation's token to it. `revocable` where
+    /// this device can tell the hub to end it.
+    #[allow(clippy::too_many_arguments, reason = "the fields of one intent")]
     pub(crate) fn accept(
         &mut self,
         id: &str,
         invitation: &str,
         name: String,
         until: i64,
+        revocable: bool,
         wallet: &Wallet,
         cx: &mut Cx<'_>,
     ) {
@@ -172,7 +176,8 @@ impl Sharing {
                 let ticket = cx.out.ticket();
                 cx.out.push(Effect::Sign { ticket, message: delegation::signing_input(&delegation) });
                 let name = text::clipped(name, 64);
-                self.signing = Some(Signing { ticket, reservation: id.to_owned(), name, delegation });
+                self.signing =
+                    Some(Signing { ticket, reservation: id.to_owned(), name, delegation, revocable });
             }
         }
     }
@@ -196,6 +201,7 @@ impl Sharing {
             return;
         };
         let bytes = delegation::assemble(&signing.delegation, signature);
+        let until = i64::try_from(signing.delegation.expires.0).unwrap_or(i64::MAX);
         let offer = compose(&signing.reservation, bytes, wallet, cx)
             .and_then(|link| Some((draw(&link)?, link)))
             .map(|(qr, link)| ShareOfferView {
@@ -203,24 +209,34 @@ impl Sharing {
                 name: signing.name.clone(),
                 link,
                 qr,
+                in_person: true,
+                until,
+                uses: Some(signing.delegation.uses),
+                revocable: signing.revocable,
             });
         if offer.is_none() {
             self.problem = Some(problem(ProblemCode::TokenExpired));
             return;
         }
         self.offer = offer;
-        given.0.push(Given {
-            reservation: signing.reservation,
-            name: signing.name,
-            until: i64::try_from(signing.delegation.expires.0).unwrap_or(i64::MAX),
-        });
+        given.0.push(Given { reservation: signing.reservation, name: signing.name, until });
         cx.out.save_now();
     }
 
     /// The hub made a link.
-    pub(crate) fn offer(&mut self, reservation: String, name: String, link: String) {
+    pub(crate) fn offer(&mut self, reservation: String, name: String, offer: ShareOffer) {
         self.problem = None;
-        self.offer = draw(&link).map(|qr| ShareOfferView { reservation, name, link, qr });
+        let ShareOffer { share, link } = offer;
+        self.offer = draw(&link).map(|qr| ShareOfferView {
+            reservation,
+            name,
+            link,
+            qr,
+            in_person: false,
+            until: share.until,
+            uses: None,
+            revocable: true,
+        });
     }
 
     /// The guest scanned the owner's code. Gives the id of what was taken; none where the code is not for this device.
@@ -336,8 +352,9 @@ fn read_access(text: &str, own: &event::DeviceKey, wallet: &mut Wallet, cx: &Cx<
         role: Role::Guest,
         until: Some(expires),
         since: Some(cx.now.unix()),
-        pin: None,
         identification: None,
+        unproven: false,
+        lent: false,
         actions: vec![Action::Open, Action::Reopen],
         shares: Vec::new(),
         timeline: Vec::new(),
@@ -350,6 +367,7 @@ fn read_access(text: &str, own: &event::DeviceKey, wallet: &mut Wallet, cx: &Cx<
         receipt_key: wallet::encode(&access.receipt_key),
         scanner: false,
         keypad: false,
+        content_sensors: false,
         reopen_minutes: access.reopen_minutes,
         doors: Vec::new(),
     };
@@ -369,6 +387,10 @@ fn read_access(text: &str, own: &event::DeviceKey, wallet: &mut Wallet, cx: &Cx<
         delegable: false,
         token_id,
         token: wallet::encode(&access.token),
+        occupancy: 0,
+        pin: None,
+        no_pin: None,
+        receipts_from: None,
     };
     let taken = wallet::is_plausible(&grant)
         && wallet.take_delegation(reservation, locker, grant, wallet::encode(&access.delegation));

@@ -3,6 +3,7 @@
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use postern_api::account::{HubInfo, PHONE_REDIRECT};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use url::{Host, Url, form_urlencoded};
 use zeroize::Zeroizing;
@@ -11,8 +12,8 @@ use crate::{
     cx::Cx,
     effect::{Auth, Effect, HttpRequest, Method},
     event::{HttpFailure, HttpResponse, Ticket},
-    line::{Miss, outcome, parse},
-    session::{CLIENT_ID, HubAddress, Live, token_request, token_response},
+    line::{ANSWER_MS, Miss, outcome, parse},
+    session::{CLIENT_ID, HubAddress, Live, Session, token_request, token_response},
     text,
     view::{ProblemCode, ProblemView},
 };
@@ -34,13 +35,13 @@ enum Stage {
     Discovering {
         ticket: Ticket,
         base: String,
+        deadline: u64,
     },
     Preparing {
         hub: Hub,
         deadline: u64,
     },
     InBrowser {
-        hub: Hub,
         expected: Expected,
         url: String,
         deadline: u64,
@@ -48,7 +49,8 @@ enum Stage {
     },
     Exchanging {
         ticket: Ticket,
-        hub: Hub,
+        address: HubAddress,
+        deadline: u64,
     },
 }
 
@@ -59,11 +61,46 @@ struct Hub {
     authorization_endpoint: Url,
 }
 
-/// What must come back.
+/// What must come back, and to whom it is taken.
 struct Expected {
+    address: HubAddress,
+    issuer: String,
     redirect: Url,
     state: Zeroizing<String>,
     verifier: Zeroizing<String>,
+}
+
+/// A sign-in that is behind the browser, as it is kept among the secrets. A phone may end an app there, and starts it
+/// again with the browser's answer.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Waiting {
+    address: HubAddress,
+    issuer: String,
+    redirect: String,
+    state: Zeroizing<String>,
+    verifier: Zeroizing<String>,
+    url: String,
+    /// The browser has been back with this already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    code: Option<Zeroizing<String>>,
+    /// UNIX seconds.
+    expires: i64,
+}
+
+impl Waiting {
+    fn new(expected: &Expected, url: &str, deadline: u64, cx: &Cx<'_>) -> Self {
+        let left = deadline.saturating_sub(cx.now.monotonic_ms).min(BROWSER_MS) / 1000;
+        Self {
+            address: expected.address.clone(),
+            issuer: expected.issuer.clone(),
+            redirect: expected.redirect.to_string(),
+            state: expected.state.clone(),
+            verifier: expected.verifier.clone(),
+            url: url.to_owned(),
+            code: None,
+            expires: cx.now.unix() + left.cast_signed(),
+        }
+    }
 }
 
 /// What the window shows of it.
@@ -82,11 +119,18 @@ pub(crate) struct SignIn {
     stage: Stage,
     claim: Option<String>,
     problem: Option<ProblemView>,
+    /// Came before the secrets were open, which say what was awaited.
+    early: Vec<String>,
 }
+
+/// Most answers that wait for the secrets to open: anybody can send one.
+const EARLY: usize = 4;
+/// The longest answer of a browser, in bytes.
+const ANSWER: usize = 8192;
 
 fn problem(code: ProblemCode) -> ProblemView {
     let retry = !matches!(code, ProblemCode::VersionMismatch);
-    ProblemView { code, may_have_opened: false, retry, wait_seconds: None }
+    ProblemView { code, retry, wait_seconds: None }
 }
 
 impl SignIn {
@@ -118,7 +162,7 @@ impl SignIn {
                 idempotency_key: None,
             },
         });
-        self.stage = Stage::Discovering { ticket, base };
+        self.stage = Stage::Discovering { ticket, base, deadline: cx.now.monotonic_ms + ANSWER_MS };
     }
 
     /// The customer gave up, or another attempt begins.
@@ -160,9 +204,9 @@ impl SignIn {
                 self.on_info(&base, parse(outcome(result)), cx);
                 None
             }
-            Stage::Exchanging { hub, .. } => match token_response(result) {
+            Stage::Exchanging { address, .. } => match token_response(result) {
                 Ok(tokens) => {
-                    let live = Live::new(hub.address, tokens, cx.now.unix());
+                    let live = Live::new(address, tokens, cx.now.unix());
                     if live.is_none() {
                         self.fail(ProblemCode::WrongHub, cx);
                     }
@@ -204,8 +248,15 @@ impl SignIn {
         self.stage = Stage::Preparing { hub, deadline: cx.now.monotonic_ms + LISTENER_MS };
     }
 
-    /// The listener stands: the browser can be sent.
-    pub(crate) fn on_listening(&mut self, redirect_uri: &str, thumbprint: &str, cx: &mut Cx<'_>) {
+    /// The listener stands: the browser can be sent. Where the answer comes by a link, which may find another process of
+    /// ours than this one, what must come back is written down before the browser opens.
+    pub(crate) fn on_listening(
+        &mut self,
+        redirect_uri: &str,
+        thumbprint: &str,
+        session: &mut Session,
+        cx: &mut Cx<'_>,
+    ) {
         let Stage::Preparing { hub, .. } = &self.stage else { return };
         let hub = hub.clone();
         let Some(redirect) = Url::parse(redirect_uri).ok().filter(is_our_redirect) else {
@@ -214,7 +265,7 @@ impl SignIn {
         let state = BASE64_URL_SAFE_NO_PAD.encode(cx.random::<32>());
         let verifier = BASE64_URL_SAFE_NO_PAD.encode(cx.random::<32>());
         let challenge = BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.as_bytes()));
-        let mut url = hub.authorization_endpoint.clone();
+        let mut url = hub.authorization_endpoint;
         {
             let mut query = url.query_pairs_mut();
             query
@@ -229,53 +280,138 @@ impl SignIn {
                 query.append_pair("claim", claim);
             }
         }
-        cx.out.push(Effect::OpenBrowser { url: url.to_string() });
-        self.stage = Stage::InBrowser {
-            hub,
-            expected: Expected { redirect, state: Zeroizing::new(state), verifier: Zeroizing::new(verifier) },
-            url: url.to_string(),
-            deadline: cx.now.monotonic_ms + BROWSER_MS,
-            problem: None,
+        let (url, deadline) = (url.to_string(), cx.now.monotonic_ms + BROWSER_MS);
+        let expected = Expected {
+            address: hub.address,
+            issuer: hub.issuer,
+            redirect,
+            state: Zeroizing::new(state),
+            verifier: Zeroizing::new(verifier),
         };
+        if is_link(&expected.redirect) {
+            session.keep_sign_in(Some(Waiting::new(&expected, &url, deadline, cx)), cx);
+        }
+        cx.out.push(Effect::OpenBrowser { url: url.clone() });
+        self.stage = Stage::InBrowser { expected, url, deadline, problem: None };
+    }
+
+    /// The secrets are open: goes on with what an earlier process began, where its ten minutes are not over, and looks at
+    /// what came back meanwhile.
+    pub(crate) fn resume(&mut self, device_name: &str, session: &mut Session, cx: &mut Cx<'_>) {
+        let early = std::mem::take(&mut self.early);
+        if let Some(waiting) = session.kept_sign_in()
+            && matches!(self.stage, Stage::None)
+            && let Some(redirect) = Url::parse(&waiting.redirect).ok().filter(is_link)
+            && let Ok(left) = u64::try_from(waiting.expires - cx.now.unix())
+            && left > 0
+        {
+            let expected = Expected {
+                address: waiting.address.clone(),
+                issuer: waiting.issuer.clone(),
+                redirect,
+                state: waiting.state.clone(),
+                verifier: waiting.verifier.clone(),
+            };
+            let (url, code) = (waiting.url.clone(), waiting.code.clone());
+            let deadline = cx.now.monotonic_ms + (left * 1000).min(BROWSER_MS);
+            match code {
+                Some(code) => self.exchange(&expected, &code, device_name, cx),
+                None => self.stage = Stage::InBrowser { expected, url, deadline, problem: None },
+            }
+        }
+        for url in early {
+            self.on_redirected(&url, device_name, session, cx);
+        }
+    }
+
+    /// Something came back to the redirect before the secrets were open.
+    pub(crate) fn on_early(&mut self, url: String) {
+        if url.len() <= ANSWER && self.early.len() < EARLY {
+            self.early.push(url);
+        }
     }
 
     /// Something came back to the redirect, from the browser or from anybody on this machine.
-    pub(crate) fn on_redirected(&mut self, url: &str, device_name: &str, cx: &mut Cx<'_>) {
-        let Stage::InBrowser { hub, expected, problem: shown, .. } = &mut self.stage else { return };
-        match check_redirect(url, expected, &hub.issuer) {
+    pub(crate) fn on_redirected(
+        &mut self,
+        url: &str,
+        device_name: &str,
+        session: &mut Session,
+        cx: &mut Cx<'_>,
+    ) {
+        let (expected, page, deadline, shown) = match &mut self.stage {
+            Stage::InBrowser { expected, url, deadline, problem } => (expected, url, *deadline, problem),
+            Stage::None => {
+                // Nobody waits for it any more: whoever is not signed in, and comes from the browser, is told so.
+                if !session.exists() && url.starts_with(PHONE_REDIRECT) {
+                    self.problem.get_or_insert_with(|| problem(ProblemCode::SignInAbandoned));
+                }
+                return;
+            }
+            Stage::Discovering { .. } | Stage::Preparing { .. } | Stage::Exchanging { .. } => return,
+        };
+        match check_redirect(url, expected) {
             Err(NotOurs) => *shown = Some(problem(ProblemCode::SignInMismatch)),
             Ok(Returned::Refused) => self.fail(ProblemCode::SignInRefused, cx),
             Ok(Returned::Code(code)) => {
-                let form = form_urlencoded::Serializer::new(String::new())
-                    .append_pair("grant_type", "authorization_code")
-                    .append_pair("code", &code)
-                    .append_pair("redirect_uri", expected.redirect.as_str())
-                    .append_pair("client_id", CLIENT_ID)
-                    .append_pair("code_verifier", &expected.verifier)
-                    .append_pair("device_name", device_name)
-                    .finish();
-                let ticket = cx.out.ticket();
-                let request = token_request(hub.address.token_endpoint.clone(), form);
+                if is_link(&expected.redirect) {
+                    let waiting = Waiting::new(expected, page, deadline, cx);
+                    session.keep_sign_in(Some(Waiting { code: Some(code.clone()), ..waiting }), cx);
+                }
                 cx.out.push(Effect::StopListening);
-                cx.out.push(Effect::Http { ticket, request });
-                let hub = hub.clone();
-                self.stage = Stage::Exchanging { ticket, hub };
+                let Stage::InBrowser { expected, .. } = std::mem::take(&mut self.stage) else { return };
+                self.exchange(&expected, &code, device_name, cx);
             }
         }
     }
 
-    /// The browser could not be opened: the customer may still open the address by hand.
-    pub(crate) fn on_browser_failed(&mut self) {
-        if let Stage::InBrowser { problem: shown, .. } = &mut self.stage {
-            *shown = Some(problem(ProblemCode::BrowserFailed));
+    /// Takes the code to the hub.
+    fn exchange(&mut self, expected: &Expected, code: &str, device_name: &str, cx: &mut Cx<'_>) {
+        let form = form_urlencoded::Serializer::new(String::new())
+            .append_pair("grant_type", "authorization_code")
+            .append_pair("code", code)
+            .append_pair("redirect_uri", expected.redirect.as_str())
+            .append_pair("client_id", CLIENT_ID)
+            .append_pair("code_verifier", &expected.verifier)
+            .append_pair("device_name", device_name)
+            .finish();
+        let ticket = cx.out.ticket();
+        let request = token_request(expected.address.token_endpoint.clone(), form);
+        cx.out.push(Effect::Http { ticket, request });
+        self.stage = Stage::Exchanging {
+            ticket,
+            address: expected.address.clone(),
+            deadline: cx.now.monotonic_ms + ANSWER_MS,
+        };
+    }
+
+    /// What was kept for another process is worth nothing any more once this is over.
+    pub(crate) fn tidy(&self, session: &mut Session, cx: &mut Cx<'_>) {
+        if !matches!(self.stage, Stage::InBrowser { .. } | Stage::Exchanging { .. })
+            && session.kept_sign_in().is_some()
+        {
+            session.keep_sign_in(None, cx);
+        }
+    }
+
+    /// The browser could not be opened: the customer may still open the address by hand. Or there is no way back from
+    /// it, which ends this.
+    pub(crate) fn on_browser_failed(&mut self, cx: &mut Cx<'_>) {
+        match &mut self.stage {
+            Stage::InBrowser { problem: shown, .. } => *shown = Some(problem(ProblemCode::BrowserFailed)),
+            Stage::Preparing { .. } => self.fail(ProblemCode::BrowserFailed, cx),
+            Stage::None | Stage::Discovering { .. } | Stage::Exchanging { .. } => {}
         }
     }
 
     /// When something must happen.
     pub(crate) fn poll_timeout(&self) -> Option<u64> {
         match &self.stage {
-            Stage::Preparing { deadline, .. } | Stage::InBrowser { deadline, .. } => Some(*deadline),
-            _ => None,
+            Stage::None => None,
+            Stage::Discovering { deadline, .. }
+            | Stage::Preparing { deadline, .. }
+            | Stage::InBrowser { deadline, .. }
+            | Stage::Exchanging { deadline, .. } => Some(*deadline),
         }
     }
 
@@ -284,7 +420,8 @@ impl SignIn {
         if self.poll_timeout().is_some_and(|deadline| deadline <= cx.now.monotonic_ms) {
             let code = match self.stage {
                 Stage::Preparing { .. } => ProblemCode::BrowserFailed,
-                _ => ProblemCode::SignInAbandoned,
+                Stage::Discovering { .. } | Stage::Exchanging { .. } => ProblemCode::HubUnreachable,
+                Stage::None | Stage::InBrowser { .. } => ProblemCode::SignInAbandoned,
             };
             self.fail(code, cx);
         }
@@ -320,7 +457,12 @@ fn is_safe(url: &Url) -> bool {
 fn is_our_redirect(url: &Url) -> bool {
     let listened =
         url.scheme() == "http" && is_loopback(url) && url.port().is_some() && url.query().is_none();
-    listened || url.as_str() == PHONE_REDIRECT
+    listened || is_link(url)
+}
+
+/// The way back is a link that the platform brings to whichever process of ours there is.
+fn is_link(url: &Url) -> bool {
+    url.as_str() == PHONE_REDIRECT
 }
 
 /// Both endpoints must be where the customer thinks that the hub is.
@@ -355,8 +497,8 @@ struct NotOurs;
 
 /// Scheme, host, port and path must be those that we named, the state ours, the issuer (RFC 9207) the hub, and each
 /// parameter there once.
-fn check_redirect(text: &str, expected: &Expected, issuer: &str) -> Result<Returned, NotOurs> {
-    let url = Url::parse(text).ok().filter(|_| text.len() <= 8192).ok_or(NotOurs)?;
+fn check_redirect(text: &str, expected: &Expected) -> Result<Returned, NotOurs> {
+    let url = Url::parse(text).ok().filter(|_| text.len() <= ANSWER).ok_or(NotOurs)?;
     let mut bare = url.clone();
     bare.set_query(None);
     bare.set_fragment(None);
@@ -373,7 +515,8 @@ fn check_redirect(text: &str, expected: &Expected, issuer: &str) -> Result<Retur
     if Sha256::digest(state.as_bytes()) != Sha256::digest(expected.state.as_bytes()) {
         return Err(NotOurs);
     }
-    if once("iss")?.is_some_and(|iss| iss.trim_end_matches('/') != issuer.trim_end_matches('/')) {
+    let issuer = expected.issuer.trim_end_matches('/');
+    if once("iss")?.is_some_and(|iss| iss.trim_end_matches('/') != issuer) {
         return Err(NotOurs);
     }
     match (once("code")?, once("error")?) {

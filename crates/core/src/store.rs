@@ -1,7 +1,7 @@
 //! Everything that outlives the process, but for the session's secrets: a versioned document and the changes since it
 //! was written, sealed by the vault.
 
-use std::{collections::BTreeMap, io};
+use std::io;
 
 use postern_api::account::Account;
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,7 @@ use crate::{
     receipts::Receipts,
     reminders::Reminders,
     sharing::GivenInPerson,
-    unlock::Pending,
+    unlock::Openings,
     view::SettingsView,
     wallet::{self, Wallet},
 };
@@ -41,14 +41,17 @@ pub(crate) struct Kept {
     /// When the hub was last heard, UNIX seconds.
     #[serde(default)]
     pub(crate) last_contact: Option<i64>,
+    /// How far this device's clock was ahead of the hub's then, seconds.
+    #[serde(default)]
+    pub(crate) skew: i64,
     /// Where the change feed stands.
     #[serde(default)]
     pub(crate) cursor: Option<String>,
     #[serde(default)]
     pub(crate) wallet: Wallet,
-    /// Operations of unknown outcome.
+    /// Operations of unknown outcome, and doors that are open.
     #[serde(default)]
-    pub(crate) pendings: BTreeMap<String, Pending>,
+    pub(crate) openings: Openings,
     #[serde(default)]
     pub(crate) outbox: Outbox,
     #[serde(default)]
@@ -80,7 +83,7 @@ struct Written {
 #[derive(Default)]
 struct Parts {
     head: Digested,
-    pendings: Digested,
+    openings: Digested,
     outbox: Digested,
     receipts: Digested,
     settings: Digested,
@@ -95,6 +98,8 @@ struct Head {
     hub: Option<String>,
     account: Option<Account>,
     last_contact: Option<i64>,
+    #[serde(default)]
+    skew: i64,
     cursor: Option<String>,
 }
 
@@ -104,7 +109,7 @@ struct Change {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     head: Option<Head>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pendings: Option<BTreeMap<String, Pending>>,
+    openings: Option<Openings>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     outbox: Option<Outbox>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -127,9 +132,10 @@ impl Default for Kept {
             hub: None,
             account: None,
             last_contact: None,
+            skew: 0,
             cursor: None,
             wallet: Wallet::default(),
-            pendings: BTreeMap::new(),
+            openings: Openings::default(),
             outbox: Outbox::default(),
             receipts: Receipts::default(),
             settings: SettingsView::default(),
@@ -197,6 +203,7 @@ impl Kept {
             hub: self.hub.clone(),
             account: self.account.clone(),
             last_contact: self.last_contact,
+            skew: self.skew,
             cursor: self.cursor.clone(),
         }
     }
@@ -207,7 +214,7 @@ impl Kept {
         let parts = &mut self.written.parts;
         let change = Change {
             head: parts.head.changed(&head),
-            pendings: parts.pendings.changed(&self.pendings),
+            openings: parts.openings.changed(&self.openings),
             outbox: parts.outbox.changed(&self.outbox),
             receipts: parts.receipts.changed(&self.receipts),
             settings: parts.settings.changed(&self.settings),
@@ -221,10 +228,11 @@ impl Kept {
     }
 
     fn apply(&mut self, change: Change) {
-        if let Some(Head { hub, account, last_contact, cursor }) = change.head {
-            (self.hub, self.account, self.last_contact, self.cursor) = (hub, account, last_contact, cursor);
+        if let Some(Head { hub, account, last_contact, skew, cursor }) = change.head {
+            (self.hub, self.account, self.cursor) = (hub, account, cursor);
+            (self.last_contact, self.skew) = (last_contact, skew);
         }
-        put(&mut self.pendings, change.pendings);
+        put(&mut self.openings, change.openings);
         put(&mut self.outbox, change.outbox);
         put(&mut self.receipts, change.receipts);
         put(&mut self.settings, change.settings);
@@ -238,7 +246,7 @@ impl Kept {
 impl Change {
     fn is_any(&self) -> bool {
         self.head.is_some()
-            || self.pendings.is_some()
+            || self.openings.is_some()
             || self.outbox.is_some()
             || self.receipts.is_some()
             || self.settings.is_some()

@@ -10,7 +10,7 @@ use crate::{
     cx::{Cx, earlier},
     effect::{Effect, PushTarget},
     event::PushEvent,
-    line::{Call, Miss, Purpose},
+    line::{ANSWER_MS, Call, Miss, Purpose},
     session::Session,
     text,
 };
@@ -57,6 +57,8 @@ pub(crate) struct Sync {
     account_due: u64,
     asking_account: bool,
     push: Push,
+    /// While it is being opened: when that is waited for no longer.
+    push_deadline: Option<u64>,
     push_due: Option<u64>,
     push_failures: u32,
     background: bool,
@@ -125,12 +127,17 @@ impl Sync {
 
     /// When something must happen.
     pub(crate) fn poll_timeout(&self) -> Option<u64> {
-        earlier(self.due, self.push_due)
+        let overdue = self.push_deadline.filter(|_| self.push == Push::Opening);
+        earlier(earlier(self.due, self.push_due), overdue)
     }
 
     /// Does what is due.
     pub(crate) fn drive(&mut self, session: &mut Session, cx: &mut Cx<'_>) {
         let now = cx.now.monotonic_ms;
+        if self.push == Push::Opening && self.push_deadline.is_some_and(|deadline| deadline <= now) {
+            cx.out.push(Effect::Push(None));
+            self.on_push(PushEvent::Lost, session, cx);
+        }
         if self.due.is_some_and(|due| due <= now) && !self.fetching {
             self.due = None;
             self.fetching = true;
@@ -160,6 +167,7 @@ impl Sync {
             };
             self.push_due = None;
             self.push = Push::Opening;
+            self.push_deadline = Some(now + ANSWER_MS);
             cx.out.push(Effect::Push(Some(PushTarget { url: format!("{base}/v1/events"), access_token })));
         }
     }

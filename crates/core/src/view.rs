@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
 pub use self::opening::{
-    OpeningDoorState, OpeningDoorView, OpeningPhase, OpeningView, ProblemCode, ProblemView,
+    OpenDoorView, OpeningDoorState, OpeningDoorView, OpeningPhase, OpeningView, ProblemCode, ProblemView,
 };
 
 /// Everything that is to be seen now.
@@ -37,6 +37,9 @@ pub struct View {
     pub nearby: Option<NearbyView>,
     /// The opening that is under way or just ended.
     pub opening: Option<OpeningView>,
+    /// Doors that this device opened and that are not closed, as far as is known; the one that was opened first comes
+    /// first.
+    pub open_doors: Vec<OpenDoorView>,
     /// The opening code that is being shown.
     pub opening_code: Option<OpeningCodeView>,
     /// A share that was just made, to hand over.
@@ -86,6 +89,7 @@ impl View {
             lockers: Vec::new(),
             nearby: None,
             opening: None,
+            open_doors: Vec::new(),
             opening_code: None,
             share_offer: None,
             share_problem: None,
@@ -193,6 +197,8 @@ pub enum BluetoothView {
     Absent,
     /// Permission missing.
     Denied,
+    /// A search needs the location, which is switched off (Android up to 11).
+    LocationOff,
 }
 
 /// Secrets on this device.
@@ -243,8 +249,23 @@ pub struct ReservationView {
     pub since: Option<i64>,
     /// By a share.
     pub guest: bool,
-    /// The keypad PIN.
+    /// Access was given in person, and opens so often at most; the hub knows nothing of it.
+    pub in_person: Option<u8>,
+    /// The keypad PIN of this device. It opens the door now, also without a network and after the access has ended.
     pub pin: Option<String>,
+    /// Why there is none, where a door might be opened.
+    pub no_pin: Option<NoPinView>,
+    /// An opening code for the scanner can be shown now (`showOpeningCode`), and would open.
+    pub code: bool,
+    /// Something pretended to be its locker a moment ago: nothing secret is to be typed or shown there.
+    pub suspected: bool,
+    /// Its state rests on somebody's word alone.
+    pub unproven: bool,
+    /// What the locker measured as the door was closed last, and signed: something inside, or nothing. None where it
+    /// was not closed since it was opened, or cannot measure.
+    pub inside: Option<bool>,
+    /// What has to be said with [`Intent::Release`](crate::intent::Intent::Release), where it is offered.
+    pub release: Option<ReleaseView>,
     /// The identification code, drawn.
     pub identification: Option<QrView>,
     /// UNIX seconds until which it can be opened again.
@@ -274,6 +295,40 @@ pub enum KindView {
     Return,
     /// My lockers.
     Storage,
+}
+
+/// Why there is no PIN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export_to = "view.ts")]
+pub enum NoPinView {
+    /// The locker has no keypad.
+    NoKeypad,
+    /// The keypad does not know of this reservation yet. To open by phone or code brings it up to date.
+    KeypadBehind,
+    /// As many devices as a door has PINs for hold one already.
+    TooManyDevices,
+    /// Something pretended to be the locker.
+    Suspected,
+    /// It was not fetched yet, or the hub gave none.
+    NotHere,
+}
+
+/// What has to be said when a compartment or a borrowed thing is given back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export_to = "view.ts")]
+pub enum ReleaseView {
+    /// Nothing: the locker measures it.
+    Measured,
+    /// Whether the compartment is empty.
+    AskEmpty,
+    /// Whether the borrowed thing lies inside.
+    AskInside,
+    /// It cannot be given back now: something lies in the compartment, as the locker measured.
+    SomethingInside,
+    /// It cannot be given back now: the borrowed thing does not lie inside, as the locker measured.
+    NothingInside,
 }
 
 /// Where a reservation stands.
@@ -329,6 +384,7 @@ pub enum ActionView {
     Reopen,
     Resolve,
     ConfirmTaken,
+    ConfirmPlaced,
     Extend,
     Hold,
     Cancel,
@@ -539,8 +595,12 @@ pub struct NearbyView {
     pub locker: String,
     /// Untrusted text.
     pub name: String,
-    /// What can be opened there now.
-    pub reservations: Vec<String>,
+    /// What can be collected there now. One gesture opens these and nothing else.
+    pub collect: Vec<String>,
+    /// What can be put in there now, by a gesture of its own.
+    pub drop_off: Vec<String>,
+    /// Compartments of one's own there, which are opened one by one.
+    pub own: Vec<String>,
 }
 
 /// The opening code that is being shown.
@@ -567,10 +627,18 @@ pub struct ShareOfferView {
     pub reservation: String,
     /// Untrusted text.
     pub name: String,
-    /// The link to hand over.
+    /// The link to hand over; or, in person, what the guest's device reads.
     pub link: String,
     /// The same as a QR code.
     pub qr: QrView,
+    /// It is for the device alone whose invitation was read, with no network.
+    pub in_person: bool,
+    /// When the access really ends, UNIX seconds.
+    pub until: i64,
+    /// How often it opens; none: as often as the guest wants.
+    pub uses: Option<u8>,
+    /// It can be taken back before it ends; at a locker without a network from the next visit of a phone with news on.
+    pub revocable: bool,
 }
 
 /// A receipt.
@@ -588,7 +656,7 @@ pub struct ReceiptView {
     pub locker: String,
     /// Untrusted text.
     pub label: String,
-    /// `opened`, `jammed`, ...: outcome code of the protocol, snake case.
+    /// `opened`, `jammed`, `already_open`, `unknown`; of a closing `closed`, `closed_present`, `closed_absent`.
     pub outcome: String,
     /// The locker's time, UNIX seconds.
     pub at: i64,
@@ -596,6 +664,8 @@ pub struct ReceiptView {
     pub time_certain: bool,
     /// Number in the locker's chain.
     pub sequence: u32,
+    /// How it was asked for: `radio`, `pin`, `scanner`.
+    pub source: String,
     /// The locker's signature verified on this device.
     pub verified: bool,
     /// The hub has it.
@@ -609,7 +679,7 @@ pub struct ReceiptView {
 pub struct OutboxView {
     /// Unique on this device.
     pub id: u64,
-    /// `receipt`, `extend`, `share`, `revokeShare`, `report`, `confirmTaken`, `removeDevice`, `hold`, `cancel`,
+    /// `receipt`, `extend`, `share`, `revokeShare`, `report`, `confirmTaken`, `confirmPlaced`, `removeDevice`, `hold`, `cancel`,
     /// `changeLocker`, `release`, `bookReturn`, `bookStorage`, `borrow`, `handOver`, `preferLowDoors`.
     pub what: String,
     /// Of which reservation.

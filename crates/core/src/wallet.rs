@@ -3,29 +3,35 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+mod bounds;
+mod news;
+mod pins;
+
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use postern_api::{
     locker::LockerDescriptor,
     reservation::{Action, Kind, Reservation, State},
-    token::{BulletinFor, Grant, Grants, Operation, TokenBatch},
+    token::{Grant, Grants, Operation, TokenBatch},
 };
 use postern_protocol::{LockerId, LockerIdentity};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::pins::Pin;
+use self::{
+    bounds::{TIMES, bounded, bounded_locker},
+    news::{Held, Wanted},
+};
 use crate::{
     cx::{Cx, earlier},
     line::{Call, Miss, Purpose},
     shelf::{self, Shelf},
     sync::{Page, backoff},
-    text,
     time::Now,
 };
 
 /// More reservations than anybody has; what goes beyond is not kept.
 const MAX_RESERVATIONS: usize = 20_000;
 const MAX_LOCKERS: usize = 5_000;
-const MAX_DOORS: usize = 1_024;
-const MAX_ENTRIES: usize = 200;
 /// Tokens asked for in one batch.
 const BATCH: usize = 200;
 /// The hub gave no token for a reservation that looks open: do not ask at once again.
@@ -42,6 +48,15 @@ pub(crate) struct Trace {
     pub(crate) opened_at: Option<i64>,
     /// What the customer said about it.
     pub(crate) taken: Option<bool>,
+    /// The door was closed since.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) closed: bool,
+    /// What the locker measured inside as it was closed, and signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) content: Option<bool>,
+    /// What the customer said of what is inside, at the closed door.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) inside: Option<bool>,
     /// The hub was told of that on the strength of a receipt that it has from somebody else.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) told: bool,
@@ -60,7 +75,17 @@ pub(crate) struct Wallet {
     reservations: Shelf<Reservation>,
     lockers: Shelf<LockerDescriptor>,
     grants: Shelf<Grant>,
-    bulletins: Shelf<String>,
+    /// Each device's own PINs, by reservation: they outlive the tokens with which they came.
+    #[serde(default)]
+    pins: Shelf<Pin>,
+    /// The highest epoch of its door that the hub's news told of, by reservation.
+    #[serde(default)]
+    epochs: Shelf<u32>,
+    #[serde(default)]
+    news: Shelf<Held>,
+    /// The highest number of news that a receipt of the locker acknowledges.
+    #[serde(default)]
+    acknowledged: Shelf<u32>,
     traces: Shelf<Trace>,
     delegated: Shelf<Delegated>,
     /// Ids of tokens that the locker refused, by reservation.
@@ -68,6 +93,8 @@ pub(crate) struct Wallet {
     refused: Shelf<String>,
     #[serde(skip)]
     fetching: Fetching,
+    #[serde(skip)]
+    wanted: Wanted,
     /// How far this device's clock is ahead of the hub's, seconds, as of the last contact.
     #[serde(skip)]
     skew: i64,
@@ -83,7 +110,13 @@ pub(crate) struct Changes {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     grants: shelf::Changes<Grant>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    bulletins: shelf::Changes<String>,
+    pins: shelf::Changes<Pin>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    epochs: shelf::Changes<u32>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    news: shelf::Changes<Held>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    acknowledged: shelf::Changes<u32>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     traces: shelf::Changes<Trace>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -117,7 +150,10 @@ impl Changes {
         self.reservations.is_empty()
             && self.lockers.is_empty()
             && self.grants.is_empty()
-            && self.bulletins.is_empty()
+            && self.pins.is_empty()
+            && self.epochs.is_empty()
+            && self.news.is_empty()
+            && self.acknowledged.is_empty()
             && self.traces.is_empty()
             && self.delegated.is_empty()
             && self.refused.is_empty()
@@ -131,7 +167,10 @@ impl Wallet {
             reservations: self.reservations.changes(),
             lockers: self.lockers.changes(),
             grants: self.grants.changes(),
-            bulletins: self.bulletins.changes(),
+            pins: self.pins.changes(),
+            epochs: self.epochs.changes(),
+            news: self.news.changes(),
+            acknowledged: self.acknowledged.changes(),
             traces: self.traces.changes(),
             delegated: self.delegated.changes(),
             refused: self.refused.changes(),
@@ -143,7 +182,10 @@ impl Wallet {
         self.reservations.written();
         self.lockers.written();
         self.grants.written();
-        self.bulletins.written();
+        self.pins.written();
+        self.epochs.written();
+        self.news.written();
+        self.acknowledged.written();
         self.traces.written();
         self.delegated.written();
         self.refused.written();
@@ -154,7 +196,10 @@ impl Wallet {
         self.reservations.apply(changes.reservations);
         self.lockers.apply(changes.lockers);
         self.grants.apply(changes.grants);
-        self.bulletins.apply(changes.bulletins);
+        self.pins.apply(changes.pins);
+        self.epochs.apply(changes.epochs);
+        self.news.apply(changes.news);
+        self.acknowledged.apply(changes.acknowledged);
         self.traces.apply(changes.traces);
         self.delegated.apply(changes.delegated);
         self.refused.apply(changes.refused);
@@ -200,6 +245,11 @@ impl Wallet {
         self.delegated.contains_key(id)
     }
 
+    /// How often the token that is here opens.
+    pub(crate) fn uses(&self, id: &str) -> u8 {
+        self.grants.get(id).map_or(0, |grant| grant.uses)
+    }
+
     /// The hub told its time: this device's clock is ahead by so many seconds.
     pub(crate) fn set_skew(&mut self, seconds: i64) {
         self.skew = seconds;
@@ -233,16 +283,6 @@ impl Wallet {
         }
     }
 
-    /// A bulletin to carry there.
-    pub(crate) fn bulletin(&self, locker: &str) -> Option<Vec<u8>> {
-        decode(self.bulletins.get(locker)?)
-    }
-
-    /// It got there.
-    pub(crate) fn bulletin_delivered(&mut self, locker: &str) {
-        self.bulletins.remove(locker);
-    }
-
     /// Seconds of UNIX time until which a door that this device opened may be opened again.
     pub(crate) fn reopen_until(&self, reservation: &Reservation) -> Option<i64> {
         let opened = self.trace(&reservation.id).opened_at?;
@@ -250,10 +290,44 @@ impl Wallet {
         (locker.reopen_minutes > 0).then(|| opened + 60 * i64::from(locker.reopen_minutes))
     }
 
+    /// Its time is over, though the hub may not have said so yet: what was to be collected or dropped off is not any
+    /// more.
+    pub(crate) fn is_over_time(&self, reservation: &Reservation, now: Now) -> bool {
+        let ends = matches!(
+            (reservation.kind, reservation.state),
+            (Kind::Pickup, State::Ready) | (Kind::Return, State::Booked)
+        );
+        ends && reservation.until.is_some_and(|until| until <= self.hub_time(now))
+    }
+
+    /// When the next reservation runs out of time, on the monotonic clock.
+    pub(crate) fn next_deadline(&self, now: Now) -> Option<u64> {
+        let hub_time = self.hub_time(now);
+        let ahead = |reservation: &Reservation| {
+            let until = reservation.until.filter(|until| *until > hub_time)?;
+            let open = matches!(reservation.state, State::Ready | State::Booked);
+            open.then(|| (until - hub_time).unsigned_abs())
+        };
+        let wait = self.reservations.values().filter_map(ahead).min()?;
+        Some(now.monotonic_ms.saturating_add(wait.saturating_mul(1000)))
+    }
+
     /// A verified receipt says that the door opened.
     pub(crate) fn opened(&mut self, id: &str, now: Now) {
         self.traces.insert(id.to_owned(), Trace { opened_at: Some(now.unix()), ..Trace::default() });
         self.refused.remove(id);
+    }
+
+    /// The door was closed; what the locker measured inside, where its receipt said so.
+    pub(crate) fn closed(&mut self, id: &str, content: Option<bool>) {
+        let before = self.trace(id);
+        let content = content.or(before.content);
+        self.traces.insert(id.to_owned(), Trace { closed: true, content, ..before });
+    }
+
+    /// The customer says whether it is inside.
+    pub(crate) fn placed(&mut self, id: &str, inside: bool) {
+        self.traces.insert(id.to_owned(), Trace { inside: Some(inside), ..self.trace(id) });
     }
 
     /// The customer says whether it was there and is taken.
@@ -285,7 +359,12 @@ impl Wallet {
         self.traces.insert(id.to_owned(), Trace { told: true, ..self.trace(id) });
     }
 
-    /// The customer opens again, so what was said without a receipt is said no more.
+    /// The hub did not take what the customer said of what is inside.
+    pub(crate) fn not_placed(&mut self, id: &str) {
+        self.traces.insert(id.to_owned(), Trace { inside: None, ..self.trace(id) });
+    }
+
+    /// The customer opens again, or the hub did not take the word: what was said without a receipt is said no more.
     pub(crate) fn unsay(&mut self, id: &str) {
         if self.word_without_receipt(id).is_some() {
             self.traces.remove(id);
@@ -340,12 +419,15 @@ impl Wallet {
         self.traces.remove(id);
         self.delegated.remove(id);
         self.refused.remove(id);
+        self.pins.remove(id);
+        self.epochs.remove(id);
     }
 
     /// One page of the change feed.
     pub(crate) fn apply(&mut self, page: Page) -> Arrivals {
         let mut arrivals = Arrivals::default();
         let changes = page.changes;
+        self.want_news(&changes.news);
         for locker in changes.lockers {
             // Told with every change of a reservation there; nearly always it is as it was.
             if self.lockers.get(&locker.id) == Some(&locker) {
@@ -403,6 +485,10 @@ impl Wallet {
         let opened = self.trace(&reservation.id).opened_at.is_some();
         if moved || !(opened || wants_grant(&reservation)) {
             self.grants.remove(&reservation.id);
+            self.pins.remove(&reservation.id);
+        }
+        if moved {
+            self.epochs.remove(&reservation.id);
         }
         self.fetching.passed_over.remove(&reservation.id);
         self.delegated.remove(&reservation.id);
@@ -419,7 +505,8 @@ impl Wallet {
         if self.lockers.len() > used.len() + 64 {
             self.lockers.retain(|id| used.contains(id));
         }
-        self.bulletins.retain(|id| self.lockers.contains_key(id));
+        self.news.retain(|id| self.lockers.contains_key(id));
+        self.acknowledged.retain(|id| self.lockers.contains_key(id));
     }
 
     /// The app came to the foreground or left it.
@@ -433,15 +520,18 @@ impl Wallet {
         self.fetching.passed_over.remove(id);
     }
 
+    /// The token that is here may not be good any more: the locker refused it, or the hub says that the door's epoch is
+    /// another.
+    pub(crate) fn is_doubtful(&self, id: &str) -> bool {
+        let over = |grant: &Grant| self.epochs.get(id).is_some_and(|epoch| grant.occupancy < *epoch);
+        self.is_refused(id) || self.grants.get(id).is_some_and(over)
+    }
+
     /// The network came back, or the customer asked: try at once.
     pub(crate) fn wake(&mut self) {
         self.fetching.not_before = 0;
         self.fetching.passed_over.clear();
-    }
-
-    /// Tokens are being fetched.
-    pub(crate) fn is_fetching(&self) -> bool {
-        self.fetching.under_way
+        self.wanted.wake();
     }
 
     /// UNIX seconds at which the token of a reservation should be renewed: when a third of its life is left. None
@@ -453,7 +543,7 @@ impl Wallet {
         let compartment = reservation.compartment.as_ref()?;
         let Some(grant) = self.grants.get(&reservation.id) else { return Some(i64::MIN) };
         let fits = grant.locker == compartment.locker && grant.doors.contains(&compartment.door);
-        if !fits || self.is_refused(&reservation.id) {
+        if !fits || self.is_doubtful(&reservation.id) {
             return Some(i64::MIN);
         }
         let life = grant.expires.saturating_sub(grant.not_before).max(1);
@@ -466,9 +556,9 @@ impl Wallet {
     /// When tokens are to be fetched next, on the monotonic clock; that moment itself where they are due.
     pub(crate) fn next_fetch(&self, now: Now) -> Option<u64> {
         if self.fetching.under_way {
-            return None;
+            return self.next_news(now);
         }
-        let mut next = None;
+        let mut next = self.next_news(now);
         for reservation in self.reservations.values() {
             let Some(at) = self.renewal(reservation) else { continue };
             let wait = at.saturating_sub(self.hub_time(now)).max(0).unsigned_abs().saturating_mul(1000);
@@ -484,6 +574,7 @@ impl Wallet {
     /// Fetches what is due, in one batch. Otherwise says when something is.
     pub(crate) fn drive(&mut self, cx: &mut Cx<'_>) -> Option<u64> {
         let now = cx.now;
+        self.fetch_news(cx);
         let next = self.next_fetch(now);
         if next.is_none_or(|at| at > now.monotonic_ms) {
             return next;
@@ -498,7 +589,7 @@ impl Wallet {
             .map(|reservation| reservation.id.clone())
             .collect();
         self.fetching.under_way = true;
-        let batch = TokenBatch { reservations: due.clone(), hello_nonce: None };
+        let batch = TokenBatch { reservations: due.clone(), hello_nonce: None, locker_time: None };
         cx.out.call(Call::post(Purpose::Grants(due), "/v1/tokens".into(), &batch));
         None
     }
@@ -530,6 +621,7 @@ impl Wallet {
     /// A token that the hub gave, if it can be one.
     pub(crate) fn keep_grant(&mut self, grant: Grant, now: Now) {
         let now = self.hub_time(now);
+        let mut grant = grant;
         let fits = is_plausible(&grant)
             && grant.expires > now
             && self
@@ -547,16 +639,8 @@ impl Wallet {
             {
                 self.fetching.passed_over.remove(&grant.reservation);
             }
+            self.keep_pin(&mut grant);
             self.grants.insert(grant.reservation.clone(), grant);
-        }
-    }
-
-    fn keep_bulletin(&mut self, bulletin: BulletinFor) {
-        if self.lockers.contains_key(&bulletin.locker)
-            && decode(&bulletin.bulletin)
-                .is_some_and(|bytes| bytes.len() <= postern_protocol::message::MAX_BULLETIN)
-        {
-            self.bulletins.insert(bulletin.locker, bulletin.bulletin);
         }
     }
 }
@@ -581,12 +665,19 @@ pub(crate) fn is_plausible(grant: &Grant) -> bool {
 
 /// What opening this reservation means at the locker: the first of these that the token allows.
 pub(crate) fn operation(reservation: &Reservation, grant: &Grant) -> Option<Operation> {
+    operations(reservation, grant).next()
+}
+
+/// All that opening this reservation can mean, in the order in which it is tried. That is one thing, but for a return: a
+/// locker takes no deposit after an opening by PIN, which is none.
+pub(crate) fn operations(reservation: &Reservation, grant: &Grant) -> impl Iterator<Item = Operation> {
     let wanted: &[Operation] = match reservation.kind {
         Kind::Pickup => &[Operation::Collect, Operation::Access],
         Kind::Return => &[Operation::Deposit, Operation::Access],
         Kind::Storage => &[Operation::Access, Operation::Collect, Operation::Deposit],
     };
-    wanted.iter().copied().find(|operation| grant.operations.contains(operation))
+    let most = if reservation.kind == Kind::Return { wanted.len() } else { 1 };
+    wanted.iter().copied().filter(|operation| grant.operations.contains(operation)).take(most)
 }
 
 /// Base64url without padding.
@@ -609,75 +700,6 @@ pub(crate) fn identity(locker: &LockerDescriptor) -> Option<LockerIdentity> {
     })
 }
 
-/// Times of the hub stay where arithmetic with them is safe and a calendar can show them: up to the year 9999.
-const TIMES: std::ops::RangeInclusive<i64> = 0..=253_402_300_799;
-
-fn bound_time(time: &mut i64) {
-    *time = (*time).clamp(*TIMES.start(), *TIMES.end());
-}
-
-fn bounded(mut reservation: Reservation) -> Option<Reservation> {
-    if !text::is_id(&reservation.id) {
-        return None;
-    }
-    reservation.until.as_mut().map(bound_time);
-    reservation.since.as_mut().map(bound_time);
-    reservation.shares.iter_mut().for_each(|share| bound_time(&mut share.until));
-    reservation.timeline.iter_mut().for_each(|entry| bound_time(&mut entry.at));
-    text::clip(&mut reservation.title, text::NAME);
-    text::clip(&mut reservation.carrier.name, text::NAME);
-    text::clip(&mut reservation.carrier.id, text::ID);
-    if let Some(reference) = &mut reservation.reference {
-        text::clip(reference, text::ID);
-    }
-    if let Some(site) = &mut reservation.site {
-        text::clip(&mut site.id, text::ID);
-        text::clip(&mut site.name, text::NAME);
-        text::clip(&mut site.address, text::ADDRESS);
-        if !(site.latitude.is_finite() && site.longitude.is_finite()) {
-            (site.latitude, site.longitude) = (0.0, 0.0);
-        }
-    }
-    if let Some(compartment) = &mut reservation.compartment {
-        compartment.locker.parse::<LockerId>().ok()?;
-        text::clip(&mut compartment.label, text::LABEL);
-    }
-    // Only what a keypad can take is a PIN.
-    reservation.pin = reservation
-        .pin
-        .filter(|pin| (4..=12).contains(&pin.len()) && pin.bytes().all(|b| b.is_ascii_digit()));
-    // What does not fit a QR code that a phone can show is no identification.
-    reservation.identification = reservation.identification.filter(|code| code.text.len() <= 1024);
-    reservation.actions.truncate(32);
-    reservation.shares.truncate(MAX_ENTRIES);
-    reservation.shares.retain(|share| text::is_id(&share.id));
-    for share in &mut reservation.shares {
-        text::clip(&mut share.name, text::NAME);
-    }
-    let surplus = reservation.timeline.len().saturating_sub(MAX_ENTRIES);
-    reservation.timeline.drain(..surplus);
-    for entry in &mut reservation.timeline {
-        if let Some(by) = &mut entry.by {
-            text::clip(by, text::NAME);
-        }
-    }
-    Some(reservation)
-}
-
-fn bounded_locker(mut locker: LockerDescriptor) -> Option<LockerDescriptor> {
-    identity(&locker)?;
-    text::clip(&mut locker.name, text::NAME);
-    text::clip(&mut locker.site, text::ID);
-    locker.doors.truncate(MAX_DOORS);
-    for door in &mut locker.doors {
-        text::clip(&mut door.label, text::LABEL);
-        door.column = door.column.min(255);
-        door.row = door.row.min(255);
-        door.height = door.height.clamp(1, 64);
-    }
-    Some(locker)
-}
-
 #[cfg(test)]
 mod tests {
     use postern_api::sync;
@@ -690,6 +712,7 @@ mod tests {
             reservations: Vec::new(),
             removed: Vec::new(),
             lockers: vec![locker.clone()],
+            news: Vec::new(),
             more: false,
             now: 0,
         };
@@ -710,6 +733,7 @@ mod tests {
             receipt_key: encode(&[3; 32]),
             scanner: true,
             keypad: true,
+            content_sensors: false,
             reopen_minutes: 10,
             doors: Vec::new(),
         };

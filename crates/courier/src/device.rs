@@ -1,15 +1,19 @@
 //! The device: who it is at the hub, and the receipts that the hub has not got yet.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
 use postern_api::{
-    carrier::{CourierTokenRequest, Tasks},
+    carrier::{Carried, CarriedResults, CourierTokenRequest, Parcel, Tasks},
+    reservation::Inside,
     sync::{ReceiptResult, ReceiptResults, ReceiptUpload, UploadedReceipt},
     token::{Grant, Grants},
 };
 use postern_protocol::{Door, LockerIdentity, Operation, OperationNonce, Request, receipt::Outcome};
-use postern_radio::Link;
+use postern_radio::{Link, RadioError};
 use postern_vault::{DeviceKey, Opened, Vault, dpop::Prover, keys::StoredKeys, memory::MemorySecrets};
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
@@ -24,6 +28,22 @@ use crate::{
 const DIALS: u32 = 3;
 /// Receipts in one request.
 const BATCH: usize = 16;
+/// Carried parts in one request.
+const PARTS: usize = 100;
+/// Longest time for carrying: whoever closed the door wants to go on.
+const CARRYING: Duration = Duration::from_secs(30);
+
+/// What the hub has not got yet.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Outbox {
+    /// Receipts of this courier's own openings and closings.
+    receipts: Vec<UploadedReceipt>,
+    /// Other receipts of lockers, sealed for the hub.
+    carried: Vec<Carried>,
+    /// Answers at doors: parcel, and whether it is inside.
+    inside: Vec<(String, bool)>,
+}
 
 /// What outlives the process, as a secret.
 #[derive(Serialize, Deserialize)]
@@ -43,7 +63,7 @@ pub struct Device {
     key: Arc<dyn DeviceKey>,
     prover: Prover,
     at: Option<SignedIn>,
-    outbox: Vec<UploadedReceipt>,
+    outbox: Outbox,
 }
 
 /// One opening, granted and not yet done.
@@ -130,10 +150,10 @@ impl Device {
         self.at.as_ref().map(|at| at.hub.base())
     }
 
-    /// Receipts that the hub has not got yet.
+    /// Receipts and answers that the hub has not got yet.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.outbox.len()
+        self.outbox.receipts.len() + self.outbox.carried.len() + self.outbox.inside.len()
     }
 
     /// Takes the enrolment `code` of a courier up; `name` is what the carrier sees of the device.
@@ -200,14 +220,24 @@ impl Device {
         getrandom::fill(&mut nonce).map_err(|error| CourierError::Protocol(error.to_string()))?;
         let mut asked = self.ask_locker(&errand, nonce, line.dial().await?, locker).await;
         for _ in 1..DIALS {
-            let Err(Asked::Silence { repeatable: true }) = asked else { break };
-            // No word yet of what came of it, whatever keeps the locker from giving one now.
-            asked = match line.dial().await {
-                Ok(link) => match self.ask_locker(&errand, nonce, link, locker).await {
-                    Err(Asked::Failed(_)) => Err(Asked::Silence { repeatable: true }),
-                    other => other,
+            asked = match asked {
+                // No word yet of what came of it, whatever keeps the locker from giving one now.
+                Err(Asked::Silence { repeatable: true }) => match line.dial().await {
+                    Ok(link) => match self.ask_locker(&errand, nonce, link, locker).await {
+                        Err(Asked::Failed(_)) => Err(Asked::Silence { repeatable: true }),
+                        other => other,
+                    },
+                    Err(_) => Err(Asked::Silence { repeatable: true }),
                 },
-                Err(_) => Err(Asked::Silence { repeatable: true }),
+                // The link ended before the locker was asked for the door.
+                Err(Asked::Failed(CourierError::Radio(RadioError::Lost(_)))) => match line.dial().await {
+                    Ok(link) => self.ask_locker(&errand, nonce, link, locker).await,
+                    Err(error) => Err(Asked::Failed(error)),
+                },
+                settled => {
+                    asked = settled;
+                    break;
+                }
             };
         }
         let (outcome, door) = match asked {
@@ -217,16 +247,55 @@ impl Device {
         };
         // Whatever came of it: the hub wants to know of a latch that did not move as well.
         self.outbox
+            .receipts
             .push(UploadedReceipt { locker: locker.id.to_string(), receipt: BASE64.encode(&door.receipt) });
         let kept = self.keep_outbox().await;
         let failed = match (kept, outcome) {
             (Ok(()), Outcome::Opened | Outcome::AlreadyOpen) => return Ok(door),
             (Ok(()), Outcome::Unknown) => CourierError::MayBeOpen,
-            (Ok(()), Outcome::Jammed) => CourierError::Closed(outcome),
+            (Ok(()), outcome) => CourierError::Closed(outcome),
             (Err(error), _) => error,
         };
-        door.leave().await;
+        door.hang_up().await;
         Err(failed)
+    }
+
+    /// Takes the receipts along that the hub lacks of this locker (of PINs, codes, phones that never came online), keeps
+    /// what was signed as the door was closed, and ends the connection. That nothing can be carried is no error: the next
+    /// courier comes.
+    ///
+    /// # Errors
+    /// [`CourierError::Vault`] where what was taken along cannot be kept.
+    pub async fn leave(&mut self, mut door: OpenDoor) -> Result<(), CourierError> {
+        let locker = door.locker().to_string();
+        if let Some(from) = door.receipts_from {
+            match tokio::time::timeout(CARRYING, door.carry(from)).await {
+                Ok(Ok(parts)) => {
+                    for parts in parts.chunks(PARTS) {
+                        let parts = parts.iter().map(|part| BASE64.encode(part)).collect();
+                        self.outbox.carried.push(Carried { locker: locker.clone(), parts });
+                    }
+                }
+                Ok(Err(error)) => tracing::warn!(%error, "receipts were not carried"),
+                Err(_) => tracing::warn!("receipts were not carried in time"),
+            }
+        }
+        if let Some(closing) = door.closing() {
+            self.outbox.receipts.push(UploadedReceipt { locker, receipt: BASE64.encode(closing) });
+        }
+        let kept = self.keep_outbox().await;
+        door.hang_up().await;
+        kept
+    }
+
+    /// The answer at the door, where the locker cannot measure it: whether the parcel lies inside. Handed in with
+    /// [`Device::hand_in`].
+    ///
+    /// # Errors
+    /// [`CourierError::Vault`].
+    pub async fn say_inside(&mut self, parcel: &str, inside: bool) -> Result<(), CourierError> {
+        self.outbox.inside.push((parcel.to_owned(), inside));
+        self.keep_outbox().await
     }
 
     async fn ask_locker(
@@ -237,21 +306,28 @@ impl Device {
         locker: &LockerIdentity,
     ) -> Result<(Outcome, OpenDoor), Asked> {
         let greeting = Greeting::hear(link, locker).await?;
+        let (locker_time, lost, wrong) =
+            (greeting.locker_time(), greeting.wants_nonce(), greeting.wants_correction(now()));
+        let bound_to = |nonce: [u8; 16]| CourierTokenRequest {
+            locker: Some(errand.grant.locker.clone()),
+            hello_nonce: Some(BASE64.encode(nonce)),
+            locker_time,
+            ..errand.asked.clone()
+        };
         // The locker lost the time: only what is bound to this very greeting is good.
-        let bound = match greeting.wants_nonce() {
-            None => None,
-            Some(nonce) => {
-                let asked = CourierTokenRequest {
-                    locker: Some(errand.grant.locker.clone()),
-                    hello_nonce: Some(BASE64.encode(nonce)),
-                    ..errand.asked.clone()
-                };
-                Some(self.prepare(asked, errand.operation).await?)
-            }
+        let bound = match (lost, wrong) {
+            (Some(nonce), _) => Some(self.prepare(bound_to(nonce), errand.operation).await?),
+            // Its clock is wrong, or ours: the hub knows, and without a hub the token may do as it is.
+            (None, Some(nonce)) => self.prepare(bound_to(nonce), errand.operation).await.ok(),
+            (None, None) => None,
         };
         let errand = bound.as_ref().unwrap_or(errand);
         let request = errand.request(nonce)?;
-        greeting.open(self.key.as_ref(), &request).await.map_err(|error| match error {
+        let opened = greeting.open(&self.key, &request).await.map(|(outcome, mut door)| {
+            door.receipts_from = errand.grant.receipts_from;
+            (outcome, door)
+        });
+        opened.map_err(|error| match error {
             CourierError::MayBeOpen => Asked::Silence { repeatable: bound.is_none() },
             other => Asked::Failed(other),
         })
@@ -263,18 +339,43 @@ impl Device {
     /// [`CourierError::Hub`]: where that passes ([`HubError::is_passing`]), everything waits for the next time; where it
     /// refused a receipt, the others were taken.
     pub async fn hand_in(&mut self) -> Result<(), CourierError> {
-        while !self.outbox.is_empty() {
-            let receipts: Vec<_> = self.outbox.iter().take(BATCH).cloned().collect();
+        self.hand_in_receipts().await?;
+        while let Some(part) = self.outbox.carried.first().cloned() {
+            let answered = self.ask(Method::POST, "/courier/carried", Some(&part)).await;
+            let answered: Result<CarriedResults, _> = answered;
+            if !is_final(&answered) {
+                return answered.map(drop);
+            }
+            self.outbox.carried.remove(0);
+            self.keep_outbox().await?;
+            let results = answered?;
+            if results.invalid > 0 || results.fork > 0 {
+                tracing::warn!(locker = part.locker, ?results, "carried receipts");
+            }
+        }
+        while let Some((parcel, inside)) = self.outbox.inside.first().cloned() {
+            let path = format!("/courier/parcels/{parcel}/inside");
+            let answered: Result<Parcel, _> = self.ask(Method::POST, &path, Some(&Inside { inside })).await;
+            if !is_final(&answered) {
+                return answered.map(drop);
+            }
+            self.outbox.inside.remove(0);
+            self.keep_outbox().await?;
+            answered?;
+        }
+        Ok(())
+    }
+
+    async fn hand_in_receipts(&mut self) -> Result<(), CourierError> {
+        while !self.outbox.receipts.is_empty() {
+            let receipts: Vec<_> = self.outbox.receipts.iter().take(BATCH).cloned().collect();
             let count = receipts.len();
             let answered = self.ask(Method::POST, "/receipts", Some(&ReceiptUpload { receipts })).await;
             let answered: Result<ReceiptResults, _> = answered;
-            match &answered {
-                // An answer to these very receipts, for good.
-                Ok(_) => {}
-                Err(CourierError::Hub(error)) if !error.is_passing() => {}
-                Err(_) => return answered.map(drop),
+            if !is_final(&answered) {
+                return answered.map(drop);
             }
-            self.outbox.drain(..count);
+            self.outbox.receipts.drain(..count);
             self.keep_outbox().await?;
             for result in answered?.results {
                 if !matches!(result, ReceiptResult::Accepted | ReceiptResult::Known) {
@@ -333,6 +434,20 @@ impl Device {
         self.vault.settle().await;
         Ok(())
     }
+}
+
+/// An answer to this very request, for good.
+fn is_final<T>(answered: &Result<T, CourierError>) -> bool {
+    match answered {
+        Ok(_) => true,
+        Err(CourierError::Hub(error)) => !error.is_passing(),
+        Err(_) => false,
+    }
+}
+
+/// UNIX seconds.
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 fn odd() -> HubError {

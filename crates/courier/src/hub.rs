@@ -10,6 +10,7 @@ use postern_api::{
 use postern_vault::dpop::Prover;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde::de::DeserializeOwned;
+use url::{Host, Url};
 use zeroize::Zeroizing;
 
 use crate::CourierError;
@@ -90,6 +91,18 @@ impl From<TokenResponse> for Session {
     }
 }
 
+/// Whether a URL leads to this very machine. What is for it goes through no proxy of the environment: credentials may go there
+/// in clear only because they do not leave the machine.
+#[must_use]
+pub fn is_this_machine(url: &str) -> bool {
+    match Url::parse(url).ok().as_ref().and_then(Url::host) {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
 /// A hub, by its base URL.
 pub(crate) struct Hub {
     base: String,
@@ -100,11 +113,10 @@ impl Hub {
     pub(crate) fn new(base: &str) -> Result<Self, HubError> {
         // One process, one provider: a second call finds it installed and that is fine.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder()
-            .timeout(PATIENCE)
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .map_err(|error| HubError::Unreachable(error.to_string()))?;
+        let builder =
+            reqwest::Client::builder().timeout(PATIENCE).redirect(reqwest::redirect::Policy::none());
+        let builder = if is_this_machine(base) { builder.no_proxy() } else { builder };
+        let client = builder.build().map_err(|error| HubError::Unreachable(error.to_string()))?;
         Ok(Self { base: base.trim_end_matches('/').to_owned(), client })
     }
 
@@ -188,6 +200,18 @@ fn now() -> i64 {
 /// See [`HubError`].
 pub async fn answer<T: DeserializeOwned>(request: RequestBuilder) -> Result<T, HubError> {
     accepted(request).await?.json().await.map_err(unreachable)
+}
+
+/// As [`answer`]; none where the hub has nothing to say (204).
+///
+/// # Errors
+/// See [`HubError`].
+pub async fn answer_if_any<T: DeserializeOwned>(request: RequestBuilder) -> Result<Option<T>, HubError> {
+    let response = accepted(request).await?;
+    if response.status() == StatusCode::NO_CONTENT {
+        return Ok(None);
+    }
+    response.json().await.map(Some).map_err(unreachable)
 }
 
 async fn accepted(request: RequestBuilder) -> Result<reqwest::Response, HubError> {

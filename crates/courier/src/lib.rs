@@ -19,7 +19,7 @@ use postern_vault::{VaultError, dpop::ProofError};
 
 pub use self::{
     device::{Device, Errand},
-    hub::{HubError, answer},
+    hub::{HubError, answer, answer_if_any, is_this_machine},
     visit::{Dial, OpenDoor},
 };
 

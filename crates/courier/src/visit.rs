@@ -1,9 +1,9 @@
-//! One connection to a locker, one opening.
+//! One connection to a locker, one opening, and the receipts that are carried from there.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use postern_protocol::{
-    LockerIdentity, Reply, Request,
+    Door, LockerIdentity, Operation, OperationNonce, Reply, Request,
     message::{ClockState, DoorEventKind, Refusal},
     phone::{Greeted, Session},
     receipt::{self, Outcome},
@@ -16,6 +16,13 @@ use crate::CourierError;
 
 /// How long a locker may take for an answer: two latch pulses and a slow journal.
 const PATIENCE: Duration = Duration::from_secs(15);
+
+/// How long the closing receipt may take after the door was closed: a content sensor settles, and the journal is written.
+const CLOSING: Duration = Duration::from_secs(3);
+/// Requests in which a locker's whole chain is carried: what it keeps, and some that come meanwhile.
+const MOST_PARTS: usize = 200;
+/// Seconds by which a locker's clock may be off before the hub is told.
+const OFF: u64 = 300;
 
 /// Makes connections to one locker.
 #[async_trait::async_trait]
@@ -54,18 +61,46 @@ impl Greeting {
         (self.greeted.hello().clock == ClockState::Unset).then(|| self.greeted.hello_nonce())
     }
 
-    /// Asks, and waits for the receipt: what came of it, and the door.
+    /// Its nonce, where what the locker says of the time is more than five minutes off `now` (UNIX seconds).
+    pub(crate) fn wants_correction(&self, now: u64) -> Option<[u8; 16]> {
+        let hello = self.greeted.hello();
+        (hello.clock != ClockState::Unset && hello.floor.0.abs_diff(now) > OFF)
+            .then(|| self.greeted.hello_nonce())
+    }
+
+    /// What the locker says of the time, UNIX seconds.
+    pub(crate) fn locker_time(&self) -> Option<i64> {
+        i64::try_from(self.greeted.hello().floor.0).ok()
+    }
+
+    /// Brings the news, if there is any; asks, and waits for the receipt: what came of it, and the door.
     pub(crate) async fn open(
         self,
-        key: &dyn DeviceKey,
+        key: &Arc<dyn DeviceKey>,
         request: &Request,
     ) -> Result<(Outcome, OpenDoor), CourierError> {
         let Self { mut link, locker, greeted } = self;
         let asked = async {
-            let proof = key.sign(&greeted.challenge(request)).await?;
+            let news = Request { operation: Operation::Status, ..request.clone() };
+            let first = if request.bulletin.is_some() { &news } else { request };
+            let proof = key.sign(&greeted.challenge(first)).await?;
             let mut ephemeral = [0; 32];
             getrandom::fill(&mut ephemeral).map_err(|error| CourierError::Protocol(error.to_string()))?;
-            let (message, mut session) = greeted.open(request, proof, ephemeral)?;
+            let (mut message, mut session) = greeted.open(first, proof, ephemeral)?;
+            let plain = Request { bulletin: None, ..request.clone() };
+            if first.operation != request.operation {
+                link.send(&message).await?;
+                loop {
+                    let reply = timeout(PATIENCE, link.receive()).await.map_err(|_| silent())??;
+                    match session.receive(&reply)? {
+                        Reply::Status(_) => break,
+                        Reply::Refused(refusal) => return Err(CourierError::Refused(refusal)),
+                        _ => {}
+                    }
+                }
+                let proof = key.sign(&session.challenge(&plain)).await?;
+                message = session.request(&plain, proof)?;
+            }
             // A link that ends in here may have carried all of it.
             link.send(&message).await.map_err(|_| CourierError::MayBeOpen)?;
             let deadline = Instant::now() + PATIENCE;
@@ -76,13 +111,25 @@ impl Greeting {
                 match session.receive(&reply.map_err(|_| CourierError::MayBeOpen)?)? {
                     Reply::Receipt(bytes) => return Ok((outcome(&bytes, &locker, request)?, session, bytes)),
                     Reply::Refused(refusal) => return Err(CourierError::Refused(refusal)),
-                    Reply::Event(_) | Reply::Status(_) => {}
+                    Reply::Event(_) | Reply::Status(_) | Reply::Closing(_) | Reply::Carried(_) => {}
                 }
             }
         };
         match asked.await {
             Ok((outcome, session, receipt)) => {
-                Ok((outcome, OpenDoor { link, session, door: request.door.0, receipt }))
+                let open = OpenDoor {
+                    link,
+                    session,
+                    key: Arc::clone(key),
+                    locker,
+                    token: request.token.clone(),
+                    nonce: request.nonce,
+                    door: request.door.0,
+                    receipt,
+                    closing: None,
+                    receipts_from: None,
+                };
+                Ok((outcome, open))
             }
             Err(error) => {
                 link.close().await;
@@ -96,7 +143,12 @@ impl Greeting {
 fn outcome(bytes: &[u8], locker: &LockerIdentity, request: &Request) -> Result<Outcome, CourierError> {
     let read = receipt::verify(bytes, &locker.receipt_key)
         .map_err(|error| CourierError::Protocol(error.to_string()))?;
-    if read.locker != locker.id || read.door != request.door || read.nonce != request.nonce {
+    if read.locker != locker.id
+        || read.door != request.door
+        || read.nonce != request.nonce
+        || read.operation != request.operation
+        || read.outcome.is_closing()
+    {
         return Err(CourierError::Protocol("a receipt for something else".to_owned()));
     }
     Ok(read.outcome)
@@ -110,24 +162,95 @@ fn silent() -> RadioError {
 pub struct OpenDoor {
     link: Box<dyn Link>,
     session: Session,
+    key: Arc<dyn DeviceKey>,
+    locker: LockerIdentity,
+    token: Vec<u8>,
+    nonce: OperationNonce,
     /// Door number.
     pub door: u16,
     /// What the locker signed.
     pub receipt: Vec<u8>,
+    /// What it signed as the door was closed, and what that says.
+    closing: Option<(Vec<u8>, Outcome)>,
+    /// The first receipt of this locker that the hub lacks, where this courier may carry.
+    pub(crate) receipts_from: Option<u32>,
 }
 
 impl OpenDoor {
     /// Ends the connection, and waits until the platform has let go of it.
-    pub async fn leave(self) {
+    pub(crate) async fn hang_up(self) {
         self.link.close().await;
     }
 
     async fn reply(&mut self) -> Result<Reply, CourierError> {
-        Ok(self.session.receive(&self.link.receive().await?)?)
+        let reply = self.session.receive(&self.link.receive().await?)?;
+        if let Reply::Closing(bytes) = &reply
+            && let Ok(read) = receipt::verify(bytes, &self.locker.receipt_key)
+            && (read.locker, read.door, read.nonce) == (self.locker.id, Door(self.door), self.nonce)
+            && read.outcome.is_closing()
+        {
+            self.closing = Some((bytes.clone(), read.outcome));
+        }
+        Ok(reply)
     }
 
-    /// Waits until the locker says that the door was closed; false where it does not within `patience`, or the connection
-    /// ends.
+    /// Which locker.
+    pub(crate) fn locker(&self) -> postern_protocol::LockerId {
+        self.locker.id
+    }
+
+    /// What the locker signed as the door was closed.
+    pub(crate) fn closing(&self) -> Option<&[u8]> {
+        self.closing.as_ref().map(|(bytes, _)| bytes.as_slice())
+    }
+
+    /// What the locker measured as the door was closed: whether something lies inside. None where it was not closed, or
+    /// has no sensor for that: then somebody who stands there must say it.
+    #[must_use]
+    pub fn inside(&self) -> Option<bool> {
+        match self.closing.as_ref()?.1 {
+            Outcome::ClosedPresent => Some(true),
+            Outcome::ClosedAbsent => Some(false),
+            _ => None,
+        }
+    }
+
+    /// Fetches the receipts that the hub lacks, from the one with this sequence on, sealed for the hub.
+    pub(crate) async fn carry(&mut self, mut from: u32) -> Result<Vec<Vec<u8>>, CourierError> {
+        let mut parts = Vec::new();
+        for _ in 0..MOST_PARTS {
+            let request = Request {
+                operation: Operation::Carry,
+                door: Door(self.door),
+                nonce: OperationNonce::from_sequence(from),
+                token: self.token.clone(),
+                delegation: None,
+                bulletin: None,
+            };
+            let proof = self.key.sign(&self.session.challenge(&request)).await?;
+            let message = self.session.request(&request, proof)?;
+            self.link.send(&message).await?;
+            let part = loop {
+                match timeout(PATIENCE, self.reply()).await.map_err(|_| silent())?? {
+                    Reply::Carried(part) => break part,
+                    Reply::Refused(refusal) => return Err(CourierError::Refused(refusal)),
+                    _ => {}
+                }
+            };
+            // Nothing new is not worth the way to the hub.
+            if part.head != from {
+                parts.push(part.sealed);
+            }
+            if part.next >= part.head || part.next <= from {
+                break;
+            }
+            from = part.next;
+        }
+        Ok(parts)
+    }
+
+    /// Waits until the locker says that the door was closed, and has signed what it measured; false where it does not
+    /// within `patience`, or the connection ends.
     pub async fn until_closed(&mut self, patience: Duration) -> bool {
         let door = self.door;
         let closed = async {
@@ -143,7 +266,13 @@ impl OpenDoor {
                 }
             }
         };
-        timeout(patience, closed).await.unwrap_or(false)
+        let closed = timeout(patience, closed).await.unwrap_or(false);
+        let signed = async { while self.closing.is_none() && self.reply().await.is_ok() {} };
+        if closed {
+            // Without it the closing comes with what is carried, by this courier or the next.
+            let _ = timeout(CLOSING, signed).await;
+        }
+        closed
     }
 }
 

@@ -159,6 +159,10 @@ pub struct Policy {
     pub storage_days: i64,
     /// Compartments that a customer may have booked at once.
     pub storages: i64,
+    /// Compartments that a customer may have booked at once, for returns and to keep something in.
+    pub bookings: i64,
+    /// How much of a site's compartments customers may have booked, percent; the rest is left for parcels.
+    pub booking_share: i64,
     /// Access tokens of the HTTP interface, seconds.
     pub access_token_seconds: i64,
     /// A device that was not heard of for so long signs in again, days.
@@ -216,6 +220,8 @@ impl Default for Policy {
             shares: 5,
             storage_days: 14,
             storages: 3,
+            bookings: 5,
+            booking_share: 50,
             access_token_seconds: 600,
             session_days: 90,
             retention_days: 180,
@@ -283,6 +289,8 @@ impl Config {
             ("policy.offline_token_hours", policy.offline_token_hours, 1..=24),
             ("policy.uses", i64::from(policy.uses), 1..=255),
             ("policy.storage_uses", i64::from(policy.storage_uses), 1..=255),
+            ("policy.bookings", policy.bookings, 1..=10_000),
+            ("policy.booking_share", policy.booking_share, 1..=100),
             ("policy.pickup_hours", policy.pickup_hours, hours.clone()),
             ("policy.return_hours", policy.return_hours, hours.clone()),
             ("policy.extensions", policy.extensions, 0..=1_000),
@@ -291,6 +299,8 @@ impl Config {
             ("policy.shares", policy.shares, 0..=1_000),
             ("policy.storage_days", policy.storage_days, days.clone()),
             ("policy.storages", policy.storages, 0..=10_000),
+            ("policy.bookings", policy.bookings, 1..=10_000),
+            ("policy.booking_share", policy.booking_share, 1..=100),
             ("policy.access_token_seconds", policy.access_token_seconds, 60..=3600),
             ("policy.session_days", policy.session_days, days.clone()),
             ("policy.retention_days", policy.retention_days, days.clone()),
@@ -326,13 +336,46 @@ impl Config {
     /// The database URL, given the data folder.
     #[must_use]
     pub fn database_url(&self, data: &Path) -> String {
-        self.database.clone().unwrap_or_else(|| format!("sqlite:{}?mode=rwc", data.join("hub.db").display()))
+        self.database.clone().unwrap_or_else(|| sqlite_url(&data.join("hub.db")))
     }
+}
+
+/// The URL of an SQLite file, made where there is none. What would mean something in a URL is escaped: a folder may be called
+/// `100% done?`.
+#[must_use]
+pub fn sqlite_url(file: &Path) -> String {
+    let path: String = file
+        .to_string_lossy()
+        .chars()
+        .map(|c| match c {
+            '%' | '?' | '#' => format!("%{:02X}", u32::from(c)),
+            _ => c.to_string(),
+        })
+        .collect();
+    format!("sqlite:{path}?mode=rwc")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_data_folder_may_be_called_anything() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["plain", "what?now", "100%20done", "100% done?", "a#b", "ä;ö:ü", "?mode=ro", "%"] {
+            let data = folder.path().join(name);
+            std::fs::create_dir(&data).unwrap();
+            let url = Config::default().database_url(&data);
+            let store = crate::store::Store::open(&url, 1, crate::push::Push::default()).await.unwrap();
+            store.migrate().await.unwrap();
+            store.close().await;
+            let made: Vec<_> =
+                std::fs::read_dir(&data).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+            assert_eq!(made, ["hub.db"], "{name}");
+        }
+        let beside: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
+        assert_eq!(beside.len(), 8, "nothing was made beside them");
+    }
 
     #[test]
     fn the_guide_names_every_setting_and_its_default() {

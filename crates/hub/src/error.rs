@@ -142,6 +142,9 @@ pub fn status_of(code: Code) -> (StatusCode, &'static str) {
         Code::WrongState => (StatusCode::CONFLICT, "Does not fit the state"),
         Code::NoCompartment => (StatusCode::CONFLICT, "No free compartment"),
         Code::LimitReached => (StatusCode::CONFLICT, "Limit reached"),
+        Code::LockerNotTold => (StatusCode::CONFLICT, "The locker does not know of it"),
+        Code::SomethingInside => (StatusCode::CONFLICT, "Something may lie inside"),
+        Code::FairShare => (StatusCode::CONFLICT, "More than a fair share"),
         Code::IdempotencyMismatch => {
             (StatusCode::UNPROCESSABLE_ENTITY, "Idempotency key used for another request")
         }

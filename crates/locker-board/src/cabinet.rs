@@ -3,7 +3,7 @@
 use alloc::{collections::VecDeque, vec::Vec};
 
 use postern_locker::{
-    Doors, FlashError, Geometry, Hardware, Sensors, Uptime,
+    Doors, Fittings, FlashError, Geometry, Hardware, Sensors, Uptime,
     serial::{FromBoard, Provision},
 };
 use postern_protocol::{Door, Timestamp, token};
@@ -24,6 +24,7 @@ pub struct Cabinet {
     low: bool,
     seed: [u8; 32],
     drawn: u32,
+    fittings: Fittings,
 }
 
 impl Cabinet {
@@ -40,6 +41,7 @@ impl Cabinet {
             low: false,
             seed: provision.seed,
             drawn: 0,
+            fittings: provision.fittings,
         }
     }
 
@@ -113,5 +115,9 @@ impl Hardware for Cabinet {
 
     fn low_battery(&mut self) -> bool {
         self.low
+    }
+
+    fn fittings(&self) -> Fittings {
+        self.fittings
     }
 }

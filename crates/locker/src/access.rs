@@ -5,7 +5,8 @@
 //! goes to proven holders alone, and a guesser always hears the same word.
 
 use postern_protocol::{
-    ClockState, Door, IssuerKeys, LockerId, Operation, OperationNonce, Refusal, Timestamp,
+    ClockState, DeviceKey, Door, IssuerKeys, LockerId, Operation, OperationNonce, Refusal, Timestamp,
+    bulletin::RevocationKind,
     delegation::{self, Delegation},
     token::{self, Claims},
 };
@@ -15,7 +16,8 @@ use crate::{
     clock::Reading,
     ledger::Ledger,
     opening::Channel,
-    record::{Intent, LastOpening, Mark},
+    record::{Guest, Intent, LastOpening, Mark, Opened},
+    tokens::Newcomer,
 };
 
 /// How often one opening may be reopened.
@@ -37,6 +39,23 @@ pub(crate) struct Presented<'a> {
     pub(crate) proof: &'a [u8; 64],
 }
 
+/// The HELLO of a session.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Greeted {
+    pub(crate) nonce: [u8; 16],
+    /// Milliseconds since then.
+    pub(crate) age: u64,
+}
+
+/// What is bound to a HELLO tells the time for so many milliseconds.
+const TELLS_FOR: u64 = 30_000;
+
+impl Greeted {
+    pub(crate) const fn is_fresh(self) -> bool {
+        self.age <= TELLS_FOR
+    }
+}
+
 /// What a holder asks for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wish {
@@ -52,9 +71,8 @@ pub(crate) fn authenticate(presented: &Presented<'_>, issuers: &IssuerKeys) -> R
         None => None,
         Some(bytes) => {
             let delegation = delegation::verify(bytes, &claims.key).map_err(|_| Reason::Delegation)?;
-            let mut name = [0; 16];
-            name.copy_from_slice(&delegation::hash(bytes)[..16]);
-            Some((delegation, Mark::of(&name)))
+            let mark = Mark::of(&delegation.name());
+            Some((delegation, mark))
         }
     };
     let key = delegation.as_ref().map_or(&claims.key, |(delegation, _)| &delegation.to);
@@ -75,13 +93,33 @@ impl Holder {
         self.delegation.is_none()
     }
 
+    /// The key that proved possession: the owner's or the guest's.
+    pub(crate) fn key(&self) -> DeviceKey {
+        self.delegation.as_ref().map_or(self.claims.key, |(delegation, _)| delegation.to)
+    }
+
+    /// Whether a bulletin has ended this token or this delegation.
+    fn is_revoked(&self, ledger: &Ledger) -> bool {
+        let issued = self.claims.issued_at;
+        let guest = self.delegation.as_ref().map(|(delegation, _)| delegation.to.name());
+        let owner = self.claims.key.name();
+        ledger.is_revoked(|kind, name, at| match kind {
+            RevocationKind::Token => *name == self.claims.id.0,
+            RevocationKind::Delegations => guest.is_some() && *name == self.claims.id.0,
+            RevocationKind::Device => issued < at && (*name == owner || guest == Some(*name)),
+        })
+    }
+
     /// What the token (and the delegation) says of locker, door and operation. A status is for every holder.
-    pub(crate) fn covers(&self, wish: Wish, locker: LockerId) -> Result<(), Reason> {
+    pub(crate) fn covers(&self, wish: Wish, locker: LockerId, ledger: &Ledger) -> Result<(), Reason> {
         if self.claims.locker != locker {
             return Err(Reason::Locker);
         }
         if self.delegation.as_ref().is_some_and(|(delegation, _)| !delegation.is_within(&self.claims)) {
             return Err(Reason::Delegation);
+        }
+        if self.is_revoked(ledger) {
+            return Err(Reason::Revoked);
         }
         let named = self.claims.epoch_of(wish.door).is_some()
             && self.delegation.as_ref().is_none_or(|(delegation, _)| delegation.doors.contains(&wish.door));
@@ -96,13 +134,15 @@ impl Holder {
         Ok(())
     }
 
-    /// Whether the locker may believe it knows the time for this token, in a session with this HELLO nonce. `true`
-    /// when the token itself tells the time.
-    pub(crate) fn tells_time(&self, reading: Reading, hello: Option<[u8; 16]>) -> Result<bool, Reason> {
-        match self.claims.hello_nonce {
-            Some(bound) if hello != Some(bound) => Err(Reason::Clock),
-            Some(_) => Ok(reading.may_be(self.claims.issued_at)),
-            None => Ok(false),
+    /// Whether the locker may believe it knows the time for this token, in a session with this HELLO. `true` when the
+    /// token itself tells the time.
+    pub(crate) fn tells_time(&self, reading: Reading, hello: Option<Greeted>) -> Result<bool, Reason> {
+        match (self.claims.hello_nonce, hello) {
+            (Some(bound), Some(hello)) if hello.nonce == bound && hello.is_fresh() => {
+                Ok(reading.may_be(self.claims.issued_at))
+            }
+            (Some(_), _) => Err(Reason::Clock),
+            (None, _) => Ok(false),
         }
         .and_then(|tells| {
             let known = tells || reading.state != ClockState::Unset;
@@ -140,6 +180,13 @@ impl Holder {
         if self.claims.epoch_of(wish.door).is_none_or(|epoch| epoch < line.epoch) {
             return Err(Reason::Epoch);
         }
+        let tokens = &ledger.tokens;
+        let guest = self.delegation.as_ref().map(|(delegation, mark)| (delegation, *mark));
+        let forgotten = tokens.may_be_forgotten(self.mark(), self.claims.expires)
+            || guest.is_some_and(|(delegation, mark)| tokens.may_be_forgotten(mark, delegation.expires));
+        if forgotten {
+            return Err(Reason::Expired);
+        }
         if wish.operation == Operation::Reopen {
             return if line.last.as_ref().is_some_and(|last| self.may_reopen(wish, last, now, config)) {
                 Ok(())
@@ -147,24 +194,46 @@ impl Holder {
                 Err(Reason::Order)
             };
         }
-        let spent = |mark, uses| ledger.used(mark).unwrap_or(0) >= uses;
-        let guest_spent =
-            self.delegation.as_ref().is_some_and(|(delegation, mark)| spent(*mark, delegation.uses));
+        // A courier's token that is left over opens nothing once the customer was there.
+        if wish.operation == Operation::Deposit
+            && line.last.as_ref().is_some_and(|last| {
+                Some(last.epoch) == self.claims.epoch_of(wish.door) && last.operation != Operation::Deposit
+            })
+        {
+            return Err(Reason::Order);
+        }
+        let spent = |mark, uses| tokens.used(mark).unwrap_or(0) >= uses;
+        let guest_spent = guest.is_some_and(|(delegation, mark)| spent(mark, delegation.uses));
         if spent(self.mark(), self.claims.uses) || guest_spent {
             return Err(Reason::Uses);
         }
-        if !ledger.has_room(2) {
-            return Err(Reason::Busy);
+        if guest.is_some_and(|(_, mark)| tokens.has_guests_enough(self.mark(), mark)) {
+            return Err(Reason::Guests);
         }
-        Ok(())
+        let own = Newcomer { mark: self.mark(), several: self.claims.doors.len() > 1 };
+        let theirs = guest.map(|(delegation, mark)| Newcomer { mark, several: delegation.doors.len() > 1 });
+        let newcomers = [own, theirs.unwrap_or(own)];
+        let newcomers = &newcomers[..if theirs.is_some() { 2 } else { 1 }];
+        let index = ledger.index(wish.door).ok_or(Reason::Door)?;
+        let raises = self.claims.epoch_of(wish.door).is_some_and(|epoch| epoch > line.epoch);
+        if tokens.has_room(index, raises, ledger.floor, newcomers) { Ok(()) } else { Err(Reason::Full) }
     }
 
-    /// One's own opening: by this token, or by another of the same reservation unless that was the courier's.
+    /// One's own opening: by this token, or by another of the same occupancy unless either is a courier's.
     fn may_reopen(&self, wish: Wish, last: &LastOpening, now: Timestamp, config: &Config) -> bool {
+        let deposits = self.claims.operations.contains(Operation::Deposit);
         self.claims.epoch_of(wish.door) == Some(last.epoch)
-            && (last.token == self.mark() || last.operation != Operation::Deposit)
+            && (last.token == self.mark() || (last.operation != Operation::Deposit && !deposits))
             && now.since(last.at) <= config.reopen_for
             && last.reopens < MAX_REOPENS
+    }
+
+    /// The last opening of the door in the token's epoch, by whatever means, unless it was a deposit by another token.
+    pub(crate) fn last_opening(&self, door: Door, ledger: &Ledger) -> Option<Opened> {
+        let line = ledger.door(door)?;
+        let opened = line.opened.filter(|opened| Some(opened.epoch) == self.claims.epoch_of(door))?;
+        let deposit = line.last.is_some_and(|last| last.operation == Operation::Deposit);
+        (!deposit || opened.token == self.claims.id).then_some(opened)
     }
 
     /// What to write before the latch moves.
@@ -172,7 +241,12 @@ impl Holder {
         Intent {
             token: self.claims.id,
             expires: self.claims.expires,
-            delegation: self.delegation.as_ref().map(|(delegation, mark)| (*mark, delegation.expires)),
+            several: self.claims.doors.len() > 1,
+            delegation: self.delegation.as_ref().map(|(delegation, mark)| Guest {
+                mark: *mark,
+                expires: delegation.expires,
+                several: delegation.doors.len() > 1,
+            }),
             door: wish.door,
             epoch: self.claims.epoch_of(wish.door).unwrap_or_default(),
             operation: wish.operation,
@@ -190,6 +264,7 @@ impl Holder {
 pub(crate) const fn refusal(reason: Reason) -> Refusal {
     match reason {
         Reason::Busy => Refusal::Busy,
+        Reason::Full => Refusal::Full,
         Reason::Clock => Refusal::ClockUnset,
         Reason::Faulted => Refusal::OutOfOrder,
         _ => Refusal::Refused,

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use postern_protocol::{Door, IssuerKeys, LockerKeys};
+use postern_protocol::{Door, IssuerKeys, LockerKeys, Timestamp};
 use zeroize::Zeroizing;
 
 /// Milliseconds since the machine was switched on; never goes back while it runs.
@@ -30,7 +30,7 @@ pub struct Keys {
     pub locker: LockerKeys,
     /// Issuers trusted at first boot. From the first bulletin on that changes them, the journal's set counts.
     pub issuers: IssuerKeys,
-    /// Shared with the hub: door PINs are derived from it. `None` turns the keypad off.
+    /// Shared with the hub: door PINs are derived from it. `None` turns the keypad off, and HELLO says so.
     pub pin_secret: Option<Zeroizing<[u8; 32]>>,
 }
 
@@ -48,10 +48,11 @@ pub struct Config {
     /// Connections held at once, 1 to 32. Best one less than the radio can hold: then there is always room to hear
     /// of a newcomer, and whoever idles makes place for it.
     pub connections: usize,
-    /// Tokens whose use is remembered until they expire: 16 to 65,535. When all places are taken by tokens that are
-    /// still alive, an unknown token is refused as busy rather than an old one forgotten.
+    /// Tokens whose use is remembered until they expire: 16 to 65,535. Every door has an equal share of the places, and 16
+    /// at least. When all places of a door are taken by tokens that are still alive, an unknown token for it is refused as
+    /// full rather than an old one forgotten.
     pub remembered_tokens: usize,
-    /// Receipts kept to be handed out again.
+    /// Receipts kept to be handed out again, openings and closings: 16 to 65,535. The protocol asks for 256.
     pub kept_receipts: u32,
     /// Longest life of a token that is accepted, in seconds from `issued_at` to `expires`.
     pub longest_token: u64,
@@ -59,8 +60,8 @@ pub struct Config {
     pub reopen_for: u64,
     /// After how many milliseconds an open door is reported as held open.
     pub held_open: u64,
-    /// What HELLO says of the cabinet: bits of `postern_protocol::Capabilities`.
-    pub capabilities: u16,
+    /// When the locker was provisioned: the hub sets its clock back no further.
+    pub provisioned_at: Timestamp,
 }
 
 /// The most doors that one locker serves.
@@ -78,7 +79,7 @@ impl Config {
             longest_token: 24 * 3600,
             reopen_for: 600,
             held_open: 60_000,
-            capabilities: 0,
+            provisioned_at: Timestamp(0),
         }
     }
 }

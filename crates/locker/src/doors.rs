@@ -13,6 +13,11 @@ pub(crate) const ATTEMPTS: u8 = 2;
 /// How long a sensor must say the same before it is believed, in milliseconds.
 pub(crate) const DEBOUNCE: u64 = 30;
 
+/// How long after a door was closed its content sensor is asked what lies inside, in milliseconds …
+const CONTENT_AFTER: u64 = 100;
+/// … and how long it may take to settle.
+const CONTENT_WITHIN: u64 = 1_000;
+
 /// A value that is believed once it has stood for [`DEBOUNCE`].
 #[derive(Clone, Copy, Debug)]
 struct Debounced<T> {
@@ -45,6 +50,11 @@ impl<T: Copy + PartialEq> Debounced<T> {
     fn is_settled(&self) -> bool {
         self.candidate == self.stable
     }
+
+    /// When it will have stood for [`DEBOUNCE`], if nothing changes.
+    const fn quiet_at(&self) -> Uptime {
+        self.since.plus(DEBOUNCE)
+    }
 }
 
 /// A latch at work.
@@ -65,6 +75,8 @@ pub(crate) enum Happening {
     Finished(Outcome),
     /// The sensors changed.
     Event(DoorEventKind),
+    /// The door has been closed, and this is what the content sensor says of it; none without a sensor.
+    Shut(Option<bool>),
 }
 
 /// One door's state between two polls.
@@ -76,6 +88,8 @@ pub(crate) struct DoorWatch {
     content: Debounced<Option<bool>>,
     open_since: Option<Uptime>,
     held: bool,
+    /// It was closed at this time, and the content sensor is still to be asked.
+    shut: Option<Uptime>,
     motion: Option<Motion>,
     /// Nothing was under way when the sensors were looked at last, as with nearly every door nearly always.
     at_rest: bool,
@@ -91,6 +105,7 @@ impl DoorWatch {
             content: Debounced::new(sensors.content, now),
             open_since: (sensors.open == Some(true)).then_some(now),
             held: false,
+            shut: None,
             motion: None,
             at_rest: false,
         }
@@ -106,6 +121,16 @@ impl DoorWatch {
         self.open.stable
     }
 
+    /// What the content sensor says, debounced.
+    pub(crate) const fn content(&self) -> Option<bool> {
+        self.content.stable
+    }
+
+    /// Whether it was closed and the content sensor has not been asked yet. It will not be any more.
+    pub(crate) fn take_shut(&mut self) -> bool {
+        self.shut.take().is_some()
+    }
+
     /// Whether its latch is at work.
     pub(crate) const fn is_moving(&self) -> bool {
         self.motion.is_some()
@@ -113,6 +138,11 @@ impl DoorWatch {
 
     /// Drives the latch. `was_open`: the sensor said open before, so that it can prove nothing now.
     pub(crate) fn drive(&mut self, doors: &mut impl Doors, was_open: bool, now: Uptime) -> Happening {
+        if !was_open && self.open.stable == Some(true) {
+            // Closed a moment ago. What was believed must not pass for the opening that is to come.
+            self.open = Debounced::new(Some(false), now);
+            (self.open_since, self.held) = (None, false);
+        }
         doors.latch(self.door, true);
         self.motion = Some(Motion { attempt: 1, started: now, energised: true, was_open });
         self.at_rest = false;
@@ -135,21 +165,32 @@ impl DoorWatch {
         if let Some((before, after)) = self.open.feed(raw.open, now) {
             self.open_since = (after == Some(true)).then_some(now);
             self.held = false;
+            self.shut = None;
             match (before, after) {
                 (_, Some(true)) => tell(Happening::Event(DoorEventKind::Opened)),
-                (Some(true), Some(false)) => tell(Happening::Event(DoorEventKind::Closed)),
+                (Some(true), Some(false)) => {
+                    self.shut = Some(now);
+                    tell(Happening::Event(DoorEventKind::Closed));
+                }
                 _ => {}
             }
         }
         if let Some((_, true)) = self.obstructed.feed(raw.obstructed, now) {
             tell(Happening::Event(DoorEventKind::Obstructed));
         }
-        if let Some((_, Some(present))) = self.content.feed(raw.content, now) {
-            tell(Happening::Event(if present {
-                DoorEventKind::ContentPresent
-            } else {
-                DoorEventKind::ContentAbsent
-            }));
+        if let Some((_, Some(present))) = self.content.feed(raw.content, now)
+            && self.shut.is_none()
+        {
+            tell(Happening::Event(content_event(present)));
+        }
+        if let Some(since) = self.shut
+            && now >= self.content_known_at(since)
+        {
+            self.shut = None;
+            if let Some(present) = self.content.stable {
+                tell(Happening::Event(content_event(present)));
+            }
+            tell(Happening::Shut(self.content.stable));
         }
         if let Some(since) = self.open_since
             && !self.held
@@ -160,6 +201,7 @@ impl DoorWatch {
         }
         self.advance(doors, now, &mut tell);
         self.at_rest = self.motion.is_none()
+            && self.shut.is_none()
             && (self.open_since.is_none() || self.held)
             && self.open.is_settled()
             && self.obstructed.is_settled()
@@ -198,6 +240,12 @@ impl DoorWatch {
         tell(Happening::Finished(outcome));
     }
 
+    /// When the content sensor is believed, after the door was closed.
+    fn content_known_at(&self, shut: Uptime) -> Uptime {
+        let quiet = self.content.quiet_at().max(shut.plus(CONTENT_AFTER));
+        quiet.min(shut.plus(CONTENT_WITHIN))
+    }
+
     /// When [`Self::poll`] has something to do at the latest, beside looking at the sensors now and then.
     pub(crate) fn timeout(&self, held_open: u64, poll_moving: u64, now: Uptime) -> Option<Uptime> {
         if self.at_rest {
@@ -207,8 +255,13 @@ impl DoorWatch {
         let held = self.open_since.filter(|_| !self.held).map(|since| since.plus(held_open));
         // While the latch works the sensor is looked at often: the customer waits for the answer.
         let moving = self.motion.map(|_| now.plus(poll_moving));
-        settles.into_iter().chain([held, moving]).flatten().min()
+        let shut = self.shut.map(|since| self.content_known_at(since));
+        settles.into_iter().chain([held, moving, shut]).flatten().min()
     }
+}
+
+const fn content_event(present: bool) -> DoorEventKind {
+    if present { DoorEventKind::ContentPresent } else { DoorEventKind::ContentAbsent }
 }
 
 #[cfg(test)]
@@ -282,6 +335,42 @@ mod tests {
         assert_eq!(poll(&mut watch, &mut bench, 500), vec![]);
         assert_eq!(poll(&mut watch, &mut bench, 1000), vec![Happening::Finished(Outcome::Unknown)]);
         assert_eq!(bench.energised, [true, false]);
+    }
+
+    /// What the content sensor says is told once the door is closed, also where it has not changed, and not before it has
+    /// settled; without a sensor the closing is told all the same.
+    #[test]
+    fn a_closing_is_told_with_what_is_inside() {
+        for (content, flickers, told_at) in [(Some(true), 0, 130), (Some(false), 400, 420), (None, 0, 130)] {
+            let mut bench = Bench::default();
+            bench.sensors = Sensors { open: Some(true), content, ..Sensors::default() };
+            let mut watch = DoorWatch::new(Door(1), bench.sensors, Uptime(0));
+            poll(&mut watch, &mut bench, 0);
+            bench.sensors.open = Some(false);
+            let mut told = Vec::new();
+            for now in (0..2000).step_by(10) {
+                if let Some(present) = content {
+                    bench.sensors.content = Some(present ^ (now < flickers && now / 10 % 2 == 0));
+                }
+                told.extend(poll(&mut watch, &mut bench, now).into_iter().map(|what| (now, what)));
+            }
+            let mut expected = vec![(30, Happening::Event(DoorEventKind::Closed))];
+            expected.extend(content.map(|present| (told_at, Happening::Event(content_event(present)))));
+            expected.push((told_at, Happening::Shut(content)));
+            assert_eq!(told, expected);
+        }
+    }
+
+    /// A latch that jams right after the door was closed is not taken to have opened it.
+    #[test]
+    fn what_was_open_before_proves_nothing() {
+        let mut bench = Bench::default();
+        bench.sensors.open = Some(true);
+        let mut watch = DoorWatch::new(Door(1), bench.sensors, Uptime(0));
+        bench.sensors.open = Some(false);
+        watch.drive(&mut bench, false, Uptime(10));
+        let told: Vec<_> = (10..3000).step_by(20).flat_map(|now| poll(&mut watch, &mut bench, now)).collect();
+        assert_eq!(told, [Happening::Latch(2), Happening::Finished(Outcome::Jammed)]);
     }
 
     #[test]

@@ -17,6 +17,22 @@ pub trait Hardware: Doors + Flash {
 
     /// Whether the supply is so low that service staff should come.
     fn low_battery(&mut self) -> bool;
+
+    /// What the cabinet has. Constant while the firmware runs.
+    fn fittings(&self) -> Fittings;
+}
+
+/// What a cabinet has, beside doors: HELLO tells phones.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fittings {
+    /// Every compartment has a sensor for what lies inside.
+    pub content_sensors: bool,
+    /// Somebody can type. Of use only together with a PIN secret.
+    pub keypad: bool,
+    /// Somebody can show a code.
+    pub scanner: bool,
+    /// The hub usually reaches it.
+    pub uplink: bool,
 }
 
 /// Latches and sensors of all compartments.

@@ -30,6 +30,8 @@ pub(crate) const SCRATCH: usize = MAX_FRAMED + 32;
 pub(crate) enum JournalError {
     Flash,
     Damaged,
+    /// A record of this kind, whole, which this firmware does not know.
+    Unknown(u8),
 }
 
 impl From<FlashError> for JournalError {
@@ -414,4 +416,59 @@ pub(crate) fn crc32(parts: &[&[u8]]) -> u32 {
         .iter()
         .flat_map(|part| part.iter())
         .fold(u32::MAX, |crc, byte| step(step(crc, u32::from(*byte)), u32::from(*byte) >> 4))
+}
+
+#[cfg(all(test, feature = "test-hardware"))]
+mod tests {
+    use alloc::vec::Vec;
+
+    use postern_protocol::{Door, IssuerKeys};
+
+    use super::*;
+    use crate::{
+        BootError, Config,
+        machine::{Machine, PowerCut},
+        record::IGNORABLE,
+        store::Store,
+    };
+
+    const GEOMETRY: Geometry = Geometry { page_size: 2048, pages: 20, write_size: 8 };
+
+    fn config() -> Config {
+        let mut config = Config::new(Vec::from([Door(1)]));
+        (config.remembered_tokens, config.kept_receipts) = (16, 16);
+        config
+    }
+
+    /// THREATS, unknown_word: a record of later firmware is passed over where it says so itself, and otherwise stops the
+    /// start with its number; nothing behind it is lost.
+    #[test]
+    fn unknown_word() {
+        for kind in [IGNORABLE, IGNORABLE | 77, 77, 0x7F, 0] {
+            let mut machine = Machine::new([Door(1)], GEOMETRY);
+            let mut store = Store::open(&mut machine, &config(), &IssuerKeys::new()).expect("a new one");
+            store.commit(&mut machine, &Record::Boot(1)).expect("sound flash");
+            store.journal().append_payload(&mut machine, kind, |out| out.extend([1, 2, 3])).expect("room");
+            store.commit(&mut machine, &Record::PinFailures(3)).expect("sound flash");
+            match Store::open(&mut machine, &config(), &IssuerKeys::new()) {
+                Ok(store) => {
+                    assert_ne!(kind & IGNORABLE, 0);
+                    assert_eq!((store.ledger().boot, store.ledger().pin_failures), (1, 3));
+                }
+                Err(error) => {
+                    assert_eq!(kind & IGNORABLE, 0);
+                    assert_eq!(error, BootError::UnknownRecord { kind });
+                    assert!(alloc::format!("{error}").contains(&alloc::format!("kind {kind}")));
+                }
+            }
+        }
+        // A torn one is torn, whatever its kind.
+        let mut machine = Machine::new([Door(1)], GEOMETRY);
+        let mut store = Store::open(&mut machine, &config(), &IssuerKeys::new()).expect("a new one");
+        machine.restore_power();
+        machine.cut_power(PowerCut { step: 0, bytes: 9, ragged: true });
+        assert!(store.journal().append_payload(&mut machine, 77, |out| out.extend([9; 30])).is_err());
+        machine.restore_power();
+        assert!(Store::open(&mut machine, &config(), &IssuerKeys::new()).is_ok());
+    }
 }

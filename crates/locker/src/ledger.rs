@@ -7,22 +7,27 @@ use alloc::{boxed::Box, vec::Vec};
 
 use postern_protocol::{
     Door, Epoch, IssuerKeys, Operation, Timestamp,
+    bulletin::{DoorNews, MAX_REVOKED, Revocation, RevocationKind},
     receipt::{self, Outcome, Source},
 };
 
 use crate::{
     Config,
-    record::{CHUNK, Completion, DOOR_CHUNK, DoorLine, Intent, LastOpening, Mark, Record, TokenLine},
+    record::{CHUNK, Completion, DOOR_CHUNK, DoorLine, Intent, LastOpening, Mark, Opened, Record},
+    tokens::Tokens,
 };
-
-/// Openings that came to nothing (jammed, already open) which a token is not charged for; from then on it is.
-pub(crate) const FREE_FAILURES: u8 = 3;
 
 /// The tables.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Ledger {
     pub(crate) boot: u32,
     pub(crate) floor: Timestamp,
+    /// What to add to the wall clock, in seconds: a correction by the hub.
+    pub(crate) offset: i64,
+    /// Number of the newest bulletin that was taken in.
+    pub(crate) news: u32,
+    /// The revocations in it.
+    pub(crate) revoked: Vec<Revocation>,
     pub(crate) issuers: IssuerKeys,
     /// When the newest bulletin that changed the issuers was signed.
     pub(crate) issuers_at: Timestamp,
@@ -34,17 +39,7 @@ pub(crate) struct Ledger {
     /// Intents without an outcome yet, at most one a door.
     pub(crate) pending: Vec<Intent>,
     doors: Vec<DoorLine>,
-    tokens: Tokens,
-}
-
-/// The remembered tokens: three parallel columns, since padding would cost a sixth more.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Tokens {
-    marks: Vec<Mark>,
-    expires: Vec<u32>,
-    /// Uses counted, and failures that were not.
-    counts: Vec<[u8; 2]>,
-    capacity: usize,
+    pub(crate) tokens: Tokens,
 }
 
 impl Ledger {
@@ -53,27 +48,32 @@ impl Ledger {
         let mut doors: Vec<DoorLine> = config
             .doors
             .iter()
-            .map(|door| DoorLine { door: *door, epoch: Epoch(0), pin_uses: 0, last: None })
+            .map(|door| DoorLine { door: *door, epoch: Epoch(0), ended_slots: 0, last: None, opened: None })
             .collect();
         doors.sort_unstable_by_key(|line| line.door);
         Self {
             boot: 0,
             floor: Timestamp(0),
+            offset: 0,
+            news: 0,
+            revoked: Vec::with_capacity(MAX_REVOKED),
             issuers,
             issuers_at: Timestamp(0),
             pin_failures: 0,
             sequence: 0,
             previous: [0; 16],
             pending: Vec::with_capacity(doors.len()),
+            tokens: Tokens::new(doors.len(), config.remembered_tokens),
             doors,
-            tokens: Tokens::with_capacity(config.remembered_tokens),
         }
     }
 
     /// Bytes of heap that the tables take for this many doors and tokens, all at start-up.
     #[must_use]
     pub(crate) const fn memory(doors: usize, tokens: usize) -> usize {
-        doors * (size_of::<DoorLine>() + size_of::<Intent>()) + tokens * Tokens::BYTES
+        doors * (size_of::<DoorLine>() + size_of::<Intent>())
+            + Tokens::memory(doors, tokens)
+            + MAX_REVOKED * size_of::<Revocation>()
     }
 
     /// Sets the issuers, unless a bulletin has.
@@ -88,7 +88,7 @@ impl Ledger {
         match record {
             Record::Boot(boot) => self.boot = *boot,
             Record::Floor(floor) => self.floor = self.floor.max(*floor),
-            Record::Epochs(epochs) => epochs.iter().for_each(|(door, epoch)| self.raise(*door, *epoch)),
+            Record::Epochs(epochs) => epochs.iter().for_each(|news| self.hear(news)),
             Record::Intent(intent) => self.intend(intent),
             Record::Pending(intent) => self.pending.push(intent.clone()),
             Record::Completion(completion) => self.complete(completion),
@@ -100,7 +100,14 @@ impl Ledger {
                 self.issuers_at = *at;
             }
             Record::PinFailures(failures) => self.pin_failures = *failures,
-            Record::Tokens(lines) => lines.iter().for_each(|line| self.tokens.restore(line)),
+            Record::Tokens(lines) => {
+                for line in lines {
+                    // What was counted at a door that the configuration no longer has is remembered elsewhere: the token
+                    // may name more doors.
+                    let index = self.index(line.door).unwrap_or(0);
+                    self.tokens.restore(line, index);
+                }
+            }
             Record::Doors(lines) => {
                 for line in lines {
                     // A door that the configuration no longer has is forgotten.
@@ -110,38 +117,61 @@ impl Ledger {
                 }
             }
             Record::Chain { sequence, previous } => (self.sequence, self.previous) = (*sequence, *previous),
+            Record::Corrected { floor, offset } => (self.floor, self.offset) = (*floor, *offset),
+            Record::News { number, revoked } => {
+                self.news = *number;
+                self.revoked.clone_from(revoked);
+            }
+            Record::Forgotten(until) => self.tokens.forgotten = *until,
             Record::Archived(_) => {}
         }
     }
 
-    fn raise(&mut self, door: Door, epoch: Epoch) {
-        if let Some(line) = self.door_mut(door)
-            && epoch > line.epoch
-        {
-            line.epoch = epoch;
-            line.pin_uses = 0;
+    fn hear(&mut self, news: &DoorNews) {
+        let Some(index) = self.index(news.door) else { return };
+        let line = &mut self.doors[index];
+        if news.epoch > line.epoch {
+            (line.epoch, line.ended_slots) = (news.epoch, news.ended_slots);
+            self.tokens.epoch_raised(index);
+        } else if news.epoch == line.epoch {
+            line.ended_slots |= news.ended_slots;
         }
+    }
+
+    /// Whether this says anything new of its door.
+    pub(crate) fn is_news(&self, news: &DoorNews) -> bool {
+        self.door(news.door).is_some_and(|line| {
+            news.epoch > line.epoch || (news.epoch == line.epoch && news.ended_slots & !line.ended_slots != 0)
+        })
+    }
+
+    /// Whether a bulletin has ended this before its time.
+    pub(crate) fn is_revoked(&self, is_it: impl Fn(RevocationKind, &[u8; 16], Timestamp) -> bool) -> bool {
+        self.revoked.iter().any(|part| is_it(part.kind, &part.name, part.at))
     }
 
     fn intend(&mut self, intent: &Intent) {
         self.floor = self.floor.max(intent.at);
-        self.raise(intent.door, intent.epoch);
+        self.hear(&DoorNews { door: intent.door, epoch: intent.epoch, ended_slots: 0 });
         let floor = self.floor;
         match (intent.source, intent.operation) {
-            (Source::Pin, _) => {
-                if let Some(line) = self.door_mut(intent.door) {
-                    line.pin_uses = line.pin_uses.saturating_add(1);
-                }
-            }
+            (Source::Pin, _) => {}
             (_, Operation::Reopen) => {
                 if let Some(last) = self.door_mut(intent.door).and_then(|line| line.last.as_mut()) {
                     last.reopens = last.reopens.saturating_add(1);
                 }
             }
             _ => {
-                self.tokens.charge(Mark::of(&intent.token.0), intent.expires, floor);
-                if let Some((mark, expires)) = intent.delegation {
-                    self.tokens.charge(mark, expires, floor);
+                if let Some(index) = self.index(intent.door) {
+                    let token = Mark::of(&intent.token.0);
+                    self.tokens.charge(token, intent.expires, intent.several, index, floor);
+                    if let Some(guest) = intent.delegation {
+                        let known =
+                            self.tokens.charge(guest.mark, guest.expires, guest.several, index, floor);
+                        if !known {
+                            self.tokens.count_guest(token);
+                        }
+                    }
                 }
             }
         }
@@ -152,6 +182,12 @@ impl Ledger {
         self.floor = self.floor.max(completion.at);
         self.sequence = completion.sequence.wrapping_add(1);
         self.previous = receipt::hash(&completion.receipt);
+        if completion.outcome.is_closing() {
+            if let Some(opened) = self.door_mut(completion.door).and_then(|line| line.opened.as_mut()) {
+                opened.closing = Some(completion.sequence);
+            }
+            return;
+        }
         let Some(index) = self.pending.iter().position(|intent| intent.door == completion.door) else {
             return;
         };
@@ -160,13 +196,23 @@ impl Ledger {
         let token = Mark::of(&intent.token.0);
         if nothing_moved && intent.source != Source::Pin && intent.operation != Operation::Reopen {
             self.tokens.refund(token);
-            if let Some((mark, _)) = intent.delegation {
-                self.tokens.refund(mark);
+            if let Some(guest) = intent.delegation {
+                self.tokens.refund(guest.mark);
             }
         }
-        if completion.outcome != Outcome::Jammed
+        if completion.outcome.may_be_open()
             && let Some(line) = self.door_mut(intent.door)
         {
+            line.opened = Some(Opened {
+                token: intent.token,
+                nonce: intent.nonce,
+                handshake: intent.handshake,
+                operation: intent.operation,
+                source: intent.source,
+                epoch: intent.epoch,
+                sequence: completion.sequence,
+                closing: None,
+            });
             match &mut line.last {
                 // Reopening does not start the reopening time anew, except that a power failure must not eat it up.
                 Some(last) if intent.operation == Operation::Reopen => {
@@ -191,7 +237,9 @@ impl Ledger {
     pub(crate) fn snapshot(&self) -> impl Iterator<Item = Record> {
         let heads = [
             Record::Boot(self.boot),
-            Record::Floor(self.floor),
+            Record::Corrected { floor: self.floor, offset: self.offset },
+            Record::News { number: self.news, revoked: self.revoked.clone() },
+            Record::Forgotten(self.tokens.forgotten),
             Record::Issuers {
                 at: self.issuers_at,
                 keys: self.issuers.iter().map(|(id, key)| (id, *key)).collect(),
@@ -200,9 +248,10 @@ impl Ledger {
             Record::Chain { sequence: self.sequence, previous: self.previous },
         ];
         let doors = self.doors.chunks(DOOR_CHUNK).map(|lines| Record::Doors(lines.to_vec()));
-        let tokens = (0..self.tokens.marks.len()).step_by(CHUNK).map(|start| {
-            let end = (start + CHUNK).min(self.tokens.marks.len());
-            Record::Tokens((start..end).map(|index| self.tokens.line(index)).collect())
+        let tokens = (0..self.tokens.len()).step_by(CHUNK).map(|start| {
+            let end = (start + CHUNK).min(self.tokens.len());
+            let line = |index| self.tokens.line(index, |at| self.doors[at].door);
+            Record::Tokens((start..end).map(line).collect())
         });
         let pending = self.pending.iter().map(|intent| Record::Pending(intent.clone()));
         Box::new(heads.into_iter().chain(doors).chain(tokens).chain(pending))
@@ -211,6 +260,11 @@ impl Ledger {
     /// The line of a door.
     pub(crate) fn door(&self, door: Door) -> Option<&DoorLine> {
         self.doors.binary_search_by_key(&door, |line| line.door).ok().map(|index| &self.doors[index])
+    }
+
+    /// Its place among [`Self::doors`].
+    pub(crate) fn index(&self, door: Door) -> Option<usize> {
+        self.doors.binary_search_by_key(&door, |line| line.door).ok()
     }
 
     fn door_mut(&mut self, door: Door) -> Option<&mut DoorLine> {
@@ -222,81 +276,8 @@ impl Ledger {
         &self.doors
     }
 
-    /// Uses of a token or delegation that have been counted; `None` if it was never seen (or is long expired).
-    pub(crate) fn used(&self, mark: Mark) -> Option<u8> {
-        self.tokens.position(mark).map(|index| self.tokens.counts[index][0])
-    }
-
-    /// Whether so many more tokens can be remembered.
-    pub(crate) fn has_room(&self, more: usize) -> bool {
-        let dead = || self.tokens.expires.iter().filter(|expires| **expires < seconds(self.floor)).count();
-        self.tokens.capacity - self.tokens.marks.len() >= more
-            || self.tokens.capacity - self.tokens.marks.len() + dead() >= more
-    }
-
     /// The intent under way at a door.
     pub(crate) fn pending_at(&self, door: Door) -> Option<&Intent> {
         self.pending.iter().find(|intent| intent.door == door)
-    }
-}
-
-fn seconds(time: Timestamp) -> u32 {
-    u32::try_from(time.0).unwrap_or(u32::MAX)
-}
-
-impl Tokens {
-    /// Bytes of one place in the table.
-    const BYTES: usize = size_of::<Mark>() + size_of::<u32>() + size_of::<[u8; 2]>();
-
-    fn with_capacity(capacity: usize) -> Self {
-        Self {
-            marks: Vec::with_capacity(capacity),
-            expires: Vec::with_capacity(capacity),
-            counts: Vec::with_capacity(capacity),
-            capacity,
-        }
-    }
-
-    fn position(&self, mark: Mark) -> Option<usize> {
-        self.marks.iter().position(|known| *known == mark)
-    }
-
-    fn line(&self, index: usize) -> TokenLine {
-        let [used, idle] = self.counts[index];
-        TokenLine { mark: self.marks[index], expires: self.expires[index], used, idle }
-    }
-
-    fn restore(&mut self, line: &TokenLine) {
-        if self.marks.len() < self.capacity {
-            self.marks.push(line.mark);
-            self.expires.push(line.expires);
-            self.counts.push([line.used, line.idle]);
-        }
-    }
-
-    /// Counts a use, in the place of an expired token when all are taken. That there is room was checked before.
-    fn charge(&mut self, mark: Mark, expires: Timestamp, floor: Timestamp) {
-        if let Some(index) = self.position(mark) {
-            self.counts[index][0] = self.counts[index][0].saturating_add(1);
-            return;
-        }
-        let line = TokenLine { mark, expires: seconds(expires), used: 1, idle: 0 };
-        if self.marks.len() < self.capacity {
-            self.restore(&line);
-        } else if let Some(index) = self.expires.iter().position(|expires| *expires < seconds(floor)) {
-            self.marks[index] = line.mark;
-            self.expires[index] = line.expires;
-            self.counts[index] = [1, 0];
-        }
-    }
-
-    /// Gives a use back after an opening that came to nothing, unless that has happened too often.
-    fn refund(&mut self, mark: Mark) {
-        if let Some(index) = self.position(mark)
-            && self.counts[index][1] < FREE_FAILURES
-        {
-            self.counts[index][0] = self.counts[index][0].saturating_sub(1);
-            self.counts[index][1] += 1;
-        }
     }
 }

@@ -25,10 +25,19 @@
 //!   a closed one nobody knows: the receipt says `Unknown`, the use stays counted (the latch may have moved), and the
 //!   time for reopening runs from that start, so that the customer opens by Reopen. With a token that allows none, the
 //!   hub's next token or the PIN opens; no other path leads to a second movement.
+//! - The closing of a door that was opened has a receipt of its own, with what the content sensor says once it has
+//!   settled. A door that was closed in the dark has it from the next start. One that is opened anew while it stands open
+//!   has one closing, for the last opening.
+//!
+//! # Who ends what
+//!
+//! A door's epoch numbers its occupancies ([`Config`] knows the doors, the journal their epochs). It rises by whatever is
+//! authentic: a deposit's token, a customer's, a PIN of one of the next two, a bulletin. What is below it opens nothing, and
+//! its use need not be remembered. Bulletins name what ends before its time; those of the highest number count.
 //!
 //! # Memory
 //!
-//! The tables are taken at start and never grow: [`Locker::table_memory`], 173,448 bytes for 100 doors, 10,000
+//! The tables are taken at start and never grow: [`Locker::table_memory`], 191,960 bytes for 100 doors, 10,000
 //! remembered tokens and 256 receipts (on a 64-bit host). Flash is checked at start against what the configuration
 //! promises to remember. Connections hold one handshake or session and at most one message each.
 //!
@@ -59,10 +68,11 @@ mod record;
 mod requests;
 pub mod serial;
 mod store;
+mod tokens;
 
 pub use crate::{
     config::{Config, Keys, MAX_DOORS, Uptime},
-    hardware::{Doors, Flash, FlashError, Geometry, Hardware, Sensors},
+    hardware::{Doors, Fittings, Flash, FlashError, Geometry, Hardware, Sensors},
     locker::{BootError, Locker},
     output::{Connection, LocalAnswer, Notice, Output, Reason},
 };

@@ -3,7 +3,7 @@
 use alloc::{boxed::Box, collections::VecDeque, vec::Vec};
 
 use postern_protocol::{
-    Door, Reply,
+    DeviceKey, Door, Reply,
     frame::{self, Reassembler, Tag},
     locker_side::{Greeting, Session},
 };
@@ -14,11 +14,11 @@ use crate::{Connection, Output, Uptime};
 pub(crate) const HANDSHAKE: u64 = 5_000;
 /// A gap of this many milliseconds within a message ends the connection.
 pub(crate) const FRAGMENT_GAP: u64 = 1_000;
-/// A session in which nothing is asked ends after so many milliseconds …
+/// A session in which nothing useful is asked ends after so many milliseconds …
 pub(crate) const IDLE: u64 = 30_000;
 /// … and after so many while a door that it opened stands open.
 pub(crate) const IDLE_AT_OPEN_DOOR: u64 = 120_000;
-/// A connection without a proven holder may have to make room for a new one after so many milliseconds.
+/// A connection may have to make room for a new one after so many milliseconds without a useful request.
 pub(crate) const GRACE: u64 = 1_000;
 /// A read of TX returns HELLO in one frame: an attribute holds no more.
 const ATTRIBUTE: usize = 512;
@@ -38,7 +38,12 @@ pub(crate) enum State {
 /// A session and what became of it.
 pub(crate) struct Conversation {
     pub(crate) session: Session,
+    /// When it was greeted.
+    pub(crate) greeted: Uptime,
+    /// The last useful request, by a holder whose token was good for something at that moment; or the beginning.
     pub(crate) last: Uptime,
+    /// Whose request that was; none before the first, and after one that was of no use.
+    pub(crate) holder: Option<DeviceKey>,
     /// Doors that this session has opened, for events.
     pub(crate) doors: Vec<Door>,
     /// Requests by proven holders that were refused.
@@ -137,11 +142,19 @@ impl Link {
         if self.reassembler.is_partial() { state.min(self.fragment_at.plus(FRAGMENT_GAP + 1)) } else { state }
     }
 
-    /// How willingly this connection is given up for a new one: the longest without a proven holder goes first.
-    pub(crate) fn age_without_session(&self, now: Uptime) -> Option<u64> {
-        match self.state {
-            State::Open(_) => None,
-            _ => Some(now.since(self.since)).filter(|age| *age >= GRACE),
+    /// Since when it is of no use.
+    pub(crate) fn useful_at(&self) -> Uptime {
+        match &self.state {
+            State::Open(conversation) => conversation.last,
+            _ => self.since,
+        }
+    }
+
+    /// The device that has proven a token that is good for something.
+    pub(crate) fn holder(&self) -> Option<DeviceKey> {
+        match &self.state {
+            State::Open(conversation) => conversation.holder,
+            _ => None,
         }
     }
 }

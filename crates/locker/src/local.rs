@@ -1,7 +1,8 @@
 //! The keypad and the scanner, for phones that are dead or have no radio.
 
 use postern_protocol::{
-    Door, Epoch, Operation, OperationNonce, Timestamp, TokenId, pin, qr, receipt::Source,
+    Door, Operation, OperationNonce, Timestamp, TokenId, pin, qr,
+    receipt::{PinUse, Source},
 };
 
 use crate::{
@@ -18,9 +19,6 @@ const FREE_PINS: u16 = 4;
 const FIRST_PAUSE: u64 = 60_000;
 /// … up to this, so that a guesser has 24 attempts a day.
 const LONGEST_PAUSE: u64 = 3_600_000;
-/// How often one PIN opens its door: a parcel may be forgotten, a guess must not be worth much.
-const PIN_USES: u8 = 3;
-
 /// How long keypad and scanner are deaf.
 #[derive(Debug)]
 pub(crate) struct Keypad {
@@ -53,7 +51,8 @@ const fn locked(until: Uptime, now: Uptime) -> LocalAnswer {
 impl<H: Hardware> Locker<H> {
     /// Digits were entered at the keypad. Answered by [`Output::Local`].
     ///
-    /// A PIN is good for the door's highest verified epoch, three times. Four wrong ones in a row are forgiven; from
+    /// A PIN is good for its slot of the door's highest verified epoch, or of one of the next two, which it then makes
+    /// known; as often as its holder wants. Four wrong ones in a row are forgiven; from
     /// the fifth on the keypad pauses for a minute, twice as long after each further one, an hour at most. The count
     /// survives a power cut: it is written before the digits are compared.
     pub fn pin_entered(&mut self, digits: &str, now: Uptime) {
@@ -82,26 +81,29 @@ impl<H: Hardware> Locker<H> {
         self.commit(&Record::PinFailures(failures))?;
         self.keypad.locked_until = now.plus(pause(failures));
         // Every door is compared, whichever matches: the time tells nothing.
-        let mut matching: Option<(Door, Epoch)> = None;
+        let mut matching: Option<(Door, PinUse)> = None;
         let mut matches = 0;
         for line in self.store.ledger().doors() {
-            let expected = pin::derive(&secret, self.keys.locker.id, line.door, line.epoch);
-            let usable = line.epoch > Epoch(0) && line.pin_uses < PIN_USES;
-            if pin::equal(&expected, digits) & usable {
-                matching = Some((line.door, line.epoch));
-                matches += 1;
+            for candidate in pin::candidates(line.epoch, line.ended_slots) {
+                let PinUse { epoch, slot } = candidate;
+                let expected = pin::derive(&secret, self.keys.locker.id, line.door, epoch, slot);
+                if pin::equal(&expected, digits) {
+                    matching = Some((line.door, candidate));
+                    matches += 1;
+                }
             }
         }
-        // Two doors with the same digits: opening either might be the wrong one.
-        let (door, epoch) = matching.filter(|_| matches == 1).ok_or(Reason::Pin)?;
+        // Two with the same digits: opening either door might be the wrong one.
+        let (door, PinUse { epoch, slot }) = matching.filter(|_| matches == 1).ok_or(Reason::Pin)?;
         self.commit(&Record::PinFailures(0))?;
         self.keypad.locked_until = now;
         let reading = self.time(now);
         let was_open = self.hardware.sense(door).open == Some(true);
         self.begin(
             Intent {
-                token: TokenId([0; 16]),
+                token: TokenId::of_pin(epoch, slot),
                 expires: Timestamp(0),
+                several: false,
                 delegation: None,
                 door,
                 epoch,
@@ -152,21 +154,23 @@ impl<H: Hardware> Locker<H> {
         };
         let holder = access::authenticate(&presented, &self.store.ledger().issuers)?;
         let wish = Wish { operation: code.operation, door: code.door, nonce: code.nonce };
-        holder.covers(wish, self.keys.locker.id)?;
-        if wish.operation == Operation::Status {
+        holder.covers(wish, self.keys.locker.id, self.store.ledger())?;
+        if matches!(wish.operation, Operation::Status | Operation::Carry) {
             return Err(Reason::Operation);
         }
         let reading = self.judge(&holder, wish, None, now)?;
-        if code.at.plus(qr::VALID_FOR) < reading.at {
-            return Err(Reason::Expired);
-        }
-        if code.at > reading.at.plus(qr::VALID_FOR) {
-            return Err(Reason::Early);
-        }
-        if self.is_same_gesture(&holder, wish)
-            || self.store.find(&self.hardware, holder.mark(), wish.nonce).is_some()
-        {
-            return Err(Reason::Repeated);
+        let repeated = self.is_same_gesture(&holder, wish)
+            || self.store.find(&self.hardware, holder.mark(), wish.nonce).is_some();
+        let unfit = if code.at.plus(qr::VALID_FOR) < reading.at {
+            Some(Reason::Expired)
+        } else if code.at > reading.at.plus(qr::VALID_FOR) {
+            Some(Reason::Early)
+        } else {
+            repeated.then_some(Reason::Repeated)
+        };
+        if let Some(reason) = unfit {
+            self.hear_epochs(&holder, |_| true)?;
+            return Err(reason);
         }
         self.open(&holder, wish, Channel::local(Source::Scanner), reading, now)
     }

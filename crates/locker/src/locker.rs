@@ -3,16 +3,17 @@
 use alloc::{boxed::Box, collections::VecDeque, vec::Vec};
 
 use postern_protocol::{
-    ClockState, Door, Hello, VERSION, frame::Tag, gatt::Advertisement, locker_side::Greeting, token,
+    Capabilities, ClockState, Door, Hello, Timestamp, VERSION, frame::Tag, gatt::Advertisement,
+    locker_side::Greeting, token,
 };
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::{
-    Config, Connection, Hardware, Keys, MAX_DOORS, Notice, Output, Reason, Uptime,
+    Config, Connection, Fittings, Hardware, Keys, MAX_DOORS, Notice, Output, Reason, Uptime,
     clock::{Clock, Reading},
     doors::DoorWatch,
     hardware::FlashError,
-    links::{Link, State, Throttle},
+    links::{GRACE, Link, State, Throttle},
     local::Keypad,
     opening::Opening,
     record::Record,
@@ -34,6 +35,14 @@ pub enum BootError {
     /// The journal holds what no power failure can explain. Service staff must decide.
     #[error("the journal is damaged")]
     JournalDamaged,
+    /// The journal has a record that later firmware wrote, and without which this one must not open doors.
+    #[error(
+        "the journal has a record of kind {kind}, which this firmware does not know: install the later one again"
+    )]
+    UnknownRecord {
+        /// Its number.
+        kind: u8,
+    },
     /// The flash failed.
     #[error(transparent)]
     Flash(#[from] FlashError),
@@ -127,19 +136,14 @@ impl<H: Hardware> Locker<H> {
 
     /// A central has connected. `max_frame` is the most that one notification to it carries: ATT MTU − 3.
     ///
-    /// When all places are taken the connection that has gone longest without proving anything makes room, if it has
-    /// had a second; otherwise the new one is sent away.
+    /// When all places are taken the connection that has gone longest without a useful request makes room, if that is a
+    /// second at least; otherwise the new one is sent away. Those go first that never made one, whose device has another
+    /// connection, or whose token is over; those last that wait at an open door.
     pub fn connected(&mut self, connection: Connection, max_frame: usize, now: Uptime) {
         self.forget(connection);
         if self.links.len() >= self.config.connections {
-            let oldest = self
-                .links
-                .iter()
-                .rev()
-                .filter_map(|link| Some((link.age_without_session(now)?, link.connection)))
-                .max_by_key(|(age, _)| *age);
-            match oldest {
-                Some((_, oldest)) => self.hang_up(oldest),
+            match self.dispensable(now) {
+                Some(oldest) => self.hang_up(oldest),
                 None => {
                     self.output.push_back(Output::Disconnect { connection });
                     return;
@@ -183,10 +187,11 @@ impl<H: Hardware> Locker<H> {
         let reading = self.time(now);
         let hello = Hello {
             version: VERSION,
+            oldest: VERSION,
             boot: self.store.ledger().boot,
             clock: reading.state,
             floor: reading.at,
-            capabilities: self.config.capabilities,
+            capabilities: self.capabilities(),
         };
         let ephemeral = self.ephemeral();
         let (greeting, hello) = Greeting::start(&self.keys.locker, &hello, ephemeral);
@@ -194,6 +199,35 @@ impl<H: Hardware> Locker<H> {
             link.state = State::Greeted { greeting: Some(Box::new(greeting)), hello, at: now };
             self.output.push_back(Output::Notice(Notice::Greeted(connection)));
         }
+    }
+
+    /// What the cabinet can do, and its configuration lets it.
+    fn capabilities(&self) -> u16 {
+        let Fittings { content_sensors, keypad, scanner, uplink } = self.hardware.fittings();
+        [
+            (content_sensors, Capabilities::CONTENT_SENSOR),
+            (keypad && self.keys.pin_secret.is_some(), Capabilities::KEYPAD),
+            (scanner, Capabilities::SCANNER),
+            (uplink, Capabilities::ONLINE),
+        ]
+        .into_iter()
+        .filter(|(has, _)| *has)
+        .fold(0, |bits, (_, bit)| bits | bit)
+    }
+
+    /// The hub itself has sent a bulletin, over a line of the locker's own. It is taken in as one that a phone brings; it is
+    /// bound to no HELLO here, so that it tells a lost clock nothing.
+    ///
+    /// # Errors
+    /// [`Reason::Faulted`]: it is heeded, and a start would forget it, so that it has to be sent again.
+    pub fn bulletin_received(&mut self, bulletin: &[u8], now: Uptime) -> Result<(), Reason> {
+        self.take_bulletin(bulletin, None, now)
+    }
+
+    /// Number of the newest bulletin that was taken in; 0 where there was none.
+    #[must_use]
+    pub const fn news_number(&self) -> u32 {
+        self.store.ledger().news
     }
 
     /// One frame was written to RX.
@@ -287,8 +321,25 @@ impl<H: Hardware> Locker<H> {
     }
 
     fn has_place(&self, now: Uptime) -> bool {
-        self.links.len() < self.config.connections
-            || self.links.iter().any(|link| link.age_without_session(now).is_some())
+        self.links.len() < self.config.connections || self.dispensable(now).is_some()
+    }
+
+    /// The connection that makes room for a new one.
+    fn dispensable(&self, now: Uptime) -> Option<Connection> {
+        let candidates = self.links.iter().enumerate().rev().filter_map(|(index, link)| {
+            let age = now.since(link.useful_at());
+            let holder = link.holder().filter(|holder| {
+                // Of the connections of one device only the newest counts.
+                !self.links[index + 1..].iter().any(|newer| newer.holder() == Some(*holder))
+            });
+            let rank = match holder {
+                None => 2,
+                Some(_) if self.is_at_door(link) => 0,
+                Some(_) => 1,
+            };
+            (age >= GRACE).then_some(((rank, age), link.connection))
+        });
+        candidates.max_by_key(|(order, _)| *order).map(|(_, connection)| connection)
     }
 
     pub(crate) fn advertise(&mut self, now: Uptime) {
@@ -301,7 +352,8 @@ impl<H: Hardware> Locker<H> {
 
     /// The time, as far as it is known.
     pub(crate) fn time(&mut self, now: Uptime) -> Reading {
-        let wall = self.hardware.wall_clock();
+        let offset = self.store.ledger().offset;
+        let wall = self.hardware.wall_clock().map(|wall| Timestamp(wall.0.saturating_add_signed(offset)));
         self.clock.read(wall, now)
     }
 

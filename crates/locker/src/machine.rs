@@ -5,7 +5,7 @@ use alloc::{collections::BTreeMap, vec, vec::Vec};
 
 use postern_protocol::{Door, Timestamp};
 
-use crate::{Doors, Flash, FlashError, Geometry, Hardware, Sensors};
+use crate::{Doors, Fittings, Flash, FlashError, Geometry, Hardware, Sensors};
 
 /// How a compartment's mechanics behave.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,6 +69,12 @@ pub struct Machine {
     pub compartments: BTreeMap<Door, Compartment>,
     /// Every flash operation fails from now on, with the power on.
     pub flash_broken: bool,
+    /// A scanner.
+    pub scanner: bool,
+    /// A keypad.
+    pub keypad: bool,
+    /// A line to the hub.
+    pub uplink: bool,
     flash: Vec<u8>,
     geometry: Geometry,
     random: u64,
@@ -90,6 +96,9 @@ impl Machine {
             battery_low: false,
             compartments: doors.into_iter().map(|door| (door, closed.clone())).collect(),
             flash_broken: false,
+            scanner: true,
+            keypad: true,
+            uplink: false,
             flash: vec![0xFF; (geometry.page_size * geometry.pages) as usize],
             geometry,
             random: 0,
@@ -269,5 +278,14 @@ impl Hardware for Machine {
 
     fn low_battery(&mut self) -> bool {
         self.battery_low
+    }
+
+    fn fittings(&self) -> Fittings {
+        Fittings {
+            content_sensors: self.compartments.values().all(|it| it.sensors.content.is_some()),
+            keypad: self.keypad,
+            scanner: self.scanner,
+            uplink: self.uplink,
+        }
     }
 }

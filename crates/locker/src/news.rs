@@ -3,12 +3,14 @@
 use alloc::vec::Vec;
 
 use postern_protocol::{
-    IssuerKeys,
+    ClockState, IssuerKeys, Timestamp,
     bulletin::{self, Bulletin},
 };
 
 use crate::{
     Hardware, Locker, Notice, Output, Reason, Uptime,
+    access::Greeted,
+    clock::{Clock, LAG},
     record::{CHUNK, Record},
 };
 
@@ -16,32 +18,31 @@ impl<H: Hardware> Locker<H> {
     /// Takes a bulletin in, whoever brought it and whatever becomes of the request around it. One that is not for
     /// this locker, not signed by a trusted issuer or no news at all changes nothing.
     ///
-    /// Epochs and the floor only rise, so that an old bulletin harms nothing; issuer keys follow the newest bulletin
-    /// that named any. The clock counts as told only by a bulletin for this session's HELLO.
+    /// Epochs only rise, so that an old bulletin harms nothing; revocations are those of the highest number, and issuer
+    /// keys follow the newest bulletin that named any. The clock counts as told only by a bulletin for this session's
+    /// HELLO, within 30 s of it.
     ///
     /// # Errors
     /// [`Reason::Faulted`]: it is heeded, and a start would forget it. No answer may say that it is known here: whoever
     /// brought it would not bring it again.
-    pub(crate) fn take_bulletin(&mut self, bytes: &[u8], hello: [u8; 16], now: Uptime) -> Result<(), Reason> {
+    pub(crate) fn take_bulletin(
+        &mut self,
+        bytes: &[u8],
+        hello: Option<Greeted>,
+        now: Uptime,
+    ) -> Result<(), Reason> {
         let Ok(bulletin) = bulletin::verify(bytes, &self.store.ledger().issuers) else { return Ok(()) };
         if bulletin.locker != self.keys.locker.id {
             return Ok(());
         }
-        let reading = self.time(now);
-        if bulletin.hello_nonce == Some(hello) && reading.may_be(bulletin.issued_at) {
-            self.clock.tell(bulletin.issued_at, now);
-        } else {
-            self.clock.raise(bulletin.issued_at, now);
-        }
+        let correction = self.take_time(&bulletin, hello, now);
         let ledger = self.store.ledger();
         let mut records = Vec::new();
-        let raised: Vec<_> = bulletin
-            .epochs
-            .iter()
-            .copied()
-            .filter(|(door, epoch)| ledger.door(*door).is_some_and(|line| *epoch > line.epoch))
-            .collect();
+        let raised: Vec<_> = bulletin.epochs.iter().copied().filter(|news| ledger.is_news(news)).collect();
         records.extend(raised.chunks(CHUNK).map(|chunk| Record::Epochs(chunk.to_vec())));
+        if bulletin.number > ledger.news {
+            records.push(Record::News { number: bulletin.number, revoked: bulletin.revoked.clone() });
+        }
         if bulletin.issued_at > ledger.issuers_at
             && let Some(issuers) = changed(&ledger.issuers, &bulletin)
         {
@@ -51,18 +52,62 @@ impl<H: Hardware> Locker<H> {
             });
         }
         if !records.is_empty() {
-            records.push(Record::Floor(bulletin.issued_at));
-            for record in &records {
-                // A failure is noted by `commit` itself; what was written stays true.
-                if self.commit(record).is_err() {
-                    self.store.heed(record);
-                    self.forgetful = true;
-                }
-            }
             self.push(Output::Notice(Notice::Bulletin));
+        }
+        if let Some(corrected) = correction {
+            records.push(corrected);
+        } else if !records.is_empty() {
+            records.push(Record::Floor(self.time(now).at));
+        }
+        for record in &records {
+            // A failure is noted by `commit` itself; what was written stays true.
+            if self.commit(record).is_err() {
+                self.store.heed(record);
+                self.forgetful = true;
+            }
         }
         if self.forgetful { Err(Reason::Faulted) } else { Ok(()) }
     }
+
+    /// What the bulletin says of the time. One bound to this HELLO sets a clock that has lost the time, or corrects one
+    /// that runs wrong, in both directions; what is then to be written.
+    fn take_time(&mut self, bulletin: &Bulletin, hello: Option<Greeted>, now: Uptime) -> Option<Record> {
+        let at = bulletin.issued_at;
+        let reading = self.time(now);
+        let fresh = hello.filter(|hello| hello.is_fresh());
+        let bound = fresh.is_some_and(|hello| bulletin.hello_nonce == Some(hello.nonce));
+        if !bound {
+            if reading.state != ClockState::Unset && !self.clock.vetoes(at, now) {
+                self.clock.raise(at, now);
+            }
+            return None;
+        }
+        let lost = reading.state == ClockState::Unset;
+        let corrected = if lost && reading.may_be(at) {
+            self.clock.tell(at, now);
+            None
+        } else if let Some(at) = Clock::correction(reading, at, self.config.provisioned_at) {
+            self.clock.correct(at, now);
+            Some(seconds_between(reading.at, at))
+        } else if reading.may_be(at) && !self.clock.vetoes(at, now) {
+            self.clock.tell(at, now);
+            None
+        } else {
+            return None;
+        };
+        let offset = self.store.ledger().offset;
+        let wall = self.hardware.wall_clock();
+        let off = wall.map(|wall| seconds_between(wall, at)).filter(|wanted| wanted.abs_diff(offset) > LAG);
+        let moved = corrected.or(off.map(|wanted| wanted.saturating_sub(offset)))?;
+        self.push(Output::Notice(Notice::Corrected { seconds: moved }));
+        Some(Record::Corrected { floor: self.clock.floor(), offset: off.unwrap_or(offset) })
+    }
+}
+
+/// From one time to the other; negative where that is earlier.
+fn seconds_between(from: Timestamp, to: Timestamp) -> i64 {
+    let signed = |time: Timestamp| i64::try_from(time.0).unwrap_or(i64::MAX);
+    signed(to).saturating_sub(signed(from))
 }
 
 /// The issuers after the bulletin; none when it changes nothing or would leave the locker without any, too many, or

@@ -52,6 +52,16 @@ impl<H: Hardware> Locker<H> {
             };
             self.finish(door, outcome, now);
         }
+        // What was closed in the dark.
+        let shut: Vec<(Door, Option<bool>)> = self
+            .watches
+            .iter()
+            .filter(|watch| watch.is_open() == Some(false))
+            .map(|watch| (watch.door(), watch.content()))
+            .collect();
+        for (door, content) in shut {
+            self.close(door, content, now);
+        }
     }
 
     /// Persists the intent and drives the latch.
@@ -63,10 +73,16 @@ impl<H: Hardware> Locker<H> {
         reading: Reading,
         now: Uptime,
     ) -> Result<(), Reason> {
-        holder.may_move(wish, reading.at, self.store.ledger(), &self.config)?;
-        let was_open = self.hardware.sense(wish.door).open == Some(true);
-        let intent = holder.intent(wish, channel, reading, was_open);
-        self.begin(intent, channel.connection, now)
+        let allowed = holder.may_move(wish, reading.at, self.store.ledger(), &self.config);
+        let begun = allowed.and_then(|()| {
+            let was_open = self.hardware.sense(wish.door).open == Some(true);
+            let intent = holder.intent(wish, channel, reading, was_open);
+            self.begin(intent, channel.connection, now)
+        });
+        if begun.is_err() {
+            self.hear_epochs(holder, |_| true)?;
+        }
+        begun
     }
 
     /// Persists the intent, tells the customer at the cabinet, drives the latch.
@@ -79,6 +95,11 @@ impl<H: Hardware> Locker<H> {
         let Intent { door, was_open, operation, source, .. } = intent;
         if self.store.ledger().pending_at(door).is_some() {
             return Err(Reason::Busy);
+        }
+        let watch = self.watches.iter_mut().find(|watch| watch.door() == door);
+        if let Some(content) = watch.and_then(|watch| watch.take_shut().then(|| watch.content())) {
+            // Closed a moment ago: its receipt comes before what is to open it anew.
+            self.close(door, content, now);
         }
         self.commit(&Record::Intent(intent))?;
         self.output.push_back(Output::Notice(Notice::Accepted { connection: waiting, door, operation }));
@@ -120,6 +141,7 @@ impl<H: Hardware> Locker<H> {
                 clock: reading.state,
                 handshake: intent.handshake,
                 source: intent.source,
+                news: ledger.news,
             },
             &self.keys.locker,
         );
@@ -153,6 +175,65 @@ impl<H: Hardware> Locker<H> {
         if intent.source != Source::Radio {
             self.output.push_back(Output::Local(LocalAnswer::Done(door, outcome)));
         }
+        // Closed while the latch worked, or in the dark: nothing more will be seen of that closing.
+        let shut = outcome.may_be_open()
+            && self.hardware.sense(door).open == Some(false)
+            && self.watch(door).is_some_and(|watch| watch.is_open() == Some(false));
+        if shut {
+            let content = self.watch(door).and_then(DoorWatch::content);
+            self.close(door, content, now);
+        }
+    }
+
+    /// Writes the closing receipt of the last opening, unless that has one; then tells whoever follows the door.
+    fn close(&mut self, door: Door, content: Option<bool>, now: Uptime) {
+        let reading = self.time(now);
+        let ledger = self.store.ledger();
+        let opened = ledger.door(door).and_then(|line| line.opened).filter(|opened| opened.closing.is_none());
+        let Some(opened) = opened else { return };
+        let (sequence, outcome) = (ledger.sequence, Outcome::of_closing(content));
+        let signed = receipt::sign(
+            &Receipt {
+                locker: self.keys.locker.id,
+                sequence,
+                previous: ledger.previous,
+                token: opened.token,
+                nonce: opened.nonce,
+                door,
+                operation: opened.operation,
+                outcome,
+                at: reading.at,
+                clock: reading.state,
+                handshake: opened.handshake,
+                source: opened.source,
+                news: ledger.news,
+            },
+            &self.keys.locker,
+        );
+        let completion = Completion {
+            token: Mark::of(&opened.token.0),
+            nonce: opened.nonce,
+            door,
+            sequence,
+            outcome,
+            at: reading.at,
+            receipt: signed.clone(),
+        };
+        // Where it cannot be written the next start writes it.
+        if self.commit(&Record::Completion(completion)).is_err() {
+            return;
+        }
+        self.output.push_back(Output::Notice(Notice::Receipt(signed.clone())));
+        self.tell_followers(door, &Reply::Closing(signed));
+    }
+
+    fn tell_followers(&mut self, door: Door, reply: &Reply) {
+        let output = &mut self.output;
+        for link in &mut self.links {
+            if matches!(&link.state, State::Open(conversation) if conversation.doors.contains(&door)) {
+                link.reply(reply, output);
+            }
+        }
     }
 
     pub(crate) fn look_at_doors(&mut self, now: Uptime) {
@@ -168,6 +249,7 @@ impl<H: Hardware> Locker<H> {
                 }
                 Happening::Finished(outcome) => self.finish(door, outcome, now),
                 Happening::Event(kind) => self.event(door, kind),
+                Happening::Shut(content) => self.close(door, content, now),
             }
         }
     }
@@ -178,11 +260,6 @@ impl<H: Hardware> Locker<H> {
             // The receipt will say it.
             return;
         }
-        let output = &mut self.output;
-        for link in &mut self.links {
-            if matches!(&link.state, State::Open(conversation) if conversation.doors.contains(&door)) {
-                link.reply(&Reply::Event(DoorEvent { door, kind }), output);
-            }
-        }
+        self.tell_followers(door, &Reply::Event(DoorEvent { door, kind }));
     }
 }

@@ -79,6 +79,11 @@ pub enum Notice {
     Door(Door, DoorEventKind),
     /// A bulletin changed what the locker knows.
     Bulletin,
+    /// The hub has corrected the clock by so many seconds: it ran wrong, or was pushed. The operator should know.
+    Corrected {
+        /// What the time moved by; negative backwards.
+        seconds: i64,
+    },
     /// The flash failed; nothing is opened any more until a restart.
     Faulted,
 }
@@ -96,6 +101,8 @@ pub enum Reason {
     Token,
     /// The delegation's form or signature, or what it delegates.
     Delegation,
+    /// One more delegation of a token that has as many as are remembered.
+    Guests,
     /// The proof of possession.
     Proof,
     /// Made for another locker.
@@ -112,16 +119,22 @@ pub enum Reason {
     Lifetime,
     /// An epoch below the highest seen.
     Epoch,
-    /// The time is not known and the token is not bound to this HELLO.
+    /// Ended by a bulletin.
+    Revoked,
+    /// The time is not known and the token is not bound to this HELLO; or it is, and that HELLO is too long ago.
     Clock,
+    /// Signed far ahead of a running clock.
+    Ahead,
     /// All uses are spent.
     Uses,
-    /// Reopen before any opening.
+    /// Reopen before any opening, or a deposit where the customer was already.
     Order,
     /// The same code was used before.
     Repeated,
     /// Another opening of this door is under way, or the firmware is at a limit.
     Busy,
+    /// No room at this door to remember one more token.
+    Full,
     /// Too many refused attempts.
     Throttled,
     /// The keypad's digits.

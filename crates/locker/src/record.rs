@@ -2,11 +2,15 @@
 //!
 //! Fixed fields, little-endian; a count or a length goes before what repeats. A record is at most [`MAX_RECORD`]
 //! bytes. The layout is private to the locker; the journal's header carries its version.
+//!
+//! Firmware meets records of later firmware when a board is set back. A kind with the [`IGNORABLE`] bit is one that may be
+//! passed over: nothing opens that should not for want of it. Any other unknown kind stops the start, by its number.
 
 use alloc::vec::Vec;
 
 use postern_protocol::{
     ClockState, Door, Epoch, IssuerKeys, KeyId, Operation, OperationNonce, Timestamp, TokenId,
+    bulletin::{DoorNews, MAX_REVOKED, Revocation, RevocationKind},
     message::MAX_RECEIPT,
     receipt::{Outcome, Source},
 };
@@ -14,15 +18,19 @@ use postern_protocol::{
 /// The longest payload of a record.
 pub(crate) const MAX_RECORD: usize = 384;
 
+/// A kind that firmware which does not know it passes over.
+pub(crate) const IGNORABLE: u8 = 0x80;
+
 /// Tokens or epochs in one record.
 pub(crate) const CHUNK: usize = 16;
 /// Door lines in one record.
-pub(crate) const DOOR_CHUNK: usize = 12;
+pub(crate) const DOOR_CHUNK: usize = 4;
 
 /// Longest payloads of each kind, for sizing the flash; a test holds the encoder to them.
-pub(crate) const TOKENS_RECORD: usize = 1 + CHUNK * 14;
-pub(crate) const DOORS_RECORD: usize = 1 + DOOR_CHUNK * 30;
+pub(crate) const TOKENS_RECORD: usize = 1 + CHUNK * 16;
+pub(crate) const DOORS_RECORD: usize = 1 + DOOR_CHUNK * 90;
 pub(crate) const INTENT_RECORD: usize = 83;
+pub(crate) const NEWS_RECORD: usize = 5 + MAX_REVOKED * 22;
 pub(crate) const COMPLETION_RECORD: usize = 31 + MAX_RECEIPT;
 pub(crate) const ISSUERS_RECORD: usize = 9 + IssuerKeys::MAX * 36;
 const _: () = assert!(
@@ -31,6 +39,7 @@ const _: () = assert!(
         && INTENT_RECORD <= MAX_RECORD
         && COMPLETION_RECORD <= MAX_RECORD
         && ISSUERS_RECORD <= MAX_RECORD
+        && NEWS_RECORD <= MAX_RECORD
 );
 
 /// A token or delegation as the journal remembers it: its 16-byte id folded to 8 bytes. Ids are drawn at random by
@@ -52,8 +61,10 @@ pub(crate) struct Intent {
     pub(crate) token: TokenId,
     /// When the token's use need no longer be remembered.
     pub(crate) expires: Timestamp,
-    /// The delegation's mark and expiry, if the opening is a guest's.
-    pub(crate) delegation: Option<(Mark, Timestamp)>,
+    /// The token names more than one door.
+    pub(crate) several: bool,
+    /// The delegation, if the opening is a guest's.
+    pub(crate) delegation: Option<Guest>,
     pub(crate) door: Door,
     pub(crate) epoch: Epoch,
     pub(crate) operation: Operation,
@@ -67,7 +78,16 @@ pub(crate) struct Intent {
     pub(crate) was_open: bool,
 }
 
-/// What is written when the door has answered, before the customer is.
+/// A delegation as an intent counts it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Guest {
+    pub(crate) mark: Mark,
+    pub(crate) expires: Timestamp,
+    /// It names more than one door.
+    pub(crate) several: bool,
+}
+
+/// What is written when the door has answered, before the customer is; and once more when the door is closed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Completion {
     pub(crate) token: Mark,
@@ -75,7 +95,7 @@ pub(crate) struct Completion {
     pub(crate) door: Door,
     pub(crate) sequence: u32,
     pub(crate) outcome: Outcome,
-    /// The locker's time at the end of the opening.
+    /// The locker's time at the end of the opening, or at the closing.
     pub(crate) at: Timestamp,
     /// The signed receipt.
     pub(crate) receipt: Vec<u8>,
@@ -86,8 +106,25 @@ pub(crate) struct Completion {
 pub(crate) struct DoorLine {
     pub(crate) door: Door,
     pub(crate) epoch: Epoch,
-    pub(crate) pin_uses: u8,
+    /// PIN slots of this epoch that have ended.
+    pub(crate) ended_slots: u8,
     pub(crate) last: Option<LastOpening>,
+    pub(crate) opened: Option<Opened>,
+}
+
+/// The last receipt that said (or could not deny) that the door came open: what its closing receipt repeats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Opened {
+    pub(crate) token: TokenId,
+    pub(crate) nonce: OperationNonce,
+    pub(crate) handshake: [u8; 16],
+    pub(crate) operation: Operation,
+    pub(crate) source: Source,
+    pub(crate) epoch: Epoch,
+    /// Of its receipt.
+    pub(crate) sequence: u32,
+    /// Of the closing receipt, once there is one.
+    pub(crate) closing: Option<u32>,
 }
 
 /// The last opening of a door, for the rule of reopening.
@@ -106,8 +143,12 @@ pub(crate) struct LastOpening {
 pub(crate) struct TokenLine {
     pub(crate) mark: Mark,
     pub(crate) expires: u32,
+    /// Uses that are counted.
     pub(crate) used: u8,
-    pub(crate) idle: u8,
+    /// [`crate::ledger::Flags`].
+    pub(crate) flags: u8,
+    /// At which it was first used.
+    pub(crate) door: Door,
 }
 
 /// One fact.
@@ -117,8 +158,8 @@ pub(crate) enum Record {
     Boot(u32),
     /// It is at least this late.
     Floor(Timestamp),
-    /// Verified epochs.
-    Epochs(Vec<(Door, Epoch)>),
+    /// Verified epochs, and PIN slots that have ended in them.
+    Epochs(Vec<DoorNews>),
     /// A latch is about to move.
     Intent(Intent),
     /// In a snapshot: an intent whose outcome is not known yet, and which the token table counts already.
@@ -137,6 +178,13 @@ pub(crate) enum Record {
     Doors(Vec<DoorLine>),
     /// In a snapshot: the end of the receipt chain.
     Chain { sequence: u32, previous: [u8; 16] },
+    /// The hub has corrected the clock: the floor is this, also where it falls, and the wall clock is off by so many
+    /// seconds.
+    Corrected { floor: Timestamp, offset: i64 },
+    /// Number of the newest bulletin, and every revocation that it has.
+    News { number: u32, revoked: Vec<Revocation> },
+    /// In a snapshot: of every token whose use is no longer remembered, the latest end.
+    Forgotten(u32),
 }
 
 /// Bytes that are no record.
@@ -159,6 +207,9 @@ impl Record {
             Self::Doors(_) => 10,
             Self::Chain { .. } => 11,
             Self::Archived(_) => KIND_ARCHIVED,
+            Self::Corrected { .. } => 13,
+            Self::News { .. } => 14,
+            Self::Forgotten(_) => 15,
         }
     }
 
@@ -169,9 +220,10 @@ impl Record {
             Self::Floor(floor) => out.extend(floor.0.to_le_bytes()),
             Self::Epochs(epochs) => {
                 out.push(length(epochs.len()));
-                for (door, epoch) in epochs {
-                    out.extend(door.0.to_le_bytes());
-                    out.extend(epoch.0.to_le_bytes());
+                for news in epochs {
+                    out.extend(news.door.0.to_le_bytes());
+                    out.extend(news.epoch.0.to_le_bytes());
+                    out.push(news.ended_slots);
                 }
             }
             Self::Intent(intent) | Self::Pending(intent) => encode_intent(intent, out),
@@ -198,7 +250,8 @@ impl Record {
                 for token in tokens {
                     out.extend(token.mark.0.to_le_bytes());
                     out.extend(token.expires.to_le_bytes());
-                    out.extend([token.used, token.idle]);
+                    out.extend([token.used, token.flags]);
+                    out.extend(token.door.0.to_le_bytes());
                 }
             }
             Self::Doors(doors) => {
@@ -206,7 +259,7 @@ impl Record {
                 for line in doors {
                     out.extend(line.door.0.to_le_bytes());
                     out.extend(line.epoch.0.to_le_bytes());
-                    out.push(line.pin_uses);
+                    out.push(line.ended_slots);
                     out.push(u8::from(line.last.is_some()));
                     if let Some(last) = &line.last {
                         out.extend(last.token.0.to_le_bytes());
@@ -215,12 +268,37 @@ impl Record {
                         out.extend(last.at.0.to_le_bytes());
                         out.push(last.reopens);
                     }
+                    out.push(u8::from(line.opened.is_some()));
+                    if let Some(opened) = &line.opened {
+                        out.extend(opened.token.0);
+                        out.extend(opened.nonce.0);
+                        out.extend(opened.handshake);
+                        out.extend([opened.operation as u8, opened.source as u8]);
+                        out.extend(opened.epoch.0.to_le_bytes());
+                        out.extend(opened.sequence.to_le_bytes());
+                        encode_option(opened.closing.map(u64::from), out);
+                    }
                 }
             }
             Self::Chain { sequence, previous } => {
                 out.extend(sequence.to_le_bytes());
                 out.extend(previous);
             }
+            Self::Corrected { floor, offset } => {
+                out.extend(floor.0.to_le_bytes());
+                out.extend(offset.to_le_bytes());
+            }
+            Self::News { number, revoked } => {
+                out.extend(number.to_le_bytes());
+                out.push(length(revoked.len()));
+                for revocation in revoked {
+                    out.push(revocation.kind as u8);
+                    out.extend(revocation.name);
+                    // Times of the protocol stay below 2^40.
+                    out.extend(&revocation.at.0.to_le_bytes()[..5]);
+                }
+            }
+            Self::Forgotten(until) => out.extend(until.to_le_bytes()),
         }
     }
 
@@ -230,7 +308,9 @@ impl Record {
         let record = match kind {
             KIND_BOOT => Self::Boot(bytes.u32()?),
             2 => Self::Floor(Timestamp(bytes.u64()?)),
-            3 => Self::Epochs(bytes.many(|b| Ok((Door(b.u16()?), Epoch(b.u32()?))))?),
+            3 => Self::Epochs(bytes.many(|b| {
+                Ok(DoorNews { door: Door(b.u16()?), epoch: Epoch(b.u32()?), ended_slots: b.u8()? })
+            })?),
             4 => Self::Intent(decode_intent(&mut bytes)?),
             5 => Self::Pending(decode_intent(&mut bytes)?),
             KIND_COMPLETION => Self::Completion(decode_completion(&mut bytes)?),
@@ -241,10 +321,30 @@ impl Record {
             },
             8 => Self::PinFailures(bytes.u16()?),
             9 => Self::Tokens(bytes.many(|b| {
-                Ok(TokenLine { mark: Mark(b.u64()?), expires: b.u32()?, used: b.u8()?, idle: b.u8()? })
+                Ok(TokenLine {
+                    mark: Mark(b.u64()?),
+                    expires: b.u32()?,
+                    used: b.u8()?,
+                    flags: b.u8()?,
+                    door: Door(b.u16()?),
+                })
             })?),
             10 => Self::Doors(bytes.many(decode_door)?),
             11 => Self::Chain { sequence: bytes.u32()?, previous: bytes.array()? },
+            13 => Self::Corrected {
+                floor: Timestamp(bytes.u64()?),
+                offset: bytes.array().map(i64::from_le_bytes)?,
+            },
+            14 => Self::News {
+                number: bytes.u32()?,
+                revoked: bytes.many(|b| {
+                    let kind = RevocationKind::try_from(b.u8()?).or(Err(Malformed))?;
+                    let name = b.array()?;
+                    let [a, b, c, d, e] = b.array()?;
+                    Ok(Revocation { kind, name, at: Timestamp(u64::from_le_bytes([a, b, c, d, e, 0, 0, 0])) })
+                })?,
+            },
+            15 => Self::Forgotten(bytes.u32()?),
             _ => return Err(Malformed),
         };
         if bytes.0.is_empty() { Ok(record) } else { Err(Malformed) }
@@ -275,8 +375,8 @@ fn encode_option(value: Option<u64>, out: &mut Vec<u8>) {
 fn encode_intent(intent: &Intent, out: &mut Vec<u8>) {
     out.extend(intent.token.0);
     out.extend(intent.expires.0.to_le_bytes());
-    encode_option(intent.delegation.map(|(mark, _)| mark.0), out);
-    out.extend(intent.delegation.map_or(0, |(_, expires)| expires.0).to_le_bytes());
+    encode_option(intent.delegation.map(|guest| guest.mark.0), out);
+    out.extend(intent.delegation.map_or(0, |guest| guest.expires.0).to_le_bytes());
     out.extend(intent.door.0.to_le_bytes());
     out.extend(intent.epoch.0.to_le_bytes());
     out.push(intent.operation as u8);
@@ -284,7 +384,9 @@ fn encode_intent(intent: &Intent, out: &mut Vec<u8>) {
     out.extend(intent.handshake);
     out.push(intent.source as u8);
     out.extend(intent.at.0.to_le_bytes());
-    out.extend([intent.clock as u8, u8::from(intent.was_open)]);
+    let guest_several = intent.delegation.is_some_and(|guest| guest.several);
+    let flags = u8::from(intent.was_open) | u8::from(intent.several) << 1 | u8::from(guest_several) << 2;
+    out.extend([intent.clock as u8, flags]);
 }
 
 fn decode_intent(bytes: &mut Bytes<'_>) -> Result<Intent, Malformed> {
@@ -292,10 +394,11 @@ fn decode_intent(bytes: &mut Bytes<'_>) -> Result<Intent, Malformed> {
     let expires = Timestamp(bytes.u64()?);
     let mark = bytes.option()?.map(Mark);
     let mark_expires = Timestamp(bytes.u64()?);
-    Ok(Intent {
+    let mut intent = Intent {
         token,
         expires,
-        delegation: mark.map(|mark| (mark, mark_expires)),
+        several: false,
+        delegation: mark.map(|mark| Guest { mark, expires: mark_expires, several: false }),
         door: Door(bytes.u16()?),
         epoch: Epoch(bytes.u32()?),
         operation: bytes.operation()?,
@@ -304,8 +407,17 @@ fn decode_intent(bytes: &mut Bytes<'_>) -> Result<Intent, Malformed> {
         source: Source::try_from(bytes.u8()?).or(Err(Malformed))?,
         at: Timestamp(bytes.u64()?),
         clock: ClockState::try_from(bytes.u8()?).or(Err(Malformed))?,
-        was_open: bytes.flag()?,
-    })
+        was_open: false,
+    };
+    let flags = bytes.u8()?;
+    if flags > 0b111 || (flags & 0b100 != 0 && intent.delegation.is_none()) {
+        return Err(Malformed);
+    }
+    (intent.was_open, intent.several) = (flags & 1 != 0, flags & 0b10 != 0);
+    if let Some(guest) = &mut intent.delegation {
+        guest.several = flags & 0b100 != 0;
+    }
+    Ok(intent)
 }
 
 fn decode_completion(bytes: &mut Bytes<'_>) -> Result<Completion, Malformed> {
@@ -324,7 +436,7 @@ fn decode_door(bytes: &mut Bytes<'_>) -> Result<DoorLine, Malformed> {
     Ok(DoorLine {
         door: Door(bytes.u16()?),
         epoch: Epoch(bytes.u32()?),
-        pin_uses: bytes.u8()?,
+        ended_slots: bytes.u8()?,
         last: if bytes.flag()? {
             Some(LastOpening {
                 token: Mark(bytes.u64()?),
@@ -332,6 +444,23 @@ fn decode_door(bytes: &mut Bytes<'_>) -> Result<DoorLine, Malformed> {
                 operation: bytes.operation()?,
                 at: Timestamp(bytes.u64()?),
                 reopens: bytes.u8()?,
+            })
+        } else {
+            None
+        },
+        opened: if bytes.flag()? {
+            Some(Opened {
+                token: TokenId(bytes.array()?),
+                nonce: OperationNonce(bytes.array()?),
+                handshake: bytes.array()?,
+                operation: bytes.operation()?,
+                source: Source::try_from(bytes.u8()?).or(Err(Malformed))?,
+                epoch: Epoch(bytes.u32()?),
+                sequence: bytes.u32()?,
+                closing: match bytes.option()? {
+                    Some(sequence) => Some(u32::try_from(sequence).or(Err(Malformed))?),
+                    None => None,
+                },
             })
         } else {
             None
@@ -393,5 +522,109 @@ impl Bytes<'_> {
 
     fn rest(&mut self) -> &[u8] {
         core::mem::take(&mut self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+
+    fn largest() -> [(Record, usize); 6] {
+        let time = Timestamp((1 << 40) - 1);
+        let intent = Intent {
+            token: TokenId([1; 16]),
+            expires: time,
+            several: true,
+            delegation: Some(Guest { mark: Mark(u64::MAX), expires: time, several: true }),
+            door: Door(u16::MAX),
+            epoch: Epoch(u32::MAX),
+            operation: Operation::Access,
+            nonce: OperationNonce([2; 8]),
+            handshake: [3; 16],
+            source: Source::Scanner,
+            at: time,
+            clock: ClockState::Unset,
+            was_open: true,
+        };
+        let completion = Completion {
+            token: Mark(u64::MAX),
+            nonce: OperationNonce([2; 8]),
+            door: Door(u16::MAX),
+            sequence: u32::MAX,
+            outcome: Outcome::ClosedAbsent,
+            at: time,
+            receipt: vec![4; MAX_RECEIPT],
+        };
+        let line = DoorLine {
+            door: Door(u16::MAX),
+            epoch: Epoch(u32::MAX),
+            ended_slots: 15,
+            last: Some(LastOpening {
+                token: Mark(u64::MAX),
+                epoch: Epoch(u32::MAX),
+                operation: Operation::Deposit,
+                at: time,
+                reopens: 3,
+            }),
+            opened: Some(Opened {
+                token: TokenId([1; 16]),
+                nonce: OperationNonce([2; 8]),
+                handshake: [3; 16],
+                operation: Operation::Reopen,
+                source: Source::Pin,
+                epoch: Epoch(u32::MAX),
+                sequence: u32::MAX,
+                closing: Some(u32::MAX),
+            }),
+        };
+        let token = TokenLine {
+            mark: Mark(u64::MAX),
+            expires: u32::MAX,
+            used: 255,
+            flags: 0x7F,
+            door: Door(u16::MAX),
+        };
+        let revocation = Revocation { kind: RevocationKind::Device, name: [5; 16], at: time };
+        [
+            (Record::Intent(intent), INTENT_RECORD),
+            (Record::Completion(completion), COMPLETION_RECORD),
+            (Record::Doors(vec![line; DOOR_CHUNK]), DOORS_RECORD),
+            (Record::Tokens(vec![token; CHUNK]), TOKENS_RECORD),
+            (Record::News { number: u32::MAX, revoked: vec![revocation; MAX_REVOKED] }, NEWS_RECORD),
+            (
+                Record::Issuers { at: time, keys: vec![(KeyId(u32::MAX), [6; 32]); IssuerKeys::MAX] },
+                ISSUERS_RECORD,
+            ),
+        ]
+    }
+
+    /// The sizes that the flash is measured by are those of the longest records, and every record comes back.
+    #[test]
+    fn records_are_no_longer_than_stated() {
+        for (record, stated) in largest() {
+            let mut bytes = Vec::new();
+            record.encode(&mut bytes);
+            assert_eq!(bytes.len(), stated, "{record:?}");
+            assert_eq!(Record::decode(record.kind(), &bytes), Ok(record));
+            for cut in 0..bytes.len() {
+                let _ = Record::decode(6, &bytes[..cut]);
+                assert!(Record::decode(5, &bytes[..cut.min(INTENT_RECORD - 1)]).is_err());
+            }
+        }
+        for record in [Record::Corrected { floor: Timestamp(7), offset: -9 }, Record::Forgotten(8)] {
+            let mut bytes = Vec::new();
+            record.encode(&mut bytes);
+            assert_eq!(Record::decode(record.kind(), &bytes), Ok(record));
+        }
+    }
+
+    /// Kinds of this firmware are none that an older one would pass over by mistake.
+    #[test]
+    fn kinds_without_which_nothing_may_open_are_not_ignorable() {
+        for (record, _) in largest() {
+            assert_eq!(record.kind() & IGNORABLE, 0);
+        }
     }
 }

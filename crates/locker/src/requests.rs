@@ -3,12 +3,14 @@
 use alloc::{boxed::Box, vec::Vec};
 
 use postern_protocol::{
-    Door, Operation, Refusal, Reply, StatusReport, locker_side::Received, receipt::Source,
+    Carried, Door, Operation, Refusal, Reply, StatusReport, bulletin::DoorNews, carry, locker_side::Received,
+    receipt::Source,
 };
+use zeroize::Zeroizing;
 
 use crate::{
     Connection, Hardware, Locker, Notice, Output, Reason, Uptime,
-    access::{self, Holder, Presented, Wish},
+    access::{self, Greeted, Holder, Presented, Wish},
     clock::Reading,
     doors::DoorWatch,
     links::{Conversation, HANDSHAKE, State},
@@ -32,25 +34,26 @@ impl<H: Hardware> Locker<H> {
             State::Greeted { at, .. } if now.since(*at) > HANDSHAKE => {
                 return self.drop_link(connection, Reason::Late);
             }
-            State::Greeted { greeting, .. } => match greeting.take().map(|greeting| greeting.accept(message))
-            {
-                Some(Ok((session, received))) => {
-                    link.state = State::Open(Box::new(Conversation {
-                        session,
-                        last: now,
-                        doors: Vec::new(),
-                        refused: 0,
-                        throttled: None,
-                    }));
-                    received
+            State::Greeted { greeting, at, .. } => {
+                match greeting.take().map(|greeting| greeting.accept(message)) {
+                    Some(Ok((session, received))) => {
+                        let greeted = *at;
+                        link.state = State::Open(Box::new(Conversation {
+                            session,
+                            greeted,
+                            last: now,
+                            holder: None,
+                            doors: Vec::new(),
+                            refused: 0,
+                            throttled: None,
+                        }));
+                        received
+                    }
+                    _ => return self.guessed(connection, Reason::Handshake, now),
                 }
-                _ => return self.guessed(connection, Reason::Handshake, now),
-            },
+            }
             State::Open(conversation) => match conversation.session.receive(message) {
-                Ok(received) => {
-                    conversation.last = now;
-                    received
-                }
+                Ok(received) => received,
                 Err(_) => return self.guessed(connection, Reason::Handshake, now),
             },
         };
@@ -58,9 +61,10 @@ impl<H: Hardware> Locker<H> {
     }
 
     pub(crate) fn request(&mut self, connection: Connection, received: &Received, now: Uptime) {
-        let Some((nonce, handshake, throttled)) = self.conversation(connection).map(|conversation| {
+        let Some((hello, handshake, throttled)) = self.conversation(connection).map(|conversation| {
             let session = &conversation.session;
-            (session.hello_nonce(), session.handshake_id(), conversation.throttled)
+            let hello = Greeted { nonce: session.hello_nonce(), age: now.since(conversation.greeted) };
+            (hello, session.handshake_id(), conversation.throttled)
         }) else {
             return;
         };
@@ -71,7 +75,7 @@ impl<H: Hardware> Locker<H> {
         }
         let request = &received.request;
         let heard = match &request.bulletin {
-            Some(bulletin) => self.take_bulletin(bulletin, nonce, now),
+            Some(bulletin) => self.take_bulletin(bulletin, Some(hello), now),
             None => Ok(()),
         };
         let wish = Wish { operation: request.operation, door: request.door, nonce: request.nonce };
@@ -82,7 +86,7 @@ impl<H: Hardware> Locker<H> {
             proof: &received.proof,
         };
         let result = access::authenticate(&presented, &self.store.ledger().issuers).and_then(|holder| {
-            heard.and_then(|()| self.serve(connection, &holder, wish, nonce, handshake, now))
+            heard.and_then(|()| self.serve(connection, &holder, wish, hello, handshake, now))
         });
         if let Err(reason) = result {
             self.refuse(connection, reason, now);
@@ -90,31 +94,44 @@ impl<H: Hardware> Locker<H> {
     }
 
     /// Does what a proven holder asks for over the radio.
-    pub(crate) fn serve(
+    fn serve(
         &mut self,
         connection: Connection,
         holder: &Holder,
         wish: Wish,
-        hello: [u8; 16],
+        hello: Greeted,
         handshake: [u8; 16],
         now: Uptime,
     ) -> Result<(), Reason> {
-        holder.covers(wish, self.keys.locker.id)?;
-        if wish.operation == Operation::Status {
-            // A report without its receipt would say that it never took place.
-            if self.is_untold(wish.door) {
-                return Err(Reason::Faulted);
+        holder.covers(wish, self.keys.locker.id, self.store.ledger())?;
+        match wish.operation {
+            Operation::Status => {
+                // A report without its receipt would say that it never took place.
+                if self.is_untold(wish.door) {
+                    return Err(Reason::Faulted);
+                }
+                // The status of a holder whose time is over is confined to the receipts.
+                let current = self.judge(holder, wish, Some(hello), now).is_ok();
+                self.mark(connection, current.then_some(holder), now);
+                let report = self.status(holder, wish, current, now);
+                self.reply(connection, &Reply::Status(report));
+                return Ok(());
             }
-            // The status of a holder whose time is over is confined to the receipts.
-            let current = self.judge(holder, wish, Some(hello), now).is_ok();
-            let report = self.status(holder, wish, current, now);
-            self.reply(connection, &Reply::Status(report));
-            return Ok(());
+            Operation::Carry => {
+                self.judge(holder, wish, Some(hello), now)?;
+                self.mark(connection, Some(holder), now);
+                let part = self.carry(holder, wish)?;
+                self.reply(connection, &Reply::Carried(part));
+                return Ok(());
+            }
+            Operation::Collect | Operation::Reopen | Operation::Deposit | Operation::Access => {}
         }
         if let Some(done) = self.store.find(&self.hardware, holder.mark(), wish.nonce) {
             // The same gesture once more: what came of it, whatever has become of the token since. Only who might
             // still open the door hears more of it: it may be somebody else's by now.
-            if done.door == wish.door && self.judge(holder, wish, Some(hello), now).is_ok() {
+            let current = self.judge(holder, wish, Some(hello), now).is_ok();
+            self.mark(connection, current.then_some(holder), now);
+            if current && done.door == wish.door {
                 self.follow(connection, wish.door);
             }
             self.reply(connection, &Reply::Receipt(done.receipt));
@@ -129,57 +146,109 @@ impl<H: Hardware> Locker<H> {
             {
                 opening.waiting.push(connection);
             }
+            self.mark(connection, Some(holder), now);
             self.follow(connection, wish.door);
             return Ok(());
         }
-        let reading = self.judge(holder, wish, Some(hello), now)?;
+        let judged = self.judge(holder, wish, Some(hello), now);
+        self.mark(connection, judged.is_ok().then_some(holder), now);
         let channel = Channel { source: Source::Radio, handshake, connection: Some(connection) };
-        self.open(holder, wish, channel, reading, now)?;
+        self.open(holder, wish, channel, judged?, now)?;
         self.follow(connection, wish.door);
         Ok(())
     }
 
-    /// Time, epoch: all that depends on what the locker knows, but for the uses. What the hub signed is taken in.
+    /// Time and epoch: all that depends on what the locker knows, but for the uses. What the hub signed is taken in, also
+    /// where the request is refused for what comes after. The epoch of the door that is about to open is written with the
+    /// intent; where it comes to none, [`Self::hear_epochs`] is for whoever refuses.
     pub(crate) fn judge(
         &mut self,
         holder: &Holder,
         wish: Wish,
-        hello: Option<[u8; 16]>,
+        hello: Option<Greeted>,
         now: Uptime,
     ) -> Result<Reading, Reason> {
         let reading = self.time(now);
-        if holder.tells_time(reading, hello)? {
-            self.clock.tell(holder.claims.issued_at, now);
+        let tells = holder.tells_time(reading, hello)?;
+        let issued = holder.claims.issued_at;
+        if self.clock.vetoes(issued, now) {
+            return Err(Reason::Ahead);
+        }
+        if tells {
+            self.clock.tell(issued, now);
         } else {
-            self.clock.raise(holder.claims.issued_at, now);
+            self.clock.raise(issued, now);
         }
         let reading = self.time(now);
+        if self.store.ledger().floor.plus(FLOOR_WORTH) <= issued {
+            self.commit(&Record::Floor(reading.at))?;
+        }
+        let moves = !matches!(wish.operation, Operation::Status | Operation::Carry);
+        self.hear_epochs(holder, |door| !moves || door != wish.door)?;
+        let behind = || {
+            let line = self.store.ledger().door(wish.door);
+            line.is_some_and(|line| holder.claims.epoch_of(wish.door).is_none_or(|epoch| epoch < line.epoch))
+        };
+        let verdict = match holder.is_current(reading.at, self.config.longest_token) {
+            Ok(()) if wish.operation != Operation::Carry && behind() => Err(Reason::Epoch),
+            verdict => verdict,
+        };
+        if verdict.is_err() {
+            self.hear_epochs(holder, |_| true)?;
+        }
+        verdict.map(|()| reading)
+    }
+
+    /// Notes the epochs of an authentic token for these of its doors.
+    pub(crate) fn hear_epochs(
+        &mut self,
+        holder: &Holder,
+        which: impl Fn(Door) -> bool,
+    ) -> Result<(), Reason> {
         let news: Vec<_> = holder
             .claims
             .doors
             .iter()
-            .copied()
-            .filter(|(door, epoch)| self.store.ledger().door(*door).is_some_and(|line| *epoch > line.epoch))
-            // The door that is about to open is written with its intent.
-            .filter(|(door, _)| *door != wish.door || wish.operation == Operation::Status)
+            .filter(|(door, _)| which(*door))
+            .map(|(door, epoch)| DoorNews { door: *door, epoch: *epoch, ended_slots: 0 })
+            .filter(|news| self.store.ledger().is_news(news))
             .collect();
         for epochs in news.chunks(CHUNK) {
             self.commit(&Record::Epochs(epochs.to_vec()))?;
         }
-        if self.store.ledger().floor.plus(FLOOR_WORTH) <= holder.claims.issued_at {
-            self.commit(&Record::Floor(reading.at))?;
+        Ok(())
+    }
+
+    /// A request was useful, by this holder; or of no use.
+    fn mark(&mut self, connection: Connection, useful: Option<&Holder>, now: Uptime) {
+        if let Some(conversation) = self.conversation(connection) {
+            conversation.holder = useful.map(Holder::key);
+            if useful.is_some() {
+                conversation.last = now;
+            }
         }
-        holder.is_current(reading.at, self.config.longest_token)?;
-        if wish.operation == Operation::Status
-            && self
-                .store
-                .ledger()
-                .door(wish.door)
-                .is_none_or(|line| holder.claims.epoch_of(wish.door).is_none_or(|epoch| epoch < line.epoch))
+    }
+
+    /// The part of the receipt chain that begins with the wanted sequence, sealed for the hub.
+    fn carry(&mut self, holder: &Holder, wish: Wish) -> Result<Carried, Reason> {
+        let key = holder.claims.carry_key.ok_or(Reason::Operation)?;
+        let first = wish.nonce.sequence().ok_or(Reason::Order)?;
+        let head = self.store.ledger().sequence;
+        let mut receipts: Vec<Vec<u8>> = Vec::new();
+        let mut next = head;
+        for (sequence, receipt) in
+            self.store.receipts_from(&self.hardware, first).take(carry::MAX_RECEIPTS + 1)
         {
-            return Err(Reason::Epoch);
+            receipts.push(receipt);
+            if carry::fitting(receipts.iter().map(Vec::as_slice)) < receipts.len() {
+                receipts.pop();
+                next = sequence;
+                break;
+            }
         }
-        Ok(reading)
+        let ephemeral = Zeroizing::new(self.ephemeral());
+        let sealed = carry::seal(&key, self.keys.locker.id, &receipts, &ephemeral);
+        sealed.map(|sealed| Carried { sealed, next, head }).map_err(|_| Reason::Operation)
     }
 
     /// Whether this very request is being carried out.
@@ -196,21 +265,31 @@ impl<H: Hardware> Locker<H> {
             && !self.openings.iter().any(|opening| opening.door == door)
     }
 
-    pub(crate) fn status(&mut self, holder: &Holder, wish: Wish, current: bool, now: Uptime) -> StatusReport {
-        let mark = holder.mark();
-        let receipt = self
-            .store
-            .find(&self.hardware, mark, wish.nonce)
-            // The owner's own business is none of the guest's.
-            .or_else(|| holder.is_owner().then(|| self.store.last(&self.hardware, mark)).flatten())
-            .map(|done| done.receipt);
+    fn status(&mut self, holder: &Holder, wish: Wish, current: bool, now: Uptime) -> StatusReport {
         let reading = self.time(now);
+        let (store, flash) = (&self.store, &self.hardware);
+        let (receipt, closing) = match store.find(flash, holder.mark(), wish.nonce) {
+            Some(done) => {
+                let closing = store.closing(flash, &done).map(|closing| closing.receipt);
+                (Some(done.receipt), closing)
+            }
+            // The owner's own business is none of the guest's.
+            None => match holder.is_owner().then(|| holder.last_opening(wish.door, store.ledger())).flatten()
+            {
+                Some(opened) => {
+                    let closing = opened.closing.and_then(|sequence| store.receipt(flash, sequence));
+                    (store.receipt(flash, opened.sequence), closing)
+                }
+                None => (None, None),
+            },
+        };
         StatusReport {
             door: wish.door,
             door_open: if current { self.watch(wish.door).and_then(DoorWatch::is_open) } else { None },
             receipt,
             clock: reading.state,
             at: reading.at,
+            closing,
         }
     }
 

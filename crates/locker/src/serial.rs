@@ -8,7 +8,7 @@
 //!
 //! | kind | to the board | fields |
 //! |---|---|---|
-//! | 0x01 | provision | locker id 8, static secret 32, receipt secret 32, PIN secret flag 1 + 32, seed 32, capabilities u16, connections u8, tokens u16, issuers u8 × (key id u32, key 32), open doors u16 × u16, all doors × u16 |
+//! | 0x01 | provision | locker id 8, static secret 32, receipt secret 32, PIN secret flag 1 + 32, seed 32, fittings u8 (bit 0 content sensors, 1 keypad, 2 scanner, 3 uplink), provisioned at u64, connections u8, tokens u16, issuers u8 × (key id u32, key 32), open doors u16 × u16, all doors × u16 |
 //! | 0x02 | connect | connection u16, largest frame u16 |
 //! | 0x03 | subscribe | connection u16 |
 //! | 0x04 | read HELLO | connection u16 |
@@ -39,12 +39,12 @@
 //! Provisioning over this port stands for what a factory does once; a board in the field keeps these secrets in
 //! protected flash and has no such packet.
 
-use alloc::{string::String, vec::Vec};
+use alloc::{boxed::Box, string::String, vec::Vec};
 
 use postern_protocol::{Door, IssuerKeys, KeyId, LockerId, LockerKeys, Timestamp, receipt::Outcome};
 use zeroize::Zeroizing;
 
-use crate::{Connection, Keys, LocalAnswer, Sensors, journal::crc32};
+use crate::{Connection, Fittings, Keys, LocalAnswer, Sensors, journal::crc32};
 
 /// The longest packet before stuffing: a frame of 512 bytes, or the provisioning of 256 doors.
 pub const MAX_PACKET: usize = 1536;
@@ -53,7 +53,7 @@ pub const MAX_PACKET: usize = 1536;
 #[derive(Clone, Debug)]
 pub enum ToBoard {
     /// Who it is.
-    Provision(Provision),
+    Provision(Box<Provision>),
     /// A central has connected.
     Connect(Connection, u16),
     /// It has subscribed.
@@ -94,8 +94,10 @@ pub struct Provision {
     pub keys: Keys,
     /// Seeds the random numbers of a board without a generator of its own.
     pub seed: [u8; 32],
-    /// `Config::capabilities`.
-    pub capabilities: u16,
+    /// What the cabinet at the other end of the line has.
+    pub fittings: Fittings,
+    /// `Config::provisioned_at`.
+    pub provisioned_at: Timestamp,
     /// `Config::connections`.
     pub connections: u8,
     /// `Config::remembered_tokens`.
@@ -113,7 +115,7 @@ pub enum FromBoard {
     Ready,
     /// Runs; this often it has started.
     Started(u32),
-    /// Does not run: 1 configuration, 2 flash too small, 3 journal damaged, 4 flash failed.
+    /// Does not run: 1 configuration, 2 flash too small, 3 journal damaged, 4 flash failed, 5 a record of later firmware.
     NotStarted(u8),
     /// Notify.
     Send(Connection, Vec<u8>),
@@ -198,7 +200,7 @@ impl ToBoard {
         let (kind, mut rest) = packet.split_first()?;
         let rest = &mut rest;
         let message = match kind {
-            0x01 => Self::Provision(decode_provision(rest)?),
+            0x01 => Self::Provision(Box::new(decode_provision(rest)?)),
             0x02 => Self::Connect(connection(rest)?, u16::from_le_bytes(array(rest)?)),
             0x03 => Self::Subscribe(connection(rest)?),
             0x04 => Self::Read(connection(rest)?),
@@ -334,7 +336,10 @@ fn encode_provision(provision: &Provision, out: &mut Vec<u8>) {
     out.push(u8::from(keys.pin_secret.is_some()));
     out.extend(keys.pin_secret.as_deref().unwrap_or(&[0; 32]));
     out.extend(provision.seed);
-    out.extend(provision.capabilities.to_le_bytes());
+    let Fittings { content_sensors, keypad, scanner, uplink } = provision.fittings;
+    let bits = [content_sensors, keypad, scanner, uplink].into_iter().rev();
+    out.push(bits.fold(0, |bits, bit| bits << 1 | u8::from(bit)));
+    out.extend(provision.provisioned_at.0.to_le_bytes());
     out.push(provision.connections);
     out.extend(provision.remembered_tokens.to_le_bytes());
     let issuers: Vec<_> = keys.issuers.iter().collect();
@@ -358,7 +363,10 @@ fn decode_provision(rest: &mut &[u8]) -> Option<Provision> {
     let [has_pin] = array(rest)?;
     let pin_secret = Zeroizing::new(array(rest)?);
     let seed = array(rest)?;
-    let capabilities = u16::from_le_bytes(array(rest)?);
+    let [bits] = array(rest)?;
+    let has = |bit: u8| bits >> bit & 1 != 0;
+    let fittings = Fittings { content_sensors: has(0), keypad: has(1), scanner: has(2), uplink: has(3) };
+    let provisioned_at = Timestamp(u64::from_le_bytes(array(rest)?));
     let [connections] = array(rest)?;
     let remembered_tokens = u16::from_le_bytes(array(rest)?);
     let [count] = array(rest)?;
@@ -375,7 +383,8 @@ fn decode_provision(rest: &mut &[u8]) -> Option<Provision> {
     odd.is_empty().then(|| Provision {
         keys: Keys { locker, issuers, pin_secret: (has_pin == 1).then_some(pin_secret) },
         seed,
-        capabilities,
+        fittings,
+        provisioned_at,
         connections,
         remembered_tokens,
         doors: read(doors),
@@ -544,19 +553,20 @@ mod tests {
         fn packets_to_the_board_come_back(which in 0_u8..13, a in any::<u16>(), b in any::<u32>(), frame in bytes(any::<u8>(), 0..512), doors in bytes(any::<u16>(), 0..256)) {
             let connection = Connection(a);
             let message = match which {
-                0 => ToBoard::Provision(Provision {
+                0 => ToBoard::Provision(Box::new(Provision {
                     keys: Keys {
                         locker: LockerKeys::from_seed(LockerId([3; 8]), &[4; 32]),
                         issuers: IssuerKeys::new(),
                         pin_secret: b.is_multiple_of(2).then(|| Zeroizing::new([5; 32])),
                     },
                     seed: [6; 32],
-                    capabilities: a,
+                    fittings: Fittings { content_sensors: a & 1 != 0, keypad: a & 2 != 0, scanner: a & 4 != 0, uplink: a & 8 != 0 },
+                    provisioned_at: Timestamp(u64::from(b)),
                     connections: 3,
                     remembered_tokens: a,
                     open: doors.iter().copied().filter(|door| door % 3 == 0).map(Door).collect(),
                     doors: doors.into_iter().map(Door).collect(),
-                }),
+                })),
                 1 => ToBoard::Connect(connection, 20),
                 2 => ToBoard::Subscribe(connection),
                 3 => ToBoard::Read(connection),

@@ -1,6 +1,6 @@
 //! Journal and ledger together: a fact counts once it is in flash.
 
-use alloc::collections::VecDeque;
+use alloc::{collections::VecDeque, vec::Vec};
 
 use postern_protocol::{IssuerKeys, OperationNonce};
 
@@ -8,7 +8,11 @@ use crate::{
     BootError, Config, Flash, Geometry,
     journal::{self, AppendError, Journal, JournalError},
     ledger::Ledger,
-    record::{self, CHUNK, Completion, KIND_ARCHIVED, KIND_COMPLETION, MAX_RECORD, Mark, Record},
+    record::{
+        self, CHUNK, Completion, IGNORABLE, KIND_ARCHIVED, KIND_COMPLETION, MAX_RECORD, Malformed, Mark,
+        Record,
+    },
+    tokens::Tokens,
 };
 
 /// The flash failed: nothing may be opened any more, since nothing could be remembered.
@@ -29,6 +33,7 @@ struct Kept {
     token: Mark,
     nonce: OperationNonce,
     sequence: u32,
+    closing: bool,
     place: journal::Place,
 }
 
@@ -49,7 +54,11 @@ impl Store {
         let mut receipts = VecDeque::with_capacity(config.kept_receipts as usize + 1);
         let found = Journal::open(flash, |place, kind, payload| {
             // The checksum was good: what does not decode was written by other firmware.
-            let record = Record::decode(kind, payload).map_err(|_| JournalError::Damaged)?;
+            let record = match Record::decode(kind, payload) {
+                Ok(record) => record,
+                Err(Malformed) if kind & IGNORABLE != 0 => return Ok(()),
+                Err(Malformed) => return Err(JournalError::Unknown(kind)),
+            };
             remember(&mut receipts, config.kept_receipts, &record, place);
             ledger.apply(&record);
             Ok(())
@@ -66,6 +75,12 @@ impl Store {
     /// What is known.
     pub(crate) const fn ledger(&self) -> &Ledger {
         &self.ledger
+    }
+
+    /// For tests that write what this firmware does not.
+    #[cfg(all(test, feature = "test-hardware"))]
+    pub(crate) const fn journal(&mut self) -> &mut Journal {
+        &mut self.journal
     }
 
     /// Writes a fact, then takes it in.
@@ -121,12 +136,31 @@ impl Store {
 
     /// The finished opening of this token with this nonce.
     pub(crate) fn find<F: Flash>(&self, flash: &F, token: Mark, nonce: OperationNonce) -> Option<Completion> {
-        self.read(flash, |kept| kept.token == token && kept.nonce == nonce)
+        self.read(flash, |kept| !kept.closing && kept.token == token && kept.nonce == nonce)
     }
 
-    /// The last finished opening of this token.
-    pub(crate) fn last<F: Flash>(&self, flash: &F, token: Mark) -> Option<Completion> {
-        self.read(flash, |kept| kept.token == token)
+    /// The closing of that opening, if it has been closed.
+    pub(crate) fn closing<F: Flash>(&self, flash: &F, opening: &Completion) -> Option<Completion> {
+        let (token, nonce) = (opening.token, opening.nonce);
+        self.read(flash, |kept| kept.closing && kept.token == token && kept.nonce == nonce)
+    }
+
+    /// The receipt with that sequence.
+    pub(crate) fn receipt<F: Flash>(&self, flash: &F, sequence: u32) -> Option<Vec<u8>> {
+        self.read(flash, |kept| kept.sequence == sequence).map(|done| done.receipt)
+    }
+
+    /// The kept receipts from that sequence on, oldest first.
+    pub(crate) fn receipts_from<'a, F: Flash>(
+        &'a self,
+        flash: &'a F,
+        first: u32,
+    ) -> impl Iterator<Item = (u32, Vec<u8>)> + 'a {
+        let kept = self.receipts.iter().filter(move |kept| kept.sequence >= first);
+        kept.filter_map(|kept| match self.journal.read(flash, kept.place)? {
+            Record::Completion(done) | Record::Archived(done) => Some((done.sequence, done.receipt)),
+            _ => None,
+        })
     }
 
     fn read<F: Flash>(&self, flash: &F, is_it: impl Fn(&Kept) -> bool) -> Option<Completion> {
@@ -153,7 +187,13 @@ impl Store {
 
 fn remember(receipts: &mut VecDeque<Kept>, most: u32, record: &Record, place: journal::Place) {
     if let Record::Completion(done) | Record::Archived(done) = record {
-        receipts.push_back(Kept { token: done.token, nonce: done.nonce, sequence: done.sequence, place });
+        receipts.push_back(Kept {
+            token: done.token,
+            nonce: done.nonce,
+            sequence: done.sequence,
+            closing: done.outcome.is_closing(),
+            place,
+        });
         if receipts.len() > most as usize {
             receipts.pop_front();
         }
@@ -177,11 +217,13 @@ fn check(geometry: Geometry) -> Result<(), BootError> {
 #[must_use]
 pub(crate) fn flash_needed(config: &Config, geometry: Geometry) -> u64 {
     let framed = |payload: usize| u64::from(journal::framed(payload, geometry.write_size));
-    let tables = config.remembered_tokens.div_ceil(CHUNK) as u64 * framed(record::TOKENS_RECORD)
+    let places = Tokens::places(config.doors.len(), config.remembered_tokens);
+    let tables = places.div_ceil(CHUNK) as u64 * framed(record::TOKENS_RECORD)
         + config.doors.len().div_ceil(record::DOOR_CHUNK) as u64 * framed(record::DOORS_RECORD)
         + config.doors.len() as u64 * framed(record::INTENT_RECORD)
         + u64::from(config.kept_receipts) * framed(record::COMPLETION_RECORD)
-        + 5 * framed(record::ISSUERS_RECORD);
+        + framed(record::NEWS_RECORD)
+        + 7 * framed(record::ISSUERS_RECORD);
     // The end of every page may stay empty for want of room for one more of the longest records.
     let usable = u64::from(geometry.page_size) - framed(MAX_RECORD).min(u64::from(geometry.page_size) / 2);
     let pages = (tables + 64).div_ceil(usable);
@@ -193,6 +235,7 @@ impl From<JournalError> for BootError {
         match error {
             JournalError::Flash => Self::Flash(crate::FlashError),
             JournalError::Damaged => Self::JournalDamaged,
+            JournalError::Unknown(kind) => Self::UnknownRecord { kind },
         }
     }
 }

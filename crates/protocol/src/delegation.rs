@@ -27,7 +27,7 @@ pub struct Delegation {
     pub to: DeviceKey,
     /// Doors, ascending: 1 to [`MAX_DOORS`].
     pub doors: Vec<Door>,
-    /// Operations; never empty.
+    /// Operations; never empty, and never carry.
     pub operations: Operations,
     /// Not valid before.
     pub not_before: Timestamp,
@@ -99,7 +99,8 @@ pub fn parse(bytes: &[u8]) -> Result<(Delegation, [u8; 64]), DelegationError> {
     Ok((delegation, signature))
 }
 
-/// SHA-256 of the whole delegation: names it in proofs and counts its uses.
+/// SHA-256 of the whole delegation: binds it to a proof. It does not name the delegation, since an ECDSA signature has
+/// two forms: [`Delegation::name`] does.
 #[must_use]
 pub fn hash(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
@@ -125,6 +126,13 @@ impl Delegation {
             && token.not_before <= self.not_before
             && self.expires <= token.expires
             && self.uses <= token.uses
+    }
+
+    /// Its name, by which uses are counted: the first 16 bytes of SHA-256 of what the owner signs. The signature is not
+    /// part of it.
+    #[must_use]
+    pub fn name(&self) -> [u8; 16] {
+        crate::first_half(&Sha256::digest(signing_input(self)).into())
     }
 
     /// Valid at that second: at the start, and not any more at the end.
@@ -158,7 +166,10 @@ impl Delegation {
             uses: d.u8()?,
         };
         cbor::ascending(&delegation.doors, |door| *door)?;
-        if delegation.uses == 0 || delegation.not_before >= delegation.expires {
+        if delegation.uses == 0
+            || delegation.not_before >= delegation.expires
+            || delegation.operations.contains(message::Operation::Carry)
+        {
             return Err(Malformed);
         }
         Ok(delegation)

@@ -45,9 +45,34 @@ impl FromStr for LockerId {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TokenId(pub [u8; 16]);
 
+impl TokenId {
+    /// What the receipt of an opening by PIN has in place of a token: 11 zero bytes, the slot, the epoch.
+    #[must_use]
+    pub fn of_pin(epoch: Epoch, slot: u8) -> Self {
+        let mut id = [0; 16];
+        id[11] = slot;
+        id[12..].copy_from_slice(&epoch.0.to_be_bytes());
+        Self(id)
+    }
+}
+
 /// Chosen at random by the phone for each gesture; kept for its retries, so that a retry moves nothing twice.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OperationNonce(pub [u8; 8]);
+
+impl OperationNonce {
+    /// Of a carry request: the first wanted sequence of the receipt chain.
+    #[must_use]
+    pub fn from_sequence(first: u32) -> Self {
+        Self(u64::from(first).to_be_bytes())
+    }
+
+    /// The first wanted sequence that a carry request names; none where it is no sequence.
+    #[must_use]
+    pub fn sequence(self) -> Option<u32> {
+        u32::try_from(u64::from_be_bytes(self.0)).ok()
+    }
+}
 
 macro_rules! hex_fmt {
     ($($name:ident),*) => {$(
@@ -80,8 +105,8 @@ impl fmt::Display for Door {
     }
 }
 
-/// Counts what happened to a door at the hub: each new reservation and each revocation raises it. A locker refuses
-/// tokens below the highest epoch that it has verified for the door.
+/// Counts the occupancies of a door: the hub raises it as one begins, and when a courier is to take something out. A
+/// locker refuses tokens below the highest epoch that it has verified for the door.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Epoch(pub u32);
 

@@ -6,10 +6,10 @@ use core::fmt;
 use ed25519_dalek::{Signature as EdSignature, VerifyingKey as EdKey};
 use hkdf::Hkdf;
 use p256::ecdsa::{Signature as EcSignature, VerifyingKey as EcKey, signature::Verifier};
-use sha2::Sha256;
+use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use crate::{KeyId, LockerId};
+use crate::{KeyId, LockerId, cbor};
 
 /// The two signature algorithms. Which one applies follows from the key, never from the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -46,6 +46,13 @@ impl DeviceKey {
             Self::Ed25519(key) => EdKey::from_bytes(key).is_ok_and(|key| !key.is_weak()),
             Self::P256(key) => matches!(key[0], 2 | 3) && EcKey::from_sec1_bytes(key).is_ok(),
         }
+    }
+
+    /// The name by which a bulletin revokes it: the first 16 bytes of SHA-256 of its COSE_Key.
+    #[must_use]
+    pub fn name(&self) -> [u8; 16] {
+        let encoded = cbor::encode(|e| cbor::write_key(e, self));
+        crate::first_half(&Sha256::digest(encoded).into())
     }
 
     /// Verifies a signature of `message`.

@@ -12,6 +12,7 @@
 //! | [`token`], [`delegation`] | Token, Delegation |
 //! | [`receipt`], [`bulletin`] | Receipt, Bulletin |
 //! | [`qr`], [`pin`] | Opening code, PIN |
+//! | [`carry`] | Carrying receipts |
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -21,6 +22,7 @@ extern crate std;
 
 pub mod base45;
 pub mod bulletin;
+pub mod carry;
 mod cbor;
 mod cose;
 pub mod delegation;
@@ -43,8 +45,8 @@ pub mod token;
 pub use ids::{BadLockerId, Door, Epoch, KeyId, LockerId, OperationNonce, Timestamp, TokenId};
 pub use keys::{Algorithm, DeviceKey, IssuerKeys, LockerIdentity, LockerKeys};
 pub use message::{
-    Capabilities, ClockState, DoorEvent, DoorEventKind, Hello, Operation, Operations, Refusal, Reply,
-    Request, StatusReport,
+    Capabilities, Carried, ClockState, DoorEvent, DoorEventKind, Hello, Operation, Operations, Refusal,
+    Reply, Request, StatusReport,
 };
 
 /// The version of this protocol.

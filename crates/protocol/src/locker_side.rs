@@ -54,10 +54,11 @@ impl Greeting {
     /// Makes the HELLO for one connection. `ephemeral` is 32 fresh random bytes.
     #[must_use]
     pub fn start(keys: &LockerKeys, hello: &Hello, ephemeral: [u8; 32]) -> (Self, Vec<u8>) {
-        let mut state = noise::initiator(keys.id, &keys.static_secret, &ephemeral);
+        let versions = [hello.version, hello.oldest];
+        let mut state = noise::initiator(keys.id, versions, &keys.static_secret, &ephemeral);
         let noise = noise::written(Hello::LEN, |out| state.write_message(&hello.encode(), out))
             .expect("the first message of KN is one key and a payload in clear");
-        let message = session::hello_message(hello.version, &noise);
+        let message = session::hello_message(versions, &noise);
         let greeting = Self { hash: noise::hash(&state), nonce: session::hello_nonce(&message), state };
         (greeting, message)
     }

@@ -24,13 +24,17 @@ pub const MAX_DELEGATION: usize = 208;
 /// Longest bulletin, in bytes. What does not fit in one OPEN beside a token goes first, in a status request.
 pub const MAX_BULLETIN: usize = 600;
 /// Longest receipt, in bytes.
-pub const MAX_RECEIPT: usize = 176;
+pub const MAX_RECEIPT: usize = 181;
+/// Longest sealed part of the receipt chain that one reply carries, in bytes.
+pub const MAX_CARRIED: usize = 900;
 
 /// What a locker says first, in clear and bound by the handshake hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hello {
-    /// Protocol version.
+    /// Newest protocol version that it speaks.
     pub version: u8,
+    /// Oldest protocol version that it speaks.
+    pub oldest: u8,
     /// How often the locker has started. Never repeats, so that a repeated random number harms nothing.
     pub boot: u32,
     /// How well it knows the time.
@@ -85,7 +89,7 @@ impl Hello {
     /// Bytes of the payload behind `e`.
     pub(crate) const LEN: usize = 15;
 
-    /// The payload of the first Noise message: all of HELLO but the version, which stands before it.
+    /// The payload of the first Noise message: all of HELLO but the versions, which stand before it.
     pub(crate) fn encode(&self) -> [u8; Self::LEN] {
         let mut bytes = [0; Self::LEN];
         bytes[..4].copy_from_slice(&self.boot.to_be_bytes());
@@ -95,13 +99,14 @@ impl Hello {
         bytes
     }
 
-    pub(crate) fn decode(version: u8, bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn decode([version, oldest]: [u8; 2], bytes: &[u8]) -> Option<Self> {
         let (boot, rest) = bytes.split_first_chunk::<4>()?;
         let (&[clock], rest) = rest.split_first_chunk::<1>()?;
         let (floor, rest) = rest.split_first_chunk::<8>()?;
         let capabilities: [u8; 2] = rest.try_into().ok()?;
         Some(Self {
             version,
+            oldest,
             boot: u32::from_be_bytes(*boot),
             clock: ClockState::try_from(clock).ok()?,
             floor: Timestamp(u64::from_be_bytes(*floor)),
@@ -124,11 +129,14 @@ pub enum Operation {
     Access = 3,
     /// Ask, or bring a bulletin; nothing moves.
     Status = 4,
+    /// Fetch part of the receipt chain, sealed for the hub; nothing moves.
+    Carry = 5,
 }
 
 impl Operation {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Collect, Self::Reopen, Self::Deposit, Self::Access, Self::Status];
+    pub const ALL: [Self; 6] =
+        [Self::Collect, Self::Reopen, Self::Deposit, Self::Access, Self::Status, Self::Carry];
 }
 
 impl TryFrom<u8> for Operation {
@@ -202,7 +210,8 @@ pub struct Request {
     pub operation: Operation,
     /// With which door.
     pub door: Door,
-    /// The same for all retries of one gesture.
+    /// The same for all retries of one gesture. For [`Operation::Carry`]: [`OperationNonce::from_sequence`] of the first
+    /// receipt that is wanted.
     pub nonce: OperationNonce,
     /// The hub's token, at most [`MAX_TOKEN`] bytes.
     pub token: Vec<u8>,
@@ -295,6 +304,21 @@ pub enum Reply {
     Event(DoorEvent),
     /// The answer to a status request.
     Status(StatusReport),
+    /// The answer to a carry request: a part of the receipt chain.
+    Carried(Carried),
+    /// The signed receipt of the closing of a door that this session opened; comes unasked, like an event.
+    Closing(Vec<u8>),
+}
+
+/// Part of a locker's receipt chain, on its way to the hub.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Carried {
+    /// Sealed for the hub ([`crate::carry`]), at most [`MAX_CARRIED`] bytes.
+    pub sealed: Vec<u8>,
+    /// The first sequence that is not in it.
+    pub next: u32,
+    /// The sequence that the locker's next receipt will get: all is carried once `next` is this.
+    pub head: u32,
 }
 
 /// Why nothing was done. Coarse on purpose: it must not help whoever guesses.
@@ -307,7 +331,7 @@ pub enum Refusal {
         /// 1 to 65535.
         seconds: u16,
     },
-    /// The door is busy with another session, or the journal is being written.
+    /// The door is busy with another session, or the journal is being written: soon again, with the same nonce.
     Busy,
     /// The locker lost the time: bring a token or bulletin bound to its HELLO.
     ClockUnset,
@@ -315,6 +339,8 @@ pub enum Refusal {
     OutOfOrder,
     /// The request is of a version or kind that this locker does not speak.
     Version,
+    /// There is no room to remember this token at this door; not before something ends.
+    Full,
 }
 
 /// Something that happened at a door.
@@ -369,12 +395,15 @@ pub struct StatusReport {
     pub door: Door,
     /// Whether it stands open; none where its sensor gives no answer.
     pub door_open: Option<bool>,
-    /// The stored receipt for the same token and operation nonce, or else the last one of this token.
+    /// The stored receipt for the same token and operation nonce. Otherwise, for the owner, the last opening of this
+    /// door in the token's epoch, however it was opened, unless it was a deposit by another token.
     pub receipt: Option<Vec<u8>>,
     /// How well the locker knows the time.
     pub clock: ClockState,
     /// The locker's time, or its floor.
     pub at: Timestamp,
+    /// The receipt of the closing that belongs to `receipt`, once the door has been closed.
+    pub closing: Option<Vec<u8>>,
 }
 
 impl Reply {
@@ -386,7 +415,7 @@ impl Reply {
                 Self::Refused(refusal) => e.array(2)?.u8(1)?.u8(refusal.code())?,
                 Self::Event(event) => e.array(3)?.u8(2)?.u16(event.door.0)?.u8(event.kind as u8)?,
                 Self::Status(status) => {
-                    e.array(6)?.u8(3)?.u16(status.door.0)?;
+                    e.array(7)?.u8(3)?.u16(status.door.0)?;
                     match status.door_open {
                         Some(open) => e.bool(open)?,
                         None => e.null()?,
@@ -395,8 +424,16 @@ impl Reply {
                         Some(receipt) => e.bytes(receipt)?,
                         None => e.null()?,
                     };
-                    e.u8(status.clock as u8)?.u64(status.at.0)?
+                    e.u8(status.clock as u8)?.u64(status.at.0)?;
+                    match &status.closing {
+                        Some(closing) => e.bytes(closing)?,
+                        None => e.null()?,
+                    }
                 }
+                Self::Carried(part) => {
+                    e.array(4)?.u8(4)?.bytes(&part.sealed)?.u32(part.next)?.u32(part.head)?
+                }
+                Self::Closing(receipt) => e.array(2)?.u8(5)?.bytes(receipt)?,
             };
             Ok(())
         })
@@ -420,19 +457,27 @@ impl Reply {
                 (3, 2) => Refusal::ClockUnset,
                 (4, 2) => Refusal::OutOfOrder,
                 (5, 2) => Refusal::Version,
+                (6, 2) => Refusal::Full,
                 _ => return Err(Malformed),
             }),
             (2, 3) => Self::Event(DoorEvent {
                 door: cbor::door(d)?,
                 kind: DoorEventKind::try_from(d.u8()?).map_err(|()| Malformed)?,
             }),
-            (3, 6) => Self::Status(StatusReport {
+            (3, 7) => Self::Status(StatusReport {
                 door: cbor::door(d)?,
                 door_open: cbor::optional(d, |d| Ok(d.bool()?))?,
                 receipt: cbor::optional(d, |d| cbor::bounded(d, MAX_RECEIPT))?,
                 clock: ClockState::try_from(d.u8()?).map_err(|()| Malformed)?,
                 at: cbor::time(d)?,
+                closing: cbor::optional(d, |d| cbor::bounded(d, MAX_RECEIPT))?,
             }),
+            (4, 4) => Self::Carried(Carried {
+                sealed: cbor::bounded(d, MAX_CARRIED)?,
+                next: d.u32()?,
+                head: d.u32()?,
+            }),
+            (5, 2) => Self::Closing(cbor::bounded(d, MAX_RECEIPT)?),
             _ => return Err(Malformed),
         })
     }
@@ -447,6 +492,7 @@ impl Refusal {
             Self::ClockUnset => 3,
             Self::OutOfOrder => 4,
             Self::Version => 5,
+            Self::Full => 6,
         }
     }
 }
@@ -468,6 +514,7 @@ mod tests {
                 Just(Refusal::ClockUnset),
                 Just(Refusal::OutOfOrder),
                 Just(Refusal::Version),
+                Just(Refusal::Full),
             ]
             .prop_map(Reply::Refused),
             (any::<u16>(), 0_u8..6).prop_map(|(door, kind)| {
@@ -479,23 +526,28 @@ mod tests {
                 any::<Option<bool>>(),
                 option::of(vec(any::<u8>(), 1..=MAX_RECEIPT)),
                 0_u8..3,
-                0_u64..1 << 40
+                0_u64..1 << 40,
+                option::of(vec(any::<u8>(), 1..=MAX_RECEIPT)),
             )
-                .prop_map(|(door, door_open, receipt, clock, at)| {
+                .prop_map(|(door, door_open, receipt, clock, at, closing)| {
                     Reply::Status(StatusReport {
                         door: Door(door),
                         door_open,
                         receipt,
                         clock: ClockState::try_from(clock).expect("three states"),
                         at: Timestamp(at),
+                        closing,
                     })
                 }),
+            (vec(any::<u8>(), 1..=MAX_CARRIED), any::<u32>(), any::<u32>())
+                .prop_map(|(sealed, next, head)| Reply::Carried(Carried { sealed, next, head })),
+            vec(any::<u8>(), 1..=MAX_RECEIPT).prop_map(Reply::Closing),
         ]
     }
 
     prop_compose! {
         fn request()(
-            operation in 0_usize..5, door: u16, nonce: [u8; 8], token in vec(any::<u8>(), 1..=MAX_TOKEN),
+            operation in 0_usize..6, door: u16, nonce: [u8; 8], token in vec(any::<u8>(), 1..=MAX_TOKEN),
             delegation in option::of(vec(any::<u8>(), 1..=MAX_DELEGATION)),
             bulletin in option::of(vec(any::<u8>(), 1..=MAX_BULLETIN)),
         ) -> Request {

@@ -1,4 +1,5 @@
-//! `Noise_KN_25519_ChaChaPoly_BLAKE2s` by snow, on the same curve and hash crates as everything else here.
+//! `Noise_KN_25519_ChaChaPoly_BLAKE2s`, and `Noise_N_…` for what is carried, by snow, on the same curve and hash crates
+//! as everything else here.
 //!
 //! Randomness is an argument: the "generator" yields the ephemeral secret once and then refuses.
 
@@ -21,36 +22,67 @@ use snow::{
 use x25519_dalek::{PublicKey, StaticSecret};
 use zeroize::Zeroizing;
 
-use crate::{LockerId, VERSION, gatt::SERVICE_UUID};
+use crate::{LockerId, gatt::SERVICE_UUID};
 
 /// The protocol name, hashed into every handshake.
 pub(crate) const NAME: &str = "Noise_KN_25519_ChaChaPoly_BLAKE2s";
+/// The protocol name of a one-way message to the hub.
+pub(crate) const CARRY_NAME: &str = "Noise_N_25519_ChaChaPoly_BLAKE2s";
 /// Bytes that encryption adds.
 pub(crate) const TAG: usize = 16;
 
-/// Binds version, service and locker: 7 + 1 + 16 + 8 bytes.
-fn prologue(locker: LockerId) -> Vec<u8> {
-    [b"postern".as_slice(), &[VERSION], &SERVICE_UUID.to_be_bytes(), &locker.0].concat()
+/// Binds the versions that HELLO names, service and locker: 7 + 2 + 16 + 8 bytes.
+fn prologue(locker: LockerId, versions: [u8; 2]) -> Vec<u8> {
+    [b"postern".as_slice(), &versions, &SERVICE_UUID.to_be_bytes(), &locker.0].concat()
 }
 
-/// What [`NAME`] says.
-fn params() -> NoiseParams {
-    let handshake = HandshakeChoice {
-        pattern: HandshakePattern::KN,
-        modifiers: HandshakeModifierList { list: Vec::new() },
-    };
+/// Binds a one-way message to its purpose and its locker.
+fn carry_prologue(locker: LockerId) -> Vec<u8> {
+    [b"postern/1 carry\0".as_slice(), &locker.0].concat()
+}
+
+/// What the names say.
+fn params(pattern: HandshakePattern) -> NoiseParams {
+    let name = if pattern == HandshakePattern::N { CARRY_NAME } else { NAME };
+    let handshake = HandshakeChoice { pattern, modifiers: HandshakeModifierList { list: Vec::new() } };
     let (dh, cipher, hash) = (DHChoice::Curve25519, CipherChoice::ChaChaPoly, HashChoice::Blake2s);
-    NoiseParams::new(NAME.into(), BaseChoice::Noise, handshake, dh, cipher, hash)
+    NoiseParams::new(name.into(), BaseChoice::Noise, handshake, dh, cipher, hash)
 }
 
-fn builder(ephemeral: &[u8; 32]) -> Builder<'static> {
-    Builder::with_resolver(params(), Box::new(Resolver(Zeroizing::new(*ephemeral))))
+fn builder(pattern: HandshakePattern, ephemeral: &[u8; 32]) -> Builder<'static> {
+    Builder::with_resolver(params(pattern), Box::new(Resolver(Zeroizing::new(*ephemeral))))
+}
+
+/// The locker's side of a one-way message to the hub's key.
+pub(crate) fn carry_sealer(locker: LockerId, key: &[u8; 32], ephemeral: &[u8; 32]) -> HandshakeState {
+    let prologue = carry_prologue(locker);
+    builder(HandshakePattern::N, ephemeral)
+        .remote_public_key(key)
+        .and_then(|builder| builder.prologue(&prologue))
+        .and_then(Builder::build_initiator)
+        .expect("N's initiator needs the remote static key, and has it")
+}
+
+/// The hub's side.
+#[cfg(feature = "issue")]
+pub(crate) fn carry_opener(locker: LockerId, secret: &[u8; 32]) -> HandshakeState {
+    let prologue = carry_prologue(locker);
+    builder(HandshakePattern::N, &[0; 32])
+        .local_private_key(secret)
+        .and_then(|builder| builder.prologue(&prologue))
+        .and_then(Builder::build_responder)
+        .expect("N's responder needs a static secret, and has it")
 }
 
 /// The locker's side: initiator, its static key known to the phone.
-pub(crate) fn initiator(locker: LockerId, secret: &[u8; 32], ephemeral: &[u8; 32]) -> HandshakeState {
-    let prologue = prologue(locker);
-    builder(ephemeral)
+pub(crate) fn initiator(
+    locker: LockerId,
+    versions: [u8; 2],
+    secret: &[u8; 32],
+    ephemeral: &[u8; 32],
+) -> HandshakeState {
+    let prologue = prologue(locker, versions);
+    builder(HandshakePattern::KN, ephemeral)
         .local_private_key(secret)
         .and_then(|builder| builder.prologue(&prologue))
         .and_then(Builder::build_initiator)
@@ -58,9 +90,14 @@ pub(crate) fn initiator(locker: LockerId, secret: &[u8; 32], ephemeral: &[u8; 32
 }
 
 /// The phone's side: responder without a static key.
-pub(crate) fn responder(locker: LockerId, static_key: &[u8; 32], ephemeral: &[u8; 32]) -> HandshakeState {
-    let prologue = prologue(locker);
-    builder(ephemeral)
+pub(crate) fn responder(
+    locker: LockerId,
+    versions: [u8; 2],
+    static_key: &[u8; 32],
+    ephemeral: &[u8; 32],
+) -> HandshakeState {
+    let prologue = prologue(locker, versions);
+    builder(HandshakePattern::KN, ephemeral)
         .remote_public_key(static_key)
         .and_then(|builder| builder.prologue(&prologue))
         .and_then(Builder::build_responder)
@@ -308,12 +345,12 @@ mod tests {
         for vector in vectors {
             let prologue = hex::decode(&vector.init_prologue).expect("hex");
             let (secret, public) = (key(&vector.init_static), key(&vector.resp_remote_static));
-            let mut initiator = builder(&key(&vector.init_ephemeral))
+            let mut initiator = builder(HandshakePattern::KN, &key(&vector.init_ephemeral))
                 .local_private_key(&secret)
                 .and_then(|builder| builder.prologue(&prologue))
                 .and_then(Builder::build_initiator)
                 .expect("complete");
-            let mut responder = builder(&key(&vector.resp_ephemeral))
+            let mut responder = builder(HandshakePattern::KN, &key(&vector.resp_ephemeral))
                 .remote_public_key(&public)
                 .and_then(|builder| builder.prologue(&prologue))
                 .and_then(Builder::build_responder)
@@ -361,7 +398,8 @@ mod tests {
     #[test]
     fn agrees_with_snows_own_primitives() {
         let locker = LockerId([7; 8]);
-        let prologue = prologue(locker);
+        let versions = [1, 1];
+        let prologue = prologue(locker, versions);
         let secret = [3; 32];
         let public = PublicKey::from(&StaticSecret::from(secret)).to_bytes();
         let params = || NAME.parse().expect("known");
@@ -369,10 +407,10 @@ mod tests {
             let theirs = Builder::new(params()).prologue(&prologue).expect("once");
             let (mut initiator, mut responder) = if ours_first {
                 let theirs = theirs.remote_public_key(&public).expect("once");
-                (initiator(locker, &secret, &[1; 32]), theirs.build_responder().expect("complete"))
+                (initiator(locker, versions, &secret, &[1; 32]), theirs.build_responder().expect("complete"))
             } else {
                 let theirs = theirs.local_private_key(&secret).expect("once");
-                (theirs.build_initiator().expect("complete"), responder(locker, &public, &[2; 32]))
+                (theirs.build_initiator().expect("complete"), responder(locker, versions, &public, &[2; 32]))
             };
             let hello = written(5, |out| initiator.write_message(b"hello", out)).expect("fits");
             assert_eq!(
@@ -395,8 +433,9 @@ mod tests {
     }
 
     #[test]
-    fn the_parameters_are_those_of_the_name() {
-        assert_eq!(params(), NAME.parse().expect("known"));
+    fn the_parameters_are_those_of_the_names() {
+        assert_eq!(params(HandshakePattern::KN), NAME.parse().expect("known"));
+        assert_eq!(params(HandshakePattern::N), CARRY_NAME.parse().expect("known"));
     }
 
     #[test]

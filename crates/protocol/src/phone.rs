@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use snow::TransportState;
 
 use crate::{
-    LockerIdentity, VERSION,
+    LockerIdentity,
     frame::MAX_MESSAGE,
     message::{Hello, Reply, Request, kind},
     noise, session,
@@ -17,7 +17,7 @@ pub enum PhoneError {
     /// Not a message of this protocol, or not the one expected here.
     #[error("malformed message")]
     Malformed,
-    /// The locker speaks another version.
+    /// The locker does not speak this version: the newest that it speaks.
     #[error("locker speaks protocol version {0}")]
     Version(u8),
     /// The request has a part that is empty or too long, or the parts together exceed one message: send the bulletin
@@ -48,18 +48,18 @@ impl Greeted {
     /// # Errors
     /// [`PhoneError::Malformed`], [`PhoneError::Version`].
     pub fn from_hello(locker: &LockerIdentity, hello: &[u8]) -> Result<Self, PhoneError> {
-        let (version, noise) = session::hello_parts(hello).ok_or(PhoneError::Malformed)?;
-        if version != VERSION {
-            return Err(PhoneError::Version(version));
+        let (versions, noise) = session::hello_parts(hello).ok_or(PhoneError::Malformed)?;
+        if !session::speaks_ours(versions) {
+            return Err(PhoneError::Version(versions[0]));
         }
         // The ephemeral secret comes later, from `open`; up to here the handshake needs none.
-        let mut state = noise::responder(locker.id, &locker.static_key, &[0; 32]);
+        let mut state = noise::responder(locker.id, versions, &locker.static_key, &[0; 32]);
         let payload = noise::read(noise.len(), |out| state.read_message(noise, out))
             .map_err(|_| PhoneError::Malformed)?;
         Ok(Self {
             identity: *locker,
             message: hello.to_vec(),
-            hello: Hello::decode(version, &payload).ok_or(PhoneError::Malformed)?,
+            hello: Hello::decode(versions, &payload).ok_or(PhoneError::Malformed)?,
             hash: noise::hash(&state),
         })
     }
@@ -96,8 +96,8 @@ impl Greeted {
         if !request.is_sendable() {
             return Err(PhoneError::TooLong);
         }
-        let mut state = noise::responder(self.identity.id, &self.identity.static_key, &ephemeral);
-        let (_, hello) = session::hello_parts(&self.message).ok_or(PhoneError::Malformed)?;
+        let (versions, hello) = session::hello_parts(&self.message).ok_or(PhoneError::Malformed)?;
+        let mut state = noise::responder(self.identity.id, versions, &self.identity.static_key, &ephemeral);
         noise::read(hello.len(), |out| state.read_message(hello, out)).map_err(|_| PhoneError::Malformed)?;
         let plaintext = zeroize::Zeroizing::new(request.encode(&proof));
         let sealed = noise::written(plaintext.len(), |out| state.write_message(&plaintext, out))

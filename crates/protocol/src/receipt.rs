@@ -6,7 +6,7 @@ use minicbor::Decoder;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    ClockState, Door, LockerId, LockerKeys, Operation, OperationNonce, Timestamp, TokenId,
+    ClockState, Door, Epoch, LockerId, LockerKeys, Operation, OperationNonce, Timestamp, TokenId,
     cbor::{self, Malformed},
     cose::{self, Purpose, Refused, Sign1},
     message,
@@ -24,7 +24,7 @@ pub struct Receipt {
     pub sequence: u32,
     /// [`hash`] of the receipt before; zeros in the first.
     pub previous: [u8; 16],
-    /// `cti` of the token; zeros for a PIN.
+    /// `cti` of the token; for a PIN [`TokenId::of_pin`], see [`Self::pin`].
     pub token: TokenId,
     /// The operation nonce; zeros for a PIN.
     pub nonce: OperationNonce,
@@ -34,7 +34,7 @@ pub struct Receipt {
     pub operation: Operation,
     /// What came of it.
     pub outcome: Outcome,
-    /// When.
+    /// When, by the locker's clock or its floor.
     pub at: Timestamp,
     /// How well the locker knew the time.
     pub clock: ClockState,
@@ -42,9 +42,20 @@ pub struct Receipt {
     pub handshake: [u8; 16],
     /// How the request came.
     pub source: Source,
+    /// Number of the newest bulletin that the locker had taken in; 0 where there was none.
+    pub news: u32,
 }
 
-/// What came of a request.
+/// Which PIN opened: what a receipt says in place of a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PinUse {
+    /// The epoch that it was made for.
+    pub epoch: Epoch,
+    /// Its slot, below [`crate::pin::SLOTS`].
+    pub slot: u8,
+}
+
+/// What came of a request, or what was measured as the door was closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Outcome {
@@ -56,6 +67,36 @@ pub enum Outcome {
     AlreadyOpen = 2,
     /// Power failed between latch and sensor: it may have opened.
     Unknown = 3,
+    /// The door that was opened has been closed; there is no content sensor.
+    Closed = 4,
+    /// It has been closed, and something lies inside.
+    ClosedPresent = 5,
+    /// It has been closed, and nothing lies inside.
+    ClosedAbsent = 6,
+}
+
+impl Outcome {
+    /// What a closing receipt says: a second receipt, for the closing of what an earlier one opened.
+    #[must_use]
+    pub const fn is_closing(self) -> bool {
+        matches!(self, Self::Closed | Self::ClosedPresent | Self::ClosedAbsent)
+    }
+
+    /// The door stood open afterwards, or may have.
+    #[must_use]
+    pub const fn may_be_open(self) -> bool {
+        matches!(self, Self::Opened | Self::AlreadyOpen | Self::Unknown)
+    }
+
+    /// The outcome of a closing, by what the content sensor says; none where there is no sensor.
+    #[must_use]
+    pub const fn of_closing(content: Option<bool>) -> Self {
+        match content {
+            None => Self::Closed,
+            Some(true) => Self::ClosedPresent,
+            Some(false) => Self::ClosedAbsent,
+        }
+    }
 }
 
 impl TryFrom<u8> for Outcome {
@@ -67,6 +108,9 @@ impl TryFrom<u8> for Outcome {
             1 => Ok(Self::Jammed),
             2 => Ok(Self::AlreadyOpen),
             3 => Ok(Self::Unknown),
+            4 => Ok(Self::Closed),
+            5 => Ok(Self::ClosedPresent),
+            6 => Ok(Self::ClosedAbsent),
             _ => Err(()),
         }
     }
@@ -158,19 +202,27 @@ pub fn hash(bytes: &[u8]) -> [u8; 16] {
 }
 
 impl Receipt {
+    /// Which PIN opened; none where it was no PIN.
+    #[must_use]
+    pub fn pin(&self) -> Option<PinUse> {
+        let [zeros @ .., slot, a, b, c, d] = &self.token.0;
+        let is_pin = self.source == Source::Pin && *zeros == [0; 11] && *slot < crate::pin::SLOTS;
+        is_pin.then(|| PinUse { epoch: Epoch(u32::from_be_bytes([*a, *b, *c, *d])), slot: *slot })
+    }
+
     fn encode(&self) -> Vec<u8> {
         cbor::encode(|e| {
-            e.array(12)?.bytes(&self.locker.0)?.u32(self.sequence)?.bytes(&self.previous)?;
+            e.array(13)?.bytes(&self.locker.0)?.u32(self.sequence)?.bytes(&self.previous)?;
             e.bytes(&self.token.0)?.bytes(&self.nonce.0)?.u16(self.door.0)?.u8(self.operation as u8)?;
             e.u8(self.outcome as u8)?.u64(self.at.0)?.u8(self.clock as u8)?.bytes(&self.handshake)?;
-            e.u8(self.source as u8)?;
+            e.u8(self.source as u8)?.u32(self.news)?;
             Ok(())
         })
     }
 
     fn read(d: &mut Decoder<'_>) -> Result<Self, Malformed> {
-        cbor::array(d, 12)?;
-        Ok(Self {
+        cbor::array(d, 13)?;
+        let receipt = Self {
             locker: LockerId(cbor::fixed(d)?),
             sequence: d.u32()?,
             previous: cbor::fixed(d)?,
@@ -183,6 +235,12 @@ impl Receipt {
             clock: ClockState::try_from(d.u8()?).map_err(|()| Malformed)?,
             handshake: cbor::fixed(d)?,
             source: Source::try_from(d.u8()?).map_err(|()| Malformed)?,
-        })
+            news: d.u32()?,
+        };
+        let moves = !matches!(receipt.operation, Operation::Status | Operation::Carry);
+        if !moves || (receipt.source == Source::Pin && receipt.pin().is_none()) {
+            return Err(Malformed);
+        }
+        Ok(receipt)
     }
 }

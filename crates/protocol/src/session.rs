@@ -40,16 +40,26 @@ pub(crate) fn open_envelope(kind: u8, message: &[u8]) -> Option<&[u8]> {
     message.split_first().filter(|(first, _)| **first == kind).map(|(_, body)| body)
 }
 
-/// HELLO: kind, version, first Noise message.
-pub(crate) fn hello_message(version: u8, noise: &[u8]) -> Vec<u8> {
-    [&[kind::HELLO, version], noise].concat()
+/// HELLO: kind, newest and oldest version, first Noise message.
+pub(crate) fn hello_message(versions: [u8; 2], noise: &[u8]) -> Vec<u8> {
+    [&[kind::HELLO], &versions[..], noise].concat()
 }
 
-/// Version and Noise message of a HELLO. Of another version only the version is known to stand where it stands.
-pub(crate) fn hello_parts(message: &[u8]) -> Option<(u8, &[u8])> {
-    let (version, noise) = open_envelope(kind::HELLO, message)?.split_first()?;
-    let whole = *version != crate::VERSION || noise.len() == 32 + Hello::LEN;
-    whole.then_some((*version, noise))
+/// Newest and oldest version, and the Noise message, of a HELLO. Of a locker that does not speak this version only the
+/// two versions are known to stand where they stand.
+pub(crate) fn hello_parts(message: &[u8]) -> Option<([u8; 2], &[u8])> {
+    let (versions, noise) = open_envelope(kind::HELLO, message)?.split_first_chunk::<2>()?;
+    let [newest, oldest] = *versions;
+    if newest < oldest {
+        return None;
+    }
+    let whole = !speaks_ours(*versions) || noise.len() == 32 + Hello::LEN;
+    whole.then_some((*versions, noise))
+}
+
+/// Whether this version is among those of a HELLO.
+pub(crate) fn speaks_ours([newest, oldest]: [u8; 2]) -> bool {
+    (oldest..=newest).contains(&crate::VERSION)
 }
 
 /// First 16 bytes of SHA-256 over a label and the whole HELLO: fresh even where a random number repeats, since the

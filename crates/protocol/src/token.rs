@@ -44,6 +44,9 @@ pub struct Claims {
     pub delegable: bool,
     /// For a locker that lost the time: good only in the session with this HELLO.
     pub hello_nonce: Option<[u8; 16]>,
+    /// There exactly where [`Self::operations`] has carry: the hub's X25519 key, to which the locker seals its receipt
+    /// chain ([`crate::carry`]).
+    pub carry_key: Option<[u8; 32]>,
 }
 
 /// Why a token is refused. For logs and tests; on the air it is always [`crate::Refusal::Refused`].
@@ -127,14 +130,27 @@ impl Claims {
                 .u64(self.issued_at.0)?;
             e.u8(7)?.bytes(&self.id.0)?.u8(8)?.map(1)?.u8(1)?;
             cbor::write_key(e, &self.key)?;
-            e.i64(POSTERN)?.array(if self.hello_nonce.is_some() { 6 } else { 5 })?;
+            e.i64(POSTERN)?.array(match (self.hello_nonce, self.carry_key) {
+                (None, None) => 5,
+                (Some(_), None) => 6,
+                (_, Some(_)) => 7,
+            })?;
             e.bytes(&self.locker.0)?.array(self.doors.len() as u64)?;
             for (door, epoch) in &self.doors {
                 e.array(2)?.u16(door.0)?.u32(epoch.0)?;
             }
             e.u8(self.operations.bits())?.u8(self.uses)?.bool(self.delegable)?;
-            if let Some(nonce) = &self.hello_nonce {
-                e.bytes(nonce)?;
+            match &self.hello_nonce {
+                Some(nonce) => {
+                    e.bytes(nonce)?;
+                }
+                None if self.carry_key.is_some() => {
+                    e.null()?;
+                }
+                None => {}
+            }
+            if let Some(key) = &self.carry_key {
+                e.bytes(key)?;
             }
             Ok(())
         })
@@ -155,7 +171,7 @@ impl Claims {
         cbor::key(d, 1)?;
         let key = cbor::read_key(d)?;
         cbor::key(d, POSTERN)?;
-        let len = d.array()?;
+        let len = d.array()?.filter(|len| (5..=7).contains(len)).ok_or(Malformed)?;
         let claims = Self {
             key_id,
             locker: LockerId(cbor::fixed(d)?),
@@ -169,12 +185,14 @@ impl Claims {
             uses: d.u8()?,
             delegable: d.bool()?,
             hello_nonce: match len {
-                Some(5) => None,
-                Some(6) => Some(cbor::fixed(d)?),
-                _ => return Err(Malformed),
+                5 => None,
+                6 => Some(cbor::fixed(d)?),
+                _ => cbor::optional(d, cbor::fixed)?,
             },
+            carry_key: if len == 7 { Some(cbor::fixed(d)?) } else { None },
         };
-        if claims.uses == 0 || claims.not_before >= claims.expires {
+        let carries = claims.operations.contains(message::Operation::Carry);
+        if claims.uses == 0 || claims.not_before >= claims.expires || carries != claims.carry_key.is_some() {
             return Err(Malformed);
         }
         Ok(claims)
@@ -182,7 +200,7 @@ impl Claims {
 }
 
 /// Reads doors with their epochs, strictly ascending.
-pub(crate) fn doors_with_epochs(
+fn doors_with_epochs(
     d: &mut Decoder<'_>,
     bounds: core::ops::RangeInclusive<u64>,
 ) -> Result<Vec<(Door, Epoch)>, Malformed> {

@@ -25,6 +25,11 @@
 //! | the app may not talk to the daemon (`AccessDenied` by the bus's policy) | Debian for users outside of the group `bluetooth`, sandboxes | told apart from "no adapter" ([`state`]) |
 //! | bluetoothd is restarted | updates, crashes | the adapter is looked for anew at the next use |
 //! | RSSI of 127 | HCI's "not available" | unknown |
+//! | the adapter's state is unknown for ever, and never changes | btleplug 0.13 on Android | the app's own half tells it ([`crate::phone`]); without one, unknown counts as on |
+//! | from the fifth start in 30 s on a scan hears nothing, and nobody says so | Android | starts are counted over the process, and some kept for dialling ([`pace`]) |
+//! | a search hears little for seconds, in front of a good locker | Android's default mode listens a tenth of the time | the other mode while dialling |
+//! | the next connection takes long after a link that was lost | btleplug 0.13 on Android keeps the old one | its Java half is patched to close it (src-tauri/gen/android/btleplug.patch) |
+//! | the system asks for Bluetooth as soon as there is a central | CoreBluetooth | there is none before the first search, unless the question was answered already ([`state::was_answered`]) |
 //!
 //! Writes are with response: they arrive in order, they are not lost, and they hold the sender back. What the MTU is the
 //! platform says (BlueZ from 5.62; before that, and where it says nothing, 23 is assumed).
@@ -33,12 +38,13 @@ mod cache;
 mod dial;
 mod gatt;
 mod leaving;
+mod pace;
 mod scan;
 mod state;
 
 use std::{
     sync::{Arc, Mutex as StdMutex},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use btleplug::platform::PeripheralId;
@@ -50,11 +56,13 @@ use tokio::{
 };
 use tokio_stream::wrappers::ReceiverStream;
 
-use crate::{AdapterState, Link, Progress, Radio, RadioError, Sighting, link, memory::Memory};
+use crate::{AdapterState, Link, Progress, Radio, RadioError, Sighting, link, memory::Memory, phone};
 use scan::Scanner;
 
 /// Sightings that may wait for their listener.
 const QUEUE: usize = 64;
+/// The longest wait for an answer to the system's own question.
+const READING: Duration = Duration::from_secs(120);
 
 /// The platform's Bluetooth LE.
 pub struct BleRadio {
@@ -62,6 +70,8 @@ pub struct BleRadio {
     wanted: Arc<str>,
     state: watch::Sender<AdapterState>,
     watching: StdMutex<Option<JoinHandle<()>>>,
+    /// Looking at the adapter asks the customer nothing, or may ask now.
+    may_look: watch::Sender<bool>,
     /// Made at first use, and again after the platform's side has gone.
     scanner: Mutex<Option<Arc<Scanner>>>,
     memory: Arc<Memory<PeripheralId>>,
@@ -84,6 +94,7 @@ impl BleRadio {
             wanted: adapter.unwrap_or_default().into(),
             state: watch::channel(AdapterState::Unknown).0,
             watching: StdMutex::new(None),
+            may_look: watch::channel(state::was_answered()).0,
             scanner: Mutex::new(None),
             memory: Arc::default(),
             leaving: leaving::Leaving::default(),
@@ -95,28 +106,52 @@ impl BleRadio {
         else {
             return;
         };
-        watching.get_or_insert_with(|| runtime.spawn(state::watch(self.wanted.clone(), self.state.clone())));
+        watching.get_or_insert_with(|| {
+            let (wanted, state, mut may_look) =
+                (self.wanted.clone(), self.state.clone(), self.may_look.subscribe());
+            runtime.spawn(async move {
+                if let Some(half) = phone::half() {
+                    return state::follow(half, state).await;
+                }
+                if may_look.wait_for(|may| *may).await.is_ok() {
+                    state::watch(wanted, state).await;
+                }
+            })
+        });
+    }
+
+    fn look(&self) {
+        self.may_look.send_replace(true);
+        self.watch_adapter();
     }
 
     /// The scanner of an adapter that is on.
     async fn scanner(&self) -> Result<Arc<Scanner>, RadioError> {
-        self.watch_adapter();
+        self.look();
         let mut scanner = self.scanner.lock().await;
+        if let Some(half) = phone::half()
+            && !half.may_search()
+        {
+            return Err(RadioError::Unavailable(half.state()));
+        }
         if let Some(scanner) = &*scanner {
-            let state = state::of(scanner.adapter()).await;
+            let state = match phone::half() {
+                Some(half) => half.state(),
+                None => state::of(scanner.adapter()).await,
+            };
             self.state.send_if_modified(|old| std::mem::replace(old, state) != state);
-            if state == AdapterState::On {
+            // One scanner for all who listen, also where the platform does not say how it is.
+            if state.may_work() {
                 return Ok(scanner.clone());
             }
         }
         // Unplugged and plugged in again, or a daemon that was restarted: look anew before giving up.
         *scanner = None;
-        let (state, adapter) = state::find(&self.wanted).await;
+        let (found, adapter) = state::find(&self.wanted).await;
+        let state = phone::half().filter(|_| adapter.is_some()).map_or(found, phone::Half::state);
         self.state.send_if_modified(|old| std::mem::replace(old, state) != state);
         match adapter {
-            Some(adapter) if matches!(state, AdapterState::On | AdapterState::Unknown) => {
-                Ok(scanner.insert(Arc::new(Scanner::new(adapter))).clone())
-            }
+            Some(adapter) if state.may_work() => Ok(scanner.insert(Arc::new(Scanner::new(adapter))).clone()),
             _ => Err(RadioError::Unavailable(state)),
         }
     }
@@ -129,9 +164,24 @@ impl Radio for BleRadio {
         self.state.subscribe()
     }
 
+    async fn ready(&self) {
+        if let Some(half) = phone::half() {
+            self.watch_adapter();
+            return half.ready().await;
+        }
+        if *self.may_look.borrow() {
+            return;
+        }
+        // The system asks as soon as somebody looks, and nothing is known before the customer has answered.
+        self.look();
+        let mut state = self.state.subscribe();
+        let known = state.wait_for(|state| *state != AdapterState::Unknown);
+        let _ = tokio::time::timeout(READING, known).await;
+    }
+
     async fn sightings(&self) -> Result<BoxStream<'static, Sighting>, RadioError> {
         let scanner = self.scanner().await?;
-        let mut ear = scanner.listen().await?;
+        let mut ear = scanner.listen(false).await?;
         let (heard, sightings) = mpsc::channel(QUEUE);
         let mut state = self.state.subscribe();
         tokio::spawn(async move {
@@ -176,7 +226,7 @@ impl Radio for BleRadio {
 }
 
 async fn switched_off(state: &mut watch::Receiver<AdapterState>) {
-    let off = |state: &AdapterState| !matches!(state, AdapterState::On | AdapterState::Unknown);
+    let off = |state: &AdapterState| !state.may_work();
     if state.wait_for(off).await.is_err() {
         std::future::pending::<()>().await;
     }

@@ -2,7 +2,8 @@
 //!
 //! Two implementations: `ble` (btleplug) and `air` (the same service over TCP, for machines without Bluetooth). One
 //! conformance suite (`conformance`) runs against both. Fragmentation (PROTOCOL.md, frames) happens in here.
-#![forbid(unsafe_code)]
+#![cfg_attr(not(any(target_os = "macos", target_os = "ios")), forbid(unsafe_code))]
+#![deny(unsafe_code)]
 
 pub mod air;
 #[cfg(feature = "ble")]
@@ -12,6 +13,7 @@ pub mod conformance;
 mod inbox;
 mod link;
 mod memory;
+pub mod phone;
 
 use std::time::{Duration, Instant};
 
@@ -32,6 +34,16 @@ pub enum AdapterState {
     Absent,
     /// The app may not use it.
     Denied,
+    /// The platform counts a search as use of the location, whose switch is off (Android up to 11).
+    LocationOff,
+}
+
+impl AdapterState {
+    /// Nothing that is known speaks against trying.
+    #[must_use]
+    pub fn may_work(self) -> bool {
+        matches!(self, Self::On | Self::Unknown)
+    }
 }
 
 /// One advertisement heard.
@@ -81,6 +93,10 @@ pub enum RadioError {
 pub trait Radio: Send + Sync {
     /// The adapter's state, now and as it changes.
     fn adapter(&self) -> watch::Receiver<AdapterState>;
+
+    /// Asks the customer whether the radio may be used, where the platform wants that and nobody has asked them, and waits
+    /// for what they say: for as long as they take. Says nothing of the answer; [`Radio::adapter`] does.
+    async fn ready(&self) {}
 
     /// Lockers in range, until the stream is dropped.
     async fn sightings(&self) -> Result<BoxStream<'static, Sighting>, RadioError>;

@@ -127,6 +127,8 @@ pub enum Radio {
     Absent,
     /// The app may not use it.
     Denied,
+    /// A search needs the location, which is switched off.
+    LocationOff,
 }
 
 /// Is the clock right?
@@ -191,7 +193,7 @@ async fn profile(options: &Options) -> Profile {
 }
 
 async fn hub(options: &Options) -> (Hub, Clock) {
-    let http = Http::new();
+    let http = Http::new(options.roots.clone());
     let started = Instant::now();
     let request = HttpRequest {
         method: Method::Get,
@@ -229,6 +231,7 @@ async fn radio(options: &Options) -> Radio {
         AdapterState::Off => return Radio::Off,
         AdapterState::Absent => return Radio::Absent,
         AdapterState::Denied => return Radio::Denied,
+        AdapterState::LocationOff => return Radio::LocationOff,
         AdapterState::On | AdapterState::Unknown => {}
     }
     let Ok(mut sightings) = options.radio.sightings().await else { return Radio::Unknown };

@@ -3,14 +3,14 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use postern_core::{
-    effect::{Effect, Notification},
-    event::{DeviceKey as CoreKey, Event, Opened, VaultState},
+    effect::{Effect, Notification, RadioCommand, Reminder},
+    event::{DeviceKey as CoreKey, EndReason, Event, HttpFailure, Opened, PushEvent, RadioEvent, VaultState},
 };
 use postern_vault::{
     Algorithm, DeviceKeys, Secret, Secrets, Vault, VaultError, dpop::Prover, hardware, keys::StoredKeys,
     memory::MemorySecrets,
 };
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::{broadcast, mpsc, watch};
 
 use crate::{
     browser::Browser,
@@ -18,7 +18,7 @@ use crate::{
     push,
     radio::RadioDesk,
     redirect::{Listener, WayBack},
-    task::Task,
+    task::{Task, answering, or_panicked},
 };
 
 /// The name of the sealed store in the profile's folder.
@@ -38,6 +38,7 @@ pub(crate) struct Tools {
     pub(crate) way_back: WayBack,
     pub(crate) folder: PathBuf,
     pub(crate) notifications: broadcast::Sender<Notification>,
+    pub(crate) reminders: watch::Sender<Arc<[Reminder]>>,
     pub(crate) events: mpsc::Sender<Event>,
 }
 
@@ -57,7 +58,8 @@ impl Hands {
 
     /// Opens the vault, then works.
     pub(crate) async fn work(mut self, mut effects: mpsc::UnboundedReceiver<Effect>) {
-        self.open(false).await;
+        let otherwise = Event::Vault(VaultState::Absent);
+        self.guarded(Some(otherwise), async |hands| hands.open(false).await).await;
         while let Some(effect) = effects.recv().await {
             let closing = effects.is_closed();
             // Of several saves in a row, only what the last leaves need ever be on disk, and is written at once.
@@ -68,9 +70,13 @@ impl Hands {
             {
                 next = due.take(effect);
             }
-            self.save(due).await;
+            if !due.is_empty() {
+                let otherwise = Event::NotSaved;
+                self.guarded(Some(otherwise), async |hands| hands.save(due).await).await;
+            }
             if let Some(effect) = next {
-                self.carry_out(effect, closing).await;
+                let otherwise = unanswered(&effect);
+                self.guarded(otherwise, async |hands| hands.carry_out(effect, closing).await).await;
             }
         }
         self.push = None;
@@ -78,6 +84,24 @@ impl Hands {
         self.tools.radio.close().await;
         if let Some(vault) = &self.vault {
             let _ = tokio::time::timeout(KEYRING, vault.settle()).await;
+        }
+    }
+
+    /// Does it, and says what it came to where it panics: the core waits for an answer, and the next effect for its turn.
+    async fn guarded(&mut self, otherwise: Option<Event>, work: impl AsyncFnOnce(&mut Self)) {
+        if or_panicked(
+            async {
+                work(self).await;
+                true
+            },
+            false,
+        )
+        .await
+        {
+            return;
+        }
+        if let Some(event) = otherwise {
+            self.tell(event).await;
         }
     }
 
@@ -91,9 +115,8 @@ impl Hands {
             Effect::Http { ticket, request } => {
                 let (http, prover, events) =
                     (self.tools.http.clone(), self.prover.clone(), self.tools.events.clone());
-                tokio::spawn(async move {
-                    let result = http.send(&request, prover.as_ref()).await;
-                    let _ = events.send(Event::Http { ticket, result }).await;
+                answering(events, no_answer(ticket), async move {
+                    Event::Http { ticket, result: http.send(&request, prover.as_ref()).await }
                 });
             }
             Effect::Push(target) => {
@@ -112,6 +135,9 @@ impl Hands {
             Effect::Notify(notification) => {
                 // Nobody listens where the host has no notifications.
                 let _ = self.tools.notifications.send(notification);
+            }
+            Effect::Remind(reminders) => {
+                self.tools.reminders.send_replace(reminders.into());
             }
         }
     }
@@ -145,7 +171,7 @@ impl Hands {
     fn sign(&self, ticket: u64, message: Vec<u8>) {
         let key = self.vault.as_ref().map(|vault| vault.device_key().clone());
         let events = self.tools.events.clone();
-        tokio::spawn(async move {
+        answering(events, Event::Signed { ticket, signature: None }, async move {
             let signature = match key {
                 Some(key) => key
                     .sign(&message)
@@ -156,7 +182,7 @@ impl Hands {
                     .ok(),
                 None => None,
             };
-            let _ = events.send(Event::Signed { ticket, signature }).await;
+            Event::Signed { ticket, signature }
         });
     }
 
@@ -181,10 +207,13 @@ impl Hands {
     fn open_browser(&self, url: String) {
         let (browser, events) = (self.tools.browser.clone(), self.tools.events.clone());
         tokio::spawn(async move {
-            let opened = match http::allowed(&url) {
-                Some(_) => browser.open(&url).await,
-                None => Err(std::io::ErrorKind::InvalidInput.into()),
+            let open = async {
+                match http::allowed(&url) {
+                    Some(_) => browser.open(&url).await,
+                    None => Err(std::io::ErrorKind::InvalidInput.into()),
+                }
             };
+            let opened = or_panicked(open, Err(std::io::Error::other("panicked"))).await;
             if let Err(error) = opened {
                 tracing::warn!(code = "browser_failed", %error, "the browser could not be opened");
                 let _ = events.send(Event::BrowserFailed).await;
@@ -256,6 +285,32 @@ impl Hands {
     }
 }
 
+/// A request of which nothing is known: it may have been carried out.
+fn no_answer(ticket: u64) -> Event {
+    Event::Http { ticket, result: Err(HttpFailure::TimedOut) }
+}
+
+/// What the core is told where this came to nothing; none where it waits for no answer.
+fn unanswered(effect: &Effect) -> Option<Event> {
+    Some(match effect {
+        Effect::Http { ticket, .. } => no_answer(*ticket),
+        Effect::Push(Some(_)) => Event::Push(PushEvent::Lost),
+        Effect::ListenForRedirect | Effect::OpenBrowser { .. } => Event::BrowserFailed,
+        Effect::Sign { ticket, .. } => Event::Signed { ticket: *ticket, signature: None },
+        Effect::Radio(RadioCommand::Dial { attempt, .. } | RadioCommand::Send { attempt, .. }) => {
+            Event::Radio(RadioEvent::Ended { attempt: *attempt, reason: EndReason::Lost })
+        }
+        Effect::Save(_) | Effect::Append(_) => Event::NotSaved,
+        Effect::Wipe | Effect::OpenVault { .. } => Event::Vault(VaultState::Absent),
+        Effect::Push(None)
+        | Effect::StopListening
+        | Effect::Radio(RadioCommand::Watch(_) | RadioCommand::HangUp { .. })
+        | Effect::SaveSession(_)
+        | Effect::Notify(_)
+        | Effect::Remind(_) => return None,
+    })
+}
+
 /// Saves that wait for the disk.
 #[derive(Default)]
 struct Due {
@@ -265,6 +320,10 @@ struct Due {
 }
 
 impl Due {
+    fn is_empty(&self) -> bool {
+        !self.whole && self.entries.is_empty()
+    }
+
     /// Takes a save; gives back any other effect.
     fn take(&mut self, effect: Effect) -> Option<Effect> {
         match effect {

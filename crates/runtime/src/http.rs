@@ -22,7 +22,7 @@ use reqwest::{
 use tokio::sync::OnceCell;
 use url::{Host, Url};
 
-use crate::clock;
+use crate::{clock, roots::Roots};
 
 /// For one whole exchange.
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -34,8 +34,13 @@ const SKEW_SECONDS: i64 = 5;
 
 /// The connection to whichever hub the core names.
 pub(crate) struct Http {
-    /// Made at the first use: reading the platform's certificates takes longer than drawing the first list.
-    client: OnceCell<reqwest::Client>,
+    roots: Roots,
+    /// To hubs elsewhere. Made at the first use: reading the platform's certificates takes longer than drawing the first
+    /// list.
+    far: OnceCell<reqwest::Client>,
+    /// To a hub on this machine: never by way of a proxy, whatever the environment says. Plain http is allowed there only
+    /// because it does not leave the machine.
+    near: OnceCell<reqwest::Client>,
     /// Newest `DPoP-Nonce` of each origin (RFC 9449 §8).
     nonces: Mutex<HashMap<String, String>>,
     /// The hub's clock minus ours, seconds. A proof is dated by the hub's clock, so that a phone with a wrong clock
@@ -44,13 +49,17 @@ pub(crate) struct Http {
 }
 
 impl Http {
-    pub(crate) fn new() -> Self {
-        Self { client: OnceCell::new(), nonces: Mutex::default(), skew: AtomicI64::new(0) }
+    /// Believes what these roots vouch for.
+    pub(crate) fn new(roots: Roots) -> Self {
+        let (far, near) = (OnceCell::new(), OnceCell::new());
+        Self { roots, far, near, nonces: Mutex::default(), skew: AtomicI64::new(0) }
     }
 
-    async fn client(&self) -> Result<&reqwest::Client, HttpFailure> {
+    async fn client(&self, url: &Url) -> Result<&reqwest::Client, HttpFailure> {
+        let near = is_this_machine(url);
         let make = || async {
-            match tokio::task::spawn_blocking(client).await {
+            let roots = self.roots.clone();
+            match tokio::task::spawn_blocking(move || client(&roots, near)).await {
                 Ok(Ok(client)) => Ok(client),
                 Ok(Err(error)) => {
                     tracing::error!(code = "no_http", %error, "HTTP cannot be set up");
@@ -59,7 +68,8 @@ impl Http {
                 Err(_) => Err(HttpFailure::Unreachable),
             }
         };
-        self.client.get_or_try_init(make).await
+        let client = if near { &self.near } else { &self.far };
+        client.get_or_try_init(make).await
     }
 
     /// One exchange. A request that needs a proof and has no key to make it with fails as unreachable.
@@ -108,7 +118,7 @@ impl Http {
         accept: Option<&'static str>,
     ) -> Result<RequestBuilder, HttpFailure> {
         let method = method(request.method);
-        let mut builder = self.client().await?.request(method.clone(), url.clone());
+        let mut builder = self.client(url).await?.request(method.clone(), url.clone());
         builder = builder.header(header::ACCEPT, accept.unwrap_or("application/json"));
         if let Some(key) = &request.idempotency_key {
             builder = builder.header("idempotency-key", key);
@@ -173,10 +183,11 @@ impl Http {
     }
 }
 
-fn client() -> reqwest::Result<reqwest::Client> {
-    // Whoever came first chose; ring is the only provider that this workspace builds.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder()
+/// The one place that makes a client, so that no other is made without its roots (`one_place_makes_clients`).
+fn client(roots: &Roots, near: bool) -> Result<reqwest::Client, ClientError> {
+    let builder = roots.trusted_by(reqwest::Client::builder())?;
+    let builder = if near { builder.no_proxy() } else { builder };
+    let client = builder
         .user_agent(concat!("postern/", env!("CARGO_PKG_VERSION")))
         // A redirect would carry credentials to where the customer did not sign in.
         .redirect(reqwest::redirect::Policy::none())
@@ -188,7 +199,17 @@ fn client() -> reqwest::Result<reqwest::Client> {
         .tcp_keepalive_retries(3)
         .pool_idle_timeout(Duration::from_secs(30))
         .pool_max_idle_per_host(2)
-        .build()
+        .build()?;
+    Ok(client)
+}
+
+/// Why there is no HTTP.
+#[derive(Debug, thiserror::Error)]
+enum ClientError {
+    #[error(transparent)]
+    Tls(#[from] rustls::Error),
+    #[error(transparent)]
+    Http(#[from] reqwest::Error),
 }
 
 /// What of [`Auth`] the transport must know.
@@ -208,15 +229,20 @@ pub(crate) fn allowed(text: &str) -> Option<Url> {
     if !url.username().is_empty() || url.password().is_some() {
         return None;
     }
-    let loopback = match url.host()? {
-        Host::Domain(name) => name == "localhost" || name.ends_with(".localhost"),
-        Host::Ipv4(address) => address.is_loopback(),
-        Host::Ipv6(address) => address.is_loopback(),
-    };
     match url.scheme() {
-        "https" => Some(url),
-        "http" if loopback => Some(url),
+        "https" if url.has_host() => Some(url),
+        "http" if is_this_machine(&url) => Some(url),
         _ => None,
+    }
+}
+
+/// What is sent there does not leave this machine.
+fn is_this_machine(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
     }
 }
 
@@ -280,12 +306,7 @@ fn failure(error: &reqwest::Error) -> HttpFailure {
 fn is_tls(error: &reqwest::Error) -> bool {
     let mut cause = error.source();
     while let Some(error) = cause {
-        if error.is::<rustls::Error>() {
-            return true;
-        }
-        if let Some(io) = error.downcast_ref::<std::io::Error>()
-            && io.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>)
-        {
+        if is_of_tls(error) {
             return true;
         }
         cause = error.source();
@@ -293,9 +314,46 @@ fn is_tls(error: &reqwest::Error) -> bool {
     false
 }
 
+/// Of rustls itself, or wrapped for the sake of `io`: such an error hides what it wraps from `source`, and may be wrapped
+/// again.
+fn is_of_tls(error: &(dyn std::error::Error + 'static)) -> bool {
+    let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    error.is::<rustls::Error>() || wrapped.is_some_and(|wrapped| is_of_tls(wrapped))
+}
+
 #[cfg(test)]
 mod tests {
+    use std::{fs, path::Path};
+
     use super::*;
+
+    /// On Android a client that asks the platform whom to believe panics at its first use (`roots`).
+    #[test]
+    fn one_place_makes_clients() {
+        fn look(folder: &Path, found: &mut Vec<String>) {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    look(&path, found);
+                } else if path.extension().is_some_and(|extension| extension == "rs") {
+                    let text = fs::read_to_string(&path).unwrap();
+                    let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+                    for _ in code.matches("reqwest::Client::").chain(code.matches("ClientBuilder::new")) {
+                        found.push(path.display().to_string());
+                    }
+                }
+            }
+        }
+        let crates = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let mut found = Vec::new();
+        // What phones carry.
+        for room in ["api", "core", "protocol", "radio", "runtime", "vault"] {
+            look(&crates.join(room).join("src"), &mut found);
+        }
+        look(&crates.join("../src-tauri/src"), &mut found);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].ends_with("runtime/src/http.rs"), "{found:?}");
+    }
 
     #[test]
     fn credentials_go_to_https_or_to_this_machine_only() {

@@ -22,13 +22,15 @@ mod options;
 mod push;
 mod radio;
 mod redirect;
+mod roots;
 mod runtime;
 mod task;
 
 pub use browser::{Browser, SystemBrowser};
-pub use options::{Options, OptionsError, SecretsChoice};
+pub use options::{Options, OptionsError, SecretsChoice, device_name};
 pub use postern_core::{effect, intent, view};
-pub use postern_radio::Radio;
+pub use postern_radio::{Radio, phone};
 pub use postern_vault as vault;
 pub use redirect::WayBack;
+pub use roots::{BadCertificate, Roots};
 pub use runtime::{Ended, Handle, Runtime, StartError};

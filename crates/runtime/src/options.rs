@@ -9,10 +9,26 @@ use sha2::{Digest as _, Sha256};
 use crate::{
     browser::{Browser, SystemBrowser},
     redirect::WayBack,
+    roots::{BadCertificate, Roots},
 };
 
-/// The hub of a build that names none: a hub on this machine, as `postern-hub serve` starts it.
-const LOCAL_HUB: &str = "http://localhost:8460";
+/// The hub that the app starts with.
+const DEFAULT_HUB: &str =
+    default_hub(cfg!(any(target_os = "android", target_os = "ios")), option_env!("POSTERN_DEFAULT_HUB"));
+
+/// Which hub a build is made for. One that names none looks for a hub on its own machine, as `postern-hub serve` starts
+/// it. On a phone there never is one: such a build ends here, and not before a customer who is told that there is no
+/// network.
+const fn default_hub(phone: bool, named: Option<&'static str>) -> &'static str {
+    match named {
+        Some(named) if !named.is_empty() => named,
+        _ => {
+            assert!(!phone, "POSTERN_DEFAULT_HUB must name the hub that the app on a phone starts with");
+            "http://localhost:8460"
+        }
+    }
+}
+
 /// Longest name of a device in the customer's list.
 const DEVICE_NAME: usize = 64;
 
@@ -46,6 +62,8 @@ pub struct Options {
     pub device_keys: Option<Arc<dyn DeviceKeys>>,
     /// How the browser's answer reaches the app.
     pub way_back: WayBack,
+    /// Whose certificates are believed.
+    pub roots: Roots,
 }
 
 /// What the environment says that makes no sense.
@@ -60,6 +78,9 @@ pub enum OptionsError {
     /// There is no home.
     #[error("this user has no folder for data; POSTERN_DATA_DIR can name one")]
     NoFolder,
+    /// `POSTERN_HUB_CA` of the build.
+    #[error("POSTERN_HUB_CA of this build: {0}")]
+    Certificate(#[from] BadCertificate),
 }
 
 impl Options {
@@ -105,10 +126,8 @@ impl Options {
             _ => profile,
         };
         Ok(Self {
-            hub: variable("POSTERN_HUB")
-                .or(option_env!("POSTERN_DEFAULT_HUB").map(Into::into))
-                .unwrap_or_else(|| LOCAL_HUB.into()),
-            device_name: device_name(),
+            hub: variable("POSTERN_HUB").unwrap_or_else(|| DEFAULT_HUB.into()),
+            device_name: host_name(),
             folder,
             account,
             radio: postern_radio::open(variable("POSTERN_RADIO").as_deref().unwrap_or("ble"))?,
@@ -116,16 +135,22 @@ impl Options {
             secrets: SecretsChoice::Keyring,
             device_keys: None,
             way_back: WayBack::default(),
+            roots: Roots::of_this_platform()?,
         })
     }
 }
 
-/// Host name, as people know their device by.
-fn device_name() -> String {
-    let name = gethostname::gethostname();
-    let name: String = name.to_string_lossy().chars().filter(|c| !c.is_control()).take(DEVICE_NAME).collect();
+/// Host name, as people know their desktop by.
+fn host_name() -> String {
+    device_name(&gethostname::gethostname().to_string_lossy()).unwrap_or_else(|| "Postern".into())
+}
+
+/// What a device can be called in the customer's list; none where nothing of the name is left, or where it is what every
+/// device is called.
+pub fn device_name(name: &str) -> Option<String> {
+    let name: String = name.chars().filter(|c| !c.is_control()).take(DEVICE_NAME).collect();
     let name = name.trim();
-    if name.is_empty() { "Postern".into() } else { name.into() }
+    (!name.is_empty() && name != "localhost").then(|| name.to_owned())
 }
 
 #[cfg(test)]
@@ -153,6 +178,25 @@ mod tests {
         assert_eq!(options.folder, PathBuf::from("/data/user/0/app.postern/default"));
         assert_eq!(options.account, "default");
         assert_eq!(with(&[]).err(), Some(OptionsError::NoFolder));
+    }
+
+    #[test]
+    fn a_desktop_without_a_hub_of_its_own_looks_on_its_machine_and_a_phone_is_not_built() {
+        assert_eq!(default_hub(false, None), "http://localhost:8460");
+        assert_eq!(default_hub(false, Some("")), "http://localhost:8460");
+        assert_eq!(default_hub(true, Some("https://hub.example")), "https://hub.example");
+        for none in [None, Some("")] {
+            assert!(std::panic::catch_unwind(|| default_hub(true, none)).is_err());
+        }
+    }
+
+    #[test]
+    fn a_device_is_called_what_tells_it_from_another() {
+        assert_eq!(device_name(" Ada's Pixel\n").as_deref(), Some("Ada's Pixel"));
+        for nothing in ["", "  ", "\u{7}", "localhost"] {
+            assert_eq!(device_name(nothing), None);
+        }
+        assert_eq!(device_name(&"x".repeat(100)).map(|name| name.len()), Some(64));
     }
 
     #[test]

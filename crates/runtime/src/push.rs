@@ -9,7 +9,7 @@ use postern_core::{
 use postern_vault::dpop::Prover;
 use tokio::sync::mpsc;
 
-use crate::http::Http;
+use crate::{http::Http, task::or_panicked};
 
 /// A head that does not come within this is a connection that does not stand.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
@@ -23,7 +23,7 @@ pub(crate) async fn listen(
     target: PushTarget,
     events: mpsc::Sender<Event>,
 ) {
-    let end = stream(&http, prover.as_ref(), target, &events).await;
+    let end = or_panicked(stream(&http, prover.as_ref(), target, &events), PushEvent::Lost).await;
     let _ = events.send(Event::Push(end)).await;
 }
 

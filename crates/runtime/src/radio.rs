@@ -15,7 +15,7 @@ use postern_protocol::LockerId;
 use postern_radio::{AdapterState, Progress, Radio, RadioError, Sighting};
 use tokio::{sync::mpsc, task::JoinHandle};
 
-use crate::task::Task;
+use crate::task::{Task, or_panicked};
 
 /// One locker is reported at most this often: the core wants to know who is near, not every advertisement.
 const SIGHTING_INTERVAL: Duration = Duration::from_secs(1);
@@ -46,14 +46,16 @@ struct Dial {
 
 impl RadioDesk {
     pub(crate) fn new(radio: Arc<dyn Radio>, events: mpsc::Sender<Event>) -> Self {
-        let adapter = Task::spawn(follow_adapter(radio.clone(), events.clone()));
+        let follow = or_panicked(follow_adapter(radio.clone(), events.clone()), ());
+        let adapter = Task::spawn(follow);
         Self { radio, events, watch: None, dial: None, _adapter: adapter }
     }
 
     pub(crate) fn carry_out(&mut self, command: RadioCommand) {
         match command {
             RadioCommand::Watch(true) => {
-                self.watch.get_or_insert_with(|| Task::spawn(watch(self.radio.clone(), self.events.clone())));
+                let (radio, events) = (self.radio.clone(), self.events.clone());
+                self.watch.get_or_insert_with(|| Task::spawn(or_panicked(watch(radio, events), ())));
             }
             RadioCommand::Watch(false) => self.watch = None,
             RadioCommand::Dial { attempt, locker, timeout_ms } => self.dial(attempt, locker, timeout_ms),
@@ -83,8 +85,9 @@ impl RadioDesk {
                 // Most adapters and lockers hold one connection of ours.
                 let _ = tokio::time::timeout(LET_GO, old).await;
             }
-            let deadline = Instant::now() + Duration::from_millis(timeout_ms);
-            let reason = call(radio.as_ref(), attempt, LockerId(locker), deadline, queue, &events).await;
+            let timeout = Duration::from_millis(timeout_ms);
+            let call = call(radio.as_ref(), attempt, LockerId(locker), timeout, queue, &events);
+            let reason = or_panicked(call, EndReason::Lost).await;
             let _ = events.send(Event::Radio(RadioEvent::Ended { attempt, reason })).await;
         });
         self.dial = Some(Dial { attempt, outgoing, task });
@@ -105,7 +108,7 @@ async fn call(
     radio: &dyn Radio,
     attempt: u64,
     locker: LockerId,
-    deadline: Instant,
+    timeout: Duration,
     mut outgoing: mpsc::Receiver<Vec<u8>>,
     events: &mpsc::Sender<Event>,
 ) -> EndReason {
@@ -119,10 +122,15 @@ async fn call(
         // Progress is for the eye: where the core is far behind, it can do without.
         let _ = events.try_send(Event::Radio(RadioEvent::Progress { attempt, stage }));
     };
+    let connect = async {
+        // The customer may be asked first, and reads for as long as that takes: the search begins afterwards.
+        radio.ready().await;
+        radio.connect(locker, Instant::now() + timeout, &progress).await
+    };
     let connected = tokio::select! {
         biased;
         () = hung_up(&mut outgoing) => return EndReason::HungUp,
-        connected = radio.connect(locker, deadline, &progress) => connected,
+        connected = connect => connected,
     };
     let mut link = match connected {
         Ok(link) => link,
@@ -181,6 +189,7 @@ fn adapter(state: AdapterState) -> Adapter {
         AdapterState::Off => Adapter::Off,
         AdapterState::Absent => Adapter::Absent,
         AdapterState::Denied => Adapter::Denied,
+        AdapterState::LocationOff => Adapter::LocationOff,
     }
 }
 
@@ -201,6 +210,7 @@ async fn watch(radio: Arc<dyn Radio>, events: mpsc::Sender<Event>) {
     let mut states = radio.adapter();
     let mut heard = Heard::default();
     loop {
+        radio.ready().await;
         states.mark_unchanged();
         if let Ok(mut sightings) = radio.sightings().await {
             while let Some(sighting) = sightings.next().await {
@@ -234,5 +244,55 @@ impl Heard {
         }
         self.0.insert(short_id, now);
         Some(RadioEvent::Sighted { short_id, rssi: sighting.rssi })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::stream::BoxStream;
+    use postern_radio::Link;
+    use tokio::sync::watch as state;
+
+    use super::*;
+
+    /// A platform's half that was never introduced.
+    struct Brittle;
+
+    #[async_trait::async_trait]
+    impl Radio for Brittle {
+        fn adapter(&self) -> state::Receiver<AdapterState> {
+            panic!("expected to be initialized")
+        }
+
+        async fn sightings(&self) -> Result<BoxStream<'static, Sighting>, RadioError> {
+            panic!("expected to be initialized")
+        }
+
+        async fn connect(
+            &self,
+            _: LockerId,
+            _: Instant,
+            _: &(dyn Fn(Progress) + Send + Sync),
+        ) -> Result<Box<dyn Link>, RadioError> {
+            panic!("expected to be initialized")
+        }
+    }
+
+    #[tokio::test]
+    async fn a_radio_that_panics_is_a_link_that_was_lost() {
+        let (events, mut heard) = mpsc::channel(8);
+        let mut desk = RadioDesk::new(Arc::new(Brittle), events);
+        desk.carry_out(RadioCommand::Watch(true));
+        desk.carry_out(RadioCommand::Dial { attempt: 7, locker: [0; 8], timeout_ms: 20_000 });
+        let ended = async {
+            loop {
+                if let Some(Event::Radio(RadioEvent::Ended { attempt, reason })) = heard.recv().await {
+                    return (attempt, reason);
+                }
+            }
+        };
+        let ended = tokio::time::timeout(Duration::from_secs(10), ended).await;
+        assert_eq!(ended, Ok((7, EndReason::Lost)));
+        desk.close().await;
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use postern_core::{
     Config, Core,
-    effect::{Effect, Notification},
+    effect::{Effect, Notification, Reminder},
     event::Event,
     intent::Intent,
     view::View,
@@ -63,6 +63,7 @@ pub struct Handle {
     words: mpsc::UnboundedSender<Word>,
     views: watch::Receiver<Arc<View>>,
     notifications: broadcast::Sender<Notification>,
+    reminders: watch::Receiver<Arc<[Reminder]>>,
     way_back: WayBack,
 }
 
@@ -87,12 +88,13 @@ impl Runtime {
             }
             SecretsChoice::Given(secrets) => secrets,
         };
-        let http = Arc::new(Http::new());
+        let http = Arc::new(Http::new(options.roots));
 
         let (events, facts) = mpsc::channel(EVENTS);
         let (words, said) = mpsc::unbounded_channel();
         let (orders, effects) = mpsc::unbounded_channel();
         let (notifications, _) = broadcast::channel(NOTIFICATIONS);
+        let (planned, reminders) = watch::channel(Arc::from([]));
         let hands = Hands::new(Tools {
             http,
             radio: RadioDesk::new(options.radio, events.clone()),
@@ -103,6 +105,7 @@ impl Runtime {
             way_back: options.way_back.clone(),
             folder: options.folder,
             notifications: notifications.clone(),
+            reminders: planned,
             events,
         });
         let hands = tokio::spawn(hands.work(effects));
@@ -116,7 +119,7 @@ impl Runtime {
             drop(lock);
             drop(picture);
         });
-        Ok(Handle { words, views, notifications, way_back: options.way_back })
+        Ok(Handle { words, views, notifications, reminders, way_back: options.way_back })
     }
 }
 
@@ -154,6 +157,12 @@ impl Handle {
     /// What the platform should notify of, from now on.
     pub fn notifications(&self) -> broadcast::Receiver<Notification> {
         self.notifications.subscribe()
+    }
+
+    /// The reminders to come, now and as they change, for a platform that shows them by itself while the app does not
+    /// run. Nothing is said before the secrets are open.
+    pub fn reminders(&self) -> watch::Receiver<Arc<[Reminder]>> {
+        self.reminders.clone()
     }
 
     /// Hangs up, writes what must not be lost, and lets go of the profile. Returns when that is done.

@@ -13,7 +13,7 @@ use std::{
 };
 
 use postern_locker::{
-    Connection, Keys, Sensors,
+    Connection, Fittings, Keys, Sensors,
     serial::{Deframer, FromBoard, Measures, Provision, ToBoard},
 };
 use postern_protocol::{Door, Timestamp, gatt::Advertisement};
@@ -43,8 +43,10 @@ pub struct BoardConfig {
     pub keys: Keys,
     /// Its doors.
     pub doors: Vec<Door>,
-    /// `postern_protocol::Capabilities`.
-    pub capabilities: u16,
+    /// What the cabinet around the board has.
+    pub fittings: Fittings,
+    /// When it was provisioned, UNIX seconds.
+    pub provisioned_at: u64,
     /// Connections that the firmware holds; the radio takes one more.
     pub connections: u8,
     /// Tokens that it remembers.
@@ -402,15 +404,16 @@ impl Bridge {
                 self.measures.clear();
                 self.advertise.send_replace(None);
                 let config = &self.config;
-                let provision = ToBoard::Provision(Provision {
+                let provision = ToBoard::Provision(Box::new(Provision {
                     keys: config.keys.clone(),
                     seed: config.seed,
-                    capabilities: config.capabilities,
+                    fittings: config.fittings,
+                    provisioned_at: Timestamp(config.provisioned_at),
                     connections: config.connections,
                     remembered_tokens: config.remembered_tokens,
                     doors: config.doors.clone(),
                     open: self.sensors.iter().filter(|(_, open)| **open).map(|(door, _)| *door).collect(),
-                });
+                }));
                 self.tell(&provision).await?;
             }
             FromBoard::Started(starts) => {

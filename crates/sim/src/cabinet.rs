@@ -4,8 +4,8 @@
 use std::{collections::BTreeMap, io, path::PathBuf};
 
 use postern_api::locker::DoorInfo;
-use postern_locker::{Config, Connection, Keys, Locker, Notice, Output, Uptime};
-use postern_protocol::{Door, LockerId, frame::MIN_FRAME, gatt::Advertisement};
+use postern_locker::{BootError, Config, Connection, Fittings, Keys, Locker, Notice, Output, Uptime};
+use postern_protocol::{Door, LockerId, Timestamp, frame::MIN_FRAME, gatt::Advertisement};
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
 
@@ -71,6 +71,8 @@ pub struct Setup {
     pub folder: Option<PathBuf>,
     /// Seed of everything that happens by chance.
     pub seed: [u8; 32],
+    /// When it was provisioned, UNIX seconds: its hub sets its clock back no further. 0 where that does not matter.
+    pub provisioned_at: u64,
 }
 
 /// Why a cabinet cannot be set up.
@@ -79,6 +81,14 @@ pub enum SetupError {
     /// Its files.
     #[error("cabinet's files: {0}")]
     Files(#[from] io::Error),
+    /// The firmware cannot run in this shape: it would never start.
+    #[error("cabinet {name:?} cannot be: {error}")]
+    Impossible {
+        /// Its name.
+        name: String,
+        /// What the firmware says.
+        error: BootError,
+    },
 }
 
 enum Power {
@@ -116,14 +126,20 @@ impl Cabinet {
     /// Builds it and switches it on.
     ///
     /// # Errors
-    /// See [`SetupError`]. A firmware that does not start is no error: it says so on the panel.
+    /// See [`SetupError`]. A firmware that does not start because of what is in its flash is no error: it says so on the
+    /// panel, and on standard error.
     pub fn new(setup: Setup, now: Now) -> Result<Self, SetupError> {
-        let Setup { config, keys, folder, seed } = setup;
+        let Setup { config, keys, folder, seed, provisioned_at } = setup;
         let mut rng = ChaCha20Rng::from_seed(seed);
         let doors = config.doors();
         let machine = Machine::new(
             doors.iter().map(|door| door.door),
-            config.content_sensors,
+            Fittings {
+                content_sensors: config.content_sensors,
+                keypad: config.keypad,
+                scanner: config.scanner,
+                uplink: config.uplink,
+            },
             config.flash_pages,
             folder.as_ref().map(|folder| folder.join("flash.bin")).as_deref(),
             ChaCha20Rng::from_rng(&mut rng),
@@ -136,6 +152,8 @@ impl Cabinet {
         firmware.connections = config.connections;
         firmware.remembered_tokens = config.remembered_tokens;
         firmware.held_open = config.held_open * 1000;
+        firmware.reopen_for = u64::from(config.reopen_minutes) * 60;
+        firmware.provisioned_at = Timestamp(provisioned_at);
         let mut cabinet = Self {
             config,
             firmware,
@@ -157,8 +175,12 @@ impl Cabinet {
             screen: String::new(),
             revision: 0,
         };
-        cabinet.switch_on();
-        Ok(cabinet)
+        match cabinet.switch_on() {
+            Some(error @ (BootError::Config(_) | BootError::FlashTooSmall { .. })) => {
+                Err(SetupError::Impossible { name: cabinet.config.name, error })
+            }
+            _ => Ok(cabinet),
+        }
     }
 
     // -- what its host tells it ------------------------------------------------------------------------------------
@@ -166,7 +188,8 @@ impl Cabinet {
     /// A central wants to connect. False: turned away. Otherwise [`Act::Connected`] follows, now or after a slow wake.
     pub fn connect(&mut self, link: u16, central_mtu: u16, now: Now) -> bool {
         self.advance(now);
-        let full = self.fate.air.taken || self.links.len() >= self.config.connections;
+        // One more than the firmware has places: it decides who makes room.
+        let full = self.fate.air.taken || self.links.len() > self.config.connections;
         if full || !matches!(self.power, Some(Power::On(_))) {
             self.note(What::TurnedAway);
             return false;
@@ -289,6 +312,25 @@ impl Cabinet {
         self.note(What::Note { text: text.into() });
     }
 
+    /// The hub has sent a bulletin over the cabinet's own line.
+    pub fn hear(&mut self, bulletin: &[u8], now: Now) {
+        self.advance(now);
+        self.firmware(|locker, now| {
+            // A firmware that cannot keep it says so in its log.
+            let _ = locker.bulletin_received(bulletin, now);
+        });
+        self.settle();
+    }
+
+    /// Number of the newest news that the firmware has taken in; none while it is off.
+    #[must_use]
+    pub fn news(&self) -> Option<u32> {
+        match &self.power {
+            Some(Power::On(locker)) => Some(locker.news_number()),
+            _ => None,
+        }
+    }
+
     /// Lets time pass.
     pub fn tick(&mut self, now: Now) {
         self.advance(now);
@@ -390,7 +432,7 @@ impl Cabinet {
     pub fn advertisement(&self) -> Option<Advertisement> {
         let on = matches!(self.power, Some(Power::On(_))) && !self.fate.air.silent;
         let mut advertisement = self.advertisement.filter(|_| on)?;
-        advertisement.accepting &= !self.fate.air.taken && self.links.len() < self.config.connections;
+        advertisement.accepting &= !self.fate.air.taken && self.links.len() <= self.config.connections;
         Some(advertisement)
     }
 
@@ -646,6 +688,7 @@ impl Cabinet {
                 None => return,
             },
             Notice::Bulletin => What::Bulletin,
+            Notice::Corrected { seconds } => What::Corrected { seconds },
             Notice::Faulted => What::Faulted,
             _ => return,
         };
@@ -684,12 +727,13 @@ impl Cabinet {
         };
     }
 
-    fn switch_on(&mut self) {
+    /// What kept the firmware from starting, if anything.
+    fn switch_on(&mut self) -> Option<BootError> {
         let mut machine = match self.power.take() {
             Some(Power::Off(machine, _)) => machine,
             other => {
                 self.power = other;
-                return;
+                return None;
             }
         };
         machine.switch_on();
@@ -700,12 +744,17 @@ impl Cabinet {
                 self.advertisement = Some(locker.advertisement(Uptime(0)));
                 self.power = Some(Power::On(Box::new(locker)));
                 self.note(What::Booted);
+                None
             }
             Err((error, machine)) => {
                 // A cut in the middle of the boot itself comes back like any other.
                 let again = machine.power_lost().map(|cut| self.now.up + cut.dark_ms);
                 self.power = Some(Power::Off(Box::new(machine), again));
+                if again.is_none() {
+                    tracing::error!(cabinet = self.config.name, %error, "the firmware does not start");
+                }
                 self.note(What::BootFailed { error: error.to_string() });
+                Some(error)
             }
         }
     }

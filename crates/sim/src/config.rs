@@ -48,13 +48,17 @@ pub struct CabinetConfig {
     /// Has a screen that says what happens.
     #[serde(default = "yes")]
     pub screen: bool,
+    /// The hub reaches it over a line of its own (`--hub` and `--operator-key` are needed): receipts go up by themselves,
+    /// news comes down.
+    #[serde(default)]
+    pub uplink: bool,
     /// Its compartments know whether something lies inside.
     #[serde(default = "yes")]
     pub content_sensors: bool,
     /// Minutes during which an opened door may be opened again.
     #[serde(default = "reopen_minutes")]
     pub reopen_minutes: u16,
-    /// Connections that its radio holds at once.
+    /// Connections that its firmware holds at once. The radio lets one more in, so that whoever is of no use makes room.
     #[serde(default = "connections")]
     pub connections: usize,
     /// ATT MTU that its radio offers on `air`, 23 to 517. Over Bluetooth the adapter agrees on one with the central.
@@ -66,7 +70,7 @@ pub struct CabinetConfig {
     /// Pages of 4096 bytes of flash for the journal.
     #[serde(default = "flash_pages")]
     pub flash_pages: u32,
-    /// Tokens that it remembers.
+    /// Tokens that it remembers, an equal share for each door and 16 at least.
     #[serde(default = "remembered_tokens")]
     pub remembered_tokens: usize,
     /// Columns from the left.
@@ -216,6 +220,7 @@ impl Default for Cabinets {
                 keypad: true,
                 scanner: true,
                 screen: true,
+                uplink: false,
                 content_sensors: true,
                 reopen_minutes: reopen_minutes(),
                 connections: connections(),

@@ -1,14 +1,14 @@
 //! The courier at the cabinet: a device of its own with a key, signed in at the hub, that opens by the very same protocol
 //! as a customer's phone, over a connection of the cabinet. So the locker learns the door's new epoch from the courier's
-//! token, as in the field, and the customer's PIN works at once.
+//! token, as in the field, and what opened the door before is over. It takes the receipts along that the hub lacks.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use postern_api::{
     carrier::{CourierTokenRequest, Deposit, Task},
     token::Operation as Named,
 };
-use postern_courier::{CourierError, Device, Dial};
+use postern_courier::{CourierError, Device, Dial, OpenDoor};
 use postern_protocol::{
     Operation,
     frame::{MIN_FRAME, Reassembler, fragments},
@@ -23,6 +23,8 @@ use crate::{
     world::{Admitted, World},
 };
 
+/// How long a closed door may take to be noticed, over the slowest air.
+const CLOSED: Duration = Duration::from_secs(10);
 /// ATT MTU of the courier's device.
 const MTU: u16 = 247;
 
@@ -92,12 +94,18 @@ impl Courier {
                 parcel: parcel.to_owned(),
                 locker: Some(id.to_string()),
                 hello_nonce: None,
+                locker_time: None,
             };
             match self.open(&mut device, world, cabinet, &asked, Operation::Deposit).await {
-                Ok(door) => {
+                Ok(open) => {
+                    let door = open.door;
                     let inside = what.unwrap_or_else(|| "parcel".to_owned());
                     reach_in(world, cabinet, door, "put", Some(inside));
-                    reach_in(world, cabinet, door, "close", None);
+                    let measured = close(&mut device, world, cabinet, open).await?;
+                    if let (None, Some(device)) = (measured, device.as_mut()) {
+                        // Nothing measures it, and this courier has put it in.
+                        device.say_inside(parcel, true).await?;
+                    }
                     let reported = report(&mut device).await?;
                     return Ok(Errand { reference: parcel.to_owned(), door, by_protocol: true, reported });
                 }
@@ -131,10 +139,16 @@ impl Courier {
         };
         let mut done = Vec::new();
         for task in tasks.tasks.into_iter().filter(here) {
-            let asked = CourierTokenRequest { parcel: task.parcel.id, locker: None, hello_nonce: None };
-            let door = self.open(&mut device, world, cabinet, &asked, Operation::Collect).await?;
+            let asked = CourierTokenRequest {
+                parcel: task.parcel.id,
+                locker: None,
+                hello_nonce: None,
+                locker_time: None,
+            };
+            let open = self.open(&mut device, world, cabinet, &asked, Operation::Collect).await?;
+            let door = open.door;
             reach_in(world, cabinet, door, "take", None);
-            reach_in(world, cabinet, door, "close", None);
+            close(&mut device, world, cabinet, open).await?;
             let reported = report(&mut device).await?;
             done.push(Errand { reference: task.parcel.reference, door, by_protocol: true, reported });
         }
@@ -154,7 +168,7 @@ impl Courier {
         Ok(slot.as_mut().ok_or(CourierError::NotSignedIn)?)
     }
 
-    /// Fetches a token and opens with it: the door. A device that the hub does not know any more signs in anew with the next
+    /// Fetches a token and opens with it. A device that the hub does not know any more signs in anew with the next
     /// errand; its receipts are another device's to hand in then.
     async fn open(
         &self,
@@ -163,7 +177,7 @@ impl Courier {
         cabinet: usize,
         asked: &CourierTokenRequest,
         operation: Operation,
-    ) -> Result<u16, ErrandError> {
+    ) -> Result<OpenDoor, ErrandError> {
         let device = self.signed_in(slot).await?;
         let errand = match device.prepare(asked.clone(), operation).await {
             Err(CourierError::NotSignedIn) => {
@@ -175,11 +189,26 @@ impl Courier {
         let locker =
             world.look(cabinet, |cabinet| cabinet.keys().locker.identity()).ok_or(ErrandError::NoCabinet)?;
         let mut wire = Wire { world: world.clone(), cabinet };
-        let open = device.open_door(errand, &locker, &mut wire).await?;
-        let door = open.door;
-        open.leave().await;
-        Ok(door)
+        Ok(device.open_door(errand, &locker, &mut wire).await?)
     }
+}
+
+/// Closes the door, hears what the locker measured, takes its receipts along and goes: whether something lies inside, if
+/// anybody measures that.
+async fn close(
+    slot: &mut Option<Device>,
+    world: &World,
+    cabinet: usize,
+    mut open: OpenDoor,
+) -> Result<Option<bool>, ErrandError> {
+    if reach_in(world, cabinet, open.door, "close", None) {
+        open.until_closed(CLOSED).await;
+    }
+    let measured = open.inside();
+    if let Some(device) = slot {
+        device.leave(open).await?;
+    }
+    Ok(measured)
 }
 
 /// Hands the receipts in, now or with the next errand: what was done at the door is done.
@@ -202,9 +231,9 @@ async fn catch_up(slot: &mut Option<Device>) {
     }
 }
 
-/// A hand at an open door.
-fn reach_in(world: &World, cabinet: usize, door: u16, did: &'static str, inside: Option<String>) {
-    world.with(cabinet, |cabinet, now| {
+/// A hand at an open door. False where something keeps it from doing so.
+fn reach_in(world: &World, cabinet: usize, door: u16, did: &'static str, inside: Option<String>) -> bool {
+    let done = world.with(cabinet, |cabinet, now| {
         if did == "close" && cabinet.fate().door(door).obstructed {
             return false;
         }
@@ -216,6 +245,7 @@ fn reach_in(world: &World, cabinet: usize, door: u16, did: &'static str, inside:
             _ => compartment.inside = inside,
         })
     });
+    done.unwrap_or(false)
 }
 
 /// Where a cabinet is dialled.

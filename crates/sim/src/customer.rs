@@ -6,7 +6,7 @@ use postern_locker::Keys;
 use postern_protocol::{
     DeviceKey, Door, Epoch, IssuerKeys, KeyId, LockerId, LockerIdentity, LockerKeys, Operation,
     OperationNonce, Operations, Reply, Request, Timestamp, TokenId,
-    bulletin::Bulletin,
+    bulletin::{Bulletin, DoorNews},
     issue::Issuer,
     phone::{Greeted, PhoneError, Session},
     token::Claims,
@@ -103,6 +103,7 @@ impl Network {
             uses: grant.uses,
             delegable: false,
             hello_nonce: grant.hello_nonce,
+            carry_key: None,
         })
     }
 
@@ -113,17 +114,19 @@ impl Network {
             key_id: self.issuer.key_id,
             locker,
             issued_at: now,
-            epochs: vec![(Door(door), Epoch(epoch))],
+            number: 0,
+            epochs: vec![DoorNews { door: Door(door), epoch: Epoch(epoch), ended_slots: 0 }],
+            revoked: Vec::new(),
             add_keys: Vec::new(),
             remove_keys: Vec::new(),
             hello_nonce: None,
         })
     }
 
-    /// The PIN of a door in its epoch.
+    /// The PIN of a door in its epoch, of the first device that has one.
     #[must_use]
     pub fn pin(&self, locker: LockerId, door: u16, epoch: u32) -> String {
-        postern_protocol::pin::derive(&self.pin_secret, locker, Door(door), Epoch(epoch))
+        postern_protocol::pin::derive(&self.pin_secret, locker, Door(door), Epoch(epoch), 0)
     }
 }
 

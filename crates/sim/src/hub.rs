@@ -6,9 +6,11 @@ use postern_api::{
     carrier::{Courier, Deposit, NewCourier, Parcel},
     locker::LockerDescriptor,
     operator::{Provision, Provisioned},
+    sync::{ReceiptResults, ReceiptUpload, UploadedReceipt},
+    token::BulletinFor,
 };
 pub use postern_courier::HubError;
-use postern_courier::{CourierError, Device, answer};
+use postern_courier::{CourierError, Device, answer, answer_if_any};
 use postern_protocol::LockerIdentity;
 use zeroize::Zeroizing;
 
@@ -29,11 +31,11 @@ impl Hub {
     pub fn new(base: &str) -> Result<Self, HubError> {
         // One process, one provider: a second call finds it installed and that is fine.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder()
+        let builder = reqwest::Client::builder()
             .timeout(Duration::from_secs(10))
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .map_err(|error| HubError::Unreachable(error.to_string()))?;
+            .redirect(reqwest::redirect::Policy::none());
+        let builder = if postern_courier::is_this_machine(base) { builder.no_proxy() } else { builder };
+        let client = builder.build().map_err(|error| HubError::Unreachable(error.to_string()))?;
         Ok(Self { base: base.trim_end_matches('/').to_owned(), client })
     }
 
@@ -54,6 +56,59 @@ impl Hub {
             .header("Idempotency-Key", idempotency)
             .json(&Provision { descriptor });
         answer(request).await
+    }
+
+    /// Receipts of a cabinet that has a line of its own.
+    ///
+    /// # Errors
+    /// See [`HubError`].
+    pub async fn receipts(
+        &self,
+        operator_key: &Zeroizing<String>,
+        locker: &str,
+        receipts: Vec<UploadedReceipt>,
+    ) -> Result<ReceiptResults, HubError> {
+        let once = receipts.last().map(|last| last.receipt.clone()).unwrap_or_default();
+        let once: String = once.chars().rev().filter(char::is_ascii_alphanumeric).take(32).collect();
+        let request = self
+            .client
+            .post(format!("{}{}/operator/lockers/{locker}/receipts", self.base, postern_api::PREFIX))
+            .bearer_auth(operator_key.as_str())
+            .header("Idempotency-Key", format!("receipts-{}-{once}", receipts.len()))
+            .json(&ReceiptUpload { receipts });
+        answer(request).await
+    }
+
+    /// The newest bulletin for a cabinet; none where there is no news.
+    ///
+    /// # Errors
+    /// See [`HubError`].
+    pub async fn bulletin(
+        &self,
+        operator_key: &Zeroizing<String>,
+        locker: &str,
+    ) -> Result<Option<BulletinFor>, HubError> {
+        let request = self
+            .client
+            .get(format!("{}{}/operator/lockers/{locker}/bulletin", self.base, postern_api::PREFIX))
+            .bearer_auth(operator_key.as_str());
+        answer_if_any(request).await
+    }
+
+    /// The cabinet is on its line.
+    ///
+    /// # Errors
+    /// See [`HubError`].
+    pub async fn heartbeat(&self, operator_key: &Zeroizing<String>, locker: &str) -> Result<(), HubError> {
+        let mut number = [0; 8];
+        getrandom::fill(&mut number).map_err(|error| HubError::Unreachable(error.to_string()))?;
+        let request = self
+            .client
+            .post(format!("{}{}/operator/lockers/{locker}/heartbeat", self.base, postern_api::PREFIX))
+            .bearer_auth(operator_key.as_str())
+            .header("Idempotency-Key", format!("heartbeat-{}", hex::encode(number)))
+            .json(&serde_json::json!({}));
+        answer_if_any::<serde::de::IgnoredAny>(request).await.map(drop)
     }
 
     /// A courier put a parcel in.
@@ -116,6 +171,7 @@ pub fn descriptor(config: &CabinetConfig, identity: &LockerIdentity) -> LockerDe
         receipt_key: store::encode(&identity.receipt_key),
         scanner: config.scanner,
         keypad: config.keypad,
+        content_sensors: config.content_sensors,
         reopen_minutes: config.reopen_minutes,
         doors: config.doors(),
     }

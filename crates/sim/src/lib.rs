@@ -12,6 +12,7 @@ pub mod config;
 pub mod courier;
 pub mod customer;
 pub mod fate;
+pub mod gateway;
 pub mod hub;
 pub mod link;
 pub mod log;

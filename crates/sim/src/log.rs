@@ -142,6 +142,11 @@ pub enum What {
     },
     /// A bulletin changed what the locker knows.
     Bulletin,
+    /// The hub has corrected the clock: it ran wrong, or was pushed. The operator should know.
+    Corrected {
+        /// By so many seconds; negative backwards.
+        seconds: i64,
+    },
     /// The firmware gave up on its flash.
     Faulted,
     /// The address changed.

@@ -8,7 +8,7 @@ use std::{
     path::Path,
 };
 
-use postern_locker::{Doors, Flash, FlashError, Geometry, Hardware, Sensors};
+use postern_locker::{Doors, Fittings, Flash, FlashError, Geometry, Hardware, Sensors};
 use postern_protocol::{Door, Timestamp};
 use rand_chacha::ChaCha20Rng;
 use rand_core::Rng;
@@ -52,7 +52,7 @@ pub struct Compartment {
 pub struct Machine {
     now: Now,
     compartments: BTreeMap<u16, Compartment>,
-    content_sensors: bool,
+    fittings: Fittings,
     flash: Vec<u8>,
     file: Option<File>,
     writes: u32,
@@ -69,7 +69,7 @@ impl Machine {
     /// When the file cannot be read or made.
     pub fn new(
         doors: impl IntoIterator<Item = u16>,
-        content_sensors: bool,
+        fittings: Fittings,
         pages: u32,
         file: Option<&Path>,
         rng: ChaCha20Rng,
@@ -90,7 +90,7 @@ impl Machine {
         let mut machine = Self {
             now: Now::default(),
             compartments: doors.into_iter().map(|door| (door, Compartment::default())).collect(),
-            content_sensors,
+            fittings,
             flash,
             file,
             writes: 0,
@@ -211,7 +211,7 @@ impl Machine {
         Sensors {
             open,
             obstructed: fate.obstructed && compartment.open,
-            content: self.content_sensors.then_some(compartment.inside.is_some()),
+            content: self.fittings.content_sensors.then_some(compartment.inside.is_some()),
         }
     }
 
@@ -273,6 +273,10 @@ impl Hardware for Machine {
 
     fn low_battery(&mut self) -> bool {
         self.fate.machine.low_battery
+    }
+
+    fn fittings(&self) -> Fittings {
+        self.fittings
     }
 }
 
@@ -336,8 +340,10 @@ mod tests {
     use super::*;
     use crate::fate::DoorFate;
 
+    const FITTINGS: Fittings = Fittings { content_sensors: true, keypad: true, scanner: true, uplink: false };
+
     fn machine() -> Machine {
-        Machine::new(1..=4, true, 4, None, ChaCha20Rng::from_seed([1; 32])).unwrap()
+        Machine::new(1..=4, FITTINGS, 4, None, ChaCha20Rng::from_seed([1; 32])).unwrap()
     }
 
     fn at(up: u64) -> Now {
@@ -404,7 +410,7 @@ mod tests {
     fn flash_survives_in_its_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("flash.bin");
-        let open = || Machine::new(1..=1, true, 4, Some(&path), ChaCha20Rng::from_seed([1; 32])).unwrap();
+        let open = || Machine::new(1..=1, FITTINGS, 4, Some(&path), ChaCha20Rng::from_seed([1; 32])).unwrap();
         open().program(64, &[7; 8]).unwrap();
         let mut bytes = [0; 8];
         open().read(64, &mut bytes).unwrap();

@@ -13,6 +13,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use postern_api::operator::Provisioned;
+use postern_locker::Fittings;
 use postern_protocol::Door;
 use postern_radio::air::AirServer;
 use postern_sim::{
@@ -21,6 +22,7 @@ use postern_sim::{
     cabinet::Setup,
     config::Cabinets,
     courier::Courier,
+    gateway,
     hub::{self, Hub, HubError},
     panel::{self, Panel},
     scenario::{self, Scenario},
@@ -179,11 +181,19 @@ async fn run(serve: Serve) -> Result<()> {
         provision(&serve, hub.as_ref(), &config, &mut store).await?;
         let mut seed = [0; 32];
         rng.fill_bytes(&mut seed);
-        setups.push(Setup { config, keys: store.keys()?, folder: Some(store.folder().to_owned()), seed });
+        setups.push(Setup {
+            config,
+            keys: store.keys()?,
+            folder: Some(store.folder().to_owned()),
+            seed,
+            provisioned_at: store.provisioned_at(),
+        });
     }
     if let Some(BoardKind::Qemu) = serve.board {
         return on_board(serve, setups).await;
     }
+    let uplinks: Vec<_> =
+        setups.iter().filter(|setup| setup.config.uplink).map(|setup| setup.keys.locker.id).collect();
     let ids: Vec<_> = setups.iter().map(|setup| setup.keys.locker.id.to_string()).collect();
     rng.fill_bytes(&mut seed);
     let world = World::new(setups, seed)?;
@@ -203,6 +213,18 @@ async fn run(serve: Serve) -> Result<()> {
         }
     };
     on_bluetooth(&serve.ble, &world, &mut tasks).await?;
+    let lines: Vec<_> = uplinks.into_iter().filter_map(|id| Some((world.find(id)?, id))).collect();
+    match (hub.clone(), serve.operator_key.clone()) {
+        _ if lines.is_empty() => {}
+        (Some(hub), Some(key)) => {
+            let gateway = gateway::run(hub, Zeroizing::new(key), world.clone(), lines);
+            tasks.spawn(async move {
+                gateway.await;
+                Ok(())
+            });
+        }
+        _ => bail!("a cabinet with an uplink needs --hub and --operator-key"),
+    }
 
     let air_address = air.as_ref().map(|air| air.local_addr().to_string());
     let courier =
@@ -239,7 +261,9 @@ async fn on_board(serve: Serve, setups: Vec<Setup>) -> Result<()> {
         image,
         keys: setup.keys,
         doors: config.doors().iter().map(|door| Door(door.door)).collect(),
-        capabilities: 0,
+        // Nobody types or shows anything at it, and nothing is weighed inside.
+        fittings: Fittings::default(),
+        provisioned_at: setup.provisioned_at,
         connections: config.connections.try_into().context("connections of a board: at most 255")?,
         remembered_tokens: config.remembered_tokens.try_into().context("tokens of a board: at most 65535")?,
         mtu: config.mtu,

@@ -8,7 +8,7 @@ use std::{io, net::SocketAddr, sync::Arc};
 use axum::{
     Router,
     extract::Request,
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::get,
@@ -50,13 +50,25 @@ pub async fn bind(
         .route("/panel.js", get(|| page("text/javascript; charset=utf-8", include_str!("panel/panel.js"))))
         .nest("/api", api::routes())
         .layer(middleware::from_fn(only_from_here))
+        .layer(middleware::map_response(unframed))
         .with_state(Arc::new(panel));
     Ok((address, async move { axum::serve(listener, app).await }))
 }
 
 async fn page(kind: &'static str, text: &'static str) -> Response {
-    let policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:";
+    let policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; \
+                  frame-ancestors 'none'; form-action 'none'; base-uri 'none'";
     ([(header::CONTENT_TYPE, kind), (header::CONTENT_SECURITY_POLICY, policy)], text).into_response()
+}
+
+/// Nothing of this is shown within another page, where a click could be stolen.
+async fn unframed(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    headers
+        .entry(header::CONTENT_SECURITY_POLICY)
+        .or_insert(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
+    response
 }
 
 /// A page on the internet can make a browser here send requests: none from another origin, and none by a name that

@@ -158,7 +158,7 @@ pub struct Revoke {
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Expect {
-    /// What the last gesture came to: `opened`, `jammed`, `already_open`, `unknown`, `refused`, `throttled`, `busy`,
+    /// What the last gesture came to: `opened`, `jammed`, `already_open`, `unknown`, `refused`, `throttled`, `busy`, `full`,
     /// `clock_unset`, `out_of_order`, `lost` (no answer), `turned_away`.
     pub answer: Option<String>,
     /// The door that the facts below are of.

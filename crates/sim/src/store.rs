@@ -4,6 +4,7 @@ use std::{
     fs, io,
     io::Write,
     path::{Path, PathBuf},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
@@ -46,6 +47,9 @@ struct Identity {
     issuers: Vec<IssuerKey>,
     #[serde(default)]
     pin_secret: Option<String>,
+    /// When it was provisioned for the first time, UNIX seconds.
+    #[serde(default)]
+    provisioned_at: Option<u64>,
 }
 
 /// One cabinet's folder.
@@ -77,6 +81,7 @@ impl Store {
                 seed: hex::encode(seed.as_ref()),
                 issuers: Vec::new(),
                 pin_secret: None,
+                provisioned_at: None,
             },
             Err(error) => return Err(io(&path)(error)),
         };
@@ -96,6 +101,12 @@ impl Store {
     #[must_use]
     pub fn is_provisioned(&self) -> bool {
         !self.identity.issuers.is_empty()
+    }
+
+    /// When it was provisioned for the first time, UNIX seconds; 0 before.
+    #[must_use]
+    pub fn provisioned_at(&self) -> u64 {
+        self.identity.provisioned_at.unwrap_or(0)
     }
 
     /// What the firmware is given.
@@ -131,6 +142,8 @@ impl Store {
         decode(&given.pin_secret).ok_or(StoreError::Malformed("PIN secret"))?;
         self.identity.issuers.clone_from(&given.issuer_keys);
         self.identity.pin_secret = Some(given.pin_secret.clone());
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        self.identity.provisioned_at.get_or_insert(now);
         self.save()
     }
 

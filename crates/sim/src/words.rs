@@ -28,6 +28,9 @@ pub fn outcome(outcome: Outcome) -> &'static str {
         Outcome::Jammed => "jammed",
         Outcome::AlreadyOpen => "already_open",
         Outcome::Unknown => "unknown",
+        Outcome::Closed => "closed",
+        Outcome::ClosedPresent => "closed_full",
+        Outcome::ClosedAbsent => "closed_empty",
     }
 }
 
@@ -40,6 +43,7 @@ pub fn operation(operation: Operation) -> &'static str {
         Operation::Deposit => "deposit",
         Operation::Access => "access",
         Operation::Status => "status",
+        Operation::Carry => "carry",
     }
 }
 
@@ -80,6 +84,10 @@ pub fn reason(reason: Reason) -> &'static str {
         Reason::Expired => "expired",
         Reason::Lifetime => "lifetime",
         Reason::Epoch => "epoch",
+        Reason::Revoked => "revoked",
+        Reason::Guests => "guests",
+        Reason::Ahead => "ahead",
+        Reason::Full => "full",
         Reason::Clock => "clock",
         Reason::Uses => "uses",
         Reason::Order => "order",
@@ -99,7 +107,7 @@ pub fn screen(answer: LocalAnswer, label: impl Fn(Door) -> String) -> String {
         LocalAnswer::Done(door, Outcome::Opened) => format!("Door {} is open", label(door)),
         LocalAnswer::Done(door, Outcome::AlreadyOpen) => format!("Door {} is open already", label(door)),
         LocalAnswer::Done(door, Outcome::Jammed) => format!("Door {} does not open", label(door)),
-        LocalAnswer::Done(door, Outcome::Unknown) => format!("Please look at door {}", label(door)),
+        LocalAnswer::Done(door, _) => format!("Please look at door {}", label(door)),
         LocalAnswer::Refused => "This code is not valid".to_owned(),
         LocalAnswer::Locked { seconds: 1 } => "Please wait a second".to_owned(),
         LocalAnswer::Locked { seconds } => format!("Too many attempts: please wait {seconds} seconds"),

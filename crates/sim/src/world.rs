@@ -245,7 +245,7 @@ impl Inner {
                     let mut keys = self.cabinets[index].cabinet.keys().clone();
                     keys.locker = LockerKeys::from_seed(keys.locker.id, &seed);
                     let config = self.cabinets[index].cabinet.config().clone();
-                    match Cabinet::new(Setup { config, keys, folder: None, seed }, now) {
+                    match Cabinet::new(Setup { config, keys, folder: None, seed, provisioned_at: 0 }, now) {
                         Ok(cabinet) => self.cabinets.push(Slot { cabinet, impostor_of: Some(index) }),
                         Err(error) => tracing::error!(%error, "no impostor"),
                     }

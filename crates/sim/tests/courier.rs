@@ -56,13 +56,19 @@ struct Stage {
     hub: Option<Program>,
     hub_url: String,
     carrier_key: String,
+    operator_key: String,
     panel: String,
     cabinet: String,
-    _sim: Program,
+    sim: Option<Program>,
 }
 
 impl Stage {
     fn new() -> Self {
+        Self::with("")
+    }
+
+    /// With a cabinet of its own: lines of its configuration.
+    fn with(cabinet: &str) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("hub");
@@ -72,23 +78,47 @@ impl Stage {
         let keys: Value = serde_json::from_slice(&output.stdout).unwrap();
         let carrier_key = keys["carriers"][0]["key"].as_str().unwrap().to_owned();
         let (hub, hub_url) = Self::serve(folder.path(), "127.0.0.1:0");
-        let mut command = Command::new(binary("postern-sim"));
-        command
-            .args(["serve", "--hub", &hub_url, "--air", "127.0.0.1:0", "--panel", "127.0.0.1:0", "--data"])
-            .arg(folder.path().join("sim"))
-            .env("POSTERN_OPERATOR_KEY", keys["operator_key"].as_str().unwrap())
-            .env("POSTERN_CARRIER_KEY", &carrier_key);
-        let (sim, ready) = start(&mut command, &folder.path().join("sim.ready"));
+        if !cabinet.is_empty() {
+            let column = "[[cabinet.column]]\nlabel = \"A\"\ndoors = [\"s\", \"m\", \"m\", \"m\"]\n";
+            let text = format!("[[cabinet]]\nname = \"Own\"\nsite = \"lindenhof\"\n{cabinet}\n\n{column}");
+            fs::write(folder.path().join("cabinets.toml"), text).unwrap();
+        }
+        let operator_key = keys["operator_key"].as_str().unwrap().to_owned();
+        let (sim, ready) = Self::simulate(folder.path(), &hub_url, &operator_key, &carrier_key);
         Self {
             http: reqwest::Client::new(),
             hub: Some(hub),
             hub_url,
+            operator_key,
             carrier_key,
             panel: ready["panel"].as_str().unwrap().to_owned(),
             cabinet: ready["cabinets"][0].as_str().unwrap().to_owned(),
-            _sim: sim,
+            sim: Some(sim),
             folder,
         }
+    }
+
+    fn simulate(folder: &Path, hub_url: &str, operator_key: &str, carrier_key: &str) -> (Program, Value) {
+        let mut command = Command::new(binary("postern-sim"));
+        command
+            .args(["serve", "--hub", hub_url, "--air", "127.0.0.1:0", "--panel", "127.0.0.1:0", "--data"])
+            .arg(folder.join("sim"))
+            .env("POSTERN_OPERATOR_KEY", operator_key)
+            .env("POSTERN_CARRIER_KEY", carrier_key);
+        let config = folder.join("cabinets.toml");
+        if config.exists() {
+            command.arg("--config").arg(config);
+        }
+        start(&mut command, &folder.join("sim.ready"))
+    }
+
+    /// The simulator starts again: the cabinet has all that it had, and the courier is another one.
+    fn sim_starts_again(&mut self) {
+        self.sim = None;
+        let (sim, ready) =
+            Self::simulate(self.folder.path(), &self.hub_url, &self.operator_key, &self.carrier_key);
+        self.panel = ready["panel"].as_str().unwrap().to_owned();
+        self.sim = Some(sim);
     }
 
     fn serve(folder: &Path, listen: &str) -> (Program, String) {
@@ -116,6 +146,14 @@ impl Stage {
         let body: Value = answer.json().await.unwrap();
         assert!(status.is_success(), "{path}: {status} {body}");
         body
+    }
+
+    /// What the hub knows of the cabinet, for its operator.
+    async fn known(&self) -> Value {
+        let url = format!("{}/v1/operator/lockers/{}", self.hub_url, self.cabinet);
+        let answer = self.http.get(&url).bearer_auth(&self.operator_key).send().await.unwrap();
+        assert!(answer.status().is_success(), "{}", answer.status());
+        answer.json().await.unwrap()
     }
 
     /// A parcel on its way. Its recipient is an account that a carrier can make without a passkey.
@@ -170,8 +208,9 @@ async fn a_deposit_opens_the_door_by_the_protocol_and_the_hub_believes_the_recei
         (&json!("shoes"), &json!(false), &json!(1))
     );
     let cabinet = stage.cabinet().await;
-    let receipt = &cabinet["receipts"][0];
+    let [closing, receipt] = [0, 1].map(|index| &cabinet["receipts"][index]);
     assert_eq!((&receipt["operation"], &receipt["outcome"]), (&json!("deposit"), &json!("opened")));
+    assert_eq!((&closing["operation"], &closing["outcome"]), (&json!("deposit"), &json!("closed_full")));
     assert_eq!((&cabinet["chain_whole"], &cabinet["links"]), (&json!(true), &json!([])));
     // There is nothing to put in twice.
     let (status, _) = stage.panel("/courier/deposit", json!({ "parcel": parcel })).await;
@@ -212,9 +251,10 @@ async fn what_expired_is_taken_out_and_goes_back() {
     assert_eq!((status, &answer["collected"]), (200, &collected));
     assert_eq!(stage.state_of(&parcel).await, "returned");
     let cabinet = stage.cabinet().await;
+    let closing = &cabinet["receipts"][0];
     assert_eq!(
-        (&cabinet["receipts"][0]["operation"], &cabinet["chain_whole"]),
-        (&json!("collect"), &json!(true))
+        (&closing["operation"], &closing["outcome"], &cabinet["chain_whole"]),
+        (&json!("collect"), &json!("closed_empty"), &json!(true))
     );
     let left = stage.door(&door).await;
     assert_eq!((&left["inside"], &left["open"]), (&Value::Null, &json!(false)));
@@ -253,7 +293,7 @@ async fn a_link_that_ends_with_the_receipt_on_its_way_is_made_again_and_the_latc
     assert_eq!(stage.door(&answer["door"]).await["pulses"], 1);
     assert_eq!(stage.state_of(&parcel).await, "ready");
     let cabinet = stage.cabinet().await;
-    assert_eq!(cabinet["receipts"].as_array().unwrap().len(), 1);
+    assert_eq!(cabinet["receipts"].as_array().unwrap().len(), 2, "one opening, and its closing");
     let url = format!("{}/api/cabinets/{}/faults", stage.panel, stage.cabinet);
     let left: Value = stage.http.get(&url).send().await.unwrap().json().await.unwrap();
     assert_eq!(left["air"]["drop_after"], Value::Null, "the link was cut");
@@ -271,12 +311,8 @@ async fn a_courier_without_a_hub_says_so_and_goes_on_when_it_is_back() {
     assert_eq!((status, &answer["by_protocol"]), (200, &json!(true)), "{answer}");
 }
 
-#[tokio::test]
-async fn a_receipt_that_the_hub_could_not_take_is_handed_in_with_the_next_errand() {
-    let mut stage = Stage::new();
-    let parcel = stage.parcel("HX6").await;
-    // The receipt is so long on its way that the hub can go between the latch and its arrival.
-    stage.panel("/faults", json!({ "air": { "delay_ms": 1000 } })).await;
+/// The hub goes between the latch and the receipt's arrival.
+async fn deposit_as_the_hub_goes(stage: &mut Stage, parcel: &str) {
     let request = json!({ "parcel": parcel });
     let deposit = stage.panel("/courier/deposit", request);
     let opened = async {
@@ -300,6 +336,15 @@ async fn a_receipt_that_the_hub_could_not_take_is_handed_in_with_the_next_errand
         "{answer}"
     );
     stage.hub = None;
+}
+
+#[tokio::test]
+async fn a_receipt_that_the_hub_could_not_take_is_handed_in_with_the_next_errand() {
+    let mut stage = Stage::new();
+    let parcel = stage.parcel("HX6").await;
+    // The receipt is so long on its way that the hub can go between the latch and its arrival.
+    stage.panel("/faults", json!({ "air": { "delay_ms": 1000 } })).await;
+    deposit_as_the_hub_goes(&mut stage, &parcel).await;
     stage.hub_returns();
     assert_ne!(stage.state_of(&parcel).await, "ready");
     let (status, _) = stage.panel("/courier/collect", json!({})).await;
@@ -326,4 +371,95 @@ async fn a_cabinet_that_lost_the_time_opens_for_a_courier_by_a_token_that_is_bou
     );
     assert_eq!(stage.state_of(&parcel).await, "ready");
     assert_eq!(stage.door(&answer["door"]).await["pulses"], 1);
+}
+
+/// Without content sensors the courier says what is inside, and the hub marks it as said.
+#[tokio::test]
+async fn where_nothing_measures_the_courier_says_what_is_inside() {
+    let stage = Stage::with("content_sensors = false");
+    let parcel = stage.parcel("HX9").await;
+    let (status, answer) = stage.panel("/courier/deposit", json!({ "parcel": parcel })).await;
+    assert_eq!((status, &answer["reported"]), (200, &json!(true)), "{answer}");
+    let told = stage.carrier(&format!("/parcels/{parcel}"), Value::Null).await;
+    assert_eq!((&told["state"], &told["unproven"]), (&json!("ready"), &json!(true)), "{told}");
+    let cabinet = stage.cabinet().await;
+    assert_eq!(cabinet["receipts"][0]["outcome"], "closed");
+}
+
+/// What one courier could not hand in, and never will, comes with the next who visits the locker.
+#[tokio::test]
+async fn a_courier_takes_along_what_the_hub_lacks() {
+    let mut stage = Stage::new();
+    let first = stage.parcel("HX10").await;
+    stage.panel("/faults", json!({ "air": { "delay_ms": 1000 } })).await;
+    deposit_as_the_hub_goes(&mut stage, &first).await;
+    // Its device is lost, with the receipts.
+    stage.hub_returns();
+    stage.sim_starts_again();
+    assert_ne!(stage.state_of(&first).await, "ready");
+    assert_eq!(stage.known().await["newest_receipt"], Value::Null);
+    let second = stage.parcel("HX11").await;
+    let (status, answer) = stage.panel("/courier/deposit", json!({ "parcel": second })).await;
+    assert_eq!(status, 200, "{answer}");
+    let known = stage.known().await;
+    assert_eq!((&known["newest_receipt"], &known["gaps"]), (&json!(3), &json!([])), "{known}");
+    for parcel in [&first, &second] {
+        assert_eq!(stage.state_of(parcel).await, "ready");
+    }
+}
+
+/// A cabinet with a line of its own: its receipts are at the hub without anybody's phone, and news reaches it.
+#[tokio::test]
+async fn a_cabinet_with_a_line_of_its_own_tells_the_hub_by_itself() {
+    let mut stage = Stage::with("uplink = true");
+    let parcel = stage.parcel("HX12").await;
+    stage.panel("/faults", json!({ "air": { "delay_ms": 1000 } })).await;
+    deposit_as_the_hub_goes(&mut stage, &parcel).await;
+    // No courier comes any more.
+    stage.hub_returns();
+    stage.sim_starts_again();
+    let deadline = Instant::now() + PATIENCE;
+    while stage.known().await["newest_receipt"] != json!(1) {
+        assert!(Instant::now() < deadline, "{}", stage.known().await);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert!(
+        stage.known().await["online_until"].as_i64().unwrap() > 0,
+        "the hub knows that it is on its line"
+    );
+}
+
+/// What cannot be is said aloud, and ends the simulator.
+#[test]
+fn an_impossible_cabinet_fails_aloud() {
+    for (lines, said) in
+        [("remembered_tokens = 8", "remembered tokens"), ("flash_pages = 4", "bytes of flash")]
+    {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cabinets.toml");
+        let column = "[[cabinet.column]]\nlabel = \"A\"\ndoors = [\"s\"]\n";
+        fs::write(&path, format!("[[cabinet]]\nname = \"x\"\nsite = \"x\"\n{lines}\n\n{column}")).unwrap();
+        let output = Command::new(binary("postern-sim"))
+            .args(["serve", "--air", "127.0.0.1:0", "--data"])
+            .arg(folder.path().join("data"))
+            .arg("--config")
+            .arg(&path)
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{text}");
+        assert!(text.contains(said) && text.contains("\"x\""), "{text}");
+    }
+}
+
+/// No page may show the panel within itself.
+#[tokio::test]
+async fn the_panel_refuses_to_be_framed() {
+    let stage = Stage::new();
+    for path in ["/", "/api/state", "/panel.js", "/nothing"] {
+        let answer = stage.http.get(format!("{}{path}", stage.panel)).send().await.unwrap();
+        let header = |name: &str| answer.headers()[name].to_str().unwrap().to_owned();
+        assert_eq!(header("x-frame-options"), "DENY", "{path}");
+        assert!(header("content-security-policy").contains("frame-ancestors 'none'"), "{path}");
+    }
 }

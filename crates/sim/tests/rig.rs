@@ -45,7 +45,9 @@ impl Rig {
         let locker = keys.locker.identity();
         let mut config = Cabinets::default().cabinet.remove(0);
         change(&mut config);
-        let world = World::new(vec![Setup { config, keys, folder: None, seed: [2; 32] }], [3; 32]).unwrap();
+        let world =
+            World::new(vec![Setup { config, keys, folder: None, seed: [2; 32], provisioned_at: 0 }], [3; 32])
+                .unwrap();
         let (server, dials) = AirServer::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
         let server = Arc::new(server);
         tokio::spawn(air::serve(world.clone(), server.clone(), dials));

@@ -81,6 +81,11 @@ impl Secrets for KeyringSecrets {
     async fn delete(&self, name: &str) -> Result<(), VaultError> {
         self.ask(name, Operation::Delete).await.map(drop)
     }
+
+    fn outlive_the_app(&self) -> bool {
+        // The Keychain of an iPhone does; nobody else's app is without its folder and with its secrets.
+        cfg!(target_os = "ios")
+    }
 }
 
 /// The keyring thread: until the last [`KeyringSecrets`] is dropped.

@@ -81,6 +81,11 @@ pub trait Secrets: Send + Sync {
     async fn set(&self, name: &str, secret: &[u8]) -> Result<(), VaultError>;
     /// Forgets; no error where there was none.
     async fn delete(&self, name: &str) -> Result<(), VaultError>;
+    /// Whether the platform keeps them when the app is removed. What an app that was installed again finds there is of
+    /// whoever had the device before.
+    fn outlive_the_app(&self) -> bool {
+        false
+    }
 }
 
 /// Where the device key comes from. One key stands at a time; a hardware key fills this port (Secure Enclave,

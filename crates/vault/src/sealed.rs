@@ -175,6 +175,12 @@ impl SealedStore {
         self.counter.settled().await;
     }
 
+    /// Forgets what the keyring has of a store whose file is gone.
+    pub(crate) async fn forget(secrets: &dyn Secrets) -> Result<(), VaultError> {
+        secrets.delete(KEY_NAME).await?;
+        secrets.delete(GENERATION_NAME).await
+    }
+
     /// Removes the content, every damaged copy, and the key: whatever copy exists elsewhere is unreadable from now.
     pub async fn wipe(self) -> Result<(), VaultError> {
         // The key first: it alone makes every copy worthless.

@@ -5,6 +5,8 @@ use std::{path::PathBuf, sync::Arc};
 use crate::{DeviceKey, DeviceKeys, SealedStore, Secret, Secrets, VaultError, memory::MemorySecrets};
 
 const SESSION_NAME: &str = "session";
+/// Beside the sealed store: the app was here before.
+const INSTALLED: &str = "installed";
 
 /// The secrets of one profile, open.
 pub struct Vault {
@@ -38,6 +40,13 @@ impl Vault {
         keys: Arc<dyn DeviceKeys>,
         path: PathBuf,
     ) -> Result<Opened, VaultError> {
+        let installed = path.with_file_name(INSTALLED);
+        if secrets.outlive_the_app() && !installed.exists() && !path.exists() {
+            tracing::info!(code = "installed_anew", "secrets of an app that was here before are forgotten");
+            secrets.delete(SESSION_NAME).await?;
+            SealedStore::forget(secrets.as_ref()).await?;
+            keys.destroy().await?;
+        }
         let (key, new) = keys.load_or_create().await?;
         if new {
             // A session is bound to the key that it was made with (RFC 9449).
@@ -45,6 +54,10 @@ impl Vault {
         }
         let session = secrets.get(SESSION_NAME).await?;
         let (store, loaded) = SealedStore::open(path, secrets.clone()).await?;
+        if secrets.outlive_the_app() {
+            // Gone with the app's folder. Written last: a beginning that was cut off begins anew.
+            std::fs::write(&installed, [])?;
+        }
         let vault = Self { secrets, keys, key, store: Some(store) };
         Ok(Opened { vault, state: loaded.entries, session, damage: loaded.damage })
     }

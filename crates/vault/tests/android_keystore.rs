@@ -25,6 +25,10 @@ const STAND_IN: [&str; 3] = [
 enum Device {
     WithStrongBox,
     WithoutStrongBox,
+    /// As some phones are: its StrongBox throws what the documents do not name.
+    WithBadStrongBox,
+    /// The same, and half of a key is left.
+    WithHalfAKey,
     /// Android 8: its classes know of no StrongBox.
     BeforeStrongBox,
 }
@@ -32,7 +36,7 @@ enum Device {
 /// Runs the body in a process of its own, on a Java machine with the keystore of this device.
 fn on<F: Future<Output = ()>>(device: Device, test: &str, body: impl FnOnce() -> F) {
     if let Some(classes) = env::var_os(INSIDE) {
-        start_java(Path::new(&classes), device == Device::WithStrongBox);
+        start_java(Path::new(&classes), device);
         tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(body());
         return;
     }
@@ -67,7 +71,13 @@ fn compile(folder: &Path, device: Device) -> PathBuf {
     classes
 }
 
-fn start_java(classes: &Path, strongbox: bool) {
+fn start_java(classes: &Path, device: Device) {
+    let strongbox = match device {
+        Device::WithStrongBox => "works",
+        Device::WithoutStrongBox | Device::BeforeStrongBox => "absent",
+        Device::WithBadStrongBox => "fails",
+        Device::WithHalfAKey => "fails halfway",
+    };
     let arguments = InitArgsBuilder::new()
         .version(JNIVersion::V1_8)
         .option(format!("-Djava.class.path={}", classes.display()))
@@ -77,7 +87,9 @@ fn start_java(classes: &Path, strongbox: bool) {
         .unwrap()
         .attach_current_thread(|env| {
             let class = jni_str!("app/postern/AndroidKeystore");
-            env.call_static_method(class, jni_str!("install"), jni_sig!("(Z)V"), &[strongbox.into()])?;
+            let strongbox = env.new_string(strongbox)?;
+            let signature = jni_sig!("(Ljava/lang/String;)V");
+            env.call_static_method(class, jni_str!("install"), signature, &[(&strongbox).into()])?;
             Ok::<_, jni::errors::Error>(())
         })
         .unwrap();
@@ -126,6 +138,26 @@ fn without_a_strongbox_it_is_in_the_keystore() {
         conformance::device_keys(&KeystoreKeys::new("default")).await;
         KeystoreKeys::new("default").load_or_create().await.unwrap();
         assert_eq!(count(), (1, 0));
+    });
+}
+
+#[test]
+fn a_strongbox_that_fails_in_a_way_of_its_own_is_none() {
+    on(Device::WithBadStrongBox, "a_strongbox_that_fails_in_a_way_of_its_own_is_none", || async {
+        conformance::device_keys(&KeystoreKeys::new("default")).await;
+        KeystoreKeys::new("default").load_or_create().await.unwrap();
+        assert_eq!(count(), (1, 0));
+    });
+}
+
+#[test]
+fn half_of_a_key_is_not_taken_for_one() {
+    on(Device::WithHalfAKey, "half_of_a_key_is_not_taken_for_one", || async {
+        let (key, new) = KeystoreKeys::new("default").load_or_create().await.unwrap();
+        assert!(new);
+        key.sign(b"message").await.unwrap();
+        assert_eq!(count(), (1, 0));
+        conformance::device_keys(&KeystoreKeys::new("other")).await;
     });
 }
 

@@ -5,7 +5,12 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::Result;
 use clap::Args;
 
-use crate::{process, root, setup, suite::Lab, target};
+use crate::{
+    guarded_lab::GuardedLab,
+    process,
+    setup::{self, Use},
+    workspace::{root, target},
+};
 
 /// What a room needs besides its own module, when its numbers are wanted.
 struct Room {
@@ -73,8 +78,12 @@ pub(crate) fn run(flags: &Flags) -> Result<ExitCode> {
     };
     let rooms: Vec<&Room> = ROOMS.iter().filter(wanted).collect();
     anyhow::ensure!(!rooms.is_empty(), "no room of that name: {}", flags.only.join(", "));
-    setup::packages()?;
     let lab: Vec<&str> = rooms.iter().filter_map(|room| room.in_lab(flags)).collect();
+    let mut uses = vec![Use::Build, Use::Page, Use::Unit, Use::Window, Use::Browser, Use::WindowTests];
+    if !lab.is_empty() {
+        uses.push(Use::Lab);
+    }
+    setup::ensure(&uses)?;
     products(&rooms, &lab)?;
 
     let features: Vec<&str> = rooms.iter().map(|room| room.name).collect();
@@ -87,7 +96,7 @@ pub(crate) fn run(flags: &Flags) -> Result<ExitCode> {
         .arg(target());
     process::run(&mut build)?;
 
-    let lab = if lab.is_empty() { None } else { Some(Lab::up()?) };
+    let lab = if lab.is_empty() { None } else { Some(GuardedLab::up()?) };
     let release = target().join("release");
     let mut bench = process::command(release.join("postern-bench"));
     bench.arg("--binaries").arg(&release);

@@ -9,7 +9,11 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::{process, root, setup, target};
+use crate::{
+    process,
+    setup::{self, Use},
+    workspace::{root, target},
+};
 
 /// The icon for every desktop. Sizes are in pixels; the first is the window's.
 const ICONS: &[&str] = &["32x32.png", "64x64.png", "128x128.png", "128x128@2x.png", "icon.icns", "icon.ico"];
@@ -30,7 +34,7 @@ pub(crate) struct Flags {
 /// # Errors
 /// No such brand, or something does not build.
 pub(crate) fn run(flags: &Flags) -> Result<ExitCode> {
-    setup::packages()?;
+    setup::ensure(&[Use::Build, Use::Page, Use::Browser])?;
     setup::node_modules()?;
     let ui = root().join("ui");
     let folder = ui.join("brands").join(&flags.name);
@@ -41,8 +45,8 @@ pub(crate) fn run(flags: &Flags) -> Result<ExitCode> {
     let mut npm = process::command("npm");
     npm.args(["run", "--silent", "build"]).current_dir(&ui);
     process::run(npm.env("POSTERN_BRAND", &flags.name).env("POSTERN_UI_OUT", &page))?;
-    let mut draw = process::command("node");
-    draw.arg("tools/icons.mjs").arg(folder.join("logo.svg")).arg(&icons).args(ICONS);
+    let mut draw = process::command("npm");
+    draw.args(["run", "--silent", "icons", "--"]).arg(folder.join("logo.svg")).arg(&icons).args(ICONS);
     process::run(draw.current_dir(&ui))?;
 
     let mut cargo = process::cargo();

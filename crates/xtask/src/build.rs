@@ -4,15 +4,20 @@
 //! packages for each chore would compile half of the dependencies again.
 
 use std::{
+    num::NonZero,
     path::{Path, PathBuf},
     process::Stdio,
+    thread,
     time::SystemTime,
 };
 
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use crate::{process, root, setup};
+use crate::{
+    process, setup,
+    workspace::{root, target},
+};
 
 /// A test executable.
 pub(crate) struct TestBinary {
@@ -64,6 +69,33 @@ fn newest(folder: &Path) -> Result<SystemTime> {
         newest = newest.max(age);
     }
     Ok(newest)
+}
+
+/// What a first build makes.
+#[derive(Clone, Copy)]
+pub(crate) enum What {
+    /// The programs.
+    Programs,
+    /// The programs and every test.
+    Tests,
+}
+
+/// Says beforehand what a first build takes.
+pub(crate) fn announce(what: What) {
+    if target().join("debug/postern-hub").exists() {
+        return;
+    }
+    let processors = thread::available_parallelism().map_or(1, NonZero::get);
+    // Measured on two processors, from nothing.
+    let (minutes_of_one, gigabytes) = match what {
+        What::Programs => (20, 4),
+        What::Tests => (24, 6),
+    };
+    let minutes = minutes_of_one / processors.min(8) + 1;
+    println!(
+        "the first build: about {minutes} min on {processors} processors, {gigabytes} GB of disk in {}",
+        target().display()
+    );
 }
 
 /// Builds every binary but this one.

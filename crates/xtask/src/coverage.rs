@@ -6,7 +6,6 @@
 use std::{
     collections::BTreeMap,
     fs,
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -15,7 +14,11 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde_json::Value;
 
-use crate::{build, process, root, setup, target};
+use crate::{
+    build, process,
+    setup::{self, Need, Packages, Probe},
+    workspace::{root, target},
+};
 
 /// What is measured where nothing else is said: every room whose tests need neither window nor Bluetooth.
 const ROOMS: &[&str] = &[
@@ -62,7 +65,7 @@ pub(crate) fn run(flags: &Flags) -> Result<ExitCode> {
     let wrapper = home.join("rustc");
     // Not sh: Debian's forgets variables with a hyphen in their name, such as CARGO_BIN_EXE_postern-hub.
     fs::write(&wrapper, "#!/bin/bash\nexec \"$@\" -Cinstrument-coverage\n")?;
-    fs::set_permissions(&wrapper, fs::Permissions::from_mode(0o755))?;
+    process::executable(&wrapper)?;
 
     let mut cargo = process::cargo();
     cargo.args(["test", "--no-run", "--message-format=json-render-diagnostics"]);
@@ -116,8 +119,16 @@ impl Tools {
         let major = version.and_then(|version| version.split('.').next());
         let major = major.context("rustc does not say which LLVM it has")?.to_owned();
         if !process::exists(&format!("llvm-cov-{major}")) {
+            // The names follow rustc's version; a need lives as long as the process.
             let package: &'static str = Box::leak(format!("llvm-{major}").into_boxed_str());
-            setup::install(&[(package, "reads what instrumented tests write")])?;
+            let program: &'static str = Box::leak(format!("llvm-cov-{major}").into_boxed_str());
+            setup::install(&[Box::leak(Box::new(Need {
+                name: program,
+                why: "reads what instrumented tests write",
+                uses: &[],
+                found: Box::leak(Box::new([Probe::Program(program)])),
+                packages: Packages::debian(Box::leak(Box::new([package]))),
+            }))])?;
         }
         Ok(Self { major })
     }

@@ -5,7 +5,11 @@ use std::{path::PathBuf, process::ExitCode};
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 
-use crate::{build, process, setup, target};
+use crate::{
+    build, process,
+    setup::{self, Use},
+    workspace::target,
+};
 
 /// `cargo xtask demo`.
 #[derive(Args)]
@@ -36,13 +40,16 @@ enum Radio {
 /// # Errors
 /// Something is missing or does not build.
 pub(crate) fn run(flags: &Flags) -> Result<ExitCode> {
-    setup::packages()?;
+    let display = ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|name| std::env::var_os(name).is_some());
+    let headless = flags.headless || !display;
+    let lab = matches!(flags.radio, Radio::Ble) && !has_two_adapters();
+    setup::ensure(&uses(headless, lab))?;
+    build::announce(build::What::Programs);
     build::page()?;
     build::binaries()?;
-    let display = ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|name| std::env::var_os(name).is_some());
     let mut story = process::command(target().join("debug/postern-story"));
     story
-        .arg(if flags.headless || !display { "headless" } else { "desktop" })
+        .arg(if headless { "headless" } else { "desktop" })
         .args(["--radio", if matches!(flags.radio, Radio::Ble) { "ble" } else { "air" }])
         .arg("--out")
         .arg(flags.out.clone().unwrap_or_else(|| target().join("demo")))
@@ -53,4 +60,25 @@ pub(crate) fn run(flags: &Flags) -> Result<ExitCode> {
     }
     // Ctrl-C reaches the driver as it reaches us; it takes everything down and ends, and so do we.
     Ok(if process::status(&mut story)?.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What the demo needs of this machine.
+fn uses(headless: bool, lab: bool) -> Vec<Use> {
+    let mut uses = vec![Use::Build, Use::Page];
+    if headless {
+        uses.extend([Use::Window, Use::Browser]);
+    } else {
+        uses.push(Use::Desktop);
+    }
+    if lab {
+        uses.push(Use::Lab);
+    }
+    uses
+}
+
+/// Whether this machine can hear itself over Bluetooth: the story asks the same (tests/window, radio).
+fn has_two_adapters() -> bool {
+    let Ok(entries) = std::fs::read_dir("/sys/class/bluetooth") else { return false };
+    let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    names.filter(|name| name.starts_with("hci") && !name.contains(':')).count() >= 2
 }

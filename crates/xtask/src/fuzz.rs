@@ -12,7 +12,10 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 
-use crate::{process, root, target};
+use crate::{
+    process,
+    workspace::{root, target},
+};
 
 /// As cargo-fuzz sets them, without the sanitizer.
 const FLAGS: &[&str] = &[

@@ -1,11 +1,15 @@
-//! Pictures of every screen in every state, to look through: `ui/tools/gallery.mjs` takes them in Chromium.
+//! Pictures of every screen in every state, to look through: the page takes them itself, in Chromium.
 
 use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, Result};
 use clap::Args;
 
-use crate::{process, root, setup, target};
+use crate::{
+    process,
+    setup::{self, Use},
+    workspace::{root, target},
+};
 
 /// What to take pictures of.
 #[derive(Args)]
@@ -29,7 +33,7 @@ pub(crate) struct Flags {
 /// # Errors
 /// No Node or Chromium, an unknown brand, or a state that cannot be shown.
 pub(crate) fn run(flags: &Flags) -> Result<ExitCode> {
-    setup::packages()?;
+    setup::ensure(&[Use::Page, Use::Browser])?;
     setup::node_modules()?;
     let ui = root().join("ui");
     let brand = ui.join("brands").join(&flags.brand);
@@ -39,10 +43,10 @@ pub(crate) fn run(flags: &Flags) -> Result<ExitCode> {
         None if flags.brand == "postern" => target().join("gallery"),
         None => target().join(format!("gallery-{}", flags.brand)),
     };
-    let mut node = process::command("node");
-    node.arg("tools/gallery.mjs").arg("--out").arg(&out);
-    node.args(["--lang", &flags.lang, "--only", &flags.only]);
-    process::run(node.current_dir(ui).env("POSTERN_BRAND", &flags.brand))?;
+    let mut npm = process::command("npm");
+    npm.args(["run", "--silent", "gallery", "--", "--out"]).arg(&out);
+    npm.args(["--lang", &flags.lang, "--only", &flags.only]);
+    process::run(npm.current_dir(ui).env("POSTERN_BRAND", &flags.brand))?;
     println!("look at {}", out.join("index.html").display());
     Ok(ExitCode::SUCCESS)
 }

@@ -1,61 +1,74 @@
-//! Who may import whom: the table of ARCHITECTURE.md, checked against `cargo metadata`.
+//! Who may import whom: the table of ARCHITECTURE.md, read there and held against `cargo metadata`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use crate::process;
-
-/// Each room and what of ours it may import. Tests may import anything, and are imported by nobody.
-const ROOMS: &[(&str, &[&str])] = &[
-    ("postern-protocol", &[]),
-    ("postern-api", &[]),
-    ("postern-vault", &[]),
-    ("postern-xtask", &[]),
-    ("postern-locker", &["postern-protocol"]),
-    ("postern-radio", &["postern-protocol"]),
-    ("postern-core", &["postern-protocol", "postern-api"]),
-    (
-        "postern-runtime",
-        &["postern-core", "postern-api", "postern-radio", "postern-vault", "postern-protocol"],
-    ),
-    ("postern-hub", &["postern-api", "postern-protocol"]),
-    ("postern-courier", &["postern-api", "postern-protocol", "postern-radio", "postern-vault"]),
-    (
-        "postern-sim",
-        &["postern-locker", "postern-protocol", "postern-radio", "postern-api", "postern-courier"],
-    ),
-    ("postern-cli", &["postern-runtime", "postern-core", "postern-courier", "postern-api"]),
-    ("postern-app", &["postern-runtime", "postern-core"]),
-];
+use crate::{process, workspace::root};
 
 /// Packages that the pure rooms never see, directly or through others.
-const IMPURE: &[&str] = &["tokio", "reqwest", "btleplug", "tauri", "hyper", "mio", "chrono", "time"];
+const IMPURE: &[&str] = &["tokio", "reqwest", "btleplug", "tauri", "hyper", "mio", "chrono", "time", "rand"];
 const PURE: &[&str] = &["postern-protocol", "postern-locker", "postern-core", "postern-api"];
 
 /// The packages of the workspace and what they import.
 pub(crate) struct Graph {
-    /// Package id to name.
-    names: BTreeMap<String, String>,
     /// Name to the names that it imports in its product (not in its tests).
     imports: BTreeMap<String, BTreeSet<String>>,
     ours: BTreeSet<String>,
     /// Those of ours that live in `tests/`.
     tests: BTreeSet<String>,
+    plan: Plan,
+}
+
+/// What of ours each crate may import. Tests may import anything, and are imported by nobody.
+type Plan = BTreeMap<String, BTreeSet<String>>;
+
+/// The table of crates in ARCHITECTURE.md: a folder in the first column, names of crates in the last.
+fn plan(text: &str) -> Plan {
+    let rows = text.lines().skip_while(|line| !line.starts_with("|") || !line.contains("may import")).skip(2);
+    let mut plan = Plan::new();
+    for row in rows.take_while(|line| line.starts_with('|')) {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+        let (Some(folder), Some(imports)) = (cells.first(), cells.last()) else { continue };
+        let Some(name) = package(folder.trim_matches('`')) else { continue };
+        // What stands in brackets explains to people which part.
+        let imports: String =
+            imports.split('(').map(|part| part.rsplit(')').next().unwrap_or_default()).collect();
+        let names = imports.split(',').map(str::trim).filter(|name| !name.is_empty() && !name.contains(' '));
+        let imports = names.filter_map(|name| package(&format!("crates/{name}"))).collect();
+        plan.insert(name, imports);
+    }
+    plan
+}
+
+/// The package of a folder, where it is one of the workspace.
+fn package(folder: &str) -> Option<String> {
+    match folder.strip_prefix("crates/") {
+        Some(name) => Some(format!("postern-{name}")),
+        None => (folder == "src-tauri").then(|| "postern-app".to_owned()),
+    }
+}
+
+/// What cargo knows of the workspace and of all that it rests on.
+///
+/// # Errors
+/// cargo failed.
+pub(crate) fn metadata() -> Result<Value> {
+    let text = process::output(process::cargo().args(["metadata", "--format-version=1", "--locked"]))?;
+    Ok(serde_json::from_str(&text)?)
 }
 
 impl Graph {
-    /// Asks cargo.
+    /// From what cargo knows, and ARCHITECTURE.md.
     ///
     /// # Errors
-    /// cargo failed.
-    pub(crate) fn read() -> Result<Self> {
-        let text = process::output(process::cargo().args(["metadata", "--format-version=1", "--locked"]))?;
-        Self::from_metadata(&serde_json::from_str(&text)?)
+    /// One of them has another shape.
+    pub(crate) fn read(metadata: &Value) -> Result<Self> {
+        Self::new(metadata, plan(&std::fs::read_to_string(root().join("ARCHITECTURE.md"))?))
     }
 
-    fn from_metadata(metadata: &Value) -> Result<Self> {
+    fn new(metadata: &Value, plan: Plan) -> Result<Self> {
         let mut names = BTreeMap::new();
         let mut tests = BTreeSet::new();
         let root = string(&metadata["workspace_root"])?;
@@ -81,21 +94,21 @@ impl Graph {
             .iter()
             .map(|id| Ok(names[&string(id)?].clone()))
             .collect::<Result<_>>()?;
-        Ok(Self { names, imports, ours, tests })
+        Ok(Self { imports, ours, tests, plan })
     }
 
     /// Everything that is not as ARCHITECTURE.md says.
     pub(crate) fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
         for room in &self.ours {
-            let Some((_, allowed)) = ROOMS.iter().find(|(name, _)| name == room) else {
+            let Some(allowed) = self.plan.get(room) else {
                 if !self.tests.contains(room) {
-                    faults.push(format!("{room}: a room that the crate graph does not know"));
+                    faults.push(format!("{room}: a crate that the table of ARCHITECTURE.md lacks"));
                 }
                 continue;
             };
             for import in self.imports(room).filter(|import| self.ours.contains(*import)) {
-                if !allowed.contains(&import.as_str()) {
+                if !allowed.contains(import) {
                     faults.push(format!("{room} imports {import}, and may not"));
                 }
             }
@@ -108,11 +121,6 @@ impl Graph {
             }
         }
         faults
-    }
-
-    /// How many packages there are, ours and others'.
-    pub(crate) fn len(&self) -> usize {
-        self.names.len()
     }
 
     fn imports(&self, name: &str) -> impl Iterator<Item = &String> {
@@ -156,7 +164,24 @@ fn string(value: &Value) -> Result<String> {
 mod tests {
     use serde_json::json;
 
-    use super::Graph;
+    use super::{Graph, plan};
+
+    const PLAN: &str = "# Architecture\n\n| crate | its one job | may import |\n|---|---|---|\n\
+        | `crates/api` | the contract | nothing of ours |\n\
+        | `crates/core` | what the app does | protocol (ids), api |\n\
+        | `crates/runtime` | the app without a window | core, api |\n\
+        | `crates/cli` | the terminal | runtime, core, courier, api |\n\
+        | `src-tauri` | the window | runtime, core |\n\
+        | `ui` | draws | types generated from core |\n\nText.\n";
+
+    #[test]
+    fn the_plan_is_the_table_of_the_page() {
+        let plan = plan(PLAN);
+        let names: Vec<&str> = plan.keys().map(String::as_str).collect();
+        assert_eq!(names, ["postern-api", "postern-app", "postern-cli", "postern-core", "postern-runtime"]);
+        assert!(plan["postern-api"].is_empty());
+        assert_eq!(plan["postern-core"].iter().collect::<Vec<_>>(), ["postern-api", "postern-protocol"]);
+    }
 
     fn graph(imports: &[(&str, &[&str])]) -> Graph {
         let mut names: Vec<&str> =
@@ -176,11 +201,11 @@ mod tests {
             "workspace_members": ours,
             "resolve": {"nodes": names.iter().map(|name| node(name)).collect::<Vec<_>>()},
         });
-        Graph::from_metadata(&metadata).expect("the shape of cargo metadata")
+        Graph::new(&metadata, plan(PLAN)).expect("the shape of cargo metadata")
     }
 
     #[test]
-    fn what_the_house_allows_is_no_fault() {
+    fn what_the_table_allows_is_no_fault() {
         let graph = graph(&[
             ("postern-core", &["postern-api", "serde"]),
             ("postern-app", &["postern-runtime", "tauri"]),
@@ -205,10 +230,10 @@ mod tests {
     }
 
     #[test]
-    fn a_new_room_has_to_be_entered_in_the_plan() {
+    fn a_new_crate_has_to_be_entered_in_the_table() {
         assert_eq!(
             graph(&[("postern-attic", &[])]).faults(),
-            ["postern-attic: a room that the crate graph does not know"]
+            ["postern-attic: a crate that the table of ARCHITECTURE.md lacks"]
         );
     }
 }

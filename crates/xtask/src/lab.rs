@@ -17,7 +17,8 @@
 //! Whoever connects to [`Lab::air`], a loopback TCP port, is the host of one more LE controller in the same room, and speaks
 //! HCI with it (H4 framing, Core Specification 4.A): a peripheral that is not BlueZ.
 //!
-//! Needs the Debian packages [`PACKAGES`]; Debian's kernel package is downloaded and unpacked once, never installed.
+//! Needs what [`Use::Lab`] names; Debian's kernel and, where there is no static one, BusyBox are downloaded and unpacked
+//! once, never installed.
 //!
 //! What the lab cannot do: the bus comes over TCP, so file descriptors do not pass (BlueZ's AcquireWrite and
 //! AcquireNotify); there is no path loss, so RSSI is unknown; only one central at a time reaches a peripheral adapter, and
@@ -29,7 +30,6 @@ use std::{
     fs,
     io::Write,
     net::TcpListener,
-    os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::{Duration, Instant},
@@ -37,18 +37,10 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 
-/// What the lab needs from Debian.
-pub(crate) const PACKAGES: &[&str] = &[
-    "qemu-system-x86",
-    "bluez",
-    "bluez-test-tools",
-    "busybox-static",
-    "dbus",
-    "cpio",
-    "gzip",
-    "kmod",
-    "apt",
-];
+use crate::{
+    process,
+    setup::{self, Use},
+};
 
 /// Modules, each loaded after what it depends on. af_alg's algif_* and the ciphers: btvirt does its cryptography through
 /// the kernel and exits without them.
@@ -126,7 +118,7 @@ pub(crate) fn up(options: &Options) -> Result<Lab> {
     if let Some(lab) = running(&options.folder) {
         return Ok(lab);
     }
-    needed()?;
+    setup::ensure(&[Use::Lab])?;
     let kernel = kernel(&options.folder)?;
     let initrd = initrd(&options.folder, &kernel, options)?;
     // Free now, and both at once so that they differ; QEMU says so when somebody was faster.
@@ -192,35 +184,6 @@ fn is_ours(pid: u32, folder: &Path) -> bool {
     line.contains("qemu-system") && line.contains(&*folder.join("initrd.gz").to_string_lossy())
 }
 
-fn needed() -> Result<()> {
-    let path = format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default());
-    let missing: Vec<_> = [
-        "qemu-system-x86_64",
-        "btvirt",
-        "busybox",
-        "dbus-daemon",
-        "cpio",
-        "gzip",
-        "depmod",
-        "modprobe",
-        "dpkg",
-    ]
-    .into_iter()
-    .filter(|name| !path.split(':').any(|folder| Path::new(folder).join(name).exists()))
-    .collect();
-    ensure!(
-        missing.is_empty(),
-        "the radio lab needs {}: apt-get install {}",
-        missing.join(", "),
-        PACKAGES.join(" ")
-    );
-    ensure!(
-        Path::new("/usr/libexec/bluetooth/bluetoothd").exists(),
-        "the radio lab needs bluetoothd: apt-get install bluez"
-    );
-    Ok(())
-}
-
 /// An unpacked kernel package.
 struct Kernel {
     root: PathBuf,
@@ -236,26 +199,55 @@ fn kernel(folder: &Path) -> Result<Kernel> {
     let package = output
         .lines()
         .find_map(|line| line.trim().strip_prefix("Depends: "))
-        .context("apt does not know linux-image-amd64: apt-get update")?
-        .to_owned();
+        .context("apt does not know linux-image-amd64: apt-get update")?;
+    unpack(folder, package, &root)?;
+    let version = version(&root).context("the kernel package has no kernel")?;
+    run(Command::new("depmod").env("PATH", path()).arg("-b").arg(&root).arg(&version))?;
+    Ok(Kernel { root, version })
+}
+
+/// A BusyBox that needs no libraries: this machine's, or Debian's, which would push the usual one off the machine if it
+/// were installed.
+fn busybox(folder: &Path) -> Result<PathBuf> {
+    let own = PathBuf::from("/bin/busybox");
+    if fs::read(&own).is_ok_and(|program| is_static(&program)) {
+        return Ok(own);
+    }
+    let root = folder.join("busybox");
+    let found = || {
+        ["bin/busybox", "usr/bin/busybox"].map(|name| root.join(name)).into_iter().find(|path| path.exists())
+    };
+    if found().is_none() {
+        unpack(folder, "busybox-static", &root)?;
+    }
+    found().context("the package busybox-static has no busybox")
+}
+
+/// Whether the program names no loader of libraries.
+fn is_static(program: &[u8]) -> bool {
+    !["/ld-linux", "/ld-musl"]
+        .iter()
+        .any(|loader| program.windows(loader.len()).any(|w| w == loader.as_bytes()))
+}
+
+/// Downloads one of Debian's packages and unpacks it into `root`, whole or not at all.
+fn unpack(folder: &Path, package: &str, root: &Path) -> Result<()> {
     // apt drops its privileges for a download and cannot write here then; the warning about it is harmless.
-    run(Command::new("apt-get").args(["download", "-q", &package]).current_dir(folder))?;
+    run(Command::new("apt-get").args(["download", "-q", package]).current_dir(folder))?;
     let file = fs::read_dir(folder)?
         .filter_map(|entry| entry.ok().map(|entry| entry.path()))
         .find(|path| {
             path.extension().is_some_and(|extension| extension == "deb")
-                && path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&package))
+                && path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(package))
         })
         .context("apt-get download left no package")?;
-    let unpacking = folder.join("kernel.new");
+    let unpacking = root.with_extension("new");
     let _ = fs::remove_dir_all(&unpacking);
     run(Command::new("dpkg").arg("-x").arg(&file).arg(&unpacking))?;
     fs::remove_file(file)?;
-    let _ = fs::remove_dir_all(&root);
-    fs::rename(unpacking, &root)?;
-    let version = version(&root).context("the kernel package has no kernel")?;
-    run(Command::new("depmod").env("PATH", path()).arg("-b").arg(&root).arg(&version))?;
-    Ok(Kernel { root, version })
+    let _ = fs::remove_dir_all(root);
+    fs::rename(unpacking, root)?;
+    Ok(())
 }
 
 fn version(root: &Path) -> Option<String> {
@@ -274,8 +266,7 @@ fn initrd(folder: &Path, kernel: &Kernel, options: &Options) -> Result<PathBuf> 
     for name in ["bin", "proc", "sys", "dev", "mods", "ro", "rw", "newroot"] {
         fs::create_dir_all(root.join(name))?;
     }
-    fs::copy("/bin/busybox", root.join("bin/busybox"))
-        .context("cannot copy /bin/busybox (busybox-static)")?;
+    fs::copy(busybox(folder)?, root.join("bin/busybox")).context("cannot copy BusyBox")?;
     let mut files: Vec<String> = Vec::new();
     for module in MODULES {
         let output = run(Command::new("modprobe").env("PATH", path()).arg("-d").arg(&kernel.root).args([
@@ -325,10 +316,8 @@ fn guest(options: &Options) -> String {
 }
 
 fn script(path: &Path, text: &str) -> Result<()> {
-    use std::os::unix::fs::PermissionsExt;
     fs::write(path, text)?;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755))?;
-    Ok(())
+    Ok(process::executable(path)?)
 }
 
 fn boot(options: &Options, kernel: &Kernel, initrd: &Path, bus: u16, air: u16) -> Result<Lab> {
@@ -357,7 +346,8 @@ fn boot(options: &Options, kernel: &Kernel, initrd: &Path, bus: u16, air: u16) -
     qemu.args(["-fsdev", "local,id=host,path=/,security_model=none,readonly=on,multidevs=remap"])
         .args(["-device", "virtio-9p-pci,fsdev=host,mount_tag=host"]);
     // A process group of its own: Ctrl-C in a terminal is for whoever booted the lab, who then takes it down.
-    qemu.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).process_group(0);
+    qemu.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+    process::apart(&mut qemu);
     let child = qemu.spawn().context("cannot start qemu-system-x86_64")?;
     let lab = Lab {
         bus: format!("tcp:host=127.0.0.1,port={bus}"),
@@ -438,8 +428,10 @@ controllers() {
 }
 controllers &
 perl /run/bridge.pl >/run/bridge.log 2>&1 &
+bluetoothd=/usr/libexec/bluetooth/bluetoothd
+[ -x $bluetoothd ] || bluetoothd=/usr/lib/bluetooth/bluetoothd
 daemon() {
-  /usr/libexec/bluetooth/bluetoothd -n -E @BLUETOOTHD@ &
+  $bluetoothd -n -E @BLUETOOTHD@ &
   settled
 }
 # Paths are in the tree before they have interfaces.
@@ -504,3 +496,15 @@ const BUS: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus C
 <policy context="default"><allow user="*"/><allow own="*"/><allow send_destination="*" eavesdrop="true"/><allow receive_type="method_call"/><allow receive_type="method_return"/><allow receive_type="error"/><allow receive_type="signal"/><allow send_type="method_call"/><allow send_type="signal"/><allow send_requested_reply="true" send_type="method_return"/><allow send_requested_reply="true" send_type="error"/></policy>
 </busconfig>
 "#;
+
+#[cfg(test)]
+mod tests {
+    use super::is_static;
+
+    #[test]
+    fn a_program_that_wants_libraries_is_told_from_one_that_does_not() {
+        let own = std::fs::read(std::env::current_exe().unwrap()).unwrap();
+        assert!(!is_static(&own));
+        assert!(is_static(b"\x7fELF and nothing of a loader"));
+    }
+}

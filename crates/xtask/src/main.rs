@@ -9,25 +9,27 @@ mod build;
 mod coverage;
 mod demo;
 mod deny;
+mod dependencies;
 mod fuzz;
 mod gallery;
 mod graph;
+mod guarded_lab;
 mod lab;
 mod peer;
 mod platforms;
 mod process;
 mod promises;
 mod python;
+mod report;
 mod sbom;
 mod setup;
+mod sources;
 mod suite;
 mod tidy;
+mod workspace;
 mod world;
 
-use std::{
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
@@ -37,12 +39,14 @@ use clap::{Parser, Subcommand};
 struct Arguments {
     #[command(subcommand)]
     chore: Chore,
+    #[command(flatten)]
+    consent: setup::Consent,
 }
 
 #[derive(Subcommand)]
 enum Chore {
-    /// Install what this machine lacks, saying what it is.
-    Setup,
+    /// Install what this machine lacks for `demo` and `test`, saying first what it is and what that takes.
+    Setup(setup::Flags),
     /// Hub, simulated cabinet and app, up and connected; without a display the whole story runs by itself.
     Demo(demo::Flags),
     /// The seeded world of phones, lockers and a hub, held against a reference.
@@ -64,13 +68,13 @@ enum Chore {
     },
     /// What this machine can prove of phones, other desktops and the locker's board, in a table.
     Platforms(platforms::Flags),
-    /// `.deb` and `.rpm` of the window.
-    Package,
+    /// `.deb` and `.rpm` of the app, or the hub's `.deb`.
+    Package(platforms::PackageFlags),
     /// Which lines the tests beside the code run, by room.
     Coverage(coverage::Flags),
     /// What the product is made of, as CycloneDX.
     Sbom(sbom::Flags),
-    /// Crate graph, file sizes, rustfmt, clippy, cargo-deny.
+    /// Formatting, lints, crate graph, dependencies, lock files, promises; cargo-deny where it is installed.
     Tidy(tidy::Flags),
 }
 
@@ -87,8 +91,10 @@ enum LabChore {
 }
 
 fn main() -> ExitCode {
-    let outcome = match Arguments::parse().chore {
-        Chore::Setup => setup::run(),
+    let arguments = Arguments::parse();
+    arguments.consent.keep();
+    let outcome = match arguments.chore {
+        Chore::Setup(flags) => setup::run(&flags),
         Chore::Demo(flags) => demo::run(&flags),
         Chore::Test(flags) => suite::run(&flags),
         Chore::Bench(flags) => bench::run(&flags),
@@ -98,7 +104,7 @@ fn main() -> ExitCode {
         Chore::Gallery(flags) => gallery::run(&flags),
         Chore::Lab { what } => run_lab(&what),
         Chore::Platforms(flags) => platforms::run(&flags),
-        Chore::Package => platforms::package(),
+        Chore::Package(flags) => platforms::package(&flags),
         Chore::Coverage(flags) => coverage::run(&flags),
         Chore::Sbom(flags) => sbom::run(&flags),
         Chore::Tidy(flags) => tidy::run(&flags),
@@ -113,7 +119,7 @@ fn main() -> ExitCode {
 }
 
 fn run_lab(chore: &LabChore) -> anyhow::Result<ExitCode> {
-    let mut options = lab::Options::new(&target());
+    let mut options = lab::Options::new(&workspace::target());
     match chore {
         LabChore::Up { trace } => {
             options.trace = *trace;
@@ -125,14 +131,4 @@ fn run_lab(chore: &LabChore) -> anyhow::Result<ExitCode> {
         LabChore::Down => lab::down(&options.folder)?,
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// The folder of the workspace.
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).map_or_else(PathBuf::new, Path::to_path_buf)
-}
-
-/// The folder that cargo builds into, as this process was built into it.
-fn target() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }

@@ -3,16 +3,17 @@
 use anyhow::Result;
 
 use crate::{
-    process, python, root,
-    suite::{Lab, Logs, Tally, one},
-    target,
+    guarded_lab::GuardedLab,
+    process, python,
+    report::{Logs, Tally, one},
+    workspace::{root, target},
 };
 
 /// Installs what it needs where that changed, and runs its tests against the simulator that was built.
 ///
 /// # Errors
 /// Something cannot be installed, or Python cannot be started.
-pub(crate) fn run(logs: &Logs, lab: Option<&Lab>) -> Result<Tally> {
+pub(crate) fn run(logs: &Logs, lab: Option<&GuardedLab>) -> Result<Tally> {
     let folder = root().join("tests/peer");
     let python = python::environment("peer", &std::fs::read_to_string(folder.join("requirements.txt"))?)?;
     let mut tests = process::command(&python);

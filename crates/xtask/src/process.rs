@@ -1,23 +1,44 @@
 //! Other programs: run them, keep their output, leave none behind.
 //!
-//! Everything is started under `setpriv --pdeathsig`, so that it ends with us however we end, SIGKILL included. Programs
-//! in the foreground share our process group, so that Ctrl-C in a terminal reaches them as well.
+//! Everything is started under `setpriv --pdeathsig` where there is one (Linux), so that it ends with us however we end,
+//! SIGKILL included. Programs in the foreground share our process group, so that Ctrl-C in a terminal reaches them as well.
 
 use std::{
-    ffi::OsStr,
+    ffi::{OsStr, OsString},
     fs::File,
     io::{BufRead, BufReader, Write},
     path::Path,
     process::{Command, ExitStatus, Stdio},
+    sync::{LazyLock, Mutex, PoisonError},
 };
 
 use anyhow::{Context, Result, bail};
 
+/// What every command is told besides what we were.
+static TOLD: Mutex<Vec<(&str, OsString)>> = Mutex::new(Vec::new());
+/// What makes a program end with us.
+const GUARD: [&str; 4] = ["setpriv", "--pdeathsig", "TERM", "--"];
+static GUARDED: LazyLock<bool> = LazyLock::new(|| cfg!(target_os = "linux") && exists(GUARD[0]));
+
 /// A command in the workspace's folder that ends when we end.
 pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
-    let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "TERM", "--"]).arg(program).current_dir(crate::root());
+    let mut command = if *GUARDED {
+        let mut command = Command::new(GUARD[0]);
+        command.args(&GUARD[1..]).arg(program);
+        command
+    } else {
+        Command::new(program)
+    };
+    command.current_dir(crate::workspace::root());
+    for (name, value) in TOLD.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        command.env(name, value);
+    }
     command
+}
+
+/// Tells every command from now on this variable.
+pub(crate) fn tell(name: &'static str, value: OsString) {
+    TOLD.lock().unwrap_or_else(PoisonError::into_inner).push((name, value));
 }
 
 /// The cargo that runs us, without what it told us of our own package: build scripts that look at that (ring's) would run
@@ -29,6 +50,25 @@ pub(crate) fn cargo() -> Command {
         cargo.env_remove(name);
     }
     cargo
+}
+
+/// Puts it into a process group of its own, so that Ctrl-C in a terminal does not reach it.
+pub(crate) fn apart(command: &mut Command) -> &mut Command {
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(command, 0);
+    command
+}
+
+/// Makes a program of a file.
+///
+/// # Errors
+/// The file is not there, or not ours.
+pub(crate) fn executable(path: &Path) -> std::io::Result<()> {
+    #[cfg(unix)]
+    std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+    #[cfg(not(unix))]
+    let _ = path;
+    Ok(())
 }
 
 /// Runs to the end with our terminal.
@@ -103,6 +143,9 @@ pub(crate) fn exists(program: &str) -> bool {
 }
 
 fn name(command: &Command) -> String {
-    let words = command.get_args().skip(3).map(|word| word.to_string_lossy());
-    words.collect::<Vec<_>>().join(" ")
+    let words: Vec<_> = std::iter::once(command.get_program())
+        .chain(command.get_args())
+        .map(OsStr::to_string_lossy)
+        .collect();
+    words.strip_prefix(&GUARD.map(Into::into)).unwrap_or(&words).join(" ")
 }

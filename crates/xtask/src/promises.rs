@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 
-use crate::{root, tidy};
+use crate::workspace::{root, sources};
 
 /// The tests that SECURITY.md names in its table of promises and that nobody has.
 ///
@@ -12,7 +12,7 @@ pub(crate) fn broken() -> Result<Vec<String>> {
     let text = std::fs::read_to_string(root().join("SECURITY.md")).context("SECURITY.md")?;
     let mut code = String::new();
     for folder in ["crates", "tests", "ui/tests"] {
-        for file in tidy::sources(&root().join(folder))? {
+        for file in sources(&root().join(folder))? {
             code.push_str(&std::fs::read_to_string(&file)?);
         }
     }

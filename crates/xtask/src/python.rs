@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use crate::{process, setup, target};
-
-/// What Debian has for it.
-const PACKAGES: &[(&str, &str)] = &[("python3-venv", "what Python checks for us")];
+use crate::{
+    process,
+    setup::{self, Use},
+    workspace::target,
+};
 
 /// The interpreter of an environment with these requirements (as pip reads them), installed where they changed.
 ///
@@ -17,9 +18,9 @@ pub(crate) fn environment(name: &str, requirements: &str) -> Result<PathBuf> {
     let home = target().join(name);
     let (python, installed) = (home.join("bin/python"), home.join("requirements.txt"));
     if std::fs::read(&installed).unwrap_or_default() != requirements.as_bytes() {
-        setup::install(PACKAGES)?;
+        setup::ensure(&[Use::Python])?;
         println!("  installing the Python packages of {name}");
-        process::run(process::command("/usr/bin/python3").args(["-m", "venv", "--clear"]).arg(&home))?;
+        process::run(process::command("python3").args(["-m", "venv", "--clear"]).arg(&home))?;
         let wanted = home.join("wanted.txt");
         std::fs::write(&wanted, requirements)?;
         let mut pip = process::command(&python);

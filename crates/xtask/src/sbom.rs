@@ -11,7 +11,10 @@ use anyhow::{Context, Result};
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::{process, python, root, target};
+use crate::{
+    process, python,
+    workspace::{root, target},
+};
 
 /// Development's own by the lock file, and yet in the bundle: what the page's compiled components import.
 const BUNDLED: &[&str] = &["svelte", "esm-env", "clsx"];

@@ -1,25 +1,32 @@
 //! `cargo xtask test`: every test of every kind, one summary.
 
 use std::{
-    fmt::Write as _,
-    os::unix::process::CommandExt,
-    path::{Path, PathBuf},
-    process::{Child, Command, ExitCode, Stdio},
+    process::ExitCode,
     sync::{Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::{Args, ValueEnum};
 
 use crate::{
     build::{self, TestBinary},
-    lab, peer, platforms, process, root, setup, target, tidy,
+    guarded_lab::GuardedLab,
+    peer, platforms, process, python,
+    report::{Logs, Tally, libtest, one, page_line, seconds},
+    setup::{self, Use},
+    tidy,
+    workspace::{root, target},
 };
 
 /// No test binary takes as long as this, in seconds.
 const TIMEOUT: &str = "1500";
+
+/// Said before and after, so that nobody takes what ran for everything.
+const WITHOUT_LAB: &str = "no Bluetooth lab on this system: everything over Bluetooth is left out";
+/// How long the world runs where it is to be quick, in seconds.
+const QUICK_WORLD: &str = "30";
 
 /// `cargo xtask test`.
 #[derive(Args)]
@@ -27,6 +34,10 @@ pub(crate) struct Flags {
     /// Only this part; may be given more than once.
     #[arg(long, value_enum)]
     only: Vec<Part>,
+    /// For the loop: about five minutes on a built tree. The rules that need no compiler, the tests beside the code, the
+    /// page, and the world for half a minute; no window, no Bluetooth, no lints.
+    #[arg(long, conflicts_with_all = ["only", "platforms"])]
+    quick: bool,
     /// Then what `cargo xtask platforms` proves, counted with the rest.
     #[arg(long)]
     platforms: bool,
@@ -35,7 +46,9 @@ pub(crate) struct Flags {
 /// A part of the suite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub(crate) enum Part {
-    /// Tests beside the code, and the shape of the house.
+    /// Formatting, lints, who imports whom, dependencies, lock files.
+    Tidy,
+    /// Tests beside the code.
     Unit,
     /// The page in a browser.
     Ui,
@@ -60,6 +73,11 @@ impl Part {
         }
     }
 
+    /// Whether it runs what cargo builds.
+    fn is_built(self) -> bool {
+        !matches!(self, Self::Tidy | Self::Ui)
+    }
+
     /// Whether its tests speak Bluetooth.
     fn needs_lab(self) -> bool {
         matches!(self, Self::Window | Self::Lab | Self::Peer)
@@ -67,6 +85,7 @@ impl Part {
 
     fn name(self) -> &'static str {
         match self {
+            Self::Tidy => "tidy",
             Self::Unit => "unit",
             Self::Ui => "ui",
             Self::World => "world",
@@ -77,53 +96,41 @@ impl Part {
     }
 }
 
-/// How many held and how many did not.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Tally {
-    /// Held.
-    pub(crate) passed: u32,
-    /// Did not.
-    pub(crate) failed: u32,
-}
-
-impl Tally {
-    fn add(&mut self, other: Self) {
-        self.passed += other.passed;
-        self.failed += other.failed;
-    }
-}
-
 /// `cargo xtask test`.
 ///
 /// # Errors
 /// Something is missing or does not build. A failed test is not an error but a failure in the summary.
 pub(crate) fn run(flags: &Flags) -> Result<ExitCode> {
     let began = Instant::now();
-    let all = [Part::Unit, Part::Ui, Part::World, Part::Window, Part::Lab, Part::Peer];
-    let parts: Vec<Part> =
-        all.into_iter().filter(|part| flags.only.is_empty() || flags.only.contains(part)).collect();
-    setup::packages()?;
-    build::page()?;
-    let logs = Logs::fresh()?;
-    let binaries = if parts == [Part::Ui] {
-        Vec::new()
-    } else {
-        println!("building");
-        build::tests()?
-    };
-    println!("built after {}", seconds(began.elapsed()));
-
-    let lab = match parts.iter().any(|part| part.needs_lab()) {
-        true => Some(Lab::up()?),
-        false => None,
-    };
-    let suite = Suite { binaries, logs, lab };
-    let mut results = Vec::new();
-    let (waiting, busy): (Vec<Part>, Vec<Part>) = parts.into_iter().partition(|part| part.needs_lab());
-    for part in busy {
-        println!("\n{}", part.name());
-        results.push(suite.run(part, Tests::All)?);
+    let mut parts = chosen(flags);
+    let wants_lab = parts.iter().any(|part| part.needs_lab());
+    let without_lab = wants_lab && !flags.only.contains(&Part::Lab) && !setup::is_possible(Use::Lab)?;
+    if without_lab {
+        println!("{WITHOUT_LAB}");
+        parts.retain(|part| *part != Part::Lab);
     }
+    setup::ensure(&uses(&parts, !without_lab))?;
+    build::announce(build::What::Tests);
+    build::page()?;
+    if parts.contains(&Part::Unit) {
+        // For the clients that are generated of the hub's document; the test takes what it finds there.
+        let wanted = std::fs::read_to_string(root().join("tests/contract/requirements.txt"))?;
+        python::environment("contract/python", &wanted)?;
+    }
+    let logs = Logs::fresh()?;
+    let binaries = if parts.iter().any(|part| part.is_built()) {
+        println!("building");
+        let binaries = build::tests()?;
+        println!("built after {}", seconds(began.elapsed()));
+        binaries
+    } else {
+        Vec::new()
+    };
+
+    let lab = if wants_lab && !without_lab { Some(GuardedLab::up()?) } else { None };
+    let suite = Suite { binaries, logs, lab, quick: flags.quick };
+    let (waiting, busy): (Vec<Part>, Vec<Part>) = parts.into_iter().partition(|part| part.needs_lab());
+    let mut results = suite.busy(&busy)?;
     if !waiting.is_empty() {
         println!("\n{}", waiting.iter().map(|part| part.name()).collect::<Vec<_>>().join(", "));
         results.extend(suite.side_by_side(&waiting)?);
@@ -142,84 +149,45 @@ pub(crate) fn run(flags: &Flags) -> Result<ExitCode> {
         println!("{part:9} {passed:5} passed {failed:5} failed {:>8}", seconds(*took));
         total.add(*tally);
     }
+    if without_lab {
+        println!("{WITHOUT_LAB}");
+    }
     println!("after {}", seconds(began.elapsed()));
     println!("{} passed, {} failed", total.passed, total.failed);
     Ok(if total.failed == 0 && total.passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn seconds(duration: Duration) -> String {
-    format!("{:.1} s", duration.as_secs_f32())
+/// The parts that the flags ask for, in the order in which they run.
+fn chosen(flags: &Flags) -> Vec<Part> {
+    let quick = [Part::Tidy, Part::Unit, Part::Ui, Part::World];
+    let asked = |part: &Part| {
+        if flags.quick { quick.contains(part) } else { flags.only.is_empty() || flags.only.contains(part) }
+    };
+    Part::value_variants().iter().copied().filter(asked).collect()
 }
 
-/// `target/test`: one file for each test binary.
-pub(crate) struct Logs {
-    folder: PathBuf,
+fn joined(handle: thread::ScopedJoinHandle<'_, Result<Vec<Outcome>>>) -> Result<Vec<Outcome>> {
+    handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-impl Logs {
-    fn fresh() -> Result<Self> {
-        let folder = target().join("test");
-        if folder.exists() {
-            std::fs::remove_dir_all(&folder).with_context(|| format!("cannot clear {}", folder.display()))?;
-        }
-        std::fs::create_dir_all(&folder)?;
-        Ok(Self { folder })
+/// What these parts need of this machine. Every part's tests are built in one go, so all that builds is needed for each.
+fn uses(parts: &[Part], lab: bool) -> Vec<Use> {
+    let mut uses = vec![Use::Page];
+    if parts != [Part::Ui] {
+        uses.push(Use::Build);
     }
-
-    /// The file of this name.
-    pub(crate) fn file(&self, name: &str) -> PathBuf {
-        self.folder.join(format!("{name}.log"))
+    for part in parts {
+        uses.extend_from_slice(match part {
+            Part::Unit => &[Use::Unit, Use::Browser][..],
+            Part::Ui => &[Use::Browser],
+            Part::Tidy | Part::World => &[],
+            Part::Window => &[Use::Window, Use::Browser, Use::WindowTests, Use::Lab],
+            Part::Lab => &[Use::Lab],
+            Part::Peer => &[Use::Python, Use::Lab],
+        });
     }
-}
-
-/// A lab for as long as the suite needs it; one that ran already is used, and left as it is.
-pub(crate) struct Lab {
-    bus: String,
-    control: PathBuf,
-    air: String,
-    /// To be stopped, and who stops it when we are not asked (Ctrl-C, SIGKILL).
-    ours: Option<(lab::Lab, Child)>,
-}
-
-impl Lab {
-    /// Boots it, or finds it running.
-    ///
-    /// # Errors
-    /// As [`lab::up`].
-    pub(crate) fn up() -> Result<Self> {
-        println!("booting the lab");
-        let options = lab::Options::new(&target());
-        let ran = lab::running(&options.folder).is_some();
-        let up = lab::up(&options)?;
-        let (bus, control, air) = (up.bus.clone(), up.control.clone(), up.air.clone());
-        let ours = if ran { None } else { Some((up, guard()?)) };
-        Ok(Self { bus, control, air, ours })
-    }
-
-    /// The address of its message bus.
-    pub(crate) fn bus(&self) -> &str {
-        &self.bus
-    }
-}
-
-impl Drop for Lab {
-    fn drop(&mut self) {
-        let Some((lab, guard)) = &mut self.ours else { return };
-        if let Err(error) = lab.down() {
-            eprintln!("the lab: {error:#}");
-        }
-        // It may have ended already; that it is gone is all that matters.
-        let _ = guard.kill().and_then(|()| guard.wait());
-    }
-}
-
-/// A process that takes the lab down when this one has ended, however it ended.
-fn guard() -> Result<Child> {
-    let script = "sleep infinity & trap 'kill $!' TERM; wait; exec \"$0\" lab down";
-    let mut guard = process::command("sh");
-    guard.args(["-c", script]).arg(std::env::current_exe()?).process_group(0);
-    guard.stdin(Stdio::null()).stdout(Stdio::null());
-    Ok(guard.spawn()?)
+    uses.retain(|one| lab || *one != Use::Lab);
+    uses
 }
 
 /// How many test binaries beside the code run at once: most of them wait much of their time.
@@ -242,31 +210,50 @@ enum Tests {
 struct Suite {
     binaries: Vec<TestBinary>,
     logs: Logs,
-    lab: Option<Lab>,
+    lab: Option<GuardedLab>,
+    /// As short as it is worth anything.
+    quick: bool,
 }
 
 impl Suite {
     /// One part.
     fn run(&self, part: Part, tests: Tests) -> Result<Outcome> {
         let began = Instant::now();
-        let mut tally = match part {
+        let tally = match part {
+            Part::Tidy => tidy::all(self.quick)?,
             Part::Ui => page(&self.logs)?,
             Part::Peer => peer::run(&self.logs, self.lab.as_ref())?,
             Part::Unit | Part::World | Part::Window | Part::Lab => self.rust(part, tests)?,
         };
-        if part == Part::Unit {
-            tally.add(tidy::shape());
-        }
         Ok((part.name(), tally, began.elapsed()))
+    }
+
+    /// Parts that keep a processor busy: one after the other, so that no clock of theirs runs against another's. In the loop
+    /// the page is tested beside the rest: half of its time is a browser's and a type checker's start.
+    fn busy(&self, parts: &[Part]) -> Result<Vec<Outcome>> {
+        let in_turn = |parts: &[Part]| -> Result<Vec<Outcome>> {
+            let run = |part: &Part| {
+                println!("\n{}", part.name());
+                self.run(*part, Tests::All)
+            };
+            parts.iter().map(run).collect()
+        };
+        if !self.quick {
+            return in_turn(parts);
+        }
+        let (page, rest): (Vec<Part>, Vec<Part>) = parts.iter().partition(|part| **part == Part::Ui);
+        thread::scope(|scope| {
+            let page = scope.spawn(|| in_turn(&page));
+            let mut outcomes = in_turn(&rest)?;
+            outcomes.extend(joined(page)?);
+            Ok(outcomes)
+        })
     }
 
     /// Windows wait most of their time, and so does Bluetooth: at the same time, but for what of the windows uses the
     /// adapters too, which comes last.
     fn side_by_side(&self, parts: &[Part]) -> Result<Vec<Outcome>> {
         let windows = parts.contains(&Part::Window);
-        let joined = |handle: thread::ScopedJoinHandle<'_, Result<Vec<Outcome>>>| {
-            handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        };
         let mut outcomes = thread::scope(|scope| {
             let shown = scope.spawn(|| {
                 windows.then(|| self.run(Part::Window, Tests::Others)).into_iter().collect::<Result<Vec<_>>>()
@@ -279,7 +266,7 @@ impl Suite {
             outcomes.extend(joined(heard)?);
             anyhow::Ok(outcomes)
         })?;
-        if windows {
+        if windows && self.lab.is_some() {
             let (_, tally, took) = self.run(Part::Window, Tests::OnTheAir)?;
             outcomes[0].1.add(tally);
             outcomes[0].2 += took;
@@ -301,8 +288,11 @@ impl Suite {
                     // Each window has a display, a bus and a keyring of its own.
                     Part::Window => test.arg("--test-threads=2"),
                     Part::World | Part::Lab => test.arg("--test-threads=1"),
-                    Part::Unit | Part::Ui | Part::Peer => &mut test,
+                    Part::Tidy | Part::Unit | Part::Ui | Part::Peer => &mut test,
                 };
+                if self.quick && part == Part::World {
+                    test.env("POSTERN_WORLD_SECONDS", QUICK_WORLD);
+                }
                 match tests {
                     Tests::All => &mut test,
                     Tests::OnTheAir => test.arg(ON_THE_AIR),
@@ -313,7 +303,7 @@ impl Suite {
                     .env("POSTERN_XTASK", &xtask)
                     .env("POSTERN_OUT", target().join("test").join(part.name()));
                 if let Some(lab) = self.lab.as_ref().filter(|_| part.needs_lab()) {
-                    test.env("POSTERN_LAB_BUS", &lab.bus).env("POSTERN_LAB_CONTROL", &lab.control);
+                    test.env("POSTERN_LAB_BUS", lab.bus()).env("POSTERN_LAB_CONTROL", &lab.control);
                     test.env("POSTERN_LAB_AIR", &lab.air).env("POSTERN_LAB_REQUIRED", "1");
                 }
                 let name = format!("{}-{}", binary.package, binary.target);
@@ -346,128 +336,39 @@ fn page(logs: &Logs) -> Result<Tally> {
     one("ui", &mut npm, &logs.file("ui"), page_line)
 }
 
-/// Runs one program whose lines tell how many held; where it fails without telling, that is one failure, and where it
-/// succeeds without telling, one success.
-///
-/// # Errors
-/// It cannot be started, or its log cannot be written.
-pub(crate) fn one(
-    name: &str,
-    command: &mut Command,
-    log: &Path,
-    read: fn(&str) -> Option<Tally>,
-) -> Result<Tally> {
-    let began = Instant::now();
-    let mut tally = Tally::default();
-    let mut told = false;
-    let mut failures = Vec::new();
-    let status = process::logged(command, log, |line| {
-        let line = plain(line);
-        if let Some(part) = read(&line) {
-            told = true;
-            tally.add(part);
-        }
-        if line.starts_with("test ") && line.ends_with("FAILED") {
-            failures.push(line);
-        }
-    })?;
-    if !status.success() && tally.failed == 0 {
-        tally.failed = 1;
-        failures.push(format!("{name} ended with {status}"));
-    }
-    if status.success() && !told {
-        tally.passed = 1;
-    }
-    let Tally { passed, failed } = tally;
-    let mut report = String::new();
-    if passed + failed > 0 {
-        let took = seconds(began.elapsed());
-        let _ = writeln!(report, "  {name:40} {passed:5} passed {failed:3} failed {took:>8}");
-    }
-    for failure in failures {
-        let _ = writeln!(report, "    {failure}");
-    }
-    if tally.failed > 0 {
-        let _ = writeln!(report, "    see {}", log.display());
-    }
-    // At once: others report beside this one.
-    print!("{report}");
-    Ok(tally)
-}
-
-/// Without the escape sequences that colour it.
-fn plain(line: &str) -> String {
-    let mut text = String::with_capacity(line.len());
-    let mut characters = line.chars();
-    while let Some(character) = characters.next() {
-        if character == '\u{1b}' {
-            characters.by_ref().find(char::is_ascii_alphabetic);
-        } else {
-            text.push(character);
-        }
-    }
-    text
-}
-
-/// `test result: ok. 3 passed; 0 failed; 0 ignored; …`
-fn libtest(line: &str) -> Option<Tally> {
-    let counts = line.strip_prefix("test result: ")?;
-    Some(Tally { passed: count(counts, "passed")?, failed: count(counts, "failed")? })
-}
-
-/// Vitest: `      Tests  1 failed | 12 passed (13)`. Playwright: `  1 failed`, `  12 passed (3.4s)`, `  1 flaky` (which
-/// is a failure here), `  2 did not run`. node:test: `# pass 3`, `# fail 0`.
-fn page_line(line: &str) -> Option<Tally> {
-    let line = line.trim();
-    if let Some(counts) = line.strip_prefix("Tests ") {
-        return Some(Tally {
-            passed: count(counts, "passed").unwrap_or(0),
-            failed: count(counts, "failed").unwrap_or(0),
-        });
-    }
-    let words: Vec<&str> = line.split_whitespace().collect();
-    match words.as_slice() {
-        ["#" | "ℹ", "pass", number] => Some(Tally { passed: number.parse().ok()?, failed: 0 }),
-        ["#" | "ℹ", "fail", number] => Some(Tally { passed: 0, failed: number.parse().ok()? }),
-        [number, "passed"] => Some(Tally { passed: number.parse().ok()?, failed: 0 }),
-        [number, "passed", took] if took.starts_with('(') => {
-            Some(Tally { passed: number.parse().ok()?, failed: 0 })
-        }
-        [number, "failed" | "flaky" | "interrupted"] | [number, "did", "not", "run"] => {
-            Some(Tally { passed: 0, failed: number.parse().ok()? })
-        }
-        _ => None,
-    }
-}
-
-/// The number before the word.
-fn count(text: &str, word: &str) -> Option<u32> {
-    let words: Vec<&str> =
-        text.split(|c: char| c.is_whitespace() || c == ';' || c == '|').filter(|w| !w.is_empty()).collect();
-    let at = words.iter().position(|candidate| *candidate == word)?;
-    words.get(at.checked_sub(1)?)?.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Tally, libtest, page_line, plain};
+    use clap::Parser;
 
-    #[test]
-    fn every_kind_of_summary_is_read() {
-        let tally = |passed, failed| Some(Tally { passed, failed });
-        assert_eq!(libtest("test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured"), tally(3, 0));
-        assert_eq!(libtest("test result: FAILED. 3 passed; 2 failed; 0 ignored"), tally(3, 2));
-        assert_eq!(libtest("test something ... ok"), None);
-        assert_eq!(page_line("      Tests  1 failed | 12 passed (13)"), tally(12, 1));
-        assert_eq!(page_line("      Tests  12 passed (12)"), tally(12, 0));
-        assert_eq!(page_line(" Test Files  2 passed (2)"), None);
-        assert_eq!(page_line("  12 passed (3.4s)"), tally(12, 0));
-        assert_eq!(page_line("  2 flaky"), tally(0, 2));
-        assert_eq!(page_line("# pass 4"), tally(4, 0));
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        flags: Flags,
+    }
+
+    fn parts(line: &[&str]) -> Vec<Part> {
+        let line = ["test"].iter().chain(line);
+        chosen(&Line::try_parse_from(line).expect("a command line").flags)
     }
 
     #[test]
-    fn colours_do_not_hide_a_summary() {
-        assert_eq!(plain("\u{1b}[32m  12 passed\u{1b}[39m (3s)"), "  12 passed (3s)");
+    fn parts_run_in_their_order_however_they_are_asked_for() {
+        assert_eq!(parts(&["--only", "world", "--only", "unit"]), [Part::Unit, Part::World]);
+        assert_eq!(parts(&["--quick"]), [Part::Tidy, Part::Unit, Part::Ui, Part::World]);
+        assert_eq!(parts(&[]).len(), Part::value_variants().len(), "nothing is left out unasked");
+        assert!(Line::try_parse_from(["test", "--quick", "--only", "lab"]).is_err());
+    }
+
+    #[test]
+    fn a_part_asks_for_what_it_uses() {
+        assert!(!uses(&parts(&["--quick"]), true).contains(&Use::Lab));
+        assert!(!uses(&[Part::World], true).contains(&Use::Browser));
+        assert!(uses(&[Part::Window], true).contains(&Use::Lab));
+        assert!(
+            !uses(&parts(&[]), false).contains(&Use::Lab),
+            "a system that cannot have it is not asked for it"
+        );
     }
 }

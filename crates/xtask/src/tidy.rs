@@ -1,22 +1,24 @@
-//! `cargo xtask tidy`: the rules of the house that a tool can see.
+//! `cargo xtask tidy`: the rules that a tool can check.
 
-use std::{
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
 
-use crate::{deny, graph::Graph, process, promises, root, suite::Tally, target};
-
-/// A source file that passes this many lines has a room missing.
-const LONGEST: usize = 800;
+use crate::{
+    deny, dependencies,
+    graph::{self, Graph},
+    process, promises,
+    report::Tally,
+    setup::{self, Use},
+    sources,
+    workspace::{root, target},
+};
 
 /// `cargo xtask tidy`.
 #[derive(Args)]
 pub(crate) struct Flags {
-    /// Only what needs no compiler: crate graph, file sizes, rustfmt.
+    /// Only what needs no compiler: everything but clippy and cargo-deny.
     #[arg(long)]
     quick: bool,
 }
@@ -26,13 +28,26 @@ pub(crate) struct Flags {
 /// # Errors
 /// A program of Rust's cannot be started.
 pub(crate) fn run(flags: &Flags) -> Result<ExitCode> {
+    if !flags.quick {
+        setup::ensure(&[Use::Build])?;
+    }
+    let tally = all(flags.quick)?;
+    println!("{} passed, {} failed", tally.passed, tally.failed);
+    Ok(if tally.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// All of it, or what needs no compiler.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn all(quick: bool) -> Result<Tally> {
     let mut tally = shape();
     let mut step = |name: &str, command: &mut std::process::Command| -> Result<()> {
         let held = process::status(command)?.success();
         say(&mut tally, name, if held { &[] } else { &["see above"] });
         Ok(())
     };
-    if !flags.quick {
+    if !quick {
         step(
             "clippy",
             process::cargo().args([
@@ -59,25 +74,26 @@ pub(crate) fn run(flags: &Flags) -> Result<ExitCode> {
             say(&mut tally, "cargo-deny", if held { &[] } else { &["see above"] });
         }
     }
-    println!("{} passed, {} failed", tally.passed, tally.failed);
-    Ok(if tally.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(tally)
 }
 
-/// What needs no compiler; part of `cargo xtask test` as well.
-pub(crate) fn shape() -> Tally {
+/// What needs no compiler.
+fn shape() -> Tally {
     let mut tally = Tally::default();
-    match Graph::read() {
-        Ok(graph) => say(&mut tally, &format!("crate graph ({} packages)", graph.len()), &graph.faults()),
-        Err(error) => say(&mut tally, "crate graph", &[format!("{error:#}")]),
+    let mut check = |name: &str, faults: Result<Vec<String>>| {
+        say(&mut tally, name, &faults.unwrap_or_else(|error| vec![format!("{error:#}")]));
+    };
+    match graph::metadata() {
+        Ok(metadata) => {
+            check("crate graph", Graph::read(&metadata).map(|graph| graph.faults()));
+            check("unused dependencies", dependencies::unused(&metadata));
+            check("minimum Rust", dependencies::minimum_rust(&metadata));
+        }
+        Err(error) => check("cargo metadata", Err(error)),
     }
-    match long_files() {
-        Ok(faults) => say(&mut tally, "file sizes", &faults),
-        Err(error) => say(&mut tally, "file sizes", &[format!("{error:#}")]),
-    }
-    match promises::broken() {
-        Ok(faults) => say(&mut tally, "promises of SECURITY.md", &faults),
-        Err(error) => say(&mut tally, "promises of SECURITY.md", &[format!("{error:#}")]),
-    }
+    check("what some crates never name", sources::forbidden());
+    check("file sizes", sources::too_long());
+    check("promises of SECURITY.md", promises::broken());
     // Those of the workspace, and of the workspaces beside it.
     let manifests = ["Cargo.toml", "tests/bench/Cargo.toml", "crates/locker-board/Cargo.toml"];
     let held = manifests.iter().all(|manifest| {
@@ -104,7 +120,7 @@ fn old_locks(manifests: &[&str]) -> Vec<String> {
 fn say(tally: &mut Tally, name: &str, faults: &[impl AsRef<str>]) {
     if faults.is_empty() {
         tally.passed += 1;
-        println!("  {name}: as it should be");
+        println!("  {name}: ok");
     } else {
         tally.failed += 1;
         println!("  {name}:");
@@ -112,46 +128,4 @@ fn say(tally: &mut Tally, name: &str, faults: &[impl AsRef<str>]) {
             println!("    {}", fault.as_ref());
         }
     }
-}
-
-/// Files that are too long, generated ones left out.
-fn long_files() -> Result<Vec<String>> {
-    let mut faults = Vec::new();
-    for folder in ["crates", "src-tauri", "tests", "ui/src"] {
-        for file in sources(&root().join(folder))? {
-            let text = std::fs::read_to_string(&file)?;
-            let lines = text.lines().count();
-            if lines > LONGEST && !generated(&text) {
-                let name = file.strip_prefix(root()).unwrap_or(&file).display().to_string();
-                faults.push(format!("{name}: {lines} lines; look for the room that is missing"));
-            }
-        }
-    }
-    Ok(faults)
-}
-
-fn generated(text: &str) -> bool {
-    text.lines().take(5).any(|line| line.contains("was generated by") || line.contains("@generated"))
-}
-
-/// Every source file below a folder.
-pub(crate) fn sources(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    let Ok(entries) = std::fs::read_dir(folder) else { return Ok(files) };
-    for entry in entries {
-        let entry = entry?;
-        let name = entry.file_name();
-        if entry.file_type()?.is_dir() {
-            if !["node_modules", "dist", "gen", "target"].iter().any(|skipped| name == *skipped) {
-                files.extend(sources(&entry.path())?);
-            }
-        } else if entry
-            .path()
-            .extension()
-            .is_some_and(|e| e == "rs" || e == "ts" || e == "svelte" || e == "css")
-        {
-            files.push(entry.path());
-        }
-    }
-    Ok(files)
 }

@@ -41,7 +41,14 @@ pub fn issuers() -> IssuerKeys {
 /// The HELLO of the worked example.
 #[must_use]
 pub fn hello() -> Hello {
-    Hello { version: 1, boot: 3, clock: ClockState::Set, floor: Timestamp(1_800_000_000), capabilities: 3 }
+    Hello {
+        version: 1,
+        oldest: 1,
+        boot: 3,
+        clock: ClockState::Set,
+        floor: Timestamp(1_800_000_000),
+        capabilities: 3,
+    }
 }
 
 /// Signs with a test secret.

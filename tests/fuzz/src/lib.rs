@@ -22,7 +22,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
     Target { name: "fragment", run: targets::fragment, seeds: targets::fragment_seeds },
     Target { name: "message", run: targets::message, seeds: targets::message_seeds },
     Target { name: "plaintext", run: targets::plaintext, seeds: targets::plaintext_seeds },
@@ -30,6 +30,7 @@ pub const TARGETS: [Target; 9] = [
     Target { name: "bulletin", run: targets::bulletin, seeds: targets::bulletin_seeds },
     Target { name: "delegation", run: targets::delegation, seeds: targets::delegation_seeds },
     Target { name: "receipt", run: targets::receipt, seeds: targets::receipt_seeds },
+    Target { name: "carried", run: targets::carried, seeds: targets::carried_seeds },
     Target { name: "qr", run: targets::qr, seeds: targets::qr_seeds },
     Target { name: "journal", run: targets::journal, seeds: targets::journal_seeds },
 ];

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use postern_locker::{Config, Connection, Geometry, Keys, Locker, Output, Uptime, machine::Machine};
 use postern_protocol::{
-    Door, LockerIdentity, Timestamp, bulletin as bulletins, delegation as delegations,
+    Door, LockerIdentity, Timestamp, bulletin as bulletins, carry as carrying, delegation as delegations,
     frame::{MAX_MESSAGE, Reassembler, Tag, fragments},
     locker_side::Greeting,
     phone::Greeted,
@@ -91,7 +91,7 @@ pub fn message(bytes: &[u8]) {
     if let Ok(greeted) = Greeted::from_hello(&identity, bytes) {
         let (_, again) = Greeting::start(&locker(), greeted.hello(), secret("locker ephemeral"));
         // All but the ephemeral key.
-        assert_eq!((&again[..2], &again[34..]), (&bytes[..2], &bytes[34..]));
+        assert_eq!((&again[..3], &again[35..]), (&bytes[..3], &bytes[35..]));
     }
     let (greeting, _) = Greeting::start(&locker(), &hello(), secret("locker ephemeral"));
     let accepted = greeting.accept(bytes);
@@ -108,7 +108,7 @@ pub fn message_seeds() -> Vec<Vec<u8>> {
 }
 
 fn noise(identity: &LockerIdentity) -> Vec<u8> {
-    [b"postern".as_slice(), &[1], &postern_protocol::gatt::SERVICE_UUID.to_be_bytes(), &identity.id.0]
+    [b"postern".as_slice(), &[1, 1], &postern_protocol::gatt::SERVICE_UUID.to_be_bytes(), &identity.id.0]
         .concat()
 }
 
@@ -126,7 +126,7 @@ pub fn plaintext(bytes: &[u8]) {
         .and_then(|builder| builder.fixed_ephemeral_key_for_testing_only(&ephemeral).build_responder())
         .expect("complete");
     let mut buffer = [0; 2048];
-    mad.read_message(&message[2..], &mut buffer).expect("a good HELLO");
+    mad.read_message(&message[3..], &mut buffer).expect("a good HELLO");
     let length = mad.write_message(bytes, &mut buffer).expect("fits");
     let open = [&[2], &buffer[..length]].concat();
     let Ok((mut session, received)) = greeting.accept(&open) else { return reply(bytes) };
@@ -152,7 +152,7 @@ fn reply(bytes: &[u8]) {
     let payload = [&[0, 0, 0, 3, 0][..], &1_800_000_000_u64.to_be_bytes(), &[0, 3]].concat();
     let length = mad.write_message(&payload, &mut buffer).expect("fits");
     let greeted =
-        Greeted::from_hello(&identity, &[&[1, 1], &buffer[..length]].concat()).expect("a good HELLO");
+        Greeted::from_hello(&identity, &[&[1, 1, 1], &buffer[..length]].concat()).expect("a good HELLO");
     let request = postern_protocol::Request {
         operation: postern_protocol::Operation::Status,
         door: Door(7),
@@ -182,8 +182,17 @@ pub fn plaintext_seeds() -> Vec<Vec<u8>> {
         vec![0x82, 1, 0],
         vec![0x83, 1, 1, 0x18, 30],
         vec![0x83, 2, 7, 1],
-        [&[0x86, 3, 7, 0xf4, 0xf6, 0, 0x1a][..], &1_800_000_000_u32.to_be_bytes()].concat(),
+        [&[0x87, 3, 7, 0xf4, 0xf6, 0, 0x1a][..], &1_800_000_000_u32.to_be_bytes(), &[0xf6]].concat(),
+        vec![0x82, 1, 6],
     ];
+    seeds.extend(
+        vectors("session", "closing").iter().map(|closing| [&[0x82, 5][..], &bstr(closing)].concat()),
+    );
+    seeds.extend(
+        vectors("carried", "sealed")
+            .iter()
+            .map(|part| [&[0x84, 4][..], &bstr(part), &[4, 0x18, 99]].concat()),
+    );
     seeds.extend(
         vectors("session", "receipt").iter().map(|receipt| [&[0x82, 0][..], &bstr(receipt)].concat()),
     );
@@ -286,6 +295,43 @@ pub fn receipt_seeds() -> Vec<Vec<u8>> {
     all.iter().map(|signed| payload_of(signed)).chain(all.clone()).collect()
 }
 
+/// Receipts that a courier carries, as they are and sealed by somebody who knows the hub's key: a mad locker.
+pub fn carried(bytes: &[u8]) {
+    let (secret, id) = (secret("hub carry"), locker().id);
+    let prologue = [b"postern/1 carry\0".as_slice(), &id.0].concat();
+    let (key, ephemeral) = (carrying::public(&secret), self::secret("carry ephemeral"));
+    let mut mad = Builder::new("Noise_N_25519_ChaChaPoly_BLAKE2s".parse().expect("known to snow"))
+        .prologue(&prologue)
+        .and_then(|builder| builder.remote_public_key(&key))
+        .and_then(|builder| builder.fixed_ephemeral_key_for_testing_only(&ephemeral).build_initiator())
+        .expect("complete");
+    let mut buffer = [0; 2048];
+    let payload = &bytes[..bytes.len().min(1900)];
+    let length = mad.write_message(payload, &mut buffer).expect("fits");
+    for sealed in [bytes, &buffer[..length]] {
+        if let Ok(receipts) = carrying::open(&secret, id, sealed) {
+            let again = carrying::seal(&key, id, &receipts, &ephemeral);
+            // What came as it is has another ephemeral key.
+            if sealed[..32] != buffer[..32] {
+                continue;
+            }
+            assert_eq!(again.as_deref(), Ok(sealed), "a second encoding");
+        }
+    }
+}
+
+/// Payloads and sealed parts.
+#[must_use]
+pub fn carried_seeds() -> Vec<Vec<u8>> {
+    let receipts = vectors("receipt", "bytes");
+    let mut seeds = vectors("carried", "sealed");
+    seeds.push(
+        [&[0x84][..], &receipts[..4].iter().flat_map(|receipt| bstr(receipt)).collect::<Vec<_>>()].concat(),
+    );
+    seeds.push(vec![0x80]);
+    seeds
+}
+
 /// Text before a scanner, and CBOR in base45.
 pub fn qr(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
@@ -311,7 +357,7 @@ pub fn qr_seeds() -> Vec<Vec<u8>> {
     seeds
 }
 
-const GEOMETRY: Geometry = Geometry { page_size: 1024, pages: 32, write_size: 4 };
+const GEOMETRY: Geometry = Geometry { page_size: 1024, pages: 48, write_size: 4 };
 
 fn cabinet(machine: Machine) -> Result<Locker<Machine>, postern_locker::BootError> {
     let config = Config { remembered_tokens: 16, kept_receipts: 16, ..Config::new(vec![Door(7)]) };

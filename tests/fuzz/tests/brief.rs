@@ -63,6 +63,11 @@ fn receipt() {
 }
 
 #[test]
+fn carried() {
+    brief("carried");
+}
+
+#[test]
 fn qr() {
     brief("qr");
 }

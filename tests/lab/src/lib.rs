@@ -158,7 +158,13 @@ impl Rig {
             config.mtu = 517;
             config.name = format!("{adapter} {number}");
             change(&mut config);
-            setups.push(Setup { config, keys, folder: None, seed: [2 + number as u8; 32] });
+            setups.push(Setup {
+                config,
+                keys,
+                folder: None,
+                seed: [2 + number as u8; 32],
+                provisioned_at: 0,
+            });
         }
         let world = World::new(setups, [3; 32]).expect("cabinets");
         let session = bluer::Session::new().await.expect("BlueZ");

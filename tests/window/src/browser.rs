@@ -1,6 +1,6 @@
 //! The customer's own browser, with the customer's passkey in it.
 
-use std::{net::TcpListener, path::Path, time::Duration};
+use std::{env, net::TcpListener, path::Path, time::Duration};
 
 use anyhow::Result;
 use serde_json::json;
@@ -22,7 +22,7 @@ impl Browser {
     /// chromedriver or Chromium does not start.
     pub fn start(stage: &Stage) -> Result<Self> {
         let port = free_port()?;
-        let mut driver = stage.command("chromedriver");
+        let mut driver = stage.command(program("POSTERN_CHROMEDRIVER", "chromedriver"));
         driver.arg(format!("--port={port}")).arg("--allowed-ips=127.0.0.1");
         let driver = Program::start("chromedriver", stage.logs(), &driver)?;
         let profile = stage.folder().join("chromium");
@@ -41,13 +41,18 @@ impl Browser {
         arguments.push(&profile);
         let capabilities = json!({
             "browserName": "chrome",
-            "goog:chromeOptions": { "binary": "/usr/bin/chromium", "args": arguments },
+            "goog:chromeOptions": { "binary": program("POSTERN_CHROMIUM", "/usr/bin/chromium"), "args": arguments },
         });
         let window =
             Session::open(&format!("http://127.0.0.1:{port}"), &capabilities, Duration::from_secs(20))?;
         window.add_authenticator()?;
         Ok(Self { window, _driver: driver })
     }
+}
+
+/// What `cargo xtask` found of this kind, which other systems call otherwise than Debian does.
+fn program(variable: &str, name: &str) -> String {
+    env::var(variable).unwrap_or_else(|_| name.to_owned())
 }
 
 /// A port that was free a moment ago.

@@ -219,9 +219,11 @@ impl Hub {
 
 /// A library that tells a program another time, which `cargo xtask setup` installs.
 fn find_faketime() -> Result<PathBuf> {
-    let folder = format!("/usr/lib/{}-linux-gnu", std::env::consts::ARCH);
-    let path = PathBuf::from(folder).join("faketime/libfaketime.so.1");
-    path.canonicalize().with_context(|| format!("{}: cargo xtask setup installs it", path.display()))
+    let debian = format!("/usr/lib/{}-linux-gnu", std::env::consts::ARCH);
+    let folders = [debian.as_str(), "/usr/lib64", "/usr/lib"];
+    let paths = folders.map(|folder| PathBuf::from(folder).join("faketime/libfaketime.so.1"));
+    let found = paths.iter().find_map(|path| path.canonicalize().ok());
+    found.with_context(|| format!("{}: cargo xtask setup installs it", paths[0].display()))
 }
 
 /// What the cabinet is heard on.

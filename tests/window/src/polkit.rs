@@ -25,7 +25,8 @@ use zbus::{
 
 use crate::{child::Program, world::PATIENCE};
 
-const DAEMON: &str = "/usr/lib/polkit-1/polkitd";
+/// Debian's and Arch's place, and Fedora's.
+const DAEMON: &str = "$(ls /usr/lib/polkit-1/polkitd /usr/libexec/polkitd 2>/dev/null | head -n 1)";
 const ACTIONS: &str = "/usr/share/polkit-1/actions";
 const NAME: &str = "org.freedesktop.PolicyKit1";
 const AGENT: &str = "/app/postern/Agent";

@@ -52,6 +52,8 @@ pub enum Move {
     Send(Vec<u8>),
     /// A signed receipt came.
     Receipt(Vec<u8>),
+    /// A sealed part of the receipt chain came.
+    Carried(postern_protocol::message::Carried),
     /// The locker refused.
     Refused,
     /// Nothing.
@@ -137,7 +139,8 @@ impl Agent {
             }
             return match reply {
                 Ok(Reply::Receipt(receipt)) => Move::Receipt(receipt),
-                Ok(Reply::Event(_)) => Move::Wait,
+                Ok(Reply::Event(_) | Reply::Closing(_)) => Move::Wait,
+                Ok(Reply::Carried(part)) => Move::Carried(part),
                 Ok(Reply::Refused(_)) => Move::Refused,
                 Ok(_) => self.go_on(),
                 Err(_) => Move::Leave,
@@ -175,6 +178,11 @@ impl Agent {
             }
             Err(_) => Move::Leave,
         }
+    }
+
+    /// One more wish, before all others.
+    pub fn wish(&mut self, wish: Wish) {
+        self.wishes.push(wish);
     }
 
     /// The next wish, or away.

@@ -42,7 +42,8 @@ impl World {
                     it.locker == locker && it.state == State::Ready
                 };
                 if let Some(booking) = self.hub.of(victim).iter().copied().find(waits) {
-                    self.hub.revoke(booking);
+                    let unix = self.unix();
+                    self.hub.revoke(booking, unix);
                     self.poke();
                     self.carry_bulletin(locker);
                 }
@@ -71,7 +72,9 @@ impl World {
             .iter()
             .filter(|issued| {
                 let (door, epoch) = issued.claims.doors[0];
-                issued.claims.expires.0 + 120 < unix || epoch.0 < self.reference.epoch(locker, door.0)
+                issued.claims.expires.0 + 120 < unix
+                    || epoch.0 < self.reference.epoch(locker, door.0)
+                    || self.reference.knows_revoked(locker, &self.hub, issued.claims.id)
             })
             .map(|issued| self.plain_wish(issued))
             .collect();

@@ -21,6 +21,7 @@ impl World {
         let claimed = phone.core.standings().find_map(|(id, state)| {
             let booking = booking_of(id);
             let claims = match state {
+                // Of a return that was opened nothing is claimed but that.
                 StateView::Opened => true,
                 // What the customer said is the customer's, wherever it is shown.
                 StateView::Collected => !phone.said.contains(&booking),
@@ -28,6 +29,19 @@ impl World {
             };
             (claims && !self.reference.proven.contains(&booking)).then_some(booking)
         });
+        let empty = phone.core.standings().find_map(|(id, state)| {
+            let booking = booking_of(id);
+            let it = &self.hub.bookings[booking];
+            let content =
+                self.cabinets[it.locker].look().and_then(|machine| machine.compartment(it.door)?.content);
+            (state == StateView::Deposited && content != Some(booking)).then_some(booking)
+        });
+        if let Some(booking) = empty {
+            self.reference.object(
+                13,
+                format!("customer {customer} is shown the empty return {booking} as dropped off"),
+            );
+        }
         if let Some(booking) = claimed {
             self.reference.object(5, format!("customer {customer} is shown booking {booking} as opened"));
         }
@@ -49,7 +63,7 @@ impl World {
             OpeningPhase::Opened { .. } | OpeningPhase::Closed { .. } if !proven => {
                 self.reference.object(5, format!("customer {customer} is told that {booking} opened"));
             }
-            OpeningPhase::Failed { problem } if !problem.may_have_opened => {
+            OpeningPhase::Failed { .. } => {
                 self.deny(customer, booking, gesture, "that it did not open");
             }
             OpeningPhase::Cancelled => self.deny(customer, booking, gesture, "that it was cancelled"),
@@ -113,7 +127,8 @@ impl World {
         for booking in 0..self.hub.bookings.len() {
             let it = self.hub.bookings[booking].clone();
             let honest = self.phones[it.customer].honest;
-            if honest && it.state != State::Collected {
+            let done = matches!(it.state, State::Collected | State::Deposited);
+            if honest && !done {
                 self.reference.object(
                     4,
                     format!(
@@ -121,6 +136,12 @@ impl World {
                         it.customer, it.state
                     ),
                 );
+            }
+            let content =
+                self.cabinets[it.locker].look().and_then(|machine| machine.compartment(it.door)?.content);
+            if it.state == State::Deposited && content != Some(booking) {
+                self.reference
+                    .object(13, format!("return {booking} counts as dropped off, and nothing lies inside"));
             }
             let opened = self.reference.proven.contains(&booking);
             if it.certain && !opened {

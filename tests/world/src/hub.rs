@@ -1,6 +1,8 @@
 //! The hub as the phones see it: the paths of the contract that the core calls, in memory. It answers like the real
 //! one where the world looks, and keeps the ledger of every token that it ever signed for the reference to judge by.
 
+mod ended;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
@@ -12,20 +14,22 @@ use postern_api::{
         Action, Carrier, Compartment, Kind, Reservation, Role, State, TimelineEntry, TimelineEvent,
     },
     sync::{Changes, ReceiptResult, ReceiptResults, ReceiptUpload},
-    token::{BulletinFor, Grant, Grants, Operation, TokenBatch},
+    token::{Grant, Grants, Operation, TokenBatch},
 };
 use postern_core::effect::{Auth, Body, HttpRequest, Method};
 use postern_protocol::{
-    DeviceKey, Door, Epoch, IssuerKeys, KeyId, LockerId, LockerIdentity, Timestamp, TokenId,
-    bulletin::Bulletin,
+    DeviceKey, Door, Epoch, IssuerKeys, KeyId, LockerId, LockerIdentity, Timestamp, TokenId, carry,
     issue::Issuer,
     message::{Operation as Op, Operations},
-    pin,
-    receipt::{self, Outcome, Receipt, Source},
+    receipt::{self, Outcome, Receipt},
     token::Claims,
 };
 
-use crate::{dice::Dice, said::Said};
+use crate::{
+    dice::Dice,
+    news::{Ended, News},
+    said::Said,
+};
 
 /// Base URL in this world.
 pub const BASE: &str = "https://hub.example";
@@ -54,8 +58,16 @@ pub struct Booking {
     pub locker: usize,
     /// Which door.
     pub door: u16,
+    /// To collect, or to give back.
+    pub kind: Kind,
     /// Where it stands.
     pub state: State,
+    /// The epoch of its door when it was booked: all that is below is of others.
+    pub first_epoch: u32,
+    /// Its customer's access was taken back some time.
+    pub revoked: bool,
+    /// Epoch and slot of its customer's PIN.
+    slot: Option<(u32, u8)>,
     /// The customer said that it was taken.
     pub taken: Option<bool>,
     /// A receipt says for certain that the door was opened.
@@ -74,6 +86,16 @@ pub struct Hub {
     by_id: HashMap<LockerId, usize>,
     descriptors: Vec<LockerDescriptor>,
     epochs: BTreeMap<(usize, u16), u32>,
+    /// The highest epoch that a receipt proves the locker to know.
+    proven: BTreeMap<(usize, u16), u32>,
+    /// PIN slots given out.
+    slots: BTreeMap<(usize, u16, u32), u8>,
+    /// What ended before its time, by locker.
+    pub news: Vec<News>,
+    /// The highest number that a receipt acknowledges, by locker.
+    acknowledged: Vec<u32>,
+    /// To which couriers' devices carry sealed receipts.
+    carry_secret: [u8; 32],
     /// All bookings ever made.
     pub bookings: Vec<Booking>,
     /// Those of a door and of a customer, in the order in which they were made; those that are not collected.
@@ -123,13 +145,19 @@ impl Hub {
     pub fn new(seed: u64, lockers: Vec<(LockerIdentity, u16)>, keys: Vec<DeviceKey>) -> Self {
         let mut dice = Dice::new(seed ^ 0x6875_6221);
         let issuer = Issuer::new(KeyId(1), dice.bytes());
+        let carry_secret = dice.bytes();
         Self {
             dice,
             issuers: vec![issuer],
             descriptors: lockers.iter().enumerate().map(|(at, it)| descriptor(at, it)).collect(),
             by_id: lockers.iter().enumerate().map(|(at, (it, _))| (it.id, at)).collect(),
+            news: vec![News::default(); lockers.len()],
+            acknowledged: vec![0; lockers.len()],
             lockers,
             epochs: BTreeMap::new(),
+            proven: BTreeMap::new(),
+            slots: BTreeMap::new(),
+            carry_secret,
             bookings: Vec::new(),
             by_door: HashMap::new(),
             by_customer: vec![Vec::new(); keys.len()],
@@ -188,10 +216,11 @@ impl Hub {
         std::mem::take(&mut self.touched)
     }
 
-    /// Books a door, unless somebody has it.
-    pub fn book(&mut self, customer: usize, locker: usize, door: u16) -> Option<usize> {
+    /// Books a door, unless somebody has it or something lies in it.
+    pub fn book(&mut self, customer: usize, locker: usize, door: u16, kind: Kind) -> Option<usize> {
         let at_door = self.by_door.entry((locker, door)).or_default();
-        if at_door.iter().any(|booking| self.open.contains(booking)) {
+        let taken = |it: &usize| self.open.contains(it) || self.bookings[*it].state == State::Deposited;
+        if at_door.iter().any(taken) {
             return None;
         }
         let booking = self.bookings.len();
@@ -199,12 +228,16 @@ impl Hub {
         self.by_customer[customer].push(booking);
         self.open.insert(booking);
         self.raise_epoch(locker, door);
-        let state = State::InTransit;
+        let state = if kind == Kind::Return { State::Booked } else { State::InTransit };
         self.bookings.push(Booking {
             customer,
             locker,
             door,
+            kind,
             state,
+            first_epoch: self.epoch(locker, door),
+            revoked: false,
+            slot: None,
             taken: None,
             certain: false,
             opened: None,
@@ -217,7 +250,7 @@ impl Hub {
 
     fn put(&mut self, booking: usize, state: State) {
         self.bookings[booking].state = state;
-        if state == State::Collected {
+        if matches!(state, State::Collected | State::Deposited) {
             self.open.remove(&booking)
         } else {
             self.open.insert(booking)
@@ -240,42 +273,18 @@ impl Hub {
         std::mem::take(&mut self.disputes)
     }
 
-    /// The PIN of a door in an epoch.
-    pub fn pin_of(&self, locker: usize, door: u16, epoch: u32) -> String {
-        pin::derive(&PIN_SECRET, self.lockers[locker].0.id, Door(door), Epoch(epoch))
-    }
-
     /// Whose parcel the hub believes to be behind a door.
     pub fn booked(&self, locker: usize, door: u16) -> Option<usize> {
-        let here = |booking: &&usize| matches!(self.bookings[**booking].state, State::Ready | State::Opened);
+        let here = |booking: &&usize| {
+            matches!(self.bookings[**booking].state, State::Ready | State::Opened | State::Booked)
+        };
         self.by_door.get(&(locker, door))?.iter().find(here).copied()
     }
 
-    /// Takes all tokens of a booking back: the door's epoch rises, and new tokens carry the new one.
-    pub fn revoke(&mut self, booking: usize) {
-        let Booking { locker, door, .. } = self.bookings[booking];
-        self.raise_epoch(locker, door);
-        self.touch(booking);
-    }
-
-    /// The newest bulletin for a locker.
-    pub fn bulletin(&mut self, locker: usize, now: u64, hello_nonce: Option<[u8; 16]>) -> Vec<u8> {
-        let doors = self.lockers[locker].1;
-        let epochs = (1..=doors)
-            .map(|door| (Door(door), Epoch(self.epoch(locker, door))))
-            .filter(|(_, epoch)| epoch.0 > 0)
-            .collect();
-        let oldest = &self.issuers[0];
-        let bulletin = Bulletin {
-            key_id: oldest.key_id,
-            locker: self.lockers[locker].0.id,
-            issued_at: Timestamp(now),
-            epochs,
-            add_keys: self.issuers.iter().skip(1).map(|issuer| (issuer.key_id, issuer.public())).collect(),
-            remove_keys: Vec::new(),
-            hello_nonce,
-        };
-        oldest.sign_bulletin(&bulletin)
+    /// Who had a door in an epoch.
+    pub fn occupant(&self, locker: usize, door: u16, epoch: u32) -> Option<usize> {
+        let began = |booking: &&usize| self.bookings[**booking].first_epoch <= epoch;
+        self.by_door.get(&(locker, door))?.iter().rev().find(began).copied()
     }
 
     /// Signs a token and writes it into the ledger.
@@ -288,6 +297,7 @@ impl Hub {
         hello_nonce: Option<[u8; 16]>,
     ) -> Issued {
         let Booking { locker, door, .. } = self.bookings[booking];
+        let courier = operations.contains(Op::Carry);
         let claims = Claims {
             key_id: self.issuer().key_id,
             locker: self.lockers[locker].0.id,
@@ -298,9 +308,11 @@ impl Hub {
             issued_at: Timestamp(now),
             id: TokenId(self.dice.bytes()),
             key,
-            uses: self.uses,
-            delegable: true,
+            // A courier puts one thing in once.
+            uses: if courier { 1 } else { self.uses },
+            delegable: !courier,
             hello_nonce,
+            carry_key: courier.then(|| carry::public(&self.carry_secret)),
         };
         let bytes = self.issuer().sign_token(&claims);
         let issued = Issued { claims, bytes, reservation: Some(booking) };
@@ -399,6 +411,7 @@ impl Hub {
             })),
             (Method::Get, "/v1/changes") => self.changes(customer, query, now),
             (Method::Post, "/v1/tokens") => self.grants(customer, body, now),
+            (Method::Post, "/v1/bulletins") => self.bulletins(body, now),
             (Method::Post, "/v1/receipts") => self.ingest(body),
             (Method::Post, _) => self.taken(customer, path, body, now),
             _ => problem(404, Code::NotFound),
@@ -416,6 +429,7 @@ impl Hub {
             cursor: self.position.to_string(),
             reservations: changed.into_iter().map(|at| self.reservation(at, now)).collect(),
             removed: Vec::new(),
+            news: self.news_for(customer),
             lockers: lockers.into_iter().map(|at| self.descriptors[at].clone()).collect(),
             more: false,
             now: i64::try_from(now).expect("in range"),
@@ -426,7 +440,8 @@ impl Hub {
         let booking = &self.bookings[at];
         let locker = &self.descriptors[booking.locker];
         let mut actions = match booking.state {
-            State::Ready => vec![Action::Open, Action::Report],
+            State::Ready => vec![Action::Open, Action::ConfirmTaken, Action::Report],
+            State::Booked => vec![Action::Open, Action::Report],
             State::Opened => vec![Action::ConfirmTaken, Action::Report],
             _ => Vec::new(),
         };
@@ -442,7 +457,7 @@ impl Hub {
         Reservation {
             id: Self::id_of(at),
             version: booking.version,
-            kind: Kind::Pickup,
+            kind: booking.kind,
             state: booking.state,
             title: "Parcel".into(),
             carrier: Carrier { id: "c".into(), name: "Carrier".into() },
@@ -456,8 +471,9 @@ impl Hub {
             role: Role::Owner,
             until: Some(i64::MAX / 4),
             since: None,
-            pin: None,
             identification: None,
+            unproven: booking.state == State::Collected && booking.opened.is_none(),
+            lent: false,
             actions,
             shares: Vec::new(),
             timeline: opened.into_iter().collect(),
@@ -489,6 +505,10 @@ impl Hub {
             // Taken out once; the token that took it out has no use left, and a new one gives none.
             let (allowed, told): (&[Op], &[Operation]) = match self.bookings[at].state {
                 State::Opened => (&[Op::Reopen, Op::Status], &[Operation::Reopen, Operation::Status]),
+                State::Booked => (
+                    &[Op::Deposit, Op::Access, Op::Reopen, Op::Status],
+                    &[Operation::Deposit, Operation::Access, Operation::Reopen, Operation::Status],
+                ),
                 _ => (
                     &[Op::Collect, Op::Reopen, Op::Status],
                     &[Operation::Collect, Operation::Reopen, Operation::Status],
@@ -497,6 +517,7 @@ impl Hub {
             let operations = allowed.iter().copied().fold(Operations::NONE, Operations::with);
             let key = self.keys[customer];
             let issued = self.mint(at, key, operations, now, nonce);
+            let pin = self.pin_for(at);
             let booking = &self.bookings[at];
             lockers.push(booking.locker);
             grants.push(Grant {
@@ -510,17 +531,15 @@ impl Hub {
                 delegable: true,
                 token_id: hex::encode(issued.claims.id.0),
                 token: encode(&issued.bytes),
+                occupancy: issued.claims.doors[0].1.0,
+                no_pin: pin.as_ref().err().copied(),
+                pin: pin.ok(),
+                receipts_from: None,
             });
         }
         lockers.sort_unstable();
         lockers.dedup();
-        let bulletins = lockers
-            .into_iter()
-            .map(|at| BulletinFor {
-                locker: self.descriptors[at].id.clone(),
-                bulletin: encode(&self.bulletin(at, now, nonce)),
-            })
-            .collect();
+        let bulletins = lockers.into_iter().map(|at| self.bulletin_for(at, now, nonce)).collect();
         yes(Said::Grants(Grants { grants, bulletins }))
     }
 
@@ -560,21 +579,43 @@ impl Hub {
     }
 
     fn follow(&mut self, locker: usize, receipt: &Receipt) {
-        let booking = if receipt.source == Source::Pin {
-            self.booked(locker, receipt.door.0)
-        } else {
-            self.ledger.get(&receipt.token).and_then(|issued| issued.reservation)
+        let door = receipt.door.0;
+        // By which token, or by the PIN of which epoch: never by who has the door now.
+        let (booking, epoch) = match receipt.pin() {
+            Some(pin) => (self.occupant(locker, door, pin.epoch.0), Some(pin.epoch.0)),
+            None => match self.ledger.get(&receipt.token) {
+                Some(issued) => {
+                    (issued.reservation, issued.claims.epoch_of(receipt.door).map(|epoch| epoch.0))
+                }
+                None => (None, None),
+            },
         };
-        let Some(booking) = booking else { return };
-        if receipt.outcome == Outcome::Jammed || receipt.operation == Op::Deposit {
-            return;
+        self.acknowledged[locker] = self.acknowledged[locker].max(receipt.news);
+        let told = self.news[locker].up_to(receipt.news).filter_map(|ended| match ended {
+            Ended::Epoch(door, epoch) => Some((*door, *epoch)),
+            _ => None,
+        });
+        for (door, epoch) in told.chain(epoch.map(|epoch| (door, epoch))).collect::<Vec<_>>() {
+            let proven = self.proven.entry((locker, door)).or_insert(0);
+            *proven = (*proven).max(epoch);
         }
-        // A locker that cannot tell counts as opened, and not as proof.
+        let Some(booking) = booking else { return };
         let it = &mut self.bookings[booking];
-        it.certain |= receipt.outcome != Outcome::Unknown;
-        it.opened = Some(it.opened.map_or(receipt.at.0, |last| last.max(receipt.at.0)));
-        if it.state == State::Ready {
-            self.put(booking, State::Opened);
+        let collects = receipt.operation != Op::Deposit;
+        match (it.kind, receipt.outcome) {
+            // Only what the locker measured says that something was put in.
+            (Kind::Return, Outcome::ClosedPresent) if it.state == State::Booked => {
+                self.put(booking, State::Deposited);
+            }
+            // A locker that cannot tell counts as opened, and not as proof.
+            (Kind::Pickup, Outcome::Opened | Outcome::AlreadyOpen | Outcome::Unknown) if collects => {
+                it.certain |= receipt.outcome != Outcome::Unknown;
+                it.opened = Some(it.opened.map_or(receipt.at.0, |last| last.max(receipt.at.0)));
+                if it.state == State::Ready {
+                    self.put(booking, State::Opened);
+                }
+            }
+            _ => return,
         }
         self.touch(booking);
     }
@@ -591,7 +632,8 @@ impl Hub {
         }
         match (self.bookings[booking].state, said.taken) {
             (State::Collected, true) => {}
-            (State::Opened, true) => self.put(booking, State::Collected),
+            // Of an opening by PIN that nobody knows of yet there is the customer's word.
+            (State::Opened | State::Ready, true) => self.put(booking, State::Collected),
             (State::Opened | State::Collected, false) => {
                 self.put(booking, State::Opened);
                 self.disputes.push(booking);
@@ -608,7 +650,7 @@ impl Booking {
     /// Whether its door may be opened by its customer.
     fn may_open(&self, now: u64) -> bool {
         match self.state {
-            State::Ready => true,
+            State::Ready | State::Booked => true,
             State::Opened => self.opened.is_some_and(|at| now < at + REOPEN),
             _ => false,
         }
@@ -624,6 +666,7 @@ fn descriptor(at: usize, (identity, doors): &(LockerIdentity, u16)) -> LockerDes
         receipt_key: encode(&identity.receipt_key),
         scanner: true,
         keypad: true,
+        content_sensors: true,
         reopen_minutes: u16::try_from(REOPEN / 60).expect("small"),
         doors: (1..=*doors)
             .map(|door| DoorInfo {

@@ -14,6 +14,7 @@ pub mod dice;
 pub mod hub;
 pub mod machine;
 pub mod mutants;
+mod news;
 mod people;
 pub mod phone;
 pub mod plan;

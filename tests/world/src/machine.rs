@@ -1,7 +1,7 @@
 //! A locker's machine: doors that move, flash that tears, a clock that can be wrong or dead. What really happened is
 //! recorded here, on the far side of the firmware, for the reference to judge.
 
-use postern_locker::{Doors, Flash, FlashError, Geometry, Hardware, Sensors};
+use postern_locker::{Doors, Fittings, Flash, FlashError, Geometry, Hardware, Sensors};
 use postern_protocol::{Door, Timestamp};
 
 use crate::dice::Dice;
@@ -191,5 +191,9 @@ impl Hardware for Machine {
 
     fn low_battery(&mut self) -> bool {
         false
+    }
+
+    fn fittings(&self) -> Fittings {
+        Fittings { content_sensors: true, keypad: true, scanner: false, uplink: false }
     }
 }

@@ -27,6 +27,7 @@ struct Mutant {
 const ACCESS: &str = "crates/locker/src/access.rs";
 const OPENING: &str = "crates/locker/src/opening.rs";
 const AIR: &str = "crates/core/src/unlock/air.rs";
+const ANSWERS: &str = "crates/core/src/unlock/answers.rs";
 
 /// The table.
 const MUTANTS: &[Mutant] = &[
@@ -42,7 +43,7 @@ const MUTANTS: &[Mutant] = &[
         file: ACCESS,
         original: "self.claims.epoch_of(wish.door).is_none_or(|epoch| epoch < line.epoch)",
         replacement: "false",
-        expected: &[6],
+        expected: &[6, 11],
     },
     Mutant {
         name: "uses are not counted",
@@ -137,8 +138,8 @@ const MUTANTS: &[Mutant] = &[
     },
     Mutant {
         name: "receipts do not follow one another",
-        file: OPENING,
-        original: "ledger.previous",
+        file: "crates/locker/src/ledger.rs",
+        original: "receipt::hash(&completion.receipt)",
         replacement: "[0; 16]",
         expected: &[3],
     },
@@ -152,8 +153,8 @@ const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "any eight digits are the PIN",
         file: "crates/locker/src/local.rs",
-        original: "pin::equal(&expected, digits) & usable",
-        replacement: "usable",
+        original: "pin::equal(&expected, digits)",
+        replacement: "matches == 0 || pin::equal(&expected, digits)",
         expected: &[1],
     },
     Mutant {
@@ -166,26 +167,68 @@ const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "the phone forgets what it asked for",
         file: AIR,
-        original: "self.pendings.insert(pending.reservation.clone(), (*pending).clone());",
-        replacement: "();",
+        original: "self.openings.pendings.insert(asked.reservation.clone(), asked);",
+        replacement: "drop(asked);",
         expected: &[4, 5],
     },
     Mutant {
         name: "a refusal settles also what was asked before",
-        file: AIR,
+        file: ANSWERS,
         original: "!status && pending.handshakes.len() <= 1",
         replacement: "!status",
         expected: &[5],
     },
     Mutant {
         name: "a locker that cannot tell counts as open",
-        file: AIR,
-        original: "if let Some(kept) = self.pendings.get_mut(&pending.reservation) {
+        file: ANSWERS,
+        original: "if let Some(kept) = self.openings.pendings.get_mut(id) {
                     kept.locker_unsure = true;
                 }
                 StepState::MayBeOpen",
-        replacement: "StepState::Opened { at: now, left_open: false }",
+        replacement: "StepState::Opened",
         expected: &[5],
+    },
+    Mutant {
+        name: "what was taken back by name still opens",
+        file: ACCESS,
+        original: "self.is_revoked(ledger)",
+        replacement: "false",
+        expected: &[6],
+    },
+    Mutant {
+        name: "to take one token back ends everybody's",
+        file: ACCESS,
+        original: "self.is_revoked(ledger)",
+        replacement: "ledger.is_revoked(|_, _, _| true)",
+        expected: &[4, 10],
+    },
+    Mutant {
+        name: "the keypad knows only the epoch that it has heard of",
+        file: "crates/protocol/src/pin.rs",
+        original: "epoch.0.saturating_add(LOOK_AHEAD)",
+        replacement: "epoch.0",
+        expected: &[9],
+    },
+    Mutant {
+        name: "couriers are not given the first receipt that the hub lacks",
+        file: "crates/locker/src/requests.rs",
+        original: "self.store.receipts_from(&self.hardware, first)",
+        replacement: "self.store.receipts_from(&self.hardware, first + 1)",
+        expected: &[12],
+    },
+    Mutant {
+        name: "a closed door is said to have something behind it",
+        file: OPENING,
+        original: "Outcome::of_closing(content)",
+        replacement: "Outcome::of_closing(Some(true))",
+        expected: &[13],
+    },
+    Mutant {
+        name: "the app takes an empty compartment for a full one",
+        file: "crates/core/src/root/mod.rs",
+        original: "self.kept.wallet.closed(id, Some(false))",
+        replacement: "self.kept.wallet.closed(id, Some(true))",
+        expected: &[13],
     },
 ];
 

@@ -1,17 +1,18 @@
 //! What people do: customers with their habits and patience, couriers, hands at doors; and the steps of a plan.
 
 use ed25519_dalek::{Signer, SigningKey};
-use postern_api::reservation::State;
+use postern_api::reservation::{Kind, State};
 use postern_core::{
     Offer,
     event::{Event, PushEvent},
     intent::Intent,
     view::{ActionView, OpeningPhase, SessionView},
 };
+use postern_locker::Reason;
 use postern_protocol::{
-    Door, OperationNonce,
+    DeviceKey, Door, OperationNonce,
     delegation::{self, Delegation},
-    message::{Operation, Operations},
+    message::{Carried, Operation, Operations},
     receipt::{self, Outcome},
 };
 use url::Url;
@@ -22,7 +23,7 @@ use crate::{
     hub::{BASE, Issued},
     machine::WallClock,
     plan::Step,
-    world::{Happening, Planted, World},
+    world::{Happening, KEPT_RECEIPTS, Planted, World},
 };
 
 /// What a hand does at a door.
@@ -30,6 +31,8 @@ use crate::{
 pub(crate) enum Hand {
     /// Takes out what is this customer's.
     Take(usize),
+    /// Puts in what goes back by this booking, unless it was forgotten at home.
+    Bring(usize),
     /// Puts the parcel of this booking in.
     Put(usize),
     /// Takes the parcel of this booking out for somebody else.
@@ -60,9 +63,14 @@ impl World {
     pub(crate) fn step(&mut self, step: Step) {
         match step {
             Step::Parcel { customer, locker, door } => {
-                if let Some(booking) = self.hub.book(customer, locker, door) {
+                if let Some(booking) = self.hub.book(customer, locker, door, Kind::Pickup) {
                     self.poke();
                     self.after(3_000, Happening::Courier { booking });
+                }
+            }
+            Step::Return { customer, locker, door } => {
+                if self.hub.book(customer, locker, door, Kind::Return).is_some() {
+                    self.poke();
                 }
             }
             Step::Walk { customer, locker } => self.walk(customer, locker),
@@ -110,18 +118,13 @@ impl World {
                 let state = |booking: &usize| self.hub.bookings[*booking].state;
                 let mine = self.hub.of(customer).iter().copied().find(|booking| open(state(booking)));
                 if let Some(booking) = mine {
-                    self.hub.revoke(booking);
+                    let unix = self.unix();
+                    self.hub.revoke(booking, unix);
                     self.poke();
                 }
             }
             Step::PassOn { customer } => self.pass_on(customer),
-            Step::Pin { customer } => {
-                if let Some(booking) = self.ready_for(customer) {
-                    let (locker, door) = (self.hub.bookings[booking].locker, self.hub.bookings[booking].door);
-                    let digits = self.hub.pin_of(locker, door, self.hub.epoch(locker, door));
-                    self.type_pin(locker, Some(booking), &digits);
-                }
-            }
+            Step::Pin { customer } => self.type_what_is_shown(customer),
             Step::CarryBulletin { locker } => self.carry_bulletin(locker),
             Step::RotateKey => self.hub.rotate_key(),
             Step::Attack { attack, locker, victim } => self.attack(attack, locker, victim),
@@ -174,6 +177,7 @@ impl World {
                 compartment.jammed = 0;
             }
         }
+        self.read_out();
         // Whoever exchanges a flash switches the locker off and on.
         for locker in worn {
             self.lose_power(locker);
@@ -243,6 +247,13 @@ impl World {
         let vain = self.phones[customer].vain.get(&booking_of(&id)).copied().unwrap_or(0);
         let taken = |taken| Intent::ConfirmTaken { reservation: id.clone(), taken };
         let inside = self.content_is_here(&id) == Some(true);
+        let gives_back = self.hub.bookings[booking_of(&id)].kind == Kind::Return;
+        if gives_back && inside {
+            return None;
+        }
+        if gives_back && !offered(ActionView::Open) && offered(ActionView::Reopen) {
+            return Some(Intent::Reopen { reservation: id });
+        }
         let past_asking = offer.actions.first() == Some(&ActionView::Open);
         if offered(ActionView::Resolve) && !past_asking {
             return Some(Intent::ResolveOpening { reservation: Some(id) });
@@ -252,7 +263,9 @@ impl World {
         }
         // Whoever tried again and again says that it cannot be got at, and then goes on trying.
         let disputed = self.hub.bookings[booking_of(&id)].taken == Some(false);
-        if inside && offered(ActionView::ConfirmTaken) && vain >= 6 && !disputed {
+        // Where nothing was opened yet, nobody is asked whether it was there.
+        let asked = self.hub.bookings[booking_of(&id)].state != State::Ready || offered(ActionView::Resolve);
+        if inside && offered(ActionView::ConfirmTaken) && asked && vain >= 6 && !disputed {
             return Some(taken(false));
         }
         if offered(ActionView::Open) {
@@ -320,7 +333,10 @@ impl World {
         });
         let guest = key.and_then(|key| self.guests.get(&key).copied());
         let typed = if key.is_none() { self.typists.get(&locker).copied() } else { None };
-        if let Some(customer) = customer {
+        let brings = owner.filter(|booking| self.hub.bookings[*booking].kind == Kind::Return);
+        if let Some(booking) = brings {
+            self.after(3_000, Happening::Hand { locker, door, hand: Hand::Bring(booking) });
+        } else if let Some(customer) = customer {
             self.after(3_000, Happening::Hand { locker, door, hand: Hand::Take(customer) });
         } else if let Some(booking) = guest.or(typed) {
             self.after(3_000, Happening::Hand { locker, door, hand: Hand::Fetch(booking) });
@@ -334,10 +350,13 @@ impl World {
     pub(crate) fn hand(&mut self, locker: usize, door: u16, hand: Hand) {
         let near = match hand {
             Hand::Take(customer) => self.phones[customer].near == Some(locker),
-            Hand::Put(_) | Hand::Fetch(_) | Hand::Shut => true,
+            Hand::Put(_) | Hand::Fetch(_) | Hand::Bring(_) | Hand::Shut => true,
         };
         let bookings = &self.hub.bookings;
         let owner = |booking: usize| bookings[booking].customer;
+        // Who forgot it comes back with it.
+        let forgot =
+            matches!(hand, Hand::Bring(booking) if booking % 2 == 0 && self.forgetful.insert(booking));
         let Some(compartment) = self.cabinets[locker].machine().compartment_mut(door) else { return };
         match hand {
             Hand::Take(customer)
@@ -348,6 +367,7 @@ impl World {
                 compartment.content = None;
             }
             Hand::Put(booking) if compartment.open => compartment.content = Some(booking),
+            Hand::Bring(booking) if compartment.open && !forgot => compartment.content = Some(booking),
             Hand::Fetch(booking) if compartment.open && compartment.content == Some(booking) => {
                 compartment.content = None;
             }
@@ -367,6 +387,77 @@ impl World {
             .iter()
             .copied()
             .find(|booking| self.hub.bookings[*booking].state == State::Ready)
+    }
+
+    /// A customer without Bluetooth types what the phone shows, for whatever can be opened there. It opens: whatever else
+    /// happened, nobody needs to have been at the locker before.
+    fn type_what_is_shown(&mut self, customer: usize) {
+        let view = self.phones[customer].core.view();
+        // What nobody has been at yet says most: first of all what is to be given back.
+        let shown = view.reservations.iter().filter_map(|it| Some((booking_of(&it.id), it.pin.clone()?)));
+        let shown = shown.max_by_key(|(booking, _)| self.hub.bookings[*booking].kind == Kind::Return);
+        let Some((booking, digits)) = shown else { return };
+        let locker = self.hub.bookings[booking].locker;
+        self.promised = Some((locker, booking));
+        self.type_pin(locker, Some(booking), &digits);
+        self.promised = None;
+    }
+
+    /// The firmware refused somebody.
+    pub(crate) fn refused(&mut self, locker: usize, key: Option<DeviceKey>, reason: Reason) {
+        // What was ended is shown until the phone hears of it.
+        let untouched = |booking: usize| !self.hub.bookings[booking].revoked;
+        if let Some((at, booking)) = self.promised
+            && at == locker
+            && reason == Reason::Pin
+            && untouched(booking)
+        {
+            self.reference
+                .object(9, format!("the PIN shown for booking {booking} opens nothing at {locker}"));
+        }
+        let customer = key.and_then(|key| self.owners.get(&key).copied());
+        if let Some(customer) = customer.filter(|customer| self.phones[*customer].honest)
+            && matches!(reason, Reason::Revoked | Reason::Epoch)
+            && self.hub.of(customer).iter().all(|booking| {
+                let it = &self.hub.bookings[*booking];
+                it.locker != locker || (untouched(*booking) && self.hub.open.contains(booking))
+            })
+        {
+            self.reference.object(
+                10,
+                format!("customer {customer}, of whom nothing was ended, is refused: {reason:?}"),
+            );
+        }
+    }
+
+    /// A courier's device was given a part of the chain: the hub opens it, and the device goes on until all is there.
+    pub(crate) fn carried(&mut self, agent: usize, link: usize, part: &Carried) -> Move {
+        let locker = self.links[link].locker;
+        if !self.hub.carried(locker, &part.sealed) {
+            self.reference.object(12, format!("what locker {locker} sealed cannot be opened"));
+        }
+        self.poke();
+        if part.next < part.head {
+            if let Errand::Deposit(booking) = self.agents[agent].errand
+                && let Some((_, issued, _)) = self.courier_tokens.get(&booking)
+            {
+                let wish = carry_wish(issued, part.next);
+                self.agents[agent].wish(wish);
+            }
+        } else {
+            self.all_is_known(locker, part.head);
+        }
+        self.agents[agent].go_on()
+    }
+
+    /// Every opening up to there is known to the hub, as far as the locker keeps its receipts.
+    fn all_is_known(&mut self, locker: usize, head: u32) {
+        let missing = (head.saturating_sub(KEPT_RECEIPTS)..head)
+            .find(|at| !self.hub.receipts.contains_key(&(locker, *at)));
+        if let Some(sequence) = missing {
+            self.reference
+                .object(12, format!("receipt {sequence} of locker {locker} was carried and is not known"));
+        }
     }
 
     /// Somebody stands at the keypad.
@@ -451,8 +542,10 @@ impl World {
             bulletin: Some(bulletin),
             nonce: OperationNonce(*nonce),
         };
+        let carry = carry_wish(issued, self.hub.first_missing(locker));
         let key = key.clone();
-        self.send_agent(Errand::Deposit(booking), key, locker, vec![wish]);
+        // The last comes first.
+        self.send_agent(Errand::Deposit(booking), key, locker, vec![carry, wish]);
         self.after(20_000, Happening::Courier { booking });
     }
 
@@ -523,6 +616,9 @@ impl World {
                 }
                 // Counts as a use, since the latch may have moved: nothing is left of the token. The next is another.
                 Outcome::Unknown => drop(self.courier_tokens.remove(&booking)),
+                Outcome::Closed | Outcome::ClosedPresent | Outcome::ClosedAbsent => {
+                    self.reference.object(3, format!("agent {agent} was answered with {receipt:?}"));
+                }
             },
             // A guest's app hands it to the hub, too.
             Errand::Guest(_) => {
@@ -556,9 +652,21 @@ impl World {
 }
 
 fn courier_operations() -> Operations {
-    [Operation::Deposit, Operation::Reopen, Operation::Status]
+    [Operation::Deposit, Operation::Reopen, Operation::Status, Operation::Carry]
         .into_iter()
         .fold(Operations::NONE, Operations::with)
+}
+
+/// Asks for the receipts from one on.
+fn carry_wish(issued: &Issued, first: u32) -> Wish {
+    Wish {
+        operation: Operation::Carry,
+        door: issued.claims.doors[0].0,
+        token: issued.bytes.clone(),
+        delegation: None,
+        bulletin: None,
+        nonce: OperationNonce::from_sequence(first),
+    }
 }
 
 /// The number of a reservation.

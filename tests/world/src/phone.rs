@@ -35,6 +35,8 @@ pub struct Phone {
     pub mtu: usize,
     /// The next link breaks after so many frames.
     pub cut: Option<u32>,
+    /// Since when its radio listens for lockers.
+    pub listens: Option<u64>,
     /// The next dial reaches an impostor.
     pub impostor: bool,
     /// The system kills the app as soon as its next OPEN has arrived.
@@ -74,6 +76,7 @@ impl Phone {
             latency: 20,
             mtu: 247,
             cut: None,
+            listens: None,
             impostor: false,
             dies_asking: false,
             honest: true,
@@ -91,6 +94,7 @@ impl Phone {
     pub fn kill(&mut self) {
         self.core = core();
         self.incarnation += 1;
+        self.listens = None;
         self.push = false;
         self.attempt = None;
         self.due = None;

@@ -31,6 +31,15 @@ pub enum Step {
         /// Which door, if it is free.
         door: u16,
     },
+    /// A customer books a door to give something back.
+    Return {
+        /// Who.
+        customer: usize,
+        /// Where.
+        locker: usize,
+        /// Which door, if it is free.
+        door: u16,
+    },
     /// A customer walks to a locker, or away from all.
     Walk {
         /// Who.
@@ -152,7 +161,7 @@ pub enum Step {
         /// Who passes on.
         customer: usize,
     },
-    /// A customer without a charged phone types the PIN of a parcel at its locker.
+    /// A customer types a PIN that the phone shows at its locker.
     Pin {
         /// Who.
         customer: usize,
@@ -282,7 +291,7 @@ impl Plan {
         let customer = dice.index(self.customers);
         let locker = dice.index(self.lockers);
         let skew = i64::try_from(dice.below(120)).expect("small") - 60;
-        match dice.below(34) {
+        match dice.below(36) {
             0..4 => Step::Gesture { customer },
             4 => Step::Cancel { customer },
             5 => Step::Parcel { customer, locker, door: self.door(dice) },
@@ -315,6 +324,8 @@ impl Plan {
             26 => Step::PowerCutAtLatch { locker, moves: dice.chance(50) },
             27 => Step::WearFlash { locker, operations: u32::try_from(dice.below(6)).expect("small") },
             28 | 29 => Step::KillAsking { customer },
+            30 => Step::Return { customer, locker, door: self.door(dice) },
+            31 => Step::Pin { customer },
             _ => Step::Attack {
                 attack: [
                     Attack::Replay,

@@ -38,7 +38,12 @@ impl World {
 
     pub(crate) fn radio(&mut self, customer: usize, command: RadioCommand) {
         match command {
-            RadioCommand::Watch(_) => {}
+            RadioCommand::Watch(on) => {
+                self.phones[customer].listens = on.then_some(self.now);
+                if on {
+                    self.advertise(customer, self.now);
+                }
+            }
             RadioCommand::Dial { attempt, locker, timeout_ms } => {
                 self.note(|| format!("customer {customer} dials, attempt {attempt}"));
                 let incarnation = self.phones[customer].incarnation;
@@ -77,6 +82,18 @@ impl World {
                 self.radio_says(customer, 5, RadioEvent::Ended { attempt, reason: EndReason::HungUp });
             }
         }
+    }
+
+    /// A phone that listens hears the locker where its owner stands, every now and then.
+    pub(crate) fn advertise(&mut self, customer: usize, since: u64) {
+        let phone = &self.phones[customer];
+        let incarnation = phone.incarnation;
+        let here = phone.near.filter(|locker| self.cabinets[*locker].running.is_some());
+        if let Some(locker) = here {
+            let short_id = self.cabinets[locker].identity.id.short();
+            self.radio_says(customer, 50, RadioEvent::Sighted { short_id, rssi: Some(-50) });
+        }
+        self.after(2_000, Happening::Advertise { customer, incarnation, since });
     }
 
     /// A central was heard and connects, if the locker has a place for it.
@@ -157,6 +174,7 @@ impl World {
         let keys = LockerKeys::from_seed(id, &self.dice.bytes());
         let hello = Hello {
             version: postern_protocol::VERSION,
+            oldest: postern_protocol::VERSION,
             boot: 1,
             clock: ClockState::Set,
             floor: Timestamp(self.unix()),
@@ -260,8 +278,9 @@ impl World {
                 if let Some(bulletin) = self.agents[agent].delivered.take()
                     && let Ok(bulletin) = bulletin::verify(&bulletin, &self.hub.issuer_keys())
                 {
-                    let epochs = bulletin.epochs.into_iter().map(|(door, epoch)| (door.0, epoch.0));
+                    let epochs = bulletin.epochs.iter().map(|news| (news.door.0, news.epoch.0));
                     self.reference.learnt(locker, epochs);
+                    self.reference.told(locker, bulletin.number);
                 }
                 self.agent_moves(agent, link, made);
             }
@@ -289,6 +308,10 @@ impl World {
             }
             Move::NeedsFreshToken(nonce) => {
                 let next = self.fresh_token_for(agent, link, nonce);
+                self.agent_moves(agent, link, next);
+            }
+            Move::Carried(part) => {
+                let next = self.carried(agent, link, &part);
                 self.agent_moves(agent, link, next);
             }
             Move::Receipt(receipt) => {

@@ -10,7 +10,7 @@ use postern_protocol::{
     receipt::{self, Outcome, Receipt, Source},
 };
 
-use crate::{hub::Hub, world::BEGINNING};
+use crate::{hub::Hub, news::Ended, world::BEGINNING};
 
 /// Seconds by which a locker's clock may be wrong in this world, and one more.
 pub const CLOCK_TOLERANCE: u64 = 61;
@@ -18,13 +18,11 @@ pub const CLOCK_TOLERANCE: u64 = 61;
 const REOPENINGS: usize = 3;
 /// Uses of a token that are given back where the door did not come open, or stood open.
 const GIVEN_BACK: usize = 3;
-/// Openings by one PIN.
-const PIN_USES: usize = 3;
 
 /// Something that must never happen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
-    /// Number of the invariant, 1 to 8, as in the project's list.
+    /// Number of the invariant, 1 to 13, as in the README.
     pub invariant: u8,
     /// What happened.
     pub what: String,
@@ -37,6 +35,9 @@ struct Movement {
     key: Option<DeviceKey>,
     typed: Option<String>,
     epoch_known: u32,
+    news_known: u32,
+    /// The booking whose parcel lay inside.
+    content: Option<usize>,
     came_open: bool,
     receipt: Option<u32>,
 }
@@ -55,7 +56,10 @@ struct Truth {
     epochs: BTreeMap<u16, u32>,
     used: BTreeMap<TokenId, Vec<Use>>,
     reopened: BTreeMap<u16, usize>,
-    pins_used: BTreeMap<(u16, String), usize>,
+    /// Number of the newest news that the locker has taken in for certain.
+    news: u32,
+    /// Openings of each door that no closing receipt belongs to yet.
+    unclosed: BTreeMap<u16, Receipt>,
 }
 
 impl Truth {
@@ -83,6 +87,7 @@ fn counted<'a>(uses: impl Iterator<Item = &'a Use>) -> usize {
         match it.outcome {
             Outcome::Opened | Outcome::Unknown => spent += 1,
             Outcome::Jammed | Outcome::AlreadyOpen => vain += 1,
+            Outcome::Closed | Outcome::ClosedPresent | Outcome::ClosedAbsent => {}
         }
     }
     spent + vain.saturating_sub(GIVEN_BACK)
@@ -122,7 +127,8 @@ impl Reference {
             epochs: BTreeMap::new(),
             used: BTreeMap::new(),
             reopened: BTreeMap::new(),
-            pins_used: BTreeMap::new(),
+            news: 0,
+            unclosed: BTreeMap::new(),
         });
         Self {
             lockers: lockers.collect(),
@@ -152,8 +158,8 @@ impl Reference {
         self.lockers[locker].typed = Some(digits.to_owned());
     }
 
-    /// A latch was seen to be driven; `first` for the first pulse of an opening.
-    pub fn latch(&mut self, locker: usize, door: u16, first: bool, at: u64) {
+    /// A latch was seen to be driven; `first` for the first pulse of an opening. What lies behind it is `content`.
+    pub fn latch(&mut self, locker: usize, door: u16, first: bool, at: u64, content: Option<usize>) {
         let truth = &mut self.lockers[locker];
         if first {
             let Some(key) = truth.asked.remove(&door) else {
@@ -161,7 +167,17 @@ impl Reference {
             };
             let epoch_known = truth.epochs.get(&door).copied().unwrap_or(0);
             let typed = if key.is_none() { truth.typed.clone() } else { None };
-            let movement = Movement { at, key, typed, epoch_known, came_open: false, receipt: None };
+            let news_known = truth.news;
+            let movement = Movement {
+                at,
+                key,
+                typed,
+                epoch_known,
+                news_known,
+                content,
+                came_open: false,
+                receipt: None,
+            };
             truth.movements.entry(door).or_default().push(movement);
             self.untold += 1;
         } else if truth
@@ -198,6 +214,18 @@ impl Reference {
         }
     }
 
+    /// A locker has taken in the news up to this number: it did, authentically, what came with them, or signed that it has.
+    pub fn told(&mut self, locker: usize, number: u32) {
+        let truth = &mut self.lockers[locker];
+        truth.news = truth.news.max(number);
+    }
+
+    /// Whether a locker is known to know that a token ended.
+    pub fn knows_revoked(&self, locker: usize, hub: &Hub, token: TokenId) -> bool {
+        let named = |ended: &Ended| matches!(ended, Ended::Token(id, _) if *id == token);
+        hub.news[locker].number_of(named).is_some_and(|number| number <= self.lockers[locker].news)
+    }
+
     /// The epoch that a locker is known to know.
     pub fn epoch(&self, locker: usize, door: u16) -> u32 {
         self.lockers[locker].epochs.get(&door).copied().unwrap_or(0)
@@ -213,17 +241,15 @@ impl Reference {
         &self.lockers[locker].bytes
     }
 
-    /// The firmware wrote a receipt at this UNIX second. By which way the opening was asked for, where it verifies.
-    pub fn receipt(&mut self, locker: usize, bytes: &[u8], hub: &Hub, unix: u64) -> Option<Source> {
+    /// The firmware wrote a receipt at this UNIX second.
+    pub fn receipt(&mut self, locker: usize, bytes: &[u8], hub: &Hub, unix: u64) {
         let truth = &self.lockers[locker];
         let Ok(receipt) = receipt::verify(bytes, &truth.receipt_key) else {
-            self.object(3, format!("locker {locker} wrote a receipt that does not verify"));
-            return None;
+            return self.object(3, format!("locker {locker} wrote a receipt that does not verify"));
         };
-        let source = Some(receipt.source);
         // Told when it was written, and found again at the next start.
         if self.is_in_chain(locker, receipt.sequence, bytes) {
-            return source;
+            return;
         }
         let truth = &mut self.lockers[locker];
         let (sequence, previous) = match (truth.chain.last(), truth.bytes.last()) {
@@ -236,6 +262,12 @@ impl Reference {
         if !continues {
             self.object(3, format!("chain of locker {locker} breaks at {}", receipt.sequence));
         }
+        if receipt.outcome.is_closing() {
+            return self.closing(locker, &receipt);
+        }
+        if receipt.outcome.may_be_open() {
+            self.lockers[locker].unclosed.insert(receipt.door.0, receipt.clone());
+        }
         let told = receipt.outcome == Outcome::Opened;
         let last = self.lockers[locker].movements.get(&receipt.door.0).and_then(|all| all.last());
         if told && last.is_some_and(|movement| movement.receipt.is_none() && !movement.came_open) {
@@ -246,42 +278,69 @@ impl Reference {
             Source::Pin => self.judge_pin(locker, &receipt, hub),
             Source::Scanner => self.object(1, "nobody in this world uses the scanner"),
         }
-        source
+        // What it signs to have heeded counts from the next opening on.
+        self.told(locker, receipt.news);
+        for ended in hub.news[locker].up_to(receipt.news) {
+            if let Ended::Epoch(door, epoch) = ended {
+                self.learnt(locker, std::iter::once((*door, *epoch)));
+            }
+        }
     }
 
-    /// An opening by PIN: the digits that were typed are those of the door, in an epoch that the locker need not know
-    /// to be over, and not more often than a PIN opens.
+    /// A closing receipt belongs to the last opening of its door, once.
+    fn closing(&mut self, locker: usize, receipt: &Receipt) {
+        let opening = self.lockers[locker].unclosed.remove(&receipt.door.0);
+        let subject = |it: &Receipt| (it.token, it.nonce, it.operation, it.handshake, it.source);
+        if opening.is_none_or(|opening| subject(&opening) != subject(receipt)) {
+            self.object(3, format!("{receipt:?} of locker {locker} closes nothing"));
+        }
+    }
+
+    /// An opening by PIN: the digits that were typed are those of a slot of the door that was given out and has not ended
+    /// as far as the locker must know, in an epoch that the locker need not know to be over.
     fn judge_pin(&mut self, locker: usize, receipt: &Receipt, hub: &Hub) {
         let truth = &mut self.lockers[locker];
         let door = receipt.door.0;
         truth.reopened.insert(door, 0);
+        let Some(pin) = receipt.pin() else {
+            return self.object(3, format!("{receipt:?} of locker {locker} says not by which PIN"));
+        };
+        let (epoch, slot) = (pin.epoch.0, pin.slot);
+        let known = truth.epochs.entry(door).or_insert(0);
+        *known = (*known).max(epoch);
         let movement = truth.tell(door, receipt.sequence);
         self.untold -= usize::from(movement.is_some());
+        let occupant = hub.occupant(locker, door, epoch);
+        let opened = matches!(receipt.outcome, Outcome::Opened | Outcome::AlreadyOpen);
+        self.proven.extend(occupant.filter(|_| opened));
         let Some(movement) = movement else {
             if matches!(receipt.outcome, Outcome::Opened | Outcome::Jammed) {
                 self.object(3, format!("receipt {receipt:?} of locker {locker} without a movement"));
             }
-            // It stood open already, so that nothing had to move.
-            if receipt.outcome == Outcome::AlreadyOpen {
-                self.proven.extend(hub.booked(locker, door));
-            }
             return;
         };
-        let typed = movement.typed.unwrap_or_default();
-        let epochs = movement.epoch_known.max(1)..=hub.epoch(locker, door);
-        let right = epochs.into_iter().any(|epoch| hub.pin_of(locker, door, epoch) == typed);
-        let uses = truth.pins_used.entry((door, typed)).or_insert(0);
-        *uses += 1;
-        if *uses > PIN_USES {
-            self.object(2, format!("one PIN opened door {door} of locker {locker} too often"));
-        }
-        if !right {
+        let ended = hub.news[locker].number_of(|ended| *ended == Ended::Slot(door, epoch, slot));
+        let given = slot < hub.slots_of(locker, door, epoch);
+        let right = given && hub.pin_of(locker, door, epoch, slot) == movement.typed.unwrap_or_default();
+        if !right || epoch < movement.epoch_known {
             self.object(1, format!("door {door} of locker {locker} opened by digits that are not its PIN"));
         }
-        let opened = matches!(receipt.outcome, Outcome::Opened | Outcome::AlreadyOpen);
-        if let Some(booking) = hub.booked(locker, door).filter(|_| opened) {
-            self.proven.insert(booking);
-            self.openings += 1;
+        if ended.is_some_and(|number| number <= movement.news_known) {
+            self.object(6, format!("a PIN that was taken back opened door {door} of locker {locker}"));
+        }
+        self.others_parcel(locker, door, occupant, movement.content);
+        self.openings += u64::from(opened && occupant.is_some());
+    }
+
+    /// What one customer was given never opens a door behind which lies what is another's.
+    fn others_parcel(&mut self, locker: usize, door: u16, by: Option<usize>, content: Option<usize>) {
+        if content.is_some() && content != by {
+            self.object(
+                11,
+                format!(
+                    "access to booking {by:?} opened door {door} of locker {locker}, where {content:?} lies"
+                ),
+            );
         }
     }
 
@@ -347,6 +406,22 @@ impl Reference {
                 what: format!("revoked token opened door {door} of locker {locker}"),
             });
         }
+        let named = |ended: &Ended| matches!(ended, Ended::Token(id, _) if *id == receipt.token);
+        let ended = hub.news[locker].number_of(named);
+        if let Some(movement) = &movement
+            && ended.is_some_and(|number| number <= movement.news_known)
+        {
+            self.object(
+                6,
+                format!("a token that was taken back by name opened door {door} of locker {locker}"),
+            );
+        }
+        let courier = claims.operations.contains(Operation::Carry);
+        if let Some(movement) = &movement
+            && !courier
+        {
+            self.others_parcel(locker, door, issued.reservation, movement.content);
+        }
         let truth = &mut self.lockers[locker];
         if let Some(epoch) = epoch {
             let known = truth.epochs.entry(door).or_insert(0);
@@ -382,7 +457,7 @@ impl Reference {
             });
         }
         let opened = u64::from(receipt.outcome == Outcome::Opened);
-        if receipt.operation == Operation::Deposit {
+        if courier {
             self.deposits += opened;
         } else if let Some(booking) = issued.reservation {
             if matches!(receipt.outcome, Outcome::Opened | Outcome::AlreadyOpen) {

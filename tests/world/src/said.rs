@@ -5,7 +5,7 @@ use postern_api::{
     problem::Problem,
     reservation::Reservation,
     sync::{Changes, ReceiptResults},
-    token::Grants,
+    token::{Bulletins, Grants},
 };
 use postern_core::event::Payload;
 use serde::Serialize;
@@ -20,6 +20,7 @@ pub enum Said {
     Account(Account),
     Changes(Changes),
     Grants(Grants),
+    Bulletins(Bulletins),
     Results(ReceiptResults),
     Reservation(Box<Reservation>),
     Problem(Problem),
@@ -37,6 +38,7 @@ impl Said {
             Self::Account(it) => Box::new(it),
             Self::Changes(it) => Box::new(it),
             Self::Grants(it) => Box::new(it),
+            Self::Bulletins(it) => Box::new(it),
             Self::Results(it) => Box::new(it),
             Self::Reservation(it) => it,
             Self::Problem(it) => Box::new(it),

@@ -11,7 +11,7 @@ use postern_core::{
     event::{Event, HttpFailure, HttpResponse, PushEvent, Ticket},
 };
 use postern_locker::{Config, Keys, Locker, Notice, Output, Uptime};
-use postern_protocol::{DeviceKey, Door, IssuerKeys, LockerId, LockerIdentity, LockerKeys, receipt::Source};
+use postern_protocol::{DeviceKey, Door, IssuerKeys, LockerId, LockerIdentity, LockerKeys};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -28,6 +28,8 @@ use crate::{
 
 /// UNIX seconds at which every world begins.
 pub const BEGINNING: u64 = 1_800_000_000;
+/// Receipts that a locker keeps.
+pub(crate) const KEPT_RECEIPTS: u32 = 32;
 /// Milliseconds after the last step until all faults end.
 const CALM_AFTER: u64 = 30_000;
 /// Milliseconds until the operator has looked into a compartment of which a customer says that nothing was there.
@@ -55,6 +57,7 @@ pub(crate) enum Happening {
     Behave { customer: usize },
     Look { customer: usize },
     Backup { locker: usize, victim: usize },
+    Advertise { customer: usize, incarnation: u32, since: u64 },
 }
 
 /// When something is going to happen, its number, and its place among [`World::planned`]: 64, 32 and 32 bits of one number,
@@ -133,6 +136,10 @@ pub struct World {
     pub(crate) guests: BTreeMap<DeviceKey, usize>,
     /// For which booking somebody typed a PIN last, by locker.
     pub(crate) typists: BTreeMap<usize, usize>,
+    /// Returns of which the thing was forgotten at home the first time.
+    pub(crate) forgetful: BTreeSet<usize>,
+    /// Digits are being typed at a locker that a phone shows for a booking.
+    pub(crate) promised: Option<(usize, usize)>,
     pub(crate) planted: Option<Planted>,
     /// What happened, in words, where asked for.
     pub log: Option<Vec<String>>,
@@ -241,6 +248,8 @@ impl World {
             as_json: plan.seed.is_multiple_of(8),
             guests: BTreeMap::new(),
             typists: BTreeMap::new(),
+            forgetful: BTreeSet::new(),
+            promised: None,
             planted: None,
             log: logged.then(Vec::new),
             steps: plan.steps.iter().rev().cloned().collect(),
@@ -367,6 +376,12 @@ impl World {
             Happening::Behave { customer } => self.behave(customer),
             Happening::Look { customer } => self.look(customer),
             Happening::Backup { locker, victim } => self.use_backup(locker, victim),
+            Happening::Advertise { customer, incarnation, since } => {
+                let phone = &self.phones[customer];
+                if phone.incarnation == incarnation && phone.listens == Some(since) {
+                    self.advertise(customer, since);
+                }
+            }
         }
     }
 
@@ -448,7 +463,7 @@ impl World {
                 let vault = self.phones[customer].vault();
                 self.later(customer, 5, vault);
             }
-            Effect::StopListening | Effect::Notify(_) => {}
+            Effect::StopListening | Effect::Notify(_) | Effect::Remind(_) => {}
         }
     }
 
@@ -495,7 +510,7 @@ impl World {
         };
         let mut config = Config::new((1..=cabinet.doors).map(Door).collect());
         config.remembered_tokens = 64;
-        config.kept_receipts = 32;
+        config.kept_receipts = KEPT_RECEIPTS;
         cabinet.boot += 1;
         cabinet.booted_at = self.now;
         cabinet.due = None;
@@ -505,8 +520,11 @@ impl World {
                 let written: Vec<Vec<u8>> = running.receipts().collect();
                 cabinet.running = Some(running);
                 for bytes in written {
-                    let source = self.reference.receipt(locker, &bytes, &self.hub, unix);
-                    self.read_out(locker, &bytes, source);
+                    self.reference.receipt(locker, &bytes, &self.hub, unix);
+                    if self.calm {
+                        self.hub.evidence(locker, &bytes);
+                        self.poke();
+                    }
                 }
                 self.firmware(locker, |_, _| {});
             }
@@ -570,7 +588,11 @@ impl World {
                         Notice::Latch(door, attempt) => {
                             if let Some(at) = pulses.iter().position(|pulse| *pulse == door.0) {
                                 pulses.remove(at);
-                                self.reference.latch(locker, door.0, attempt == 1, self.now);
+                                let content = self.cabinets[locker]
+                                    .machine()
+                                    .compartment(door.0)
+                                    .and_then(|it| it.content);
+                                self.reference.latch(locker, door.0, attempt == 1, self.now, content);
                             } else if !dead {
                                 self.reference.object(
                                     1,
@@ -582,8 +604,16 @@ impl World {
                             }
                         }
                         Notice::Receipt(bytes) => {
-                            let source = self.reference.receipt(locker, &bytes, &self.hub, unix);
-                            self.read_out(locker, &bytes, source);
+                            self.reference.receipt(locker, &bytes, &self.hub, unix);
+                            if self.calm {
+                                // A technician stands beside it.
+                                self.hub.evidence(locker, &bytes);
+                                self.poke();
+                            }
+                        }
+                        Notice::Refused { connection, reason } => {
+                            let key = connection.and_then(|connection| self.key_behind(locker, connection));
+                            self.refused(locker, key, reason);
                         }
                         Notice::Faulted if !dead && !self.cabinets[locker].machine().is_worn() => {
                             self.reference.object(4, format!("locker {locker} gave up without a fault"));
@@ -599,12 +629,14 @@ impl World {
         }
     }
 
-    /// No phone carries the receipt of an opening by PIN: a technician reads it out at the locker.
-    fn read_out(&mut self, locker: usize, bytes: &[u8], source: Option<Source>) {
-        if source == Some(Source::Pin) {
-            self.hub.evidence(locker, bytes);
-            self.poke();
+    /// When all faults have ended a technician reads out what no phone and no courier brought.
+    pub(crate) fn read_out(&mut self) {
+        for locker in 0..self.cabinets.len() {
+            for bytes in self.reference.chain(locker).to_vec() {
+                self.hub.evidence(locker, &bytes);
+            }
         }
+        self.poke();
     }
 
     pub(crate) fn lose_power(&mut self, locker: usize) {

@@ -3,7 +3,9 @@ import type { Bridge } from './bridge/bridge';
 import type { Intent } from './generated/intent';
 import type { LockerView, ReservationView, View } from './generated/view';
 import { t, useLanguage } from './i18n/i18n.svelte';
+import { keepFocus } from './focus';
 import { followKeyboard } from './keyboard';
+import { bringAll } from './later.svelte';
 import { loadPreferences, savePreferences, type Preferences } from './preferences';
 import { parseRoute, routeHash, type Route } from './route';
 import { metresBetween, type Place } from './sites';
@@ -23,6 +25,8 @@ export class App {
   begun = false;
   /** A short confirmation at the foot of the page. */
   said = $state('');
+  /** What is searched for in the list, kept while the page is elsewhere. */
+  search = $state('');
   /** Where the customer is, once they wanted that known in the finder; for this run of the app only. */
   place = $state.raw<Place | null>(null);
   readonly bridge: Bridge;
@@ -57,6 +61,7 @@ export class App {
     });
     matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.dress());
     followKeyboard();
+    keepFocus();
     this.dress();
     // Both are on their way at once; what is shown waits for both.
     const speaking = useLanguage(this.preferences.language);
@@ -74,6 +79,7 @@ export class App {
   /** The first picture is drawn: whatever could wait for that. */
   settled(): void {
     this.begun = true;
+    void bringAll();
     void this.bridge.platform.setLanguage(this.preferences.language);
   }
 

@@ -60,7 +60,8 @@ export function timeLeft(until: number, now: number): string {
   if (minutes < 60) return t('left.minutes', { minutes });
   const hours = Math.floor(minutes / 60);
   if (minutes < 24 * 60) return minutes % 60 === 0 ? t('left.fullHours', { hours }) : t('left.hours', { hours, minutes: minutes % 60 });
-  return t('left.days', { days: Math.floor(minutes / 1440) });
+  const days = Math.floor(hours / 24);
+  return hours % 24 === 0 || days >= 7 ? t('left.days', { days }) : t('left.daysHours', { days, hours: hours % 24 });
 }
 
 /** Less than a day is left. */

@@ -1,4 +1,4 @@
-import type { KindView, OpeningPhase, OpeningView } from './generated/view';
+import type { KindView, OpeningPhase, OpeningView, ReservationView } from './generated/view';
 import { t, tCode } from './i18n/i18n.svelte';
 
 /** Steps on the way to an open door, in order. */
@@ -37,10 +37,10 @@ export function bigDoorLook(phase: OpeningPhase): BigDoorLook {
 }
 
 /** The sign on the door: it is done, or it wants to be looked at. */
-export function bigDoorBadge(phase: OpeningPhase, kind: KindView, collected: boolean): 'check' | 'alert' | null {
+export function bigDoorBadge(phase: OpeningPhase, done: boolean): 'check' | 'alert' | null {
   switch (phase.step) {
     case 'closed':
-      return collected || kind === 'return' ? 'check' : null;
+      return done ? 'check' : null;
     case 'opened':
       return phase.leftOpen ? 'alert' : null;
     case 'mayBeOpen':
@@ -52,13 +52,15 @@ export function bigDoorBadge(phase: OpeningPhase, kind: KindView, collected: boo
 }
 
 /** What is, in few words. */
-export function statusWords(opening: OpeningView, kind: KindView, collected: boolean): string {
+export function statusWords(opening: OpeningView, reservation: ReservationView | undefined): string {
   const { phase, label } = opening;
   switch (phase.step) {
     case 'opened':
       return phase.leftOpen ? t('opening.leftOpen', { label }) : t('opening.opened', { label });
     case 'closed':
-      return collected ? t('opening.collected') : t(kind === 'return' ? 'opening.closedReturn' : 'opening.closed', { label });
+      if (reservation?.state === 'collected') return t('opening.collected');
+      if (reservation?.state === 'deposited') return t('opening.closedReturn', { label });
+      return t(reservation?.kind === 'return' && reservation.inside === false ? 'opening.closedEmpty' : 'opening.closed', { label });
     case 'mayBeOpen':
       return t('opening.mayBeOpen', { label });
     case 'failed':
@@ -68,16 +70,26 @@ export function statusWords(opening: OpeningView, kind: KindView, collected: boo
   }
 }
 
+/** What the locker measured behind the closed door, and signed; nothing where it did not. */
+export function measured(reservation: ReservationView | undefined): string {
+  if (reservation === undefined || reservation.inside === null) return '';
+  if (reservation.kind === 'return' && !reservation.inside) return t('opening.closedEmpty.now');
+  if (reservation.kind === 'pickup') return '';
+  return t(reservation.inside ? 'inside.present' : 'inside.absent');
+}
+
 /** What to do now, or what is being done. */
-export function statusHint(opening: OpeningView, kind: KindView, collected: boolean): string {
+export function statusHint(opening: OpeningView, reservation: ReservationView | undefined): string {
   const { phase, label } = opening;
+  const kind: KindView = reservation?.kind ?? 'pickup';
   switch (phase.step) {
     case 'opened':
       if (phase.leftOpen) return t('opening.leftOpen.now');
       return t(kind === 'pickup' ? 'opening.opened.take' : kind === 'return' ? 'opening.opened.put' : 'opening.opened.use');
     case 'closed':
-      if (collected) return t('opening.collected.now');
-      return kind === 'return' ? t('opening.closedReturn.now') : '';
+      if (reservation?.state === 'collected') return t('opening.collected.now');
+      if (reservation?.state === 'deposited') return t(reservation.unproven ? 'opening.closedReturn.unproven' : 'opening.closedReturn.now');
+      return measured(reservation);
     case 'mayBeOpen':
       return t(phase.asking ? 'opening.mayBeOpen.asking' : 'opening.mayBeOpen.now', { label });
     default:

@@ -1,4 +1,5 @@
 import { brand } from 'virtual:brand';
+import { MAPS, type Maps } from './maps';
 import { choose, isLanguage, type Language } from './i18n/i18n.svelte';
 
 /** What belongs to this page and not to the core: how it looks and how a door is asked for. */
@@ -7,6 +8,8 @@ export interface Preferences {
   theme: 'system' | 'light' | 'dark';
   text: '100' | '125' | '150' | '200';
   gesture: 'hold' | 'confirm';
+  /** Whose maps show the way; empty until that was asked. */
+  maps: Maps | '';
 }
 
 const KEY = 'preferences';
@@ -30,6 +33,7 @@ export function loadPreferences(): Preferences {
     theme: oneOf(stored['theme'], ['system', 'light', 'dark'], 'system'),
     text: oneOf(stored['text'], ['100', '125', '150', '200'], '100'),
     gesture: oneOf(stored['gesture'], ['hold', 'confirm'], 'hold'),
+    maps: oneOf(stored['maps'], ['', ...MAPS], ''),
   };
 }
 

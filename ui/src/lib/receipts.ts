@@ -18,6 +18,7 @@ export function receiptsCsv(receipts: readonly ReceiptView[]): string {
       one.locker,
       one.label,
       one.sequence,
+      one.source,
       one.verified,
       one.delivered,
       one.reservation,
@@ -25,5 +26,5 @@ export function receiptsCsv(receipts: readonly ReceiptView[]): string {
       .map(field)
       .join(','),
   );
-  return ['time,time_certain,outcome,title,locker,door,sequence,verified,delivered,reservation', ...rows].join('\r\n') + '\r\n';
+  return ['time,time_certain,outcome,title,locker,door,sequence,source,verified,delivered,reservation', ...rows].join('\r\n') + '\r\n';
 }

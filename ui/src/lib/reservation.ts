@@ -2,6 +2,7 @@ import type { DoorLook } from '../components/DoorPlate.svelte';
 import { isUrgent, moment, timeLeft } from './format';
 import type { OutboxView, ReservationView, StateView } from './generated/view';
 import { own, t } from './i18n/i18n.svelte';
+import { clean } from './untrusted';
 
 const ENDED: readonly StateView[] = ['collected', 'returned', 'accepted', 'refused', 'released', 'cancelled', 'deposited'];
 
@@ -51,10 +52,11 @@ export function deadlineWords(reservation: ReservationView, now: number): string
 /** The one thing to do with it now, in words; nothing where there is only waiting. */
 export function nextStep(reservation: ReservationView): string {
   const { actions, kind } = reservation;
-  const label = reservation.label ?? '';
+  const label = clean(reservation.label ?? '', 12);
   if (actions.includes('resolve')) return t('next.resolve', { label });
-  if (actions.includes('confirmTaken')) return t(isMissed(reservation, []) ? 'event.disputed' : 'next.confirm');
-  if (actions.includes('open')) return t(kind === 'return' ? 'next.dropOff' : 'next.open', { label });
+  if (actions.includes('confirmPlaced')) return t('next.placed', { label });
+  if (actions[0] === 'confirmTaken') return t(isMissed(reservation, []) ? 'event.disputed' : 'next.confirm');
+  if (actions.includes('open')) return kind === 'storage' ? '' : t(kind === 'return' ? 'next.dropOff' : 'next.collect', { label });
   return '';
 }
 

@@ -9,7 +9,27 @@ function folded(text: string): string {
   return (ASCII.test(short) ? short : short.normalize('NFKD').replace(/\p{M}/gu, '')).toLowerCase();
 }
 
-/** Prepares a search over title, carrier, reference, site and door; the answer to it keeps the order. */
+/** Letters from which on a word may have a slip in it. */
+const SLIP = 4;
+
+/** Whether `text` begins with `word` but for one letter that is wrong, missing, too many, or swapped with the next. */
+export function almost(word: string, text: string): boolean {
+  let at = 0;
+  while (at < word.length && word[at] === text[at]) at += 1;
+  if (at === word.length) return true;
+  const rest = word.slice(at + 1);
+  return (
+    text.startsWith(rest, at + 1) ||
+    text.startsWith(word.slice(at), at + 1) ||
+    text.startsWith(rest, at) ||
+    (word[at] === text[at + 1] && word[at + 1] === text[at] && text.startsWith(word.slice(at + 2), at + 2))
+  );
+}
+
+/**
+ * Prepares a search over title, carrier, reference, site and door; the answer to it keeps the order. Where nothing has the
+ * words as they are, what has them with one slip each is found.
+ */
 export function searchIndex(all: readonly ReservationView[]): (wanted: string) => readonly ReservationView[] {
   let texts: string[] | null = null;
   return (wanted) => {
@@ -19,6 +39,11 @@ export function searchIndex(all: readonly ReservationView[]): (wanted: string) =
       folded(`${one.title} ${one.carrier} ${one.reference ?? ''} ${one.site?.name ?? ''} ${one.label ?? ''}`),
     );
     const ready = texts;
-    return all.filter((_, at) => words.every((word) => ready[at]?.includes(word)));
+    const found = all.filter((_, at) => words.every((word) => ready[at]?.includes(word)));
+    if (found.length > 0 || !words.some((word) => word.length >= SLIP)) return found;
+    return all.filter((_, at) => {
+      const parts = ready[at]?.split(' ') ?? [];
+      return words.every((word) => (word.length < SLIP ? ready[at]?.includes(word) : parts.some((part) => almost(word, part))));
+    });
   };
 }

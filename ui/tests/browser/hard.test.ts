@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { codes } from '../../fixtures/base';
 import { hostile, thousands } from '../../fixtures/hard';
+import { scenes } from '../../fixtures/scenes';
 import { SIZES } from '../../tools/page.mjs';
 import { harness } from './harness';
 
@@ -132,4 +133,26 @@ test('the end of a long list can be reached and opened', async () => {
   await page.getByTestId('home').evaluate((pane) => (pane.scrollTop = pane.scrollHeight));
   await page.getByTestId('card-m-239').click();
   await page.getByTestId('detail').waitFor();
+});
+
+test('one of a long list that was chosen elsewhere is brought into sight', async () => {
+  const page = await ui.page({ viewport: SIZES.desktop });
+  await ui.show(page, 'home-many');
+  await page.evaluate(() => (location.hash = '#/r/m-200'));
+  const card = page.getByTestId('card-m-200');
+  await card.waitFor();
+  await expect.poll(async () => {
+    const box = await card.boundingBox();
+    return box !== null && box.y >= 0 && box.y + box.height <= SIZES.desktop.height;
+  }).toBe(true);
+});
+
+test('who asked for the doors here is not listened for on once one was opened', async () => {
+  const page = await ui.page();
+  await ui.show(page, 'home-listening');
+  await page.waitForFunction(() => window.recorded.sent.some((one) => one.type === 'watchNearby' && one.asked));
+  await page.evaluate((view) => window.recorded.push(view), scenes['opening-closed']!.view);
+  await page.evaluate((view) => window.recorded.push(view), scenes['home']!.view);
+  await page.getByTestId('at-the-locker').waitFor();
+  expect(await page.evaluate(() => window.recorded.sent.filter((one) => one.type === 'watchNearby').at(-1))).toEqual({ type: 'watchNearby', on: true, asked: false });
 });

@@ -111,3 +111,27 @@ export function smallTargets(page: Page): Promise<string[]> {
     return found;
   });
 }
+
+/** Words that are broken inside: no reader should have to put them together again. What has no place to break may (addresses). */
+export function brokenWords(page: Page): Promise<string[]> {
+  return page.evaluate(() => {
+    const found: string[] = [];
+    const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+      const parent = node.parentElement;
+      if (!parent || parent.closest('.unseen, .mono, script, style, option, svg, [inert], [aria-hidden=true], textarea') || !parent.checkVisibility({ visibilityProperty: true })) continue;
+      for (const { 0: word, index } of (node.textContent ?? '').matchAll(/[\p{L}\p{N}’]{2,28}/gu)) {
+        // An address has no other place to break.
+        const text = node.textContent ?? '';
+        const token = text.slice(0, index).split(/\s/).at(-1)! + text.slice(index).split(/\s/)[0]!;
+        if (token.length > 16 && /[.@/]/.test(token.slice(0, -1))) continue;
+        const range = document.createRange();
+        range.setStart(node, index);
+        range.setEnd(node, index + word.length);
+        const lines = new Set([...range.getClientRects()].filter((box) => box.width > 0).map((box) => Math.round(box.top)));
+        if (lines.size > 1) found.push(`${word} in ${parent.tagName.toLowerCase()}.${parent.className}`);
+      }
+    }
+    return [...new Set(found)].slice(0, 8);
+  });
+}

@@ -177,7 +177,8 @@ test('nothing of the welcome lies under its strip', async () => {
   await page.locator('.ways').evaluate((ways) => ways.scrollIntoView({ block: 'end' }));
   const ways = (await page.locator('.ways').boundingBox())!;
   const strip = (await page.getByTestId('memory-only').boundingBox())!;
-  expect(ways.y + ways.height).toBeLessThanOrEqual(strip.y);
+  // Boxes may lie between two pixels.
+  expect(ways.y + ways.height).toBeLessThanOrEqual(strip.y + 0.5);
 });
 
 test('a finger on its way meets what it aimed at, not the strip that came over it', async () => {
@@ -341,7 +342,7 @@ test('what is said shortly covers neither a card nor a gesture, and is heard in 
     await ui.show(page, 'home-nearby');
     await push(page, view({ ...scenes['home-nearby']!.view, notices: [{ id: 7, code: 'delivered', reservation: null }] }));
     const said = (await page.locator('[data-testid=said].visible').boundingBox())!;
-    for (const id of ['card-r-shoes', 'card-r-books', 'open-nearby']) {
+    for (const id of ['home', 'open-nearby']) {
       const box = (await page.getByTestId(id).boundingBox())!;
       const apart = said.x >= box.x + box.width || said.x + said.width <= box.x || said.y >= box.y + box.height || said.y + said.height <= box.y;
       expect([id, apart]).toEqual([id, true]);
@@ -535,8 +536,10 @@ test('asks for more time, reports, cancels, gives back', async () => {
   await page.getByTestId('end-confirm').click();
   expect(await sent(page)).toContainEqual({ type: 'cancel', reservation: 'r-jacket' });
   await ui.show(page, 'release');
+  expect(await page.getByTestId('end-confirm').isDisabled()).toBe(true);
+  await page.getByTestId('end-answer').check();
   await page.getByTestId('end-confirm').click();
-  expect(await sent(page)).toContainEqual({ type: 'release', reservation: 'r-box' });
+  expect(await sent(page)).toContainEqual({ type: 'release', reservation: 'r-box', confirmed: true });
 });
 
 test('a photo of a report loses its metadata', async () => {
@@ -769,9 +772,9 @@ test('a card says what to do next, and how far it is once the customer wants to 
   const page = await ui.page({ permissions: ['geolocation'], geolocation: { latitude: 52.5221, longitude: 13.3849 } });
   await ui.show(page, 'home');
   const shown = async (id: string) => (await page.getByTestId(`card-${id}`).innerText()).replace(/[\u2068\u2069]/g, '');
-  expect(await shown('r-shoes')).toContain('Open B3');
+  expect(await shown('r-shoes')).toContain('Collect from B3');
   expect(await shown('r-jacket')).toContain('Drop it off in C1');
-  expect(await shown('r-lamp')).not.toContain('Open');
+  expect(await shown('r-lamp')).not.toContain('Collect');
   expect(await shown('r-shoes')).not.toMatch(/\d k?m\b/);
   await page.getByTestId('nav-find').click();
   await page.getByTestId('near-me').click();

@@ -106,7 +106,7 @@ test('nothing that can be pressed or read lies under a notch or a bar', { timeou
           element !== null && (element.scrollHeight > element.clientHeight + 1 && /auto|scroll/.test(getComputedStyle(element).overflowY) || scrolls(element.parentElement));
         return [...document.querySelectorAll('button, a, input, select, h1, h2, nav .word')].flatMap((element) => {
           const box = element.getBoundingClientRect();
-          if (box.width < 2 || box.height < 2 || element.closest('.unseen, [inert]') || !element.checkVisibility({ visibilityProperty: true })) return [];
+          if (box.width < 2 || box.height < 2 || element.closest('.unseen, [inert], .skip:not(:focus)') || !element.checkVisibility({ visibilityProperty: true })) return [];
           const sideways = box.left < left || box.right > innerWidth - right;
           const upright = !scrolls(element.parentElement) && (box.top < top || box.bottom > innerHeight - bottom);
           return sideways || upright ? [`${element.tagName} "${(element.textContent ?? '').trim().slice(0, 30)}" ${JSON.stringify(box)}`] : [];

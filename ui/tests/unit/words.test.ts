@@ -6,7 +6,7 @@ import { choose, own, t, tCode, useLanguage } from '../../src/lib/i18n/i18n.svel
 import { base64url } from '../../src/lib/photo';
 import { receiptsCsv } from '../../src/lib/receipts';
 import { parseRoute, routeHash } from '../../src/lib/route';
-import { searchIndex } from '../../src/lib/search';
+import { almost, searchIndex } from '../../src/lib/search';
 import { filterSites, freeDoors } from '../../src/lib/sites';
 import { clean, isolated } from '../../src/lib/untrusted';
 import type { FoundSiteView } from '../../src/lib/generated/view';
@@ -90,7 +90,7 @@ describe('messages', () => {
 });
 
 describe('time', () => {
-  test.each([[-1, 'Time is over'], [30, '1 minute left'], [3000, '50 minutes left'], [3600 * 3, '3 h left'], [3600 * 5 + 90, '5 h 2 min left'], [86_400 * 2 + 5, '2 days left']])('%d s: %s', (seconds, words) =>
+  test.each([[-1, 'Time is over'], [30, '1 minute left'], [3000, '50 minutes left'], [3600 * 3, '3 h left'], [3600 * 5 + 90, '5 h 2 min left'], [86_400 * 2 + 5, '2 days left'], [86_400 * 3 - 180, '2 days 23 h left'], [86_400 * 9 - 180, '8 days left']])('%d s: %s', (seconds, words) =>
     expect(timeLeft(NOW + seconds, NOW)).toBe(words));
   test('countdowns', () => expect([245, 59.2, -3].map(countdown)).toEqual(['4:05', '1:00', '0:00']));
   test('a PIN is grouped, and only letters and digits of it are shown', () => expect(groups('4821\u202E0937<')).toBe('4821 0937'));
@@ -110,10 +110,17 @@ describe('search', () => {
   const all = [reservation({ id: 'a', title: 'Żółte buty' }), reservation({ id: 'b', title: 'Tea', label: 'A4' })];
   test('ignores case and accents, and wants every word', () => {
     const find = searchIndex(all);
-    expect(find('ZOLTE').map((one) => one.id)).toEqual([]);
+    expect(find('ZOLTE').map((one) => one.id)).toEqual(['a']);
     expect(find('żółte heron').map((one) => one.id)).toEqual(['a']);
     expect(find('a4').map((one) => one.id)).toEqual(['b']);
     expect(find('  ')).toBe(all);
+  });
+  test('forgives one slip a word, where nothing has it as it is', () => {
+    for (const slip of ['shoes', 'shos', 'shooes', 'shose', 'shoer']) expect([slip, almost(slip, 'shoes')]).toEqual([slip, true]);
+    for (const other of ['shirt', 'xhoez', 'sohse', 'tent']) expect([other, almost(other, 'shoes')]).toEqual([other, false]);
+    const find = searchIndex([reservation({ id: 'a', title: 'Running shoes' }), reservation({ id: 'b', title: 'Show tickets' })]);
+    expect(find('runing shoe').map((one) => one.id)).toEqual(['a']);
+    expect(find('rnu').map((one) => one.id)).toEqual([]);
   });
 });
 

@@ -1,10 +1,6 @@
 //! `qr`.
 
-use std::{
-    io::{IsTerminal as _, Write as _},
-    path::Path,
-    time::Duration,
-};
+use std::{io::IsTerminal as _, path::Path, time::Duration};
 
 use postern_runtime::{
     intent::Intent,
@@ -17,7 +13,7 @@ use crate::{
     app::App,
     fault::{Exit, Fault},
     qr::Code,
-    text::safe,
+    text::{safe, tell, to_stdout},
 };
 
 /// Longest wait for the device key to sign an opening code.
@@ -59,14 +55,13 @@ async fn opening_code(
         return Ok(());
     }
     let mut shown = code.0;
-    eprintln!("Renewed by itself. Ctrl-C ends it.");
+    tell!("Renewed by itself. Ctrl-C ends it.");
     loop {
         tokio::select! {
             next = next_code(app, Some(&shown)) => {
                 let (text, renews) = next?;
                 // Over the old one.
-                print!("\x1b[H\x1b[2J");
-                std::io::stdout().flush()?;
+                to_stdout("\x1b[H\x1b[2J")?;
                 show("opening", &text, Some(renews), None, output)?;
                 shown = text;
             }

@@ -23,7 +23,8 @@ use super::{Output, confirmed};
 use crate::{
     arguments::{AtLocker, Errand},
     fault::{Exit, Fault},
-    text::{columns, safe},
+    scanned,
+    text::{columns, distinct, safe, short, tell},
 };
 
 /// Longest search for the locker.
@@ -61,9 +62,7 @@ pub(super) async fn run(options: Options, errand: Errand, output: Output) -> Res
     let device = Device::open(Vault::open(secrets, keys, folder.join(STORE)).await?)?;
     let mut courier = Courier { device, radio: options.radio };
     match errand {
-        Errand::SignIn { code, hub } => {
-            courier.sign_in(&hub.unwrap_or(options.hub), &code, &options.device_name, output).await
-        }
+        Errand::SignIn { code } => courier.sign_in(&options.hub, &code, &options.device_name, output).await,
         Errand::SignOut { yes } => courier.sign_out(yes, output).await,
         Errand::Tasks => courier.tasks(output).await,
         Errand::Deposit { parcel, at } => courier.deposit(&parcel, &at, output).await,
@@ -120,7 +119,8 @@ impl Courier {
         self.catch_up().await;
         let tasks = self.device.tasks().await?;
         output.print(&tasks, || {
-            let rows: Vec<Vec<String>> = tasks.tasks.iter().map(|task| row(task, &tasks)).collect();
+            let length = distinct(tasks.tasks.iter().map(|task| &*task.parcel.id));
+            let rows: Vec<Vec<String>> = tasks.tasks.iter().map(|task| row(task, &tasks, length)).collect();
             if rows.is_empty() { "Nothing to do.\n".into() } else { columns(&rows) }
         })
     }
@@ -191,6 +191,7 @@ impl Courier {
             parcel: task.parcel.id.clone(),
             locker: Some(locker.id.clone()),
             hello_nonce: None,
+            locker_time: None,
         };
         let errand = self.device.prepare(asked, operation).await?;
         let door = errand.door().unwrap_or_default();
@@ -204,18 +205,24 @@ impl Courier {
         let opened = async {
             let mut open = self.device.open_door(errand, &trusted, &mut call).await?;
             let what = if operation == Operation::Deposit { "put it in" } else { "take it out" };
-            eprintln!("Door {label} is open: {what} and close the door.");
+            tell!("Door {label} is open: {what} and close the door.");
             let closed = !at.no_wait && open.until_closed(CLOSED).await;
             if !closed && !at.no_wait {
-                eprintln!("postern: The door is still open, or the locker fell silent. Please close it.");
+                tell!("postern: The door is still open, or the locker fell silent. Please close it.");
             }
-            open.leave().await;
-            Ok::<_, CourierError>(closed)
+            let inside = open.inside();
+            self.device.leave(open).await?;
+            Ok::<_, CourierError>((closed, inside))
         };
         let opened = opened.await;
+        let placed = match (&opened, operation) {
+            (Ok((true, measured)), Operation::Deposit) => self.placed(&task.parcel.id, *measured, at).await,
+            _ => Ok(()),
+        };
         // Also where the latch did not move: that the hub is to know.
         let told = self.hand_in().await;
-        let closed = opened?;
+        let (closed, _) = opened?;
+        placed?;
         let handed_in = told?;
         Ok(Done {
             reference,
@@ -226,6 +233,25 @@ impl Courier {
             state: if closed { "closed" } else { "opened" },
             handed_in,
         })
+    }
+
+    /// Where the locker cannot measure it, whoever stands there says whether the parcel lies inside.
+    async fn placed(&mut self, parcel: &str, measured: Option<bool>, at: &AtLocker) -> Result<(), Fault> {
+        match (measured, at.inside) {
+            (Some(true), _) => {}
+            (Some(false), _) => {
+                eprintln!("postern: The locker says that the compartment is empty.");
+            }
+            (None, Some(inside)) => self.device.say_inside(parcel, inside).await?,
+            (None, None) if at.yes => {
+                eprintln!("postern: Say with --inside yes or --inside no whether the parcel is inside.");
+            }
+            (None, None) => {
+                let inside = confirmed("Is the parcel inside, and the door closed?".to_owned()).await?;
+                self.device.say_inside(parcel, inside).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Hands receipts in; false where they wait for the next command.
@@ -258,8 +284,8 @@ impl Dial for Call<'_> {
     async fn dial(&mut self) -> Result<Box<dyn Link>, CourierError> {
         let name = self.name;
         match self.again {
-            false => eprintln!("Looking for {name}…"),
-            true => eprintln!("The connection broke. Asking {name} what became of it…"),
+            false => tell!("Looking for {name}…"),
+            true => tell!("The connection broke. Asking {name} what became of it…"),
         }
         self.again = true;
         Ok(self.radio.connect(self.locker, Instant::now() + SEARCH, &|_| ()).await?)
@@ -281,7 +307,7 @@ fn print(output: Output, done: &[Done]) -> Result<(), Fault> {
     })
 }
 
-fn row(task: &Task, tasks: &Tasks) -> Vec<String> {
+fn row(task: &Task, tasks: &Tasks, length: usize) -> Vec<String> {
     let what = if task.operation == Named::Deposit { "put in" } else { "take out" };
     let locker = tasks.lockers.iter().find(|one| Some(&one.id) == task.parcel.locker.as_ref());
     let door = locker.and_then(|one| one.doors.iter().find(|door| Some(door.door) == task.parcel.door));
@@ -289,17 +315,23 @@ fn row(task: &Task, tasks: &Tasks) -> Vec<String> {
         (Some(locker), Some(door)) => format!("{} · {}", safe(&door.label), safe(&locker.name)),
         _ => safe(&task.site),
     };
-    vec![what.to_owned(), safe(&task.parcel.reference), place, task.parcel.id.chars().take(10).collect()]
+    vec![what.to_owned(), safe(&task.parcel.reference), place, short(&task.parcel.id, length)]
 }
 
-/// The one task that `wanted` fits: a tracking number, or the beginning of an ID.
+/// The one task that `wanted` fits: a tracking number, also as a scanner reads it, or the beginning of an ID.
 fn find<'t>(tasks: &'t Tasks, wanted: &str, operation: Named) -> Result<&'t Task, Fault> {
-    let fits = |task: &&Task| {
-        task.operation == operation
-            && (task.parcel.reference.eq_ignore_ascii_case(wanted)
-                || (wanted.len() >= 4 && task.parcel.id.starts_with(wanted)))
+    let wanted = wanted.trim();
+    let number = scanned::number(wanted);
+    let by_number = |task: &&Task| scanned::number(&task.parcel.reference) == number;
+    let by_id = |task: &&Task| {
+        let id = wanted.to_lowercase();
+        id.len() >= 4 && task.parcel.id.starts_with(&id)
     };
-    let mut fitting = tasks.tasks.iter().filter(fits);
+    let mut fitting = tasks
+        .tasks
+        .iter()
+        .filter(|task| task.operation == operation)
+        .filter(|task| !number.is_empty() && (by_number(task) || by_id(task)));
     match (fitting.next(), fitting.next()) {
         (Some(task), None) => Ok(task),
         (None, _) => Err(Fault::usage(format!(

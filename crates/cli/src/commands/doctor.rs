@@ -5,17 +5,25 @@ use postern_runtime::{
     diagnosis::{Clock, Diagnosis, Hub, Keyring, Profile, Radio, diagnose},
 };
 
+use serde_json::json;
+
 use super::Output;
 use crate::{
     fault::{Exit, Fault},
+    proxy::Proxy,
     text::{columns, safe},
-    words,
+    time, words,
 };
 
 pub(super) async fn doctor(options: &Options, output: Output) -> Result<(), Fault> {
     let diagnosis = diagnose(options).await;
-    let findings = findings(&diagnosis, &options.hub);
-    output.print(&diagnosis, || {
+    let proxy = Proxy::of_environment(&options.hub);
+    let mut findings = findings(&diagnosis, &options.hub, proxy.as_ref());
+    findings.push(zone());
+    let mut document = serde_json::to_value(&diagnosis).map_err(std::io::Error::from)?;
+    document["proxy"] = json!(proxy.as_ref().map(|proxy| &proxy.url));
+    document["timeZone"] = json!(time::zone().iana_name());
+    output.print(&document, || {
         let rows: Vec<Vec<String>> = findings
             .iter()
             .map(|finding| {
@@ -37,9 +45,13 @@ struct Finding {
     fault: Option<(Exit, &'static str)>,
 }
 
-fn findings(diagnosis: &Diagnosis, hub: &str) -> Vec<Finding> {
+fn findings(diagnosis: &Diagnosis, hub: &str, proxy: Option<&Proxy>) -> Vec<Finding> {
     let ok = |what, words: String| Finding { what, words, fault: None };
     let bad = |what, exit, code, words: String| Finding { what, words, fault: Some((exit, code)) };
+    // Who stands between is the first to ask where the hub does not answer as itself.
+    let through = proxy.map_or_else(String::new, |proxy| {
+        format!(" Requests go through the proxy {} ({}).", proxy.url, proxy.variable)
+    });
     vec![
         match &diagnosis.keyring {
             Keyring::Ok { took_ms } => ok("keyring", format!("writes, reads and forgets, in {took_ms} ms")),
@@ -71,27 +83,29 @@ fn findings(diagnosis: &Diagnosis, hub: &str) -> Vec<Finding> {
         },
         match &diagnosis.hub {
             Hub::Ok { name, took_ms } => {
-                ok("hub", format!("{} at {hub} answers in {took_ms} ms", safe(name)))
+                ok("hub", format!("{} at {hub} answers in {took_ms} ms.{through}", safe(name)))
             }
             Hub::Unreachable => bad(
                 "hub",
                 Exit::Offline,
                 "hubUnreachable",
                 format!(
-                    "nobody answers at {hub}. Check the network, or name another with --hub or POSTERN_HUB."
+                    "nobody answers at {hub}. Check the network, or name another with --hub or POSTERN_HUB.{through}"
                 ),
             ),
             Hub::Untrusted => bad(
                 "hub",
                 Exit::Refused,
                 "untrusted",
-                format!("who answers at {hub} cannot prove to be it. Do not sign in from this network."),
+                format!(
+                    "who answers at {hub} cannot prove to be it. Do not sign in from this network.{through}"
+                ),
             ),
             Hub::NotPostern => bad(
                 "hub",
                 Exit::Refused,
                 "wrongHub",
-                format!("what answers at {hub} is no Postern hub. Check the address."),
+                format!("what answers at {hub} is no Postern hub. Check the address.{through}"),
             ),
             Hub::OtherVersion { api } => bad(
                 "hub",
@@ -115,6 +129,7 @@ fn findings(diagnosis: &Diagnosis, hub: &str) -> Vec<Finding> {
             Radio::Off => problem("bluetoothOff", postern_runtime::view::ProblemCode::BluetoothOff),
             Radio::Absent => problem("bluetoothAbsent", postern_runtime::view::ProblemCode::BluetoothAbsent),
             Radio::Denied => problem("bluetoothDenied", postern_runtime::view::ProblemCode::BluetoothDenied),
+            Radio::LocationOff => problem("locationOff", postern_runtime::view::ProblemCode::LocationOff),
         },
         match &diagnosis.clock {
             Clock::Ok => ok("clock", "agrees with the hub's".into()),
@@ -131,6 +146,21 @@ fn findings(diagnosis: &Diagnosis, hub: &str) -> Vec<Finding> {
             Clock::Unknown => ok("clock", "cannot be compared without a hub".into()),
         },
     ]
+}
+
+fn zone() -> Finding {
+    let zone = time::zone();
+    let words = match zone.iana_name() {
+        _ if zone.is_unknown() => match std::env::var("TZ") {
+            Ok(name) => {
+                format!("TZ is `{}`, which no database here knows: times are shown in UTC", safe(&name))
+            }
+            Err(_) => "not known: times are shown in UTC".to_owned(),
+        },
+        Some(name) => safe(name),
+        None => "as the system is set".to_owned(),
+    };
+    Finding { what: "time zone", words, fault: None }
 }
 
 fn problem(code: &'static str, problem: postern_runtime::view::ProblemCode) -> Finding {

@@ -1,12 +1,12 @@
 //! `list`, `show` and `receipts`.
 
-use postern_runtime::view::{AccessView, KindView, ReservationView, StateView, View};
+use postern_runtime::view::{AccessView, KindView, NetworkView, ReservationView, StateView, View};
 
 use super::Output;
 use crate::{
     app::App,
     fault::Fault,
-    text::{columns, safe},
+    text::{columns, distinct, safe, short},
     time, words,
 };
 
@@ -23,9 +23,12 @@ fn listing(view: &View, shown: &[&ReservationView]) -> String {
     if shown.is_empty() {
         return "Nothing to collect, to return or to keep.\n".into();
     }
+    // Of all that there is: what is shown here is typed into a command that looks at all.
+    let length = distinct(view.reservations.iter().map(|r| &*r.id));
     let mut text = String::new();
     for kind in [KindView::Pickup, KindView::Return, KindView::Storage] {
-        let rows: Vec<Vec<String>> = shown.iter().filter(|r| r.kind == kind).map(|r| row(view, r)).collect();
+        let rows: Vec<Vec<String>> =
+            shown.iter().filter(|r| r.kind == kind).map(|r| row(view, r, length)).collect();
         if rows.is_empty() {
             continue;
         }
@@ -43,7 +46,7 @@ fn listing(view: &View, shown: &[&ReservationView]) -> String {
     text
 }
 
-fn row(view: &View, r: &ReservationView) -> Vec<String> {
+fn row(view: &View, r: &ReservationView, length: usize) -> Vec<String> {
     let place = match (&r.label, &r.site) {
         (Some(label), Some(site)) => format!("{} · {}", safe(label), safe(&site.name)),
         (None, Some(site)) => safe(&site.name),
@@ -51,6 +54,9 @@ fn row(view: &View, r: &ReservationView) -> Vec<String> {
         (None, None) => "–".into(),
     };
     let mut state = words::state(r.state).to_owned();
+    if view.open_doors.iter().any(|door| door.reservation == r.id) {
+        state.push_str(", door open");
+    }
     if r.waiting {
         state.push_str(", waiting for the network");
     }
@@ -58,12 +64,7 @@ fn row(view: &View, r: &ReservationView) -> Vec<String> {
         .until
         .filter(|_| !is_over(r))
         .map(|until| format!("until {} ({})", time::day_and_time(until), time::relative(until, view.now)));
-    vec![short(&r.id), safe(&r.title), place, state, until.unwrap_or_default()]
-}
-
-/// Enough of an ID to be unique among a customer's.
-fn short(id: &str) -> String {
-    safe(id).chars().take(8).collect()
+    vec![short(&r.id, length), safe(&r.title), place, state, until.unwrap_or_default()]
 }
 
 fn is_over(r: &ReservationView) -> bool {
@@ -89,7 +90,13 @@ pub(super) async fn show(app: &mut App, id: &str, output: Output) -> Result<(), 
 fn detail(view: &View, r: &ReservationView) -> String {
     let mut rows: Vec<Vec<String>> = Vec::new();
     let mut row = |name: &str, value: String| rows.push(vec![name.to_owned(), value]);
-    row("State", words::state(r.state).into());
+    row("State", format!("{}{}", words::state(r.state), if r.unproven { ", without proof" } else { "" }));
+    if let Some(door) = view.open_doors.iter().find(|door| door.reservation == r.id) {
+        row(
+            "Open",
+            format!("door {} since {}: please close it", safe(&door.label), time::day_and_time(door.since)),
+        );
+    }
     row("Carrier", safe(&r.carrier));
     if let Some(reference) = &r.reference {
         row("Reference", safe(reference));
@@ -107,14 +114,14 @@ fn detail(view: &View, r: &ReservationView) -> String {
     }
     if let Some(pin) = &r.pin {
         row("PIN", safe(pin));
+    } else if let Some(reason) = r.no_pin {
+        row("PIN", words::no_pin(reason).into());
     }
-    let access = match r.access {
-        AccessView::None => None,
-        AccessView::Ready { until } => Some(format!("on this device until {}", time::day_and_time(until))),
-        AccessView::Fetching => Some("being fetched".into()),
-        AccessView::NeedsNetwork => Some("needs a network first".into()),
-    };
-    if let Some(access) = access {
+    if let Some(inside) = r.inside {
+        let measured = if inside { "something" } else { "nothing" };
+        row("Inside", format!("{measured}, as the locker measured"));
+    }
+    if let Some(access) = access(r.access, &view.network) {
         row("Access", access);
     }
     for share in &r.shares {
@@ -149,6 +156,19 @@ fn detail(view: &View, r: &ReservationView) -> String {
         text.push_str(&columns(&rows));
     }
     text
+}
+
+/// Whether the door could be opened from here.
+fn access(access: AccessView, network: &NetworkView) -> Option<String> {
+    let online = matches!(network, NetworkView::Online | NetworkView::ClockSkew { .. });
+    match access {
+        AccessView::None => None,
+        AccessView::Ready { until } => Some(format!("on this device until {}", time::day_and_time(until))),
+        AccessView::Fetching if online => Some("being fetched".into()),
+        AccessView::Fetching | AccessView::NeedsNetwork => {
+            Some("not on this device; it is fetched when the hub can be reached".into())
+        }
+    }
 }
 
 pub(super) async fn receipts(app: &mut App, output: Output) -> Result<(), Fault> {

@@ -13,7 +13,8 @@ use super::{Output, confirmed};
 use crate::{
     app::App,
     fault::{Exit, Fault},
-    text, words,
+    text::{self, tell},
+    words,
 };
 
 /// Longest wait for the first picture of what there is after a sign-in.
@@ -58,7 +59,7 @@ pub(super) async fn sign_in(app: &mut App, hub: Option<String>, output: Output) 
 }
 
 /// Until signed in, refused, or stopped.
-async fn follow(app: &mut App) -> Result<(), Fault> {
+pub(super) async fn follow(app: &mut App) -> Result<(), Fault> {
     let mut told = false;
     let mut begun = false;
     let mut complained = None;
@@ -81,7 +82,7 @@ async fn follow(app: &mut App) -> Result<(), Fault> {
             SessionView::InBrowser { url, problem } => {
                 begun = true;
                 if !told {
-                    eprintln!(
+                    tell!(
                         "Sign in with your passkey in the browser. If none came up, open this address:\n  {url}"
                     );
                     told = true;
@@ -90,7 +91,7 @@ async fn follow(app: &mut App) -> Result<(), Fault> {
                     && complained != Some(problem.code)
                 {
                     complained = Some(problem.code);
-                    eprintln!("postern: {}", words::problem(problem.code));
+                    tell!("postern: {}", words::problem(problem.code));
                 }
             }
             SessionView::Finishing => begun = true,

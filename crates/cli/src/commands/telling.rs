@@ -14,7 +14,7 @@ use crate::{
     fault::{Exit, Fault},
     qr::Code,
     text::safe,
-    time,
+    time::{self, NoEnd},
 };
 
 /// Longest wait for the hub to make a link.
@@ -43,6 +43,35 @@ pub(super) async fn taken(app: &mut App, id: &str, taken: bool, output: Output) 
     })
 }
 
+/// The answer at the closed door: it is inside, or not yet.
+pub(super) async fn placed(app: &mut App, id: &str, inside: bool, output: Output) -> Result<(), Fault> {
+    app.refreshed().await?;
+    let found = app.find(id)?;
+    if !found.actions.contains(&ActionView::ConfirmPlaced) {
+        return Err(Fault::usage(format!(
+            "Nothing is to be said about {} now. `postern show` says where it stands.",
+            safe(&found.title)
+        )));
+    }
+    app.send(Intent::ConfirmPlaced { reservation: found.id.clone(), inside })?;
+    app.next().await?;
+    app.delivered().await?;
+    output.print(&json!({ "reservation": found.id, "inside": inside }), || {
+        let words = if inside { "inside, as you say" } else { "not inside yet" };
+        format!("{}: {words}.\n", safe(&found.title))
+    })
+}
+
+/// An end that the customer names.
+pub(super) fn ending(text: &str, now: i64) -> Result<i64, Fault> {
+    time::parse_end(text, now).map_err(|why| {
+        Fault::usage(match why {
+            NoEnd::Unknown => format!("`{}` is no end. It can be {}.", safe(text), time::ENDS),
+            NoEnd::Past => format!("`{}` is over already.", safe(text)),
+        })
+    })
+}
+
 pub(super) async fn share(
     app: &mut App,
     id: &str,
@@ -54,9 +83,7 @@ pub(super) async fn share(
     let found = app.find(id)?;
     let now = app.view().now;
     let until = match until {
-        Some(text) => time::parse_end(text, now).ok_or_else(|| {
-            Fault::usage(format!("`{text}` is no end in the future: `2h`, `3d` or `2026-12-24T18:00`."))
-        })?,
+        Some(text) => ending(text, now)?,
         None => {
             found.until.ok_or_else(|| Fault::usage("It has no end of its own; name one with --until."))?
         }
@@ -91,6 +118,7 @@ pub(super) async fn share(
         ));
     };
     let offer = offer?;
+    let until = offer.until;
     let document =
         json!({ "reservation": offer.reservation, "name": offer.name, "link": offer.link, "until": until });
     output.print(&document, || {

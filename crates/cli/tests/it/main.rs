@@ -13,6 +13,7 @@ mod parts;
 mod courier;
 mod exits;
 mod story;
+mod wishes;
 
 use std::{
     ffi::OsString,

@@ -36,6 +36,13 @@ pub(crate) fn shell(
 }
 
 pub(crate) fn sign_in(shell: &Shell, runtime: &Runtime, browser: &Chromium, page: &Path) {
+    let signed_in = signed_in(shell, page, |url| runtime.block_on(browser.open(url)).unwrap());
+    assert_eq!(signed_in["name"], "Ada Lovelace");
+    assert_eq!(signed_in["reservations"], 4);
+}
+
+/// What the command says, once a person did with its page what `browse` does.
+pub(crate) fn signed_in(shell: &Shell, page: &Path, browse: impl FnOnce(&str)) -> Value {
     let mut signing_in =
         shell.command(&["sign-in", "--json"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut told = BufReader::new(signing_in.stderr.take().unwrap()).lines();
@@ -48,12 +55,10 @@ pub(crate) fn sign_in(shell: &Shell, runtime: &Runtime, browser: &Chromium, page
         std::thread::park_timeout(Duration::from_millis(20));
     }
     assert_eq!(std::fs::read_to_string(page).unwrap(), url);
-    runtime.block_on(browser.open(&url)).unwrap();
+    browse(&url);
     let output = signing_in.wait_with_output().unwrap();
     assert!(output.status.success());
-    let signed_in: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(signed_in["name"], "Ada Lovelace");
-    assert_eq!(signed_in["reservations"], 4);
+    serde_json::from_slice(&output.stdout).unwrap()
 }
 
 /// The same with the firmware on a Cortex-M4: what a terminal opens is a door of the board.
@@ -127,7 +132,6 @@ fn a_parcel_is_collected_from_a_terminal() {
     let shared = shell.run(&["share", "Flat", "--name", "Ben", "--until", "2h", "--json"]).good().json();
     assert_eq!(shared["name"], "Ben");
     assert!(shared["link"].as_str().unwrap().starts_with(&hub.url), "{shared}");
-    assert_eq!(shell.run(&["taken", "A2"]).code, 2, "it was not opened yet");
     assert_eq!(shell.run(&["resolve", "A2"]).code, 2, "there is nothing to resolve");
 
     let opened = shell.run(&["open", "A2", "--yes", "--json"]).good();
@@ -148,9 +152,10 @@ fn a_parcel_is_collected_from_a_terminal() {
     runtime.block_on(cabinet.hand("A2", "close"));
     assert_eq!(shell.run(&["taken", "A2"]).good().out, "Two paperbacks: taken.\n");
     let receipts = shell.run(&["receipts", "--json"]).good().json();
-    assert_eq!(receipts.as_array().unwrap().len(), 2, "{receipts}");
-    assert_eq!(receipts[0]["verified"], true);
-    assert_eq!(receipts[0]["delivered"], true);
+    let receipts = receipts.as_array().unwrap();
+    let openings = receipts.iter().filter(|one| one["outcome"] == "opened").count();
+    assert_eq!(openings, 2, "{receipts:?}");
+    assert!(receipts.iter().all(|one| one["verified"] == true && one["delivered"] == true), "{receipts:?}");
 
     // With no hub the list is there, and says how old it may be.
     hub.kill();

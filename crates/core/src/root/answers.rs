@@ -7,7 +7,7 @@ use postern_api::{
     reservation::Assets,
     reservation::{ShareOffer, State},
     sync::{Changes, ReceiptResult, ReceiptResults},
-    token::Grants,
+    token::{Bulletins, Grants},
 };
 
 use super::{Core, env, picture::opened_by_guess};
@@ -42,7 +42,7 @@ impl Core {
                 self.sync.start(cx);
             }
         } else if self.session.owns(ticket) {
-            let news = self.session.on_renewal(result, cx);
+            let news = self.session.on_renewal(ticket, result, cx);
             self.on_session(news, cx);
         } else if let Some(call) = self.line.take(ticket) {
             let answer = outcome(result);
@@ -77,6 +77,18 @@ impl Core {
                 self.sync.pause(cx);
             }
             News::Revoked => self.revoke(cx),
+        }
+    }
+
+    /// Answers that are awaited no longer: whoever asked is told that nobody answered.
+    pub(super) fn give_up_late(&mut self, cx: &mut Cx<'_>) {
+        let miss = Miss::NoNetwork;
+        if self.session.drive(cx) {
+            self.on_session(News::Stuck(miss), cx);
+        }
+        for call in self.line.overdue(cx.now.monotonic_ms) {
+            self.network.missed(miss);
+            self.on_answer(call, Err(miss), cx);
         }
     }
 
@@ -119,6 +131,10 @@ impl Core {
                 }
                 let env = env(&self.kept, &self.session, self.adapter, &self.network);
                 self.unlock.on_grant(grants, &env, cx);
+            }
+            Purpose::Bulletins => {
+                let bulletins = self.checked(parse::<Bulletins>(answer));
+                self.kept.wallet.on_bulletins(bulletins, cx);
             }
             Purpose::Outbox => self.on_told(answer, cx),
             Purpose::Sites(asked) => {
@@ -232,6 +248,11 @@ impl Core {
                     self.kept.receipts.settled(receipt, false);
                     self.kept.outbox.dismiss(entry.id, cx);
                 } else {
+                    match (&entry.what, &entry.reservation) {
+                        (What::Taken { .. }, Some(id)) => self.kept.wallet.unsay(id),
+                        (What::Placed { .. }, Some(id)) => self.kept.wallet.not_placed(id),
+                        _ => {}
+                    }
                     self.notices.tell(NoticeCode::Conflict, entry.reservation);
                 }
                 self.sync.wake(cx);
@@ -265,12 +286,12 @@ impl Core {
                 if let Some(offer) = body.peek::<ShareOffer>()
                     && crate::sign_in::base_url(&offer.link).is_some()
                 {
-                    self.sharing.offer(reservation.clone(), name.clone(), offer.link);
+                    self.sharing.offer(reservation.clone(), name.clone(), offer);
                 }
             }
             What::RevokeShare { share } if share == IN_PERSON => {
                 self.kept.given.ended(reservation);
-                // The door's new epoch ended our own token too.
+                // What is given from now on is of another token: every delegation of this one was ended.
                 self.kept.wallet.drop_grant(reservation);
             }
             _ => {}
@@ -279,6 +300,6 @@ impl Core {
 
     /// A problem of the hub for the sign-in screen.
     pub(super) fn hub_problem(code: ProblemCode) -> ProblemView {
-        ProblemView { code, may_have_opened: false, retry: true, wait_seconds: None }
+        ProblemView { code, retry: true, wait_seconds: None }
     }
 }

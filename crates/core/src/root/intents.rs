@@ -2,7 +2,7 @@
 
 use postern_api::{
     locker::Size,
-    reservation::{Kind, NewClaim, ProblemKind},
+    reservation::{Action, Kind, NewClaim, ProblemKind, State},
 };
 use serde::de::{DeserializeOwned, value::StrDeserializer};
 use url::Url;
@@ -15,6 +15,7 @@ use crate::{
     line::{Call, Purpose},
     outbox::What,
     text,
+    unlock::{Env, Unlock},
     view::{NoticeCode, ProblemCode},
 };
 
@@ -24,6 +25,7 @@ const NOTE: usize = 2_000;
 const PHOTOS: (usize, usize) = (4, 2_796_203);
 
 impl Core {
+    /// Every intent has its arm: a new one does not compile until it does something.
     pub(super) fn on_intent(&mut self, intent: Intent, cx: &mut Cx<'_>) {
         match intent {
             Intent::SignIn { hub } => self.sign_in(hub, cx),
@@ -32,55 +34,59 @@ impl Core {
                 self.wipe(cx);
                 self.revoked = false;
             }
-            Intent::UseMemoryOnly => {
-                if matches!(self.vault, Vault::Absent | Vault::Locked) {
-                    self.vault = Vault::Opening;
-                    cx.out.push(Effect::OpenVault { memory_only: true });
-                }
-            }
-            Intent::RetryKeyring => {
-                if matches!(self.vault, Vault::Absent | Vault::Locked) {
-                    self.vault = Vault::Opening;
-                    cx.out.push(Effect::OpenVault { memory_only: false });
-                }
-            }
+            Intent::UseMemoryOnly => self.open_vault(true, cx),
+            Intent::RetryKeyring => self.open_vault(false, cx),
             Intent::Refresh => {
                 self.sync.refresh(cx);
                 self.kept.wallet.wake();
                 self.kept.outbox.wake();
             }
-            Intent::Open { .. }
-            | Intent::Reopen { .. }
-            | Intent::CancelOpening
-            | Intent::ContinueOpening
-            | Intent::ResolveOpening { .. }
-            | Intent::DismissOpening => self.on_opening_intent(intent, cx),
+            Intent::Set { setting } => self.set(setting, cx),
             Intent::WatchNearby { on, asked } => self.nearby.watch(on, asked),
-            Intent::Set { setting } => {
-                let settings = &mut self.kept.settings;
-                match setting {
-                    Setting::Nearby(on) => settings.nearby = on,
-                    Setting::Reminders(on) => settings.reminders = on,
-                    Setting::Habits(on) => settings.habits = on,
-                    Setting::ConfirmOpening(on) => settings.confirm_opening = on,
-                    Setting::PreferLowDoors(on) => {
-                        settings.prefer_low_doors = on;
-                        // The hub assigns doors, so it must know.
-                        if self.session.exists() {
-                            self.kept.outbox.put(None, What::PreferLowDoors { on }, cx);
-                        }
-                    }
-                }
+            Intent::FollowLink { url } => self.on_deep_link(url.trim(), cx),
+            Intent::ForgetHabits => {
+                self.kept.habits.erase();
                 cx.out.save_now();
             }
-            Intent::ShowOpeningCode { reservation } => self.opening_code.show(reservation, cx),
+            Intent::DismissOutbox { id } => self.kept.outbox.dismiss(id, cx),
+            Intent::DismissNotice { id } => self.notices.dismiss(id),
+
+            Intent::Open { reservations } => {
+                reservations.iter().for_each(|id| self.kept.wallet.unsay(id));
+                self.at_the_door(|unlock, env, cx| unlock.open(&reservations, env, cx), cx);
+            }
+            Intent::Reopen { reservation } => {
+                self.at_the_door(|unlock, env, cx| unlock.reopen(&reservation, env, cx), cx);
+            }
+            Intent::CancelOpening => self.unlock.cancel(cx),
+            Intent::ContinueOpening => {
+                self.at_the_door(Unlock::continue_opening, cx);
+            }
+            Intent::ResolveOpening { reservation } => {
+                self.at_the_door(|unlock, env, cx| unlock.resolve(reservation.as_deref(), env, cx), cx);
+            }
+            Intent::DismissOpening => self.unlock.dismiss(cx),
+            Intent::ShowOpening { reservation } => drop(self.unlock.show(&reservation)),
+            Intent::ConfirmClosed { reservation } => self.confirm_closed(&reservation, cx),
+            Intent::ConfirmTaken { reservation, taken } => self.confirm_taken(reservation, taken, cx),
+            Intent::ConfirmPlaced { reservation, inside } => self.confirm_placed(reservation, inside, cx),
+            Intent::ShowOpeningCode { reservation } => self.show_code(reservation, cx),
             Intent::HideOpeningCode => self.opening_code.hide(),
-            Intent::DismissShareOffer
-            | Intent::ShowMyInvitation
-            | Intent::HideMyInvitation
-            | Intent::AcceptInvitation { .. }
-            | Intent::TakeDelegation { .. } => self.on_sharing_intent(intent, cx),
-            Intent::FollowLink { url } => self.on_deep_link(url.trim(), cx),
+
+            Intent::DismissShareOffer => self.sharing.dismiss_offer(),
+            Intent::ShowMyInvitation => {
+                if let Vault::Open { key, .. } = &self.vault {
+                    self.sharing.show_invitation(key);
+                }
+            }
+            Intent::HideMyInvitation => self.sharing.hide_invitation(),
+            Intent::AcceptInvitation { reservation, invitation, name, until } => {
+                let revocable = self.session.exists();
+                let wallet = &self.kept.wallet;
+                self.sharing.accept(&reservation, &invitation, name, until, revocable, wallet, cx);
+            }
+            Intent::TakeDelegation { text } => self.take_delegation(&text, cx),
+
             Intent::FindSites { latitude, longitude, size } => {
                 let size = size.as_deref().and_then(named::<Size>);
                 self.finder.find(latitude.zip(longitude), size, cx);
@@ -88,13 +94,134 @@ impl Core {
             Intent::CloseSites => self.finder.close(),
             Intent::FindThings => self.lending.find(cx),
             Intent::CloseThings => self.lending.close(),
-            Intent::ForgetHabits => {
-                self.kept.habits.erase();
-                cx.out.save_now();
+
+            Intent::Extend { reservation, until } => self.tell(reservation, What::Extend { until }, cx),
+            Intent::Share { reservation, name, until } => {
+                let name = text::clipped(name, 64);
+                self.tell(reservation, What::Share { name, until }, cx);
             }
-            Intent::DismissOutbox { id } => self.kept.outbox.dismiss(id, cx),
-            Intent::DismissNotice { id } => self.notices.dismiss(id),
-            told => self.on_telling_intent(told, cx),
+            Intent::RevokeShare { reservation, share } => {
+                if text::is_id(&share) {
+                    self.tell(reservation, What::RevokeShare { share }, cx);
+                }
+            }
+            Intent::Report { reservation, kind, note, photos } => {
+                self.report(reservation, &kind, &note, photos, cx);
+            }
+            Intent::Hold { reservation, until } => self.tell(reservation, What::Hold { until }, cx),
+            Intent::Cancel { reservation } => self.tell(reservation, What::Cancel, cx),
+            Intent::ChangeLocker { reservation, site } => {
+                self.tell(reservation, What::ChangeLocker { site }, cx);
+            }
+            Intent::Release { reservation, confirmed } => {
+                self.tell(reservation, What::Release { empty: confirmed }, cx);
+            }
+            Intent::HandOver { reservation, unit } => {
+                let unit = text::clipped(unit, text::NAME);
+                self.tell(reservation, What::HandOver { unit }, cx);
+            }
+            Intent::BookReturn { code, site, size } => {
+                if let Some(size) = named::<Size>(&size) {
+                    let code = text::clipped(code, text::ADDRESS);
+                    self.ask(What::BookReturn { code, site, size }, cx);
+                }
+            }
+            Intent::BookStorage { title, site, size, until } => {
+                if let Some(size) = named::<Size>(&size) {
+                    let title = text::clipped(title, text::NAME);
+                    self.ask(What::BookStorage { title, site, size, until }, cx);
+                }
+            }
+            Intent::Borrow { thing } => {
+                if text::is_id(&thing) {
+                    self.ask(What::Borrow { thing }, cx);
+                }
+            }
+            Intent::RemoveDevice { device } => {
+                if text::is_id(&device) {
+                    self.ask(What::RemoveDevice { device }, cx);
+                }
+            }
+        }
+    }
+
+    fn open_vault(&mut self, memory_only: bool, cx: &mut Cx<'_>) {
+        if matches!(self.vault, Vault::Absent | Vault::Locked) {
+            self.vault = Vault::Opening;
+            cx.out.push(Effect::OpenVault { memory_only });
+        }
+    }
+
+    fn set(&mut self, setting: Setting, cx: &mut Cx<'_>) {
+        let settings = &mut self.kept.settings;
+        match setting {
+            Setting::Nearby(on) => settings.nearby = on,
+            Setting::Reminders(on) => settings.reminders = on,
+            Setting::Habits(on) => settings.habits = on,
+            Setting::ConfirmOpening(on) => settings.confirm_opening = on,
+            Setting::PreferLowDoors(on) => {
+                settings.prefer_low_doors = on;
+                // The hub assigns doors, so it must know.
+                self.ask(What::PreferLowDoors { on }, cx);
+            }
+        }
+        cx.out.save_now();
+    }
+
+    /// Something that the machine for doors does with what the rest knows.
+    fn at_the_door(&mut self, what: impl FnOnce(&mut Unlock, &Env<'_>, &mut Cx<'_>), cx: &mut Cx<'_>) {
+        let env = env(&self.kept, &self.session, self.adapter, &self.network);
+        what(&mut self.unlock, &env, cx);
+    }
+
+    /// Tells the hub something about a reservation, at once or when there is a network again. Of access that was given
+    /// in person the hub knows nothing.
+    fn tell(&mut self, reservation: String, what: What, cx: &mut Cx<'_>) {
+        let wallet = &self.kept.wallet;
+        if wallet.reservation(&reservation).is_some() && !wallet.is_delegated(&reservation) {
+            self.kept.outbox.put(Some(reservation), what, cx);
+        }
+    }
+
+    /// Asks the hub for something, where there is one.
+    fn ask(&mut self, what: What, cx: &mut Cx<'_>) {
+        if self.session.exists() {
+            self.kept.outbox.put(None, what, cx);
+        }
+    }
+
+    fn report(
+        &mut self,
+        reservation: String,
+        kind: &str,
+        note: &str,
+        mut photos: Vec<String>,
+        cx: &mut Cx<'_>,
+    ) {
+        let Some(kind) = named::<ProblemKind>(kind) else { return };
+        let (count, len) = PHOTOS;
+        photos.truncate(count);
+        photos.retain(|photo| photo.len() <= len && !photo.is_empty());
+        let note: String = note.chars().take(NOTE).collect();
+        self.tell(reservation, What::Report { kind, note, photos }, cx);
+    }
+
+    /// Nothing that opens is shown to what may pretend to be the locker.
+    fn show_code(&mut self, reservation: String, cx: &mut Cx<'_>) {
+        let Some(found) = self.kept.wallet.reservation(&reservation) else { return };
+        if self.code_would_open(found, self.state(found)) {
+            self.unlock.code_was_shown(&reservation, cx);
+            self.opening_code.show(reservation, cx);
+        } else {
+            self.opening_code.hide();
+        }
+    }
+
+    fn take_delegation(&mut self, text: &str, cx: &mut Cx<'_>) {
+        let Vault::Open { key, .. } = &self.vault else { return };
+        match self.sharing.take(text, key, &mut self.kept.wallet, cx) {
+            Some(id) => self.notices.tell(NoticeCode::AccessTaken, Some(id)),
+            None => self.notices.tell(NoticeCode::InvitationInvalid, None),
         }
     }
 
@@ -109,26 +236,6 @@ impl Core {
             self.sign_in.start(&hub, None, cx);
         } else {
             self.sign_in.explain(Some(Self::hub_problem(ProblemCode::WrongHub)));
-        }
-    }
-
-    fn on_sharing_intent(&mut self, intent: Intent, cx: &mut Cx<'_>) {
-        let Vault::Open { key, .. } = &self.vault else { return };
-        match intent {
-            Intent::DismissShareOffer => self.sharing.dismiss_offer(),
-            Intent::ShowMyInvitation => self.sharing.show_invitation(key),
-            Intent::HideMyInvitation => self.sharing.hide_invitation(),
-            Intent::AcceptInvitation { reservation, invitation, name, until } => {
-                let wallet = &self.kept.wallet;
-                self.sharing.accept(&reservation, &invitation, name, until, wallet, cx);
-            }
-            Intent::TakeDelegation { text } => {
-                match self.sharing.take(&text, key, &mut self.kept.wallet, cx) {
-                    Some(id) => self.notices.tell(NoticeCode::AccessTaken, Some(id)),
-                    None => self.notices.tell(NoticeCode::InvitationInvalid, None),
-                }
-            }
-            _ => {}
         }
     }
 
@@ -162,123 +269,65 @@ impl Core {
         }
     }
 
-    fn on_opening_intent(&mut self, intent: Intent, cx: &mut Cx<'_>) {
-        if let Intent::Open { reservations } = &intent {
-            reservations.iter().for_each(|id| self.kept.wallet.unsay(id));
-        }
-        let env = env(&self.kept, &self.session, self.adapter, &self.network);
-        match intent {
-            Intent::Open { reservations } => self.unlock.open(&reservations, &env, cx),
-            Intent::Reopen { reservation } => self.unlock.reopen(&reservation, &env, cx),
-            Intent::CancelOpening => self.unlock.cancel(cx),
-            Intent::ContinueOpening => self.unlock.continue_opening(&env, cx),
-            Intent::ResolveOpening { reservation } => {
-                self.unlock.resolve(reservation.as_deref(), &env, cx);
-            }
-            Intent::DismissOpening => self.unlock.dismiss(cx),
-            _ => {}
-        }
-    }
-
-    /// What goes to the hub by the outbox, at once or when there is a network again.
-    fn on_telling_intent(&mut self, intent: Intent, cx: &mut Cx<'_>) {
-        let (reservation, what) = match intent {
-            Intent::ConfirmTaken { reservation, taken } => {
-                return self.confirm_taken(reservation, taken, cx);
-            }
-            Intent::Extend { reservation, until } => (reservation, What::Extend { until }),
-            Intent::Share { reservation, name, until } => {
-                (reservation, What::Share { name: text::clipped(name, 64), until })
-            }
-            Intent::RevokeShare { reservation, share } => {
-                if !text::is_id(&share) {
-                    return;
-                }
-                (reservation, What::RevokeShare { share })
-            }
-            Intent::Report { reservation, kind, note, mut photos } => {
-                let Some(kind) = named::<ProblemKind>(&kind) else { return };
-                let (count, len) = PHOTOS;
-                photos.truncate(count);
-                photos.retain(|photo| photo.len() <= len && !photo.is_empty());
-                let note: String = note.chars().take(NOTE).collect();
-                (reservation, What::Report { kind, note, photos })
-            }
-            Intent::Hold { reservation, until } => (reservation, What::Hold { until }),
-            Intent::Cancel { reservation } => (reservation, What::Cancel),
-            Intent::ChangeLocker { reservation, site } => (reservation, What::ChangeLocker { site }),
-            Intent::Release { reservation } => (reservation, What::Release),
-            Intent::HandOver { reservation, unit } => {
-                (reservation, What::HandOver { unit: text::clipped(unit, text::NAME) })
-            }
-            Intent::BookStorage { title, site, size, until } => {
-                if let Some(size) = named::<Size>(&size)
-                    && self.session.exists()
-                {
-                    let title = text::clipped(title, text::NAME);
-                    self.kept.outbox.put(None, What::BookStorage { title, site, size, until }, cx);
-                }
-                return;
-            }
-            Intent::Borrow { thing } => {
-                if text::is_id(&thing) && self.session.exists() {
-                    self.kept.outbox.put(None, What::Borrow { thing }, cx);
-                }
-                return;
-            }
-            Intent::RemoveDevice { device } => {
-                if text::is_id(&device) && self.session.exists() {
-                    self.kept.outbox.put(None, What::RemoveDevice { device }, cx);
-                }
-                return;
-            }
-            Intent::BookReturn { code, site, size } => {
-                if let Some(size) = named::<Size>(&size)
-                    && self.session.exists()
-                {
-                    let code = text::clipped(code, text::ADDRESS);
-                    self.kept.outbox.put(None, What::BookReturn { code, site, size }, cx);
-                }
-                return;
-            }
-            _ => return,
-        };
-        // The hub knows nothing of access that was given in person.
-        if self.kept.wallet.reservation(&reservation).is_some()
-            && !self.kept.wallet.is_delegated(&reservation)
-        {
-            self.kept.outbox.put(Some(reservation), what, cx);
-        }
-    }
-
-    /// Collected comes from a receipt and the customer: the hub takes the customer's word only with a receipt. Where the
-    /// opening was cut off before there was one, the locker is asked for it, and the word goes out behind it. Said once
-    /// more, the word settles that nobody need ask the locker any more.
+    /// Collected comes from a receipt and the customer. Where the opening was cut off before there was a receipt the
+    /// locker is asked for it, and the word goes out behind it. Said once more, the word settles that nobody need ask
+    /// the locker any more. Of an opening that nobody knows of, by code or PIN, the word alone is taken, and marked.
     fn confirm_taken(&mut self, id: String, taken: bool, cx: &mut Cx<'_>) {
         let Some(reservation) = self.kept.wallet.reservation(&id) else { return };
-        let kind = reservation.kind;
-        let trace = self.kept.wallet.trace(&id);
-        let opened = trace.opened_at.is_some()
-            || reservation.state == postern_api::reservation::State::Opened
-            || self.unlock.has_receipt(&id);
-        if !(opened || self.unlock.is_pending(&id)) || kind == Kind::Storage {
+        if reservation.kind != Kind::Pickup {
             return;
         }
-        if taken && kind == Kind::Pickup && self.kept.settings.habits && trace.taken != Some(true) {
+        let trace = self.kept.wallet.trace(&id);
+        let opened =
+            trace.opened_at.is_some() || reservation.state == State::Opened || self.unlock.has_receipt(&id);
+        let pending = self.unlock.is_pending(&id);
+        let without_opening = taken && reservation.actions.contains(&Action::ConfirmTaken);
+        if !(opened || pending || without_opening) {
+            return;
+        }
+        if taken && self.kept.settings.habits && trace.taken != Some(true) {
             self.kept.habits.learn(trace.opened_at.unwrap_or_else(|| cx.now.unix()));
         }
         self.kept.wallet.confirmed(&id, taken);
-        if !opened && trace.taken != Some(taken) {
-            let env = env(&self.kept, &self.session, self.adapter, &self.network);
-            self.unlock.resolve(Some(&id), &env, cx);
+        self.unlock.door_is_closed(&id, cx);
+        if pending && !opened && trace.taken != Some(taken) {
+            self.at_the_door(|unlock, env, cx| unlock.resolve(Some(&id), env, cx), cx);
             cx.out.save_now();
             return;
         }
         self.unlock.settle(&id);
-        if opened && !self.kept.wallet.is_delegated(&id) {
+        if (opened || without_opening) && !self.kept.wallet.is_delegated(&id) {
+            if !opened {
+                self.kept.wallet.told(&id);
+            }
             self.kept.outbox.put(Some(id), What::Taken { taken }, cx);
         } else {
             cx.out.save_now();
+        }
+    }
+
+    /// Dropped off and given back come from a receipt and what the locker measured or, where it measures nothing, the
+    /// customer's word at the door.
+    fn confirm_placed(&mut self, id: String, inside: bool, cx: &mut Cx<'_>) {
+        let Some(reservation) = self.kept.wallet.reservation(&id) else { return };
+        if !self.asks_inside(reservation) {
+            return;
+        }
+        self.kept.wallet.placed(&id, inside);
+        self.unlock.door_is_closed(&id, cx);
+        self.unlock.settle(&id);
+        if self.kept.wallet.is_delegated(&id) {
+            cx.out.save_now();
+        } else {
+            self.kept.outbox.put(Some(id), What::Placed { inside }, cx);
+        }
+    }
+
+    fn confirm_closed(&mut self, id: &str, cx: &mut Cx<'_>) {
+        if self.unlock.is_open(id) {
+            self.unlock.door_is_closed(id, cx);
+            self.kept.wallet.closed(id, None);
+            cx.out.save_soon();
         }
     }
 }

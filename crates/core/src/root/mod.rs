@@ -11,11 +11,13 @@ pub use glance::{Glance, Offer};
 use std::collections::BTreeMap;
 
 use postern_api::reservation::State;
+use postern_protocol::receipt::{Outcome, Receipt};
 use rand_core::CryptoRng;
+use sha2::{Digest, Sha256};
 
 use crate::{
     cx::{Cx, Item, Outlet, earlier},
-    effect::{Effect, Notification, NotificationKind},
+    effect::{Effect, Notification, NotificationKind, Reminder},
     event::{Adapter, DeviceKey, Event, Opened, RadioEvent, VaultState},
     finder::Finder,
     lending::Lending,
@@ -31,7 +33,7 @@ use crate::{
     store::Kept,
     sync::Sync,
     time::Now,
-    unlock::{Env, News, Unlock},
+    unlock::{At, Env, News, Unlock},
     view::{NoticeCode, QrView},
 };
 
@@ -85,6 +87,12 @@ pub struct Core {
     claim: Option<String>,
     /// The state on disk is not the one here; it is written then.
     save_at: Option<u64>,
+    /// The app is seen.
+    foreground: bool,
+    /// A deadline passes then, and the view with it, as of the last event.
+    deadline_at: Option<u64>,
+    /// Digest of the reminders that the platform was told last.
+    planned: Option<[u8; 32]>,
     /// The next tokens are to be fetched then, and the next reminder is due, as of the last event.
     fetch_at: Option<u64>,
     remind_at: Option<u64>,
@@ -116,6 +124,9 @@ impl Core {
             codes: BTreeMap::new(),
             claim: None,
             save_at: None,
+            foreground: true,
+            deadline_at: None,
+            planned: None,
             fetch_at: None,
             remind_at: None,
         }
@@ -155,6 +166,8 @@ impl Core {
         due = earlier(due, self.nearby.poll_timeout());
         due = earlier(due, self.opening_code.poll_timeout());
         due = earlier(due, self.remind_at);
+        due = earlier(due, self.deadline_at);
+        due = earlier(due, earlier(self.line.poll_timeout(), self.session.poll_timeout()));
         if self.session.is_usable() {
             due = earlier(due, self.sync.poll_timeout());
             due = earlier(due, self.fetch_at);
@@ -174,8 +187,9 @@ impl Core {
     fn save(&mut self) -> Option<Effect> {
         self.kept.account = self.session.account().cloned().or(self.kept.account.take());
         self.kept.last_contact = self.network.last_contact();
+        self.kept.skew = self.network.measured_skew();
         self.kept.cursor = self.sync.cursor().map(str::to_owned);
-        self.kept.pendings = self.unlock.pendings().clone();
+        self.kept.openings = self.unlock.openings().clone();
         self.kept.save()
     }
 
@@ -187,11 +201,17 @@ impl Core {
             Event::Push(event) => self.sync.on_push(event, &mut self.session, cx),
             Event::RedirectReady { redirect_uri } => {
                 if let Vault::Open { thumbprint, .. } = &self.vault {
-                    self.sign_in.on_listening(&redirect_uri, thumbprint, cx);
+                    self.sign_in.on_listening(&redirect_uri, thumbprint, &mut self.session, cx);
                 }
             }
-            Event::Redirected { url } => self.sign_in.on_redirected(&url, &self.config.device_name, cx),
-            Event::BrowserFailed => self.sign_in.on_browser_failed(),
+            Event::Redirected { url } => match &self.vault {
+                Vault::Open { .. } => {
+                    let name = &self.config.device_name;
+                    self.sign_in.on_redirected(&url, name, &mut self.session, cx);
+                }
+                Vault::Opening | Vault::Locked | Vault::Absent => self.sign_in.on_early(url),
+            },
+            Event::BrowserFailed => self.sign_in.on_browser_failed(cx),
             Event::Signed { ticket, signature } => {
                 if self.unlock.owns(ticket) {
                     let env = env(&self.kept, &self.session, self.adapter, &self.network);
@@ -207,6 +227,7 @@ impl Core {
             Event::Vault(state) => self.on_vault(state, cx),
             Event::NotSaved => self.kept.not_saved(),
             Event::Foreground(foreground) => {
+                self.foreground = foreground;
                 self.sync.set_foreground(foreground, cx);
                 self.kept.wallet.set_foreground(foreground);
             }
@@ -244,8 +265,8 @@ impl Core {
         damaged |= read.is_none() && !opened.state.is_empty();
         self.kept = read.unwrap_or_default();
         self.session.restore(opened.session.as_deref().map(Vec::as_slice), self.kept.account.clone());
-        self.network.restore(self.kept.last_contact);
-        self.unlock.restore(std::mem::take(&mut self.kept.pendings));
+        self.network.restore(self.kept.last_contact, self.kept.skew);
+        self.unlock.restore(std::mem::take(&mut self.kept.openings));
         self.sync.restore(self.kept.cursor.take());
         self.vault = Vault::Open {
             memory_only: opened.memory_only,
@@ -253,7 +274,7 @@ impl Core {
             key: opened.device_key,
         };
         self.kept.given.forget_over(cx.now.unix());
-        if self.kept.wallet.drop_ended(cx.now) {
+        if self.kept.wallet.drop_ended(cx.now) | self.unlock.forget_over(cx.now.unix()) {
             cx.out.save_soon();
         }
         self.draw_codes();
@@ -261,6 +282,7 @@ impl Core {
             self.notices.tell(NoticeCode::StoreHealed, None);
             cx.out.save_soon();
         }
+        self.sign_in.resume(&self.config.device_name, &mut self.session, cx);
         if self.session.exists() {
             self.sync.start(cx);
         } else if let Some(claim) = self.claim.take() {
@@ -309,7 +331,10 @@ impl Core {
     fn drive(&mut self, cx: &mut Cx<'_>) {
         self.kept.wallet.set_skew(self.network.skew());
         self.sign_in.drive(cx);
-        self.nearby.drive(self.kept.settings.nearby, cx);
+        self.sign_in.tidy(&mut self.session, cx);
+        self.give_up_late(cx);
+        let question = self.foreground && self.unlock.wants_to_listen(&self.kept.wallet, self.adapter, cx);
+        self.nearby.drive(self.kept.settings.nearby, question, cx);
         if self.session.is_usable() {
             self.sync.drive(&mut self.session, cx);
             self.fetch_at = self.kept.wallet.drive(cx);
@@ -320,6 +345,7 @@ impl Core {
         self.carry_on(cx);
         self.opening_code.drive(&self.kept.wallet, cx);
         self.remind(cx);
+        self.deadline_at = self.kept.wallet.next_deadline(cx.now);
         self.line.pump(&mut self.session, cx);
         let now = cx.now.monotonic_ms;
         if !cx.out.is_dirty() {
@@ -334,30 +360,19 @@ impl Core {
 
     /// What the unlock machine has to say: receipts move reservations on, and go to the hub.
     fn carry_on(&mut self, cx: &mut Cx<'_>) {
-        use postern_protocol::receipt::Outcome;
         let all = self.unlock.take_news();
         if all.is_empty() {
             return;
         }
         for news in all {
             match news {
-                News::Receipt { pending, bytes, receipt } => {
-                    let word = self.kept.wallet.word_without_receipt(&pending.reservation);
-                    let told = self.kept.wallet.trace(&pending.reservation).told;
-                    if matches!(receipt.outcome, Outcome::Opened | Outcome::AlreadyOpen) {
-                        self.kept.wallet.opened(&pending.reservation, cx.now);
-                    }
-                    let kept = self.kept.receipts.keep(&pending, &receipt, &bytes, &self.kept.wallet);
-                    if let Some(receipt) = kept {
-                        let what = What::Receipt { receipt };
-                        self.kept.outbox.put(Some(pending.reservation.clone()), what, cx);
-                        if self.session.is_usable() {
-                            self.kept.outbox.drive(&self.kept.receipts, cx);
-                        }
-                    }
-                    if let Some(taken) = word.filter(|_| receipt.outcome != Outcome::Jammed) {
-                        self.word_made_good(pending.reservation, taken, told, cx);
-                    }
+                News::Receipt { at, bytes, receipt, carried } => {
+                    self.kept.wallet.acknowledged(&at.locker, receipt.news, carried.as_deref());
+                    self.on_receipt(&at, &bytes, &receipt, cx);
+                }
+                News::Closed { reservation } => {
+                    self.kept.wallet.closed(&reservation, None);
+                    cx.out.save_soon();
                 }
                 News::LeftOpen { reservation } => {
                     let notification = self.notification(NotificationKind::DoorLeftOpen, &reservation);
@@ -367,13 +382,36 @@ impl Core {
                     self.kept.wallet.refused(&reservation, token_id, cx.now);
                     cx.out.save_soon();
                 }
-                News::BulletinDelivered { locker } => {
-                    self.kept.wallet.bulletin_delivered(&locker);
-                    cx.out.save_soon();
-                }
             }
         }
         self.fetch_at = self.kept.wallet.next_fetch(cx.now);
+    }
+
+    /// A receipt that was verified: it is kept, goes to the hub, and says what the door did.
+    fn on_receipt(&mut self, at: &At, bytes: &[u8], receipt: &Receipt, cx: &mut Cx<'_>) {
+        let id = &at.reservation;
+        let word = self.kept.wallet.word_without_receipt(id);
+        let told = self.kept.wallet.trace(id).told;
+        let kept = self.kept.receipts.keep(at, receipt, bytes, &self.kept.wallet);
+        // What is known already says nothing new.
+        let Some(kept) = kept else { return };
+        match receipt.outcome {
+            Outcome::Opened | Outcome::AlreadyOpen => self.kept.wallet.opened(id, cx.now),
+            Outcome::Closed => self.kept.wallet.closed(id, None),
+            Outcome::ClosedPresent => self.kept.wallet.closed(id, Some(true)),
+            Outcome::ClosedAbsent => self.kept.wallet.closed(id, Some(false)),
+            Outcome::Jammed | Outcome::Unknown => {}
+        }
+        // A guest without an account has nobody to tell; the owner's devices hear of it from the locker.
+        if self.session.exists() || !self.kept.wallet.is_delegated(id) {
+            self.kept.outbox.put(Some(id.clone()), What::Receipt { receipt: kept }, cx);
+            if self.session.is_usable() {
+                self.kept.outbox.drive(&self.kept.receipts, cx);
+            }
+        }
+        if let Some(taken) = word.filter(|_| receipt.outcome.may_be_open()) {
+            self.word_made_good(id.clone(), taken, told, cx);
+        }
     }
 
     /// The receipt came for what the customer had said already, and the hub may have been told.
@@ -395,7 +433,38 @@ impl Core {
         Some(self.now.monotonic_ms.saturating_add(wait))
     }
 
+    /// Tells the platform what is to come, where that is not what it was told before.
+    fn plan(&mut self, cx: &mut Cx<'_>) {
+        if !matches!(self.vault, Vault::Open { .. }) {
+            return;
+        }
+        let settings = &self.kept.settings;
+        let habits = settings.habits.then_some(&self.kept.habits);
+        let planned = match settings.reminders {
+            true => self.kept.reminders.planned(&self.kept.wallet, habits, cx.now.unix()),
+            false => Vec::new(),
+        };
+        let mut digest = Sha256::new();
+        for (at, _, id, bit) in &planned {
+            digest.update(at.to_be_bytes());
+            digest.update([*bit]);
+            digest.update(id);
+        }
+        let digest = Some(<[u8; 32]>::from(digest.finalize()));
+        if std::mem::replace(&mut self.planned, digest) == digest {
+            return;
+        }
+        let reminder = |(at, kind, id, bit): &(i64, NotificationKind, &str, u8)| {
+            let digest = Sha256::new().chain_update([*bit]).chain_update(id).finalize();
+            let number = i32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]);
+            Reminder { id: (number & i32::MAX).max(1), at: *at, notification: self.notification(*kind, id) }
+        };
+        let reminders = planned.iter().map(reminder).collect();
+        cx.out.push(Effect::Remind(reminders));
+    }
+
     fn remind(&mut self, cx: &mut Cx<'_>) {
+        self.plan(cx);
         self.remind_at = self.reminder_due();
         if self.remind_at.is_none_or(|due| due > cx.now.monotonic_ms) {
             return;

@@ -5,6 +5,7 @@ use std::{cmp::Reverse, collections::BTreeSet};
 use postern_api::{
     locker::LockerDescriptor,
     reservation::{Action, Kind, Reservation, Role, State, TimelineEvent},
+    token::NoPin,
 };
 use postern_protocol::LockerId;
 
@@ -16,8 +17,8 @@ use crate::{
     sign_in::Picture,
     view::{
         AccessView, ActionView, BluetoothView, DeviceView, DoorView, KindView, LockerView, Name, NearbyView,
-        NetworkView, ReservationView, SessionView, ShareView, SiteView, StateView, TimelineView, VaultView,
-        View,
+        NetworkView, NoPinView, ReleaseView, ReservationView, SessionView, ShareView, SiteView, StateView,
+        TimelineView, VaultView, View,
     },
 };
 
@@ -46,6 +47,7 @@ impl Core {
                 Adapter::Off => BluetoothView::Off,
                 Adapter::Absent => BluetoothView::Absent,
                 Adapter::Denied => BluetoothView::Denied,
+                Adapter::LocationOff => BluetoothView::LocationOff,
             },
             vault: match &self.vault {
                 Vault::Opening => VaultView::Opening,
@@ -62,6 +64,7 @@ impl Core {
             reservations,
             lockers: self.kept.wallet.lockers().map(locker_view).collect(),
             opening: self.unlock.view(&self.kept.wallet, self.now),
+            open_doors: self.unlock.openings().view(),
             receipts: self.kept.receipts.view(),
             outbox: self.kept.outbox.view(),
             settings: self.kept.settings.clone(),
@@ -157,6 +160,7 @@ impl Core {
         let compartment = reservation.compartment.as_ref();
         let state = self.state(reservation);
         let reopen_until = self.reopen_until(reservation);
+        let (pin, no_pin) = self.pin(reservation, state);
         ReservationView {
             id: id.to_owned(),
             kind: match reservation.kind {
@@ -180,7 +184,14 @@ impl Core {
             until: reservation.until,
             since: reservation.since,
             guest: reservation.role == Role::Guest,
-            pin: reservation.pin.clone().filter(|_| is_openable(state)),
+            in_person: self.kept.wallet.is_delegated(id).then(|| self.kept.wallet.uses(id)),
+            pin,
+            no_pin,
+            code: self.code_would_open(reservation, state),
+            suspected: self.is_suspected(reservation),
+            unproven: self.is_unproven(reservation, state),
+            inside: self.kept.wallet.trace(id).content,
+            release: self.release(reservation),
             identification: self.codes.get(id).cloned(),
             reopen_until,
             actions: self.actions(reservation, state, reopen_until),
@@ -251,16 +262,122 @@ impl Core {
         if trace.opened_at.is_none() && trace.taken != Some(true) && opened_by_guess(reservation) {
             return StateView::MayBeOpen;
         }
-        if reservation.kind == Kind::Storage {
-            return hub;
-        }
         let opened = trace.opened_at.is_some() || hub == StateView::Opened;
-        match (opened, trace.taken, reservation.kind) {
-            (true, Some(true), Kind::Return) => StateView::Deposited,
-            (true, Some(true), _) => StateView::Collected,
-            (true, _, _) => StateView::Opened,
-            (false, _, _) => hub,
+        let waits =
+            if self.kept.wallet.is_over_time(reservation, self.now) { StateView::Expired } else { hub };
+        match reservation.kind {
+            Kind::Storage => hub,
+            Kind::Pickup if trace.taken == Some(true) => StateView::Collected,
+            Kind::Pickup if opened => StateView::Opened,
+            Kind::Pickup => waits,
+            // What the locker measured and signed comes before what anybody says.
+            Kind::Return => match trace.content.or(trace.inside) {
+                Some(true) => StateView::Deposited,
+                Some(false) => waits,
+                None if opened => StateView::Opened,
+                None => waits,
+            },
         }
+    }
+
+    /// The state rests on somebody's word: the hub says so, or it is the word that this customer just gave.
+    fn is_unproven(&self, reservation: &Reservation, state: StateView) -> bool {
+        let trace = self.kept.wallet.trace(&reservation.id);
+        let here = match (reservation.kind, state) {
+            (Kind::Pickup, StateView::Collected) => {
+                reservation.state == State::Ready && trace.opened_at.is_none()
+            }
+            (Kind::Return, StateView::Deposited) => {
+                reservation.state == State::Booked && trace.content != Some(true)
+            }
+            _ => false,
+        };
+        here || (reservation.unproven && !(trace.content == Some(true) && state == StateView::Deposited))
+    }
+
+    /// The door was opened to put something in, it is closed, and neither the locker nor the customer has said what is
+    /// inside.
+    pub(super) fn asks_inside(&self, reservation: &Reservation) -> bool {
+        let trace = self.kept.wallet.trace(&reservation.id);
+        if trace.content.is_some() || trace.inside.is_some() || self.unlock.is_open(&reservation.id) {
+            return false;
+        }
+        let here = reservation.kind == Kind::Return
+            && reservation.state == State::Booked
+            && trace.opened_at.is_some();
+        here || reservation.actions.contains(&Action::ConfirmPlaced)
+    }
+
+    /// Something pretended to be its locker.
+    fn is_suspected(&self, reservation: &Reservation) -> bool {
+        let compartment = reservation.compartment.as_ref();
+        compartment.is_some_and(|it| self.unlock.is_suspected(&it.locker, self.now.unix()))
+    }
+
+    /// The door may be opened now, as far as hub and receipts tell.
+    fn may_be_opened(&self, reservation: &Reservation, state: StateView) -> bool {
+        let hub = reservation.actions.iter().any(|action| matches!(action, Action::Open | Action::Reopen));
+        let again = self.reopen_until(reservation).is_some();
+        is_openable(state)
+            && reservation.compartment.is_some()
+            && (hub || again)
+            && (again || !self.kept.wallet.is_over_time(reservation, self.now))
+    }
+
+    /// The PIN of this device, where it opens the door now; or why there is none.
+    fn pin(&self, reservation: &Reservation, state: StateView) -> (Option<String>, Option<NoPinView>) {
+        let id = reservation.id.as_str();
+        // Who was given access in person has the phone alone.
+        if self.kept.wallet.is_delegated(id) || !self.may_be_opened(reservation, state) {
+            return (None, None);
+        }
+        let compartment = reservation.compartment.as_ref();
+        let locker = compartment.and_then(|it| self.kept.wallet.locker(&it.locker));
+        if locker.is_some_and(|locker| !locker.keypad) {
+            return (None, Some(NoPinView::NoKeypad));
+        }
+        if self.is_suspected(reservation) {
+            return (None, Some(NoPinView::Suspected));
+        }
+        let kept = self.kept.wallet.pin(id);
+        match kept.and_then(|kept| kept.pin.clone()) {
+            Some(pin) => (Some(pin), None),
+            None => (None, Some(kept.and_then(|kept| kept.no_pin).map_or(NoPinView::NotHere, no_pin))),
+        }
+    }
+
+    /// An opening code of this device would be taken by the scanner now.
+    pub(super) fn code_would_open(&self, reservation: &Reservation, state: StateView) -> bool {
+        let wallet = &self.kept.wallet;
+        let id = reservation.id.as_str();
+        let compartment = reservation.compartment.as_ref();
+        let scanner =
+            compartment.and_then(|it| wallet.locker(&it.locker)).is_some_and(|locker| locker.scanner);
+        let token = wallet.grant(id, self.now).and_then(|grant| crate::wallet::operation(reservation, grant));
+        // A guest in person has no opening code (PROTOCOL.md): the token's own key must sign.
+        scanner
+            && token.is_some()
+            && self.may_be_opened(reservation, state)
+            && !wallet.is_doubtful(id)
+            && !wallet.is_delegated(id)
+            && !self.is_suspected(reservation)
+    }
+
+    /// What has to be said to give it back.
+    fn release(&self, reservation: &Reservation) -> Option<ReleaseView> {
+        reservation.actions.contains(&Action::Release).then_some(())?;
+        let content = self.kept.wallet.trace(&reservation.id).content;
+        let compartment = reservation.compartment.as_ref()?;
+        let measures =
+            self.kept.wallet.locker(&compartment.locker).is_some_and(|locker| locker.content_sensors);
+        Some(match (reservation.lent, content) {
+            (true, Some(false)) => ReleaseView::NothingInside,
+            (false, Some(true)) => ReleaseView::SomethingInside,
+            (_, Some(_)) => ReleaseView::Measured,
+            (_, None) if measures => ReleaseView::Measured,
+            (true, None) => ReleaseView::AskInside,
+            (false, None) => ReleaseView::AskEmpty,
+        })
     }
 
     /// What can be done now. The first is the one that makes sense.
@@ -273,6 +390,7 @@ impl Core {
         let hub = |action: Action| reservation.actions.contains(&action);
         let mut actions = Vec::new();
         let taken = self.kept.wallet.trace(&reservation.id).taken;
+        let reachable = self.access(reservation, state) != AccessView::NeedsNetwork;
         match state {
             StateView::MayBeOpen => {
                 let asked = self.unlock.is_pending(&reservation.id);
@@ -284,12 +402,14 @@ impl Core {
                 if asked {
                     actions.push(ActionView::Resolve);
                 }
-                actions.push(ActionView::ConfirmTaken);
+                actions.extend((reservation.kind == Kind::Pickup).then_some(ActionView::ConfirmTaken));
             }
             StateView::Opened => {
-                if taken.is_none() {
-                    actions.push(ActionView::ConfirmTaken);
-                }
+                let question = match reservation.kind {
+                    Kind::Pickup => Some(ActionView::ConfirmTaken),
+                    _ => self.asks_inside(reservation).then_some(ActionView::ConfirmPlaced),
+                };
+                actions.extend(question.filter(|_| taken.is_none()));
                 // The hub knows of openings that this device did not see, by PIN or another device.
                 if reopen_until.is_some() || hub(Action::Reopen) {
                     actions.push(ActionView::Reopen);
@@ -299,8 +419,10 @@ impl Core {
                     actions.push(ActionView::ConfirmTaken);
                 }
             }
-            _ if is_openable(state) && hub(Action::Open) && reservation.compartment.is_some() => {
-                actions.push(ActionView::Open);
+            _ if self.may_be_opened(reservation, state) => {
+                if hub(Action::Open) && reachable {
+                    actions.push(ActionView::Open);
+                }
                 if reopen_until.is_some() && reservation.kind != Kind::Storage {
                     actions.push(ActionView::Reopen);
                 }
@@ -310,10 +432,17 @@ impl Core {
             }
             _ => {}
         }
+        if state != StateView::Opened && state != StateView::Deposited && self.asks_inside(reservation) {
+            actions.push(ActionView::ConfirmPlaced);
+        }
+        // Opened by code or PIN, of which nothing is known yet.
+        if matches!(state, StateView::Ready | StateView::Expired) && hub(Action::ConfirmTaken) {
+            actions.push(ActionView::ConfirmTaken);
+        }
         let over = matches!(state, StateView::Collected | StateView::Deposited | StateView::Opened);
         let told = [
             (Action::Extend, ActionView::Extend, !over),
-            (Action::Share, ActionView::Share, !over),
+            (Action::Share, ActionView::Share, !over && state != StateView::Expired),
             (Action::Hold, ActionView::Hold, !over),
             (Action::ChangeLocker, ActionView::ChangeLocker, !over),
             (Action::Cancel, ActionView::Cancel, !over),
@@ -328,15 +457,16 @@ impl Core {
 
     fn access(&self, reservation: &Reservation, state: StateView) -> AccessView {
         let wanted = crate::wallet::wants_grant(reservation)
-            && !matches!(state, StateView::Collected | StateView::Deposited);
+            && !matches!(state, StateView::Collected | StateView::Deposited)
+            && !self.kept.wallet.is_over_time(reservation, self.now);
         if !wanted {
             return AccessView::None;
         }
-        let refused = self.kept.wallet.is_refused(&reservation.id);
-        if let Some(grant) = self.kept.wallet.grant(&reservation.id, self.now).filter(|_| !refused) {
+        let doubtful = self.kept.wallet.is_doubtful(&reservation.id);
+        if let Some(grant) = self.kept.wallet.grant(&reservation.id, self.now).filter(|_| !doubtful) {
             return AccessView::Ready { until: grant.expires };
         }
-        if self.session.is_usable() && (self.network.is_online() || self.kept.wallet.is_fetching()) {
+        if self.session.is_usable() && !self.network.is_known_offline() {
             AccessView::Fetching
         } else {
             AccessView::NeedsNetwork
@@ -350,29 +480,42 @@ impl Core {
         self.nearby.strength(locker.parse::<LockerId>().ok()?.short())
     }
 
-    /// The strongest locker in range with something that can be opened there now.
+    /// The strongest locker in range with something to collect or to drop off there now; with it, what of one's own is
+    /// there. Each kind has a gesture of its own.
     fn nearby_view(&self, reservations: &[ReservationView]) -> Option<NearbyView> {
         let strongest = reservations
             .iter()
-            .filter(|view| view.nearby && is_offered(view))
+            .filter(|view| view.nearby && is_offered(view) && view.kind != KindView::Storage)
             .filter_map(|view| view.locker.as_deref())
             .max_by_key(|locker| (self.strength(locker), Reverse(*locker)))?;
+        let here = |kind: KindView| {
+            let fits = |view: &&ReservationView| {
+                view.kind == kind && view.locker.as_deref() == Some(strongest) && is_offered(view)
+            };
+            reservations.iter().filter(fits).map(|view| view.id.clone()).collect()
+        };
         Some(NearbyView {
             locker: strongest.to_owned(),
             name: self.kept.wallet.locker(strongest).map(|locker| locker.name.clone()).unwrap_or_default(),
-            reservations: reservations
-                .iter()
-                .filter(|view| view.locker.as_deref() == Some(strongest) && is_offered(view))
-                .map(|view| view.id.clone())
-                .collect(),
+            collect: here(KindView::Pickup),
+            drop_off: here(KindView::Return),
+            own: here(KindView::Storage),
         })
     }
 }
 
-/// What is offered to somebody who walks up to its locker. A compartment of one's own is opened on purpose, not because
-/// one walks by.
+/// What is offered to somebody who walks up to its locker.
 fn is_offered(view: &ReservationView) -> bool {
-    view.actions.first() == Some(&ActionView::Open) && view.kind != KindView::Storage
+    view.actions.first() == Some(&ActionView::Open)
+}
+
+fn no_pin(reason: NoPin) -> NoPinView {
+    match reason {
+        NoPin::NoKeypad => NoPinView::NoKeypad,
+        NoPin::KeypadBehind => NoPinView::KeypadBehind,
+        NoPin::TooManyDevices => NoPinView::TooManyDevices,
+        _ => NoPinView::NotHere,
+    }
 }
 
 /// The hub counts it as opened, by a receipt in which the locker says that it cannot tell.
@@ -420,7 +563,9 @@ fn rank(state: StateView, actions: &[ActionView]) -> u8 {
         | StateView::Cancelled => 2,
         _ if matches!(
             actions.first(),
-            Some(ActionView::Open | ActionView::Resolve | ActionView::ConfirmTaken)
+            Some(
+                ActionView::Open | ActionView::Resolve | ActionView::ConfirmTaken | ActionView::ConfirmPlaced
+            )
         ) =>
         {
             0

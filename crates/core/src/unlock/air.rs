@@ -1,27 +1,32 @@
-//! What comes over the air in an opening: progress, HELLO, replies, the end of the link.
+//! The link of an opening: progress, HELLO, what the key signed, the end of the link.
 
-use postern_api::token::Operation;
 use postern_protocol::{
-    ClockState, Refusal, Reply, Request,
-    message::{DoorEvent, DoorEventKind, StatusReport},
+    ClockState, Request,
     phone::{Greeted, PhoneError},
-    receipt::{Outcome, Receipt},
 };
 
 use super::{
-    AT_WORK_S, Ask, Env, Fresh, GESTURE_MS, HELLO_MS, Link, News, Pending, Purpose, REDIAL_MAX_MS, REDIAL_MS,
-    StepState, Unlock, adapter_problem, problem,
+    Ask, Env, Fresh, GESTURE_MS, Link, Unlock,
+    drive::{HELLO_MS, adapter_problem},
+    problem,
 };
 use crate::{
     cx::Cx,
     effect::{Effect, RadioCommand},
     event::{Adapter, EndReason, RadioEvent},
-    view::{ProblemCode, ProblemView},
+    view::ProblemCode,
     wallet,
 };
 
+/// Between two dials: first and longest.
+const REDIAL_MS: u64 = 400;
+pub(super) const REDIAL_MAX_MS: u64 = 1_600;
+/// Links that may break under a question that nobody asked for just now.
+const TRIES_BY_ITSELF: u32 = 2;
 /// Token, delegation and bulletin of one request together; the rest of the message takes less than 124 bytes.
 const MAX_PARTS: usize = 900;
+/// A locker whose clock is off by more is told the time by the hub (PROTOCOL.md, time), seconds.
+const CLOCK_OFF_S: u64 = 300;
 
 /// A bulletin that does not fit beside the token stays for another time.
 pub(super) fn make_it_fit(request: &mut Request) {
@@ -34,6 +39,11 @@ pub(super) fn make_it_fit(request: &mut Request) {
 /// It takes only tokens that are bound to this HELLO.
 pub(super) fn lost_the_time(greeted: &Greeted) -> bool {
     greeted.hello().clock == ClockState::Unset
+}
+
+/// Its clock runs, and is too far from the hub's.
+pub(super) fn is_wrong(greeted: &Greeted, hub_time: i64) -> bool {
+    greeted.hello().floor.0.abs_diff(hub_time.max(0).unsigned_abs()) > CLOCK_OFF_S
 }
 
 impl Unlock {
@@ -54,6 +64,7 @@ impl Unlock {
             RadioEvent::Ended { attempt: of, reason } if attempt == Some(of) => {
                 self.on_ended(&reason, cx);
             }
+            RadioEvent::Sighted { short_id, .. } => self.in_range(short_id, env, cx),
             RadioEvent::Adapter(Adapter::Unknown) => {}
             RadioEvent::Adapter(adapter) => self.on_adapter(adapter, cx),
             _ => {}
@@ -82,7 +93,7 @@ impl Unlock {
     }
 
     /// The link is gone. An operation that was asked for is asked for again with the same token and nonce, and one
-    /// that was not may be tried again, as long as the gesture is fresh.
+    /// that was not may be tried again, as long as the gesture is fresh. A door that is open is asked about.
     pub(super) fn link_ended(&mut self, code: ProblemCode, cx: &mut Cx<'_>) {
         let now = cx.now.monotonic_ms;
         let Some(run) = &mut self.run else { return };
@@ -92,13 +103,14 @@ impl Unlock {
             run.fresh = Fresh::None;
         }
         if !run.is_active() {
-            return;
+            return self.lost_at_the_door(code, cx);
         }
         run.last = Some(code);
         let again = match code {
+            _ if run.by_itself && run.failures >= TRIES_BY_ITSELF => false,
             ProblemCode::LinkLost | ProblemCode::LockerBusy => true,
             // Not heard at first; but where it was asked already it was there a moment ago.
-            ProblemCode::OutOfRange => self.pendings.contains_key(&run.step().reservation),
+            ProblemCode::OutOfRange => self.openings.pendings.contains_key(&run.step().reservation),
             _ => false,
         };
         let pause = (REDIAL_MS << run.failures.min(8)).min(REDIAL_MAX_MS);
@@ -119,9 +131,13 @@ impl Unlock {
             Link::Greeted { .. } => {}
             Link::Up { hello, .. } if *hello == bytes => {}
             Link::Up { session, .. } => match session.receive(&bytes) {
-                Ok(reply) => self.on_reply(reply, env, cx),
+                Ok(reply) => {
+                    self.openings.trust(&run.locker);
+                    self.on_reply(reply, env, cx);
+                }
                 Err(_) => {
                     // Not by the locker in this session, so it proves nothing. What was asked may have arrived.
+                    self.openings.suspect(&run.locker, cx.now.unix());
                     self.hang_up(cx);
                     self.link_ended(ProblemCode::LinkLost, cx);
                 }
@@ -140,24 +156,28 @@ impl Unlock {
         };
         run.link =
             Link::Greeted { attempt, greeted: Box::new(greeted), hello: bytes, at: cx.now.monotonic_ms };
-        if run.is_active() {
-            self.drive_active(env, cx);
-        }
+        self.drive(env, cx);
+    }
+
+    /// Whether a signature is for this machine.
+    pub(crate) fn owns(&self, ticket: crate::event::Ticket) -> bool {
+        matches!(self.run.as_ref().map(|run| &run.ask),
+            Some(Ask::Signing { ticket: own, .. }) if *own == ticket)
     }
 
     /// The device key signed, or refused. Only here does anything leave that can move a latch.
     pub(crate) fn on_signed(&mut self, signature: Option<[u8; 64]>, env: &Env<'_>, cx: &mut Cx<'_>) {
         let now = cx.now.monotonic_ms;
         let Some(run) = &mut self.run else { return };
-        let Ask::Signing { request, mut pending, .. } = std::mem::replace(&mut run.ask, Ask::Nothing) else {
+        let Ask::Signing { request, mut exchange, .. } = std::mem::replace(&mut run.ask, Ask::Nothing) else {
             return;
         };
         let Some(signature) = signature else { return self.fail(problem(ProblemCode::KeyRefused), cx) };
-        if now > run.gesture + GESTURE_MS {
+        if now > run.deadline() {
             return self.fail(problem(ProblemCode::GestureTooOld), cx);
         }
         if matches!(run.link, Link::Greeted { at, .. } if now >= at + HELLO_MS) {
-            return self.drive_active(env, cx);
+            return self.drive(env, cx);
         }
         let link = std::mem::replace(&mut run.link, Link::Down { dial_at: now });
         let attempt = link.attempt();
@@ -183,197 +203,14 @@ impl Unlock {
             }
             return self.fail(problem(ProblemCode::NotTheLocker), cx);
         };
-        let status = run.purpose == Purpose::Resolve;
-        if !status {
-            pending.asked_in(session.handshake_id(), cx.now.unix());
-            self.pendings.insert(pending.reservation.clone(), (*pending).clone());
+        if !exchange.status {
+            exchange.pending.asked_in(session.handshake_id(), cx.now.unix());
+            let asked = exchange.pending.clone();
+            self.openings.pendings.insert(asked.reservation.clone(), asked);
             // Must be on disk before it leaves: after a crash the app still knows that the door may be open.
             cx.out.save_now();
         }
-        run.ask = Ask::Sent { since: now, pending, status, bulletin: request.bulletin.is_some() };
+        run.ask = Ask::Sent { since: now, exchange };
         cx.out.push(Effect::Radio(RadioCommand::Send { attempt, bytes }));
-    }
-
-    fn on_reply(&mut self, reply: Reply, env: &Env<'_>, cx: &mut Cx<'_>) {
-        match reply {
-            Reply::Event(event) => self.on_door(event, cx),
-            Reply::Receipt(bytes) => {
-                let asked = matches!(self.run.as_ref().map(|run| &run.ask), Some(Ask::Sent { .. }));
-                if asked && !self.on_receipt(bytes, None, env, cx) {
-                    // The locker answered with something that proves nothing; asking again would not change it.
-                    self.fail(problem(ProblemCode::NotTheLocker), cx);
-                }
-            }
-            Reply::Status(report) => self.on_status(report, env, cx),
-            Reply::Refused(refusal) => self.on_refused(refusal, env, cx),
-        }
-    }
-
-    fn delivered(&mut self) {
-        if let Some(run) = &self.run
-            && let Ask::Sent { bulletin: true, .. } = run.ask
-        {
-            self.news.push(News::BulletinDelivered { locker: run.locker.clone() });
-        }
-    }
-
-    /// A receipt, as an answer or out of a status report that also says whether the door is open now.
-    fn on_receipt(&mut self, bytes: Vec<u8>, open_now: Option<bool>, env: &Env<'_>, cx: &mut Cx<'_>) -> bool {
-        let now = cx.now.monotonic_ms;
-        let Some(run) = &self.run else { return false };
-        let Ask::Sent { pending, .. } = &run.ask else { return false };
-        let receipt = env
-            .wallet
-            .locker(&run.locker)
-            .and_then(wallet::identity)
-            .and_then(|identity| pending.verify(&bytes, &identity.receipt_key));
-        let Some(receipt) = receipt else { return false };
-        let pending = pending.clone();
-        self.delivered();
-        let state = self.state_after(&receipt, &pending, open_now, now);
-        let Some(run) = &mut self.run else { return false };
-        if matches!(receipt.outcome, Outcome::Opened | Outcome::AlreadyOpen)
-            && run.purpose != Purpose::Resolve
-        {
-            let after = now.saturating_sub(run.gesture);
-            run.step_mut().opened_after_ms = Some(u32::try_from(after).unwrap_or(u32::MAX));
-        }
-        run.ask = Ask::Nothing;
-        run.step_mut().state = state;
-        self.news.push(News::Receipt { pending, bytes, receipt: Box::new(receipt) });
-        // The pending operation and its receipt change places in one write.
-        cx.out.save_now();
-        true
-    }
-
-    /// What a verified receipt makes of its door and of the operation that it settles.
-    fn state_after(
-        &mut self,
-        receipt: &Receipt,
-        pending: &Pending,
-        open_now: Option<bool>,
-        now: u64,
-    ) -> StepState {
-        match receipt.outcome {
-            Outcome::Opened | Outcome::AlreadyOpen => {
-                self.pendings.remove(&pending.reservation);
-                if open_now == Some(false) {
-                    StepState::Closed { at: now }
-                } else {
-                    StepState::Opened { at: now, left_open: false }
-                }
-            }
-            Outcome::Jammed => {
-                self.pendings.remove(&pending.reservation);
-                StepState::Failed(problem(ProblemCode::Jammed))
-            }
-            Outcome::Unknown => {
-                // The locker itself cannot tell. It stays known as such until the customer or the hub says more.
-                if let Some(kept) = self.pendings.get_mut(&pending.reservation) {
-                    kept.locker_unsure = true;
-                }
-                StepState::MayBeOpen
-            }
-        }
-    }
-
-    fn on_status(&mut self, report: StatusReport, env: &Env<'_>, cx: &mut Cx<'_>) {
-        let Some(run) = &self.run else { return };
-        let Ask::Sent { status: true, pending, .. } = &run.ask else { return };
-        let reservation = pending.reservation.clone();
-        let mine = report.door.0 == pending.door;
-        if mine
-            && let Some(bytes) = report.receipt
-            && self.on_receipt(bytes, report.door_open, env, cx)
-        {
-            return;
-        }
-        self.delivered();
-        let Some(run) = &mut self.run else { return };
-        let Ask::Sent { pending, .. } = std::mem::replace(&mut run.ask, Ask::Nothing) else { return };
-        let since = cx.now.unix() - pending.asked_at;
-        if (0..AT_WORK_S).contains(&since) {
-            // The latch may be moving this very moment.
-            run.ask = Ask::Pause { until: cx.now.monotonic_ms + REDIAL_MAX_MS };
-            return;
-        }
-        let remembers = report.door_open == Some(false)
-            || (report.door_open.is_none() && cx.now.unix() < pending.expires);
-        if mine && remembers {
-            // A locker keeps the receipt of each movement at least as long as the token lives, and the door is not
-            // open: it never took place.
-            self.did_not_take_place(&pending);
-            let Some(run) = &mut self.run else { return };
-            run.step_mut().state = if self.pendings.contains_key(&reservation) {
-                StepState::MayBeOpen
-            } else {
-                StepState::Failed(problem(ProblemCode::LinkLost))
-            };
-            cx.out.save_now();
-        } else {
-            run.step_mut().state = StepState::MayBeOpen;
-        }
-    }
-
-    fn on_refused(&mut self, refusal: Refusal, env: &Env<'_>, cx: &mut Cx<'_>) {
-        let now = cx.now.monotonic_ms;
-        let Some(run) = &mut self.run else { return };
-        let Ask::Sent { pending, status, .. } = std::mem::replace(&mut run.ask, Ask::Nothing) else { return };
-        // An authentic no to the only time that it was asked: nothing moved.
-        let nothing_moved = !status && pending.handshakes.len() <= 1;
-        if nothing_moved {
-            self.did_not_take_place(&pending);
-            cx.out.save_soon();
-        }
-        let Some(run) = &mut self.run else { return };
-        match refusal {
-            Refusal::Refused | Refusal::OutOfOrder
-                if nothing_moved
-                    && (refusal == Refusal::Refused || pending.operation == Operation::Reopen) =>
-            {
-                run.last = Some(ProblemCode::Refused);
-                run.refused.push((pending.token_id.clone(), pending.operation));
-                self.news.push(News::TokenRefused {
-                    reservation: pending.reservation,
-                    token_id: pending.token_id,
-                });
-                // Another operation, a newer token, or words: still the same gesture.
-                self.drive_active(env, cx);
-            }
-            Refusal::Busy => {
-                run.last = Some(ProblemCode::LockerBusy);
-                run.ask = Ask::Pause { until: now + REDIAL_MS + cx.jitter(REDIAL_MS) };
-            }
-            Refusal::ClockUnset if !run.clock_unset => {
-                run.clock_unset = true;
-                self.drive_active(env, cx);
-            }
-            Refusal::ClockUnset => self.fail(problem(ProblemCode::LockerClockUnset), cx),
-            Refusal::Throttled { seconds } => {
-                let wait_seconds = Some(u32::from(seconds));
-                self.fail(ProblemView { wait_seconds, ..problem(ProblemCode::Throttled) }, cx);
-            }
-            Refusal::OutOfOrder => self.fail(problem(ProblemCode::Jammed), cx),
-            Refusal::Version => self.fail(problem(ProblemCode::VersionMismatch), cx),
-            Refusal::Refused => self.fail(problem(ProblemCode::Refused), cx),
-        }
-    }
-
-    fn on_door(&mut self, event: DoorEvent, cx: &Cx<'_>) {
-        let now = cx.now.monotonic_ms;
-        let Some(run) = &mut self.run else { return };
-        let Some(index) = run.steps.iter().position(|step| step.door == event.door.0) else { return };
-        let current = index == run.current;
-        let step = &mut run.steps[index];
-        let opened = matches!(step.state, StepState::Opened { .. });
-        match event.kind {
-            DoorEventKind::Closed if opened => step.state = StepState::Closed { at: now },
-            DoorEventKind::Opened if matches!(step.state, StepState::Closed { .. }) => {
-                // Not closed after all; a receipt said before that it opened.
-                step.state = StepState::Opened { at: now, left_open: false };
-            }
-            DoorEventKind::HeldOpen | DoorEventKind::Obstructed if opened && current => self.left_open(),
-            _ => {}
-        }
     }
 }

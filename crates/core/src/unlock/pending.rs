@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::wallet::decode;
 
 /// What was asked, exactly, so that it can be asked again without a second movement.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Pending {
     /// Of which reservation.
     pub(crate) reservation: String,
@@ -37,6 +37,9 @@ pub(crate) struct Pending {
     pub(crate) expires: i64,
     /// The locker itself cannot tell: power failed between latch and sensor.
     pub(crate) locker_unsure: bool,
+    /// The locker does not answer by this token any more: it was taken back since.
+    #[serde(default)]
+    pub(crate) unanswered: bool,
     /// The operation of unknown outcome in whose place the customer asked for this one. It counts again where this one
     /// turns out not to have taken place.
     #[serde(default)]
@@ -70,6 +73,7 @@ impl Pending {
             asked_at,
             expires: grant.expires,
             locker_unsure: false,
+            unanswered: false,
             replaces: None,
         }
     }
@@ -77,7 +81,7 @@ impl Pending {
     /// Asking the locker what became of it cannot settle it any more: the locker cannot tell, or need no longer remember.
     /// What is left is to open by a new operation.
     pub(crate) fn is_past_asking(&self, now: i64) -> bool {
-        self.locker_unsure || now >= self.expires
+        self.locker_unsure || self.unanswered || now >= self.expires
     }
 
     /// This one is asked for in place of another.
@@ -115,16 +119,25 @@ impl Pending {
     /// The receipt, if it is signed by the locker and is about this very operation in one of our own sessions.
     pub(crate) fn verify(&self, bytes: &[u8], receipt_key: &[u8; 32]) -> Option<Receipt> {
         let receipt = receipt::verify(bytes, receipt_key).ok()?;
-        let locker: LockerId = self.locker.parse().ok()?;
-        let token: [u8; 16] = hex::decode(&self.token_id).ok()?.try_into().ok()?;
-        let ours = receipt.locker == locker
-            && receipt.token == TokenId(token)
+        (!receipt.outcome.is_closing() && self.is_subject_of(&receipt)).then_some(receipt)
+    }
+
+    /// The receipt is about this very operation in one of our own sessions.
+    fn is_subject_of(&self, receipt: &Receipt) -> bool {
+        let locker = self.locker.parse::<LockerId>().ok();
+        let token = hex::decode(&self.token_id).ok().and_then(|bytes| bytes.try_into().ok());
+        Some(receipt.locker) == locker
+            && Some(receipt.token) == token.map(TokenId)
             && receipt.nonce == OperationNonce(self.nonce)
             && receipt.door == Door(self.door)
             && receipt.operation == on_air(self.operation)
-            && self.handshakes.contains(&receipt.handshake);
-        ours.then_some(receipt)
+            && self.handshakes.contains(&receipt.handshake)
     }
+}
+
+/// The receipt says that the door of this opening was closed.
+pub(super) fn is_closing_of(receipt: &Receipt, opening: &Pending, locker: &str) -> bool {
+    opening.locker == locker && receipt.outcome.is_closing() && opening.is_subject_of(receipt)
 }
 
 /// The hub's word for an operation, as the air has it.
@@ -134,6 +147,17 @@ pub(crate) fn on_air(operation: Operation) -> postern_protocol::Operation {
         Operation::Reopen => postern_protocol::Operation::Reopen,
         Operation::Deposit => postern_protocol::Operation::Deposit,
         Operation::Access => postern_protocol::Operation::Access,
-        Operation::Status => postern_protocol::Operation::Status,
+        // What this version does not know is not asked for; a status moves nothing.
+        Operation::Carry | Operation::Status | Operation::Unknown => postern_protocol::Operation::Status,
+    }
+}
+
+/// Says which operation it is, and nothing of the token.
+impl core::fmt::Debug for Pending {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Pending")
+            .field("reservation", &self.reservation)
+            .field("operation", &self.operation)
+            .finish_non_exhaustive()
     }
 }

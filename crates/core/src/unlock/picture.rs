@@ -11,7 +11,7 @@ use crate::{
 impl Unlock {
     /// The opening under way, or the last one until it is dismissed.
     pub(crate) fn view(&self, wallet: &Wallet, now: Now) -> Option<OpeningView> {
-        let run = self.run.as_ref()?;
+        let run = self.run.as_ref().filter(|run| !run.minimised)?;
         let step = run.step();
         let count = |n: usize| u16::try_from(n).unwrap_or(u16::MAX);
         Some(OpeningView {
@@ -40,7 +40,7 @@ impl Unlock {
 
     /// Of the same: the reservation whose door it is, how far it is, and the UNIX milliseconds of the gesture.
     pub(crate) fn glance(&self, wallet: &Wallet, now: Now) -> Option<(&str, OpeningPhase, i64)> {
-        let run = self.run.as_ref()?;
+        let run = self.run.as_ref().filter(|run| !run.minimised)?;
         Some((run.step().reservation.as_str(), self.phase(run, wallet, now), run.started_at_ms))
     }
 
@@ -51,8 +51,8 @@ impl Unlock {
                 OpeningDoorState::MayBeOpen
             }
             StepState::Active => OpeningDoorState::Current,
-            StepState::Opened { .. } => OpeningDoorState::Opened,
-            StepState::Closed { .. } => OpeningDoorState::Closed,
+            StepState::Opened => OpeningDoorState::Opened,
+            StepState::Closed => OpeningDoorState::Closed,
             StepState::MayBeOpen => OpeningDoorState::MayBeOpen,
             StepState::Failed(_) => OpeningDoorState::Failed,
         }
@@ -67,15 +67,14 @@ impl Unlock {
             .filter(|seconds| *seconds > 0);
         match &step.state {
             StepState::Active => self.active_phase(run),
-            StepState::Opened { left_open, .. } => {
-                OpeningPhase::Opened { reopen_seconds, left_open: *left_open }
+            StepState::Opened => {
+                let door = self.openings.doors.get(&step.reservation);
+                OpeningPhase::Opened { reopen_seconds, left_open: door.is_some_and(|door| door.told) }
             }
-            StepState::Closed { .. }
-                if run.current + 1 < run.steps.len() && now.monotonic_ms > run.gesture + GESTURE_MS =>
-            {
+            StepState::Closed if run.has_next() && now.monotonic_ms > run.gesture + GESTURE_MS => {
                 OpeningPhase::NextDoor
             }
-            StepState::Closed { .. } => OpeningPhase::Closed { reopen_seconds },
+            StepState::Closed => OpeningPhase::Closed { reopen_seconds },
             StepState::MayBeOpen => OpeningPhase::MayBeOpen { asking: false },
             StepState::Failed(problem) => OpeningPhase::Failed { problem: problem.clone() },
             StepState::Cancelled | StepState::Waiting => OpeningPhase::Cancelled,
@@ -86,7 +85,7 @@ impl Unlock {
         if self.is_being_asked(&run.step().reservation) {
             return OpeningPhase::Asked;
         }
-        if run.purpose == Purpose::Resolve || self.pendings.contains_key(&run.step().reservation) {
+        if run.purpose == Purpose::Resolve || self.is_pending(&run.step().reservation) {
             return OpeningPhase::MayBeOpen { asking: true };
         }
         match &run.link {

@@ -6,22 +6,12 @@ use postern_protocol::{
     phone::{Greeted, Session},
 };
 
-use super::Pending;
+use super::{Exchange, Purpose};
 use crate::{
     event::{DialStage, Ticket},
+    time::Now,
     view::{ProblemCode, ProblemView},
 };
-
-/// Why it was begun.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Purpose {
-    /// Open.
-    Open,
-    /// Open again, within the operator's minutes.
-    Reopen,
-    /// Find out what became of an opening that was cut off; nothing moves.
-    Resolve,
-}
 
 /// One door of it.
 pub(crate) struct Step {
@@ -41,16 +31,9 @@ pub(crate) enum StepState {
     /// Under way.
     Active,
     /// A receipt says that it opened.
-    Opened {
-        /// On the monotonic clock.
-        at: u64,
-        left_open: bool,
-    },
+    Opened,
     /// And it was closed.
-    Closed {
-        /// On the monotonic clock.
-        at: u64,
-    },
+    Closed,
     /// It may be open, and nobody is being asked.
     MayBeOpen,
     /// It did not open, and will not without a new gesture.
@@ -87,21 +70,15 @@ pub(crate) enum Ask {
     /// Nothing.
     Nothing,
     /// The device key signs.
-    Signing { ticket: Ticket, request: Request, pending: Box<Pending> },
+    Signing { ticket: Ticket, request: Request, exchange: Box<Exchange> },
     /// It left.
-    Sent {
-        since: u64,
-        pending: Box<Pending>,
-        /// A question that moves nothing.
-        status: bool,
-        /// It carried a bulletin.
-        bulletin: bool,
-    },
+    Sent { since: u64, exchange: Box<Exchange> },
     /// The locker was busy; once more then.
     Pause { until: u64 },
 }
 
 /// A token for this opening alone.
+#[derive(Debug)]
 pub(crate) enum Fresh {
     /// Not needed so far.
     None,
@@ -111,7 +88,7 @@ pub(crate) enum Fresh {
     Here {
         /// The HELLO that it is bound to.
         bound: Option<[u8; 16]>,
-        grant: Option<Grant>,
+        grant: Option<Box<Grant>>,
         bulletin: Option<Vec<u8>>,
     },
 }
@@ -120,7 +97,7 @@ pub(crate) enum Fresh {
 pub(crate) struct Run {
     pub(crate) purpose: Purpose,
     pub(crate) locker: String,
-    /// The gesture, on the monotonic clock.
+    /// The gesture, on the monotonic clock; where nothing is to move, the moment at which asking began.
     pub(crate) gesture: u64,
     /// The first gesture, UNIX milliseconds.
     pub(crate) started_at_ms: i64,
@@ -137,6 +114,14 @@ pub(crate) struct Run {
     pub(crate) clock_unset: bool,
     /// What the locker refused for the current door, by token id: it is not asked for again.
     pub(crate) refused: Vec<(String, Operation)>,
+    /// Its screen is not shown: the customer left it, or nobody asked for one.
+    pub(crate) minimised: bool,
+    /// Nobody asked for it just now.
+    pub(crate) by_itself: bool,
+    /// With nothing under way, the link is kept until then.
+    pub(crate) keep_until: u64,
+    /// The door was opened, and the link to it is lost: until then the locker is called and asked whether it is closed.
+    pub(crate) recheck_until: Option<u64>,
 }
 
 impl Run {
@@ -150,5 +135,68 @@ impl Run {
 
     pub(crate) fn is_active(&self) -> bool {
         self.step().state == StepState::Active
+    }
+
+    /// What is asked now can move nothing.
+    pub(crate) fn only_asks(&self) -> bool {
+        self.purpose == Purpose::Resolve || !self.is_active()
+    }
+
+    /// What the next exchange is for.
+    pub(crate) fn purpose_now(&self) -> Purpose {
+        if self.is_active() { self.purpose } else { Purpose::Resolve }
+    }
+
+    /// Moments beyond which nothing leaves any more.
+    pub(crate) fn deadline(&self) -> u64 {
+        self.recheck_until.filter(|_| !self.is_active()).unwrap_or(self.gesture + super::GESTURE_MS)
+    }
+
+    /// Some other door of it is still to come.
+    pub(crate) fn has_next(&self) -> bool {
+        self.current + 1 < self.steps.len()
+    }
+}
+
+impl Run {
+    /// At its beginning.
+    pub(super) fn new(
+        purpose: Purpose,
+        locker: String,
+        steps: Vec<Step>,
+        link: Link,
+        minimised: bool,
+        now: Now,
+    ) -> Self {
+        Self {
+            purpose,
+            locker,
+            gesture: now.monotonic_ms,
+            started_at_ms: now.unix_ms,
+            steps,
+            current: 0,
+            link,
+            ask: Ask::Nothing,
+            fresh: Fresh::None,
+            last: None,
+            failures: 0,
+            clock_unset: false,
+            refused: Vec::new(),
+            minimised,
+            by_itself: false,
+            keep_until: now.monotonic_ms,
+            recheck_until: None,
+        }
+    }
+
+    /// The next door's turn.
+    pub(super) fn next_step(&mut self) {
+        self.current += 1;
+        self.step_mut().state = StepState::Active;
+        self.ask = Ask::Nothing;
+        self.fresh = Fresh::None;
+        self.last = None;
+        self.recheck_until = None;
+        self.refused.clear();
     }
 }

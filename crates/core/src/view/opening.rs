@@ -47,6 +47,25 @@ pub struct OpeningDoorView {
     pub state: OpeningDoorState,
 }
 
+/// A door that this device opened and that is not closed, as far as is known. It stays in sight on every screen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export_to = "view.ts")]
+pub struct OpenDoorView {
+    /// The reservation whose door it is.
+    pub reservation: String,
+    /// Locker id.
+    pub locker: String,
+    /// Door number.
+    pub door: u16,
+    /// Untrusted text.
+    pub label: String,
+    /// When its receipt came, UNIX seconds.
+    pub since: i64,
+    /// It has been open for too long.
+    pub left_open: bool,
+}
+
 /// What is known of a door in an opening.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
@@ -107,15 +126,13 @@ pub enum OpeningPhase {
     Cancelled,
 }
 
-/// What went wrong, and the two answers that decide what comes next.
+/// What went wrong, and what decides what comes next.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 #[ts(export_to = "view.ts")]
 pub struct ProblemView {
     /// The code that the words are chosen by.
     pub code: ProblemCode,
-    /// The door may have opened.
-    pub may_have_opened: bool,
     /// Another try makes sense.
     pub retry: bool,
     /// Seconds to wait before it.
@@ -133,6 +150,8 @@ pub enum ProblemCode {
     BluetoothAbsent,
     /// The app may not use Bluetooth.
     BluetoothDenied,
+    /// A search needs the location, which is switched off.
+    LocationOff,
     /// Not heard.
     OutOfRange,
     /// All its connections are taken.
@@ -147,6 +166,8 @@ pub enum ProblemCode {
     Jammed,
     /// The locker asks to wait.
     Throttled,
+    /// The locker has no room to remember this access, until other access to the door ends.
+    LockerFull,
     /// Token ended and no network.
     TokenExpired,
     /// The locker has lost its clock and needs a fresh token, and there is no network.
@@ -179,6 +200,10 @@ pub enum ProblemCode {
     ChangedMeanwhile,
     /// The limit that the operator set is reached.
     LimitReached,
+    /// The account, or all customers together, have their share of the place's compartments already.
+    FairShare,
+    /// Something may still lie in the compartment.
+    SomethingInside,
     /// No compartment of that size is free there.
     NoCompartment,
     /// The link was used, taken back, or has ended.

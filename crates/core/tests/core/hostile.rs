@@ -20,7 +20,6 @@ fn hostile_hub_data() {
     evil.title = "\u{202E}<img src=x onerror=alert(1)>\0\n".repeat(10_000);
     evil.carrier.name = "x".repeat(1_000_000);
     evil.reference = Some("\u{2066}".repeat(5_000));
-    evil.pin = Some("call +1 900 and say your PIN".into());
     evil.actions = vec![Action::Open; 10_000];
     evil.identification =
         Some(Identification { format: IdentificationFormat::Carrier, text: "y".repeat(100_000) });
@@ -43,6 +42,7 @@ fn hostile_hub_data() {
     locker.doors = vec![locker.doors[0].clone(); 60_000];
     locker.doors[0].row = u16::MAX;
     rig.hub.lockers = vec![locker];
+    rig.hub.pin = Some("call +1 900 and say your PIN".into());
     rig.sign_in();
     rig.advance(5_000);
     let view = rig.view();

@@ -1,10 +1,12 @@
 //! The core in a small world: every test drives it by events alone and looks at effects and views alone.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod door;
 mod hostile;
 mod opening;
 mod pictures;
 mod rig;
 mod session;
 mod snapshots;
+mod waiting;
 mod wallet;

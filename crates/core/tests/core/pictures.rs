@@ -11,12 +11,14 @@ use insta::assert_json_snapshot;
 use postern_api::{
     problem::Code,
     reservation::{Action, Kind, State},
+    token::NoPin,
 };
 use postern_core::{
     event::{Event, RadioEvent},
     intent::Intent,
     view::View,
 };
+use postern_protocol::Refusal;
 use serde_json::{Map, Value, json};
 
 use crate::rig::{HUB, Rig, START_MS, reservation};
@@ -39,6 +41,8 @@ fn every_problem_outside_an_opening() {
         (409, Code::Stale),
         (409, Code::NoCompartment),
         (409, Code::LimitReached),
+        (409, Code::FairShare),
+        (409, Code::SomethingInside),
         (410, Code::ClaimEnded),
         (403, Code::Forbidden),
     ] {
@@ -114,6 +118,11 @@ fn every_failure_that_needs_a_strange_locker_or_key() {
     rig.event(Event::Radio(RadioEvent::Message { attempt, bytes: b"Hello?".to_vec() }));
     keep("not the locker", &rig);
 
+    let mut rig = Rig::with_parcels(512, &[3]);
+    rig.locker.refuse.push_back(Refusal::Full);
+    rig.open(&["r3"]);
+    keep("no room", &rig);
+
     for (name, late) in [("the key refuses", false), ("the key answers too late", true)] {
         let mut rig = Rig::with_parcels(511, &[3]);
         rig.hold_signatures = true;
@@ -162,6 +171,58 @@ fn every_kind_of_access_and_what_may_be_open() {
     rig.advance(1_000);
     keep("a compartment of one's own", &rig, "flat");
     assert_json_snapshot!("access", pictures);
+}
+
+#[test]
+fn every_way_in_that_is_not_there_and_every_question_at_a_door() {
+    let mut pictures = Map::new();
+    let mut keep = |name: &str, rig: &Rig, id: &str| {
+        let view = serde_json::to_value(rig.reservation(id)).unwrap();
+        let names =
+            ["state", "unproven", "inside", "actions", "pin", "noPin", "code", "suspected", "release"];
+        let some: Map<String, Value> =
+            names.iter().map(|name| ((*name).to_owned(), view[name].clone())).collect();
+        pictures.insert(name.to_owned(), json!({ "reservations": [some] }));
+    };
+    for reason in [NoPin::NoKeypad, NoPin::KeypadBehind, NoPin::TooManyDevices, NoPin::Unknown] {
+        let mut rig = Rig::new(525);
+        (rig.hub.pin, rig.hub.no_pin) = (None, reason);
+        rig.hub.reservations = vec![reservation("r3", 3, State::Ready)];
+        rig.sign_in();
+        rig.advance(1_000);
+        keep(&format!("no PIN: {reason:?}"), &rig, "r3");
+    }
+    let mut rig = Rig::with_parcels(526, &[3]);
+    rig.locker.impostor = true;
+    rig.open(&["r3"]);
+    rig.advance(40_000);
+    keep("something pretends to be the locker", &rig, "r3");
+
+    for content in [None, Some(false), Some(true)] {
+        let mut rig = Rig::new(527);
+        let storage = |id: &str, door, lent| {
+            let mut held = reservation(id, door, State::Held);
+            (held.kind, held.lent) = (Kind::Storage, lent);
+            held.actions = vec![Action::Open, Action::Release];
+            held
+        };
+        let mut back = reservation("back", 1, State::Booked);
+        back.kind = Kind::Return;
+        rig.hub.reservations = vec![back, storage("own", 2, false), storage("lent", 3, true)];
+        rig.hub.lockers[0].content_sensors = content.is_some();
+        rig.locker.content = content;
+        rig.sign_in();
+        rig.advance(1_000);
+        for (id, door) in [("back", 1), ("own", 2), ("lent", 3)] {
+            rig.open(&[id]);
+            rig.close_door(door);
+            rig.advance(5_000);
+            keep(&format!("{id}, closed: {content:?}"), &rig, id);
+        }
+        rig.intent(Intent::ConfirmPlaced { reservation: "back".into(), inside: true });
+        keep(&format!("back, inside: {content:?}"), &rig, "back");
+    }
+    assert_json_snapshot!("at_the_door", pictures);
 }
 
 #[test]
@@ -214,10 +275,12 @@ const WHERE: &[(&str, &[&str])] = &[
     ("BluetoothView", &["bluetooth"]),
     ("KindView", &["reservations", "", "kind"]),
     ("NetworkView", &["network", "state"]),
+    ("NoPinView", &["reservations", "", "noPin"]),
     ("NoticeCode", &["notices", "", "code"]),
     ("OpeningDoorState", &["doors", "", "state"]),
     ("OpeningPhase", &["step"]),
     ("ProblemCode", &["problem", "code"]),
+    ("ReleaseView", &["reservations", "", "release"]),
     ("SessionView", &["session", "state"]),
     ("StateView", &["reservations", "", "state"]),
     ("VaultView", &["vault"]),

@@ -14,11 +14,11 @@ use ed25519_dalek::{Signer, SigningKey};
 use postern_api::{
     locker::{DoorInfo, LockerDescriptor, Reach, Size},
     reservation::{Action, Carrier, Compartment, Kind, Reservation, Role, SiteSummary, State},
-    token::Operation,
+    token::{NoPin, Operation},
 };
 use postern_core::{
     Config, Core, Now,
-    effect::{Effect, Notification, RadioCommand},
+    effect::{Effect, Notification, RadioCommand, Reminder},
     event::{Adapter, DeviceKey, DialStage, EndReason, Event, Opened, PushEvent, RadioEvent, VaultState},
     intent::Intent,
     view::{OpeningPhase, ReservationView, SessionView, StateView, View},
@@ -77,6 +77,9 @@ pub(crate) struct Rig {
     pub(crate) session: Option<Vec<u8>>,
     pub(crate) browser: Option<String>,
     pub(crate) notifications: Vec<Notification>,
+    /// What a platform would show by itself, and how often it was told.
+    pub(crate) planned: Vec<Reminder>,
+    pub(crate) plans: u32,
     pub(crate) wiped: u32,
     pub(crate) saves: u32,
     pub(crate) attempt: Option<u64>,
@@ -91,6 +94,11 @@ pub(crate) struct Rig {
     pub(crate) locker_answers: bool,
     pub(crate) signing: VecDeque<(u64, Vec<u8>)>,
     pub(crate) pushing: bool,
+    /// Where the browser comes back to.
+    pub(crate) redirect: &'static str,
+    /// Requests to paths that begin so are carried out, and their answers kept back.
+    pub(crate) swallow: Option<&'static str>,
+    pub(crate) swallowed: Vec<Event>,
     /// Every claim of the view that a door opened is checked against the locker after every event.
     pub(crate) queue: VecDeque<Event>,
     /// Stop before the effect with this number is carried out: the process dies there.
@@ -123,8 +131,9 @@ pub(crate) fn reservation(id: &str, door: u16, state: State) -> Reservation {
         role: Role::Owner,
         until: Some(START_MS / 1000 + 3 * 86_400),
         since: Some(START_MS / 1000 - 3_600),
-        pin: Some("12345678".into()),
         identification: None,
+        unproven: false,
+        lent: false,
         actions: vec![Action::Open, Action::Extend, Action::Share, Action::Report],
         shares: vec![],
         timeline: vec![],
@@ -141,6 +150,7 @@ pub(crate) fn descriptor(keys: &LockerKeys) -> LockerDescriptor {
         receipt_key: BASE64_URL_SAFE_NO_PAD.encode(identity.receipt_key),
         scanner: true,
         keypad: true,
+        content_sensors: false,
         reopen_minutes: 5,
         doors: (1..=4)
             .map(|door| DoorInfo {
@@ -176,9 +186,14 @@ impl Rig {
                 page: usize::MAX,
                 token_life: 86_400,
                 bulletins: vec![],
+                news: vec![],
+                occupancy: 1,
+                pin: Some("1234567#".into()),
+                no_pin: NoPin::KeypadBehind,
                 refuse: BTreeMap::new(),
                 page_of: BTreeMap::new(),
                 oauth_error: None,
+                codes: None,
                 access: 0,
                 clock_ahead: 0,
                 seen: vec![],
@@ -213,12 +228,20 @@ impl Rig {
                 impostor: false,
                 heard: vec![],
                 forge: false,
+                news: 0,
+                bulletins: vec![],
+                content: None,
+                last: BTreeMap::new(),
+                closings: BTreeMap::new(),
+                told_closings: true,
             },
             key: SigningKey::from_bytes(&[9; 32]),
             state: Vec::new(),
             session: None,
             browser: None,
             notifications: vec![],
+            planned: vec![],
+            plans: 0,
             wiped: 0,
             saves: 0,
             attempt: None,
@@ -230,6 +253,9 @@ impl Rig {
             locker_answers: true,
             signing: VecDeque::new(),
             pushing: false,
+            redirect: "http://127.0.0.1:5555/callback",
+            swallow: None,
+            swallowed: vec![],
             queue: VecDeque::new(),
             die_at: None,
             effects_done: 0,
@@ -386,6 +412,7 @@ impl Rig {
         for reservation in &view.reservations {
             let hub = self.hub.reservations.iter().find(|known| known.id == reservation.id);
             if matches!(reservation.state, StateView::Opened | StateView::Collected)
+                && !reservation.unproven
                 && hub.is_some_and(|hub| matches!(hub.state, State::Ready | State::Booked))
             {
                 assert!(opened(&reservation.id), "{} moved on without a receipt", reservation.id);
@@ -398,18 +425,24 @@ impl Rig {
         match effect {
             Effect::Http { ticket, request } => {
                 let result = self.hub.answer(&request, self.now);
-                self.queue.push_back(Event::Http { ticket, result });
+                let answer = Event::Http { ticket, result };
+                let path = request.url.strip_prefix(HUB).unwrap_or_default();
+                if self.swallow.is_some_and(|swallow| path.starts_with(swallow)) {
+                    self.swallowed.push(answer);
+                } else {
+                    self.queue.push_back(answer);
+                }
             }
             Effect::Push(target) => {
                 self.pushing = target.is_some();
-                if self.pushing {
+                if self.pushing && self.swallow != Some("/v1/events") {
                     let event = if self.hub.online { PushEvent::Connected } else { PushEvent::Lost };
                     self.queue.push_back(Event::Push(event));
                 }
             }
-            Effect::ListenForRedirect => self
-                .queue
-                .push_back(Event::RedirectReady { redirect_uri: "http://127.0.0.1:5555/callback".into() }),
+            Effect::ListenForRedirect => {
+                self.queue.push_back(Event::RedirectReady { redirect_uri: self.redirect.into() });
+            }
             Effect::StopListening => {}
             Effect::OpenBrowser { url } => self.browser = Some(url),
             Effect::Sign { ticket, message } => {
@@ -430,7 +463,7 @@ impl Rig {
                 assert!(!self.state.is_empty(), "a change of nothing");
                 self.state.push(bytes);
             }
-            Effect::SaveSession(bytes) => self.session = Some(bytes.to_vec()),
+            Effect::SaveSession(bytes) => self.session = (!bytes.is_empty()).then(|| bytes.to_vec()),
             Effect::Wipe => {
                 self.wiped += 1;
                 self.state.clear();
@@ -444,6 +477,14 @@ impl Rig {
                 self.queue.push_back(Event::Vault(VaultState::Open(opened)));
             }
             Effect::Notify(notification) => self.notifications.push(notification),
+            Effect::Remind(reminders) => {
+                assert!(
+                    reminders.iter().all(|it| it.id > 0 && it.at > self.now.unix_ms / 1000),
+                    "{reminders:?}"
+                );
+                self.plans += 1;
+                self.planned = reminders;
+            }
         }
     }
 
@@ -544,10 +585,24 @@ impl Rig {
         }
     }
 
-    /// Somebody closes the door.
+    /// Somebody closes the door. The locker writes that down, and says so where a session follows the door.
     pub(crate) fn close_door(&mut self, door: u16) {
         self.locker.open.insert(door, false);
+        let closing = self.locker.close(door, self.now);
         self.door_event(door, DoorEventKind::Closed);
+        if let Some(closing) = closing.filter(|_| self.locker.told_closings)
+            && let Some(session) = &mut self.locker.session
+        {
+            let bytes = session.seal(&Reply::Closing(closing)).unwrap();
+            self.deliver(bytes);
+            self.settle();
+        }
+    }
+
+    /// A locker is heard, where the radio listens.
+    pub(crate) fn sighted(&mut self) {
+        assert!(self.listening, "the radio does not listen");
+        self.event(Event::Radio(RadioEvent::Sighted { short_id: [0xA1, 2, 3, 4], rssi: Some(-40) }));
     }
 
     pub(crate) fn door_event(&mut self, door: u16, kind: DoorEventKind) {

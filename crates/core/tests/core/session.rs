@@ -4,17 +4,18 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use postern_api::{
     account::{HubInfo, OAuthError},
     problem::Code,
+    reservation::State,
 };
 use postern_core::{
     effect::NotificationKind,
     event::{Event, HttpFailure, VaultState},
     intent::Intent,
-    view::{NetworkView, NoticeCode, ProblemCode, SessionView, VaultView},
+    view::{AccessView, NetworkView, NoticeCode, ProblemCode, SessionView, VaultView},
 };
 use sha2::{Digest, Sha256};
 use url::Url;
 
-use crate::rig::{HUB, Rig, redirect_for};
+use crate::rig::{HUB, Rig, redirect_for, reservation};
 
 fn problem(rig: &Rig) -> Option<ProblemCode> {
     match rig.view().session {
@@ -316,6 +317,50 @@ fn network_states_are_told_apart() {
     rig.queue.push_back(Event::Http { ticket: 999_999, result: Err(HttpFailure::Tls) });
     rig.settle();
     assert_eq!(rig.view().network, NetworkView::Online, "an answer to nothing changes nothing");
+}
+
+#[test]
+fn a_wrong_clock_is_remembered_where_the_next_start_finds_no_network() {
+    // This device's clock jumps 30 hours ahead: by it, a token of a day has ended.
+    let mut rig = Rig::with_parcels(123, &[3]);
+    let ready = |rig: &Rig| matches!(rig.reservation("r3").access, AccessView::Ready { .. });
+    rig.now.unix_ms += 30 * 3_600_000;
+    rig.hub.clock_ahead = -30 * 3_600;
+    rig.intent(Intent::Refresh);
+    rig.advance(2_000);
+    assert!(ready(&rig));
+    rig.hub.online = false;
+    rig.restart();
+    assert!(ready(&rig), "{:?}", rig.reservation("r3").access);
+    rig.open(&["r3"]);
+    assert_eq!(rig.locker.movements, 1);
+
+    // The clock was behind and is set while there is no network. What is remembered gives more time, never less.
+    let mut rig = Rig::with_parcels(124, &[3]);
+    rig.now.unix_ms -= 30 * 3_600_000;
+    rig.hub.clock_ahead = 30 * 3_600;
+    rig.intent(Intent::Refresh);
+    rig.advance(2_000);
+    rig.hub.online = false;
+    rig.now.unix_ms += 30 * 3_600_000;
+    rig.restart();
+    assert!(ready(&rig), "{:?}", rig.reservation("r3").access);
+}
+
+#[test]
+fn without_the_hub_nothing_is_being_fetched() {
+    let mut rig = Rig::new(125);
+    rig.hub.reservations = vec![reservation("r3", 3, State::Ready)];
+    rig.hub.refuse.insert("/v1/tokens".into(), (503, Code::Unavailable));
+    rig.sign_in();
+    rig.advance(1_000);
+    assert!(rig.hub.seen.iter().any(|seen| seen.path == "/v1/tokens"));
+    rig.hub.online = false;
+    rig.intent(Intent::Refresh);
+    for _ in 0..20 {
+        rig.advance(7_000);
+        assert_eq!(rig.reservation("r3").access, AccessView::NeedsNetwork);
+    }
 }
 
 #[test]

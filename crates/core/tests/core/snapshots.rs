@@ -176,7 +176,13 @@ fn every_failure_of_an_opening() {
         rig.advance(35_000);
         failures.insert(name.to_owned(), part(&rig.view(), "opening")["phase"].take());
     };
-    for (name, adapter) in [("off", Adapter::Off), ("absent", Adapter::Absent), ("denied", Adapter::Denied)] {
+    let adapters = [
+        ("off", Adapter::Off),
+        ("absent", Adapter::Absent),
+        ("denied", Adapter::Denied),
+        ("locationOff", Adapter::LocationOff),
+    ];
+    for (name, adapter) in adapters {
         keep(name, &|rig| rig.event(Event::Radio(RadioEvent::Adapter(adapter))));
     }
     keep("out of range", &|rig| rig.locker.in_range = false);
@@ -261,7 +267,7 @@ fn every_state_of_session_network_vault_and_radio() {
     let opened = rig.opened();
     rig.event(Event::Vault(VaultState::Damaged(opened)));
     keep("store damaged", &rig);
-    for adapter in [Adapter::Unknown, Adapter::Off, Adapter::Absent, Adapter::Denied] {
+    for adapter in [Adapter::Unknown, Adapter::Off, Adapter::Absent, Adapter::Denied, Adapter::LocationOff] {
         rig.event(Event::Radio(RadioEvent::Adapter(adapter)));
         keep(&format!("bluetooth {adapter:?}"), &rig);
     }
@@ -288,7 +294,7 @@ fn what_waits_is_shown() {
     rig.intent(Intent::Hold { reservation: "r3".into(), until });
     rig.intent(Intent::Cancel { reservation: "r3".into() });
     rig.intent(Intent::ChangeLocker { reservation: "r3".into(), site: "other".into() });
-    rig.intent(Intent::Release { reservation: "r3".into() });
+    rig.intent(Intent::Release { reservation: "r3".into(), confirmed: None });
     rig.intent(Intent::BookReturn { code: "RET-1".into(), site: "lindenhof".into(), size: "m".into() });
     let view = json(&rig.view());
     assert_json_snapshot!(

@@ -370,6 +370,52 @@ fn reminders_come_once_and_follow_the_deadline() {
 }
 
 #[test]
+fn what_is_to_come_is_planned_with_the_platform_and_taken_back() {
+    let until = START_MS / 1000 + 48 * 3600;
+    let mut rig = Rig::new(218);
+    assert!(rig.planned.is_empty());
+    let mut parcel = reservation("r3", 3, State::Ready);
+    parcel.until = Some(until);
+    rig.hub.reservations = vec![parcel];
+    rig.sign_in();
+    rig.advance(2_000);
+    let at = |rig: &Rig| rig.planned.iter().map(|it| it.at).collect::<Vec<_>>();
+    let ids = |rig: &Rig| rig.planned.iter().map(|it| it.id).collect::<Vec<_>>();
+    assert_eq!(at(&rig), [until - 24 * 3600, until - 3 * 3600]);
+    let (kept, title) = (ids(&rig), rig.planned[0].notification.title.clone());
+    assert_eq!(title.as_deref(), Some("Parcel r3"));
+    assert_ne!(kept[0], kept[1]);
+
+    // Said once, and again by the next process, with the same numbers.
+    let plans = rig.plans;
+    rig.intent(Intent::Refresh);
+    rig.advance(60_000);
+    assert_eq!(rig.plans, plans);
+    rig.restart();
+    rig.advance(2_000);
+    assert_eq!((rig.plans, ids(&rig)), (plans + 1, kept.clone()));
+
+    // A later deadline moves them.
+    rig.change("r3", |reservation| reservation.until = Some(until + 3600));
+    assert_eq!((at(&rig), ids(&rig)), (vec![until - 23 * 3600, until - 2 * 3600], kept.clone()));
+    // What is over is not planned any more, and what is not wanted neither.
+    rig.advance(30 * 3_600_000);
+    assert_eq!(ids(&rig), [kept[1]]);
+    rig.intent(Intent::Set { setting: Setting::Reminders(false) });
+    assert!(rig.planned.is_empty());
+    rig.intent(Intent::Set { setting: Setting::Reminders(true) });
+    assert_eq!(ids(&rig), [kept[1]]);
+    // Who has collected it is not reminded of it.
+    rig.open(&["r3"]);
+    assert!(rig.planned.is_empty());
+
+    let mut rig = Rig::with_parcels(219, &[3, 4]);
+    assert_eq!(rig.planned.len(), 4);
+    rig.intent(Intent::SignOut);
+    assert!(rig.planned.is_empty());
+}
+
+#[test]
 fn habits_stay_on_the_device_and_can_be_erased() {
     let mut rig = Rig::with_parcels(217, &[]);
     for week in 0..4 {

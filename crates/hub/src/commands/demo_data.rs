@@ -3,7 +3,7 @@
 use clap::Args;
 use postern_hub::{clock::Clock, domain::demo, hub::Hub};
 
-use super::Common;
+use super::{Common, say};
 
 #[derive(Args)]
 pub(crate) struct DemoData {
@@ -18,7 +18,7 @@ impl DemoData {
         let (store, secrets, _) = Hub::storage(&self.common.data, &config).await?;
         let data = demo::prepare(&store, &secrets, Clock::default().now()).await?;
         store.close().await;
-        println!("{}", serde_json::to_string(&data)?);
+        say!("{}", serde_json::to_string(&data)?);
         Ok(())
     }
 }

@@ -16,7 +16,7 @@ use postern_hub::{
     store::Store,
 };
 
-use super::Common;
+use super::{Common, say};
 
 #[derive(Args)]
 pub(crate) struct Migrate {
@@ -29,7 +29,7 @@ impl Migrate {
         let config = self.common.config()?;
         self.common.check_folder(&config, false)?;
         let (store, ..) = Hub::storage(&self.common.data, &config).await?;
-        println!("the schema is at version {}", store.version().await?);
+        say!("the schema is at version {}", store.version().await?);
         store.close().await;
         Ok(())
     }
@@ -82,7 +82,7 @@ impl Keys {
                         "id": key.id, "public_key": postern_hub::random::encode(key.public),
                         "created_at": key.created_at, "active_from": key.active_from, "retired_at": key.retired_at,
                     });
-                    println!("{keys}");
+                    say!("{keys}");
                 }
             }
             KeyAction::Rotate { overlap_hours, .. } => {
@@ -90,14 +90,14 @@ impl Keys {
                 let mut tx = store.begin().await?;
                 let id = keyring::rotate(&mut tx, &secrets, now, i64::from(overlap_hours) * 3600).await?;
                 tx.commit().await?;
-                println!("key {id} signs in {overlap_hours} hours; running hubs notice within a minute");
+                say!("key {id} signs in {overlap_hours} hours; running hubs notice within a minute");
             }
             KeyAction::Operator { name, .. } => {
                 let key = NewKey::random();
                 let mut tx = store.begin().await?;
                 key.keep(&mut tx, None, &name, &[Scope::Network, Scope::Watch, Scope::Keys], now).await?;
                 tx.commit().await?;
-                println!("{}", key.expose());
+                say!("{}", key.expose());
             }
         }
         store.close().await;
@@ -142,7 +142,7 @@ impl Backup {
         sent?;
         store.close().await;
         if !to_output {
-            println!("{path} holds the database; the master key is not in it");
+            say!("{path} holds the database; the master key is not in it");
         }
         Ok(())
     }
@@ -180,7 +180,7 @@ impl Compact {
         let store = existing(&self.common).await?;
         store.compact().await?;
         store.close().await;
-        println!("the database was written anew");
+        say!("the database was written anew");
         Ok(())
     }
 }

@@ -5,7 +5,10 @@ mod import;
 mod maintenance;
 mod serve;
 
-use std::path::PathBuf;
+use std::{
+    io::{ErrorKind, Write as _},
+    path::PathBuf,
+};
 
 use anyhow::{Context, bail};
 use clap::{Args, Parser, Subcommand};
@@ -35,6 +38,25 @@ enum Action {
     Compact(maintenance::Compact),
     /// Reads sites of a real network from a file.
     Import(import::Import),
+    /// Prints the OpenAPI document of the interface.
+    Openapi,
+}
+
+/// A line to stdout. Whoever reads it may have had enough (`| head`): that is no reason to stop in the middle of a change.
+macro_rules! say {
+    ($($words:tt)*) => {
+        $crate::commands::to_stdout(&format!($($words)*))
+    };
+}
+use say;
+
+fn to_stdout(line: &str) {
+    let mut out = std::io::stdout().lock();
+    if let Err(error) = writeln!(out, "{line}")
+        && error.kind() != ErrorKind::BrokenPipe
+    {
+        tracing::error!(%error, "standard output cannot be written");
+    }
 }
 
 /// What every command needs.
@@ -43,7 +65,7 @@ pub(crate) struct Common {
     /// Folder for database and master key.
     #[arg(long, env = "POSTERN_HUB_DATA")]
     data: PathBuf,
-    /// `postgres://…` or `sqlite:PATH`; by default `hub.db` in the data folder.
+    /// `postgres://…` or `sqlite:PATH`, with `%`, `?` and `#` of a path escaped as in any URL; by default `hub.db` in the data folder.
     #[arg(long)]
     database: Option<String>,
     /// Configuration; by default `postern.toml` in the data folder, where there is one.
@@ -58,8 +80,8 @@ impl Common {
         let data = self.data.display();
         let entries = match std::fs::read_dir(&self.data) {
             Ok(entries) => entries,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound && demo => return Ok(()),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(error) if error.kind() == ErrorKind::NotFound && demo => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
                 bail!("there is no folder {data}; for a new hub, make it: install -d -m 700 {data}")
             }
             Err(error) => return Err(error).with_context(|| data.to_string()),
@@ -102,6 +124,10 @@ impl Command {
             Action::Backup(backup) => backup.run().await,
             Action::Compact(compact) => compact.run().await,
             Action::Import(import) => import.run().await,
+            Action::Openapi => {
+                say!("{}", serde_json::to_string_pretty(&postern_hub::routes::document())?);
+                Ok(())
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ use postern_api::{
 };
 use webauthn_rs::prelude::{Passkey, Uuid};
 
-use super::{doors, reservation::Reservation, sweep};
+use super::{doors, news, reservation::Reservation, sweep};
 use crate::{
     error::{Error, Result, refuse},
     random,
@@ -107,12 +107,26 @@ pub async fn delete(tx: &mut Tx, account: &str, now: i64) -> Result<()> {
             }
         }
     }
+    let devices =
+        sqlx::query("SELECT id FROM sessions WHERE account_id = $1 AND revoked_at IS NULL ORDER BY id")
+            .bind(account)
+            .fetch_all(tx.on())
+            .await?;
+    for device in devices {
+        news::end_device(tx, &device.text("id")?, now).await?;
+    }
     sqlx::query("UPDATE shares SET state = 'ended', account_id = NULL WHERE account_id = $1")
         .bind(account)
         .execute(tx.on())
         .await?;
     for sql in [
         "DELETE FROM problems WHERE account_id = $1",
+        "UPDATE occupancies SET booked_by = NULL WHERE booked_by = $1",
+        // What its devices held has ended by now; the slots stay given.
+        "UPDATE pin_slots SET session_id = '', ended = 1 WHERE session_id IN \
+         (SELECT id FROM sessions WHERE account_id = $1)",
+        "UPDATE revocations SET session_id = NULL WHERE session_id IN \
+         (SELECT id FROM sessions WHERE account_id = $1)",
         // Whose token it was is told by its reservation alone.
         "UPDATE grants SET account_id = '', session_id = '' WHERE account_id = $1",
         "DELETE FROM idempotency WHERE principal IN (SELECT 'session ' || id FROM sessions WHERE account_id = $1)",

@@ -41,3 +41,21 @@ pub async fn raise(tx: &mut Tx, alarm: Alarm<'_>, now: i64) -> Result<()> {
     .await?;
     Ok(())
 }
+
+/// As [`raise`], unless the same is on record already, of the same thing, and nobody has resolved it.
+///
+/// # Errors
+/// When the database fails.
+pub async fn raise_once(tx: &mut Tx, alarm: Alarm<'_>, now: i64) -> Result<()> {
+    let known = sqlx::query(
+        "SELECT id FROM alarms WHERE kind = $1 AND COALESCE(locker_id, '') = $2 AND COALESCE(door, -1) = $3 \
+         AND COALESCE(reservation_id, '') = $4 AND resolved_at IS NULL LIMIT 1",
+    )
+    .bind(alarm.kind)
+    .bind(alarm.locker.unwrap_or_default())
+    .bind(alarm.door.unwrap_or(-1))
+    .bind(alarm.reservation.unwrap_or_default())
+    .fetch_optional(tx.on())
+    .await?;
+    if known.is_some() { Ok(()) } else { raise(tx, alarm, now).await }
+}

@@ -5,15 +5,16 @@ use postern_api::{
     locker::Size,
     problem::Code,
     reservation::{Kind, State},
-    token::{BulletinFor, Grant, Grants, Operation as Named},
+    token::{Grants, Operation as Named},
 };
 use postern_protocol::Operation;
 
 use super::{
     code, doors,
     grants::{self, Minted},
-    network, parcels,
+    network, news, parcels, receipts,
     reservation::{Reservation, columns},
+    rules::{access::For, settling::Holds},
 };
 use crate::{
     auth::customer::Customer,
@@ -89,18 +90,6 @@ pub async fn dismiss(tx: &mut Tx, carrier: &str, courier: &str, now: i64) -> Res
         }
     }
     sqlx::query("DELETE FROM enrolments WHERE account_id = $1").bind(courier).execute(tx.on()).await?;
-    let open =
-        sqlx::query("SELECT DISTINCT reservation_id FROM grants WHERE account_id = $1 AND expires_at > $2")
-            .bind(courier)
-            .bind(now)
-            .fetch_all(tx.on())
-            .await?;
-    for row in open {
-        if let Some(mut parcel) = Reservation::lock(tx, &row.text("reservation_id")?).await? {
-            doors::revoke(tx, &mut parcel, now).await?;
-            parcel.save(tx, now).await?;
-        }
-    }
     Ok(())
 }
 
@@ -116,25 +105,56 @@ pub async fn carrier_of(hub: &Hub, customer: &Customer) -> Result<String> {
     row.maybe_text("courier_of")?.ok_or_else(|| refuse(Code::Forbidden, "for couriers"))
 }
 
-/// What lies before the couriers of a carrier.
+/// Which errands are asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Round {
+    /// At this site.
+    pub site: Option<String>,
+    /// At the site of this locker.
+    pub locker: Option<String>,
+    /// The parcel with this tracking number.
+    pub number: Option<String>,
+    /// From the last page.
+    pub after: Option<String>,
+}
+
+/// Errands of one page.
+const PAGE: i64 = 200;
+
+/// What lies before the couriers of a carrier, a page at a time.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn tasks(hub: &Hub, carrier: &str) -> Result<Tasks> {
+pub async fn tasks(hub: &Hub, carrier: &str, round: &Round) -> Result<Tasks> {
     let mut on = hub.store.snapshot().await?;
+    let mut site = round.site.clone();
+    if let Some(locker) = &round.locker {
+        let row = sqlx::query("SELECT site_id FROM lockers WHERE id = $1")
+            .bind(locker)
+            .fetch_optional(&mut *on)
+            .await?;
+        site = Some(row.ok_or(Code::NotFound)?.text("site_id")?);
+    }
+    // As the index `reservations_under_way` says it, and what of it is an errand.
     let rows = sqlx::query(concat!(
         "SELECT ",
         columns!(),
-        " FROM reservations r WHERE r.carrier_id = $1 AND (r.state IN ('announced', 'in_transit', 'expired') \
+        " FROM reservations r WHERE r.carrier_id = $1 \
+         AND r.state IN ('announced', 'in_transit', 'expired', 'deposited', 'ready') \
+         AND (r.state IN ('announced', 'in_transit', 'expired') OR (r.state = 'ready' AND r.called_off = 1) \
          OR (r.state = 'deposited' AND EXISTS (SELECT 1 FROM doors d WHERE d.reservation_id = r.id))) \
-         ORDER BY r.site_id, r.id LIMIT 500"
+         AND ($2 = '' OR r.site_id = $2) AND ($3 = '' OR r.reference = $3) AND r.id > $4 ORDER BY r.id LIMIT $5"
     ))
     .bind(carrier)
+    .bind(site.unwrap_or_default())
+    .bind(round.number.clone().unwrap_or_default())
+    .bind(round.after.clone().unwrap_or_default())
+    .bind(PAGE + 1)
     .fetch_all(&mut *on)
     .await?;
-    let mut tasks = Tasks { tasks: Vec::new(), lockers: Vec::new() };
+    let mut tasks = Tasks { tasks: Vec::new(), lockers: Vec::new(), next: None };
     let mut sites = Vec::new();
-    for row in &rows {
+    for row in rows.iter().take(PAGE as usize) {
         let parcel = Reservation::from_row(row)?;
         let deposit = matches!(parcel.state, State::Announced | State::InTransit);
         let site = parcel.site.clone().unwrap_or_default();
@@ -147,6 +167,9 @@ pub async fn tasks(hub: &Hub, carrier: &str) -> Result<Tasks> {
             size: parcel.size.as_deref().map_or(Ok(Size::M), code::parse)?,
             operation: if deposit { Named::Deposit } else { Named::Collect },
         });
+    }
+    if rows.len() as i64 > PAGE {
+        tasks.next = tasks.tasks.last().map(|task| task.parcel.id.clone());
     }
     for site in sites {
         let lockers =
@@ -164,7 +187,7 @@ pub async fn tasks(hub: &Hub, carrier: &str) -> Result<Tasks> {
 /// A token for one errand.
 ///
 /// # Errors
-/// `NotFound` where the parcel is none of the carrier's, `WrongState`, `NoCompartment`.
+/// `NotFound` where the parcel is none of the carrier's, `WrongState`, `NoCompartment`; `DeviceRevoked`.
 pub async fn token(
     hub: &Hub,
     tx: &mut Tx,
@@ -174,73 +197,70 @@ pub async fn token(
 ) -> Result<Grants> {
     let now = hub.clock.now();
     let nonce = grants::hello_nonce(asked.hello_nonce.as_deref())?;
+    super::device::hold(tx, &courier.session).await?;
     let mut parcel = parcels::lock(tx, carrier, &asked.parcel).await?;
-    let (operations, named): (&[Operation], _) = match (parcel.kind, parcel.state) {
+    let puts_in = match (parcel.kind, parcel.state) {
         (Kind::Pickup, State::Announced | State::InTransit) => {
-            keep_door(tx, &mut parcel, asked).await?;
-            (
-                &[Operation::Deposit, Operation::Reopen, Operation::Status],
-                vec![Named::Deposit, Named::Reopen, Named::Status],
-            )
+            keep_door(tx, &mut parcel, asked, now).await?;
+            true
         }
-        (Kind::Pickup, State::Expired) | (Kind::Return, State::Deposited) => {
-            // The customer's tokens end before the courier comes.
-            doors::revoke(tx, &mut parcel, now).await?;
+        (Kind::Pickup, State::Ready) if !parcel.called_off => return Err(Code::WrongState.into()),
+        (Kind::Pickup, State::Expired | State::Ready) | (Kind::Return, State::Deposited) => {
+            // What the customer holds ends as the courier comes.
+            doors::hand_to(tx, &mut parcel, For::Courier, now).await?;
             parcel.save(tx, now).await?;
-            (
-                &[Operation::Collect, Operation::Reopen, Operation::Status],
-                vec![Named::Collect, Named::Reopen, Named::Status],
-            )
+            false
         }
         _ => return Err(Code::WrongState.into()),
     };
     let (locker, door) = doors::kept_for(tx, &parcel.id).await?.ok_or(Code::WrongState)?;
-    let epoch = sqlx::query("SELECT epoch FROM doors WHERE locker_id = $1 AND door = $2")
-        .bind(&locker)
-        .bind(door)
-        .fetch_one(tx.on())
-        .await?
-        .int("epoch")?;
-    let expires = now + hub.config.policy.offline_token_hours.min(12) * 3600;
+    let row = sqlx::query(
+        "SELECT d.epoch, l.whole_to FROM doors d JOIN lockers l ON l.id = d.locker_id \
+         WHERE d.locker_id = $1 AND d.door = $2",
+    )
+    .bind(&locker)
+    .bind(door)
+    .fetch_one(tx.on())
+    .await?;
+    let moves = if puts_in { Operation::Deposit } else { Operation::Collect };
+    let named = if puts_in { Named::Deposit } else { Named::Collect };
     let minted = Minted {
         reservation: &parcel.id,
         locker: &locker,
         door,
-        epoch,
-        operations,
-        expires,
-        uses: hub.config.policy.uses,
+        epoch: row.int("epoch")?,
+        operations: &[moves, Operation::Reopen, Operation::Status, Operation::Carry],
+        expires: now + hub.config.policy.offline_token_hours.min(12) * 3600,
+        // What lies in it must not be got at by what is left of an errand.
+        uses: 1,
         delegable: false,
         nonce,
+        carry_key: Some(receipts::carry_key(hub)),
         share: None,
     };
-    let (token_id, token) = grants::sign(hub, tx, courier, &minted, now).await?;
-    let bulletin = grants::bulletin_for(hub, tx, &locker, nonce, now).await?;
-    let bulletins =
-        bulletin.map(|bytes| BulletinFor { locker: locker.clone(), bulletin: random::encode(bytes) });
-    let grant = Grant {
-        reservation: parcel.id.clone(),
-        doors: vec![doors::number(door)?],
-        locker: locker.clone(),
-        operations: named,
-        not_before: now - 60,
-        expires,
-        uses: minted.uses,
-        delegable: false,
-        token_id: hex::encode(token_id),
-        token: random::encode(token),
-    };
-    Ok(Grants { grants: vec![grant], bulletins: bulletins.into_iter().collect() })
+    let named = [named, Named::Reopen, Named::Status, Named::Carry];
+    let mut grant = grants::grant(hub, tx, courier, &minted, &named, now).await?;
+    grant.receipts_from = u32::try_from(row.int("whole_to")? + 1).ok();
+    if let Some(at) = asked.locker_time.filter(|_| nonce.is_some()) {
+        news::hear_clock(tx, &locker, at, now).await?;
+    }
+    let bulletins = news::bulletin(hub, tx, &locker, nonce, now).await?.into_iter().collect();
+    Ok(Grants { grants: vec![grant], bulletins })
 }
 
 /// Makes sure that a door is kept for the parcel, at the locker that the courier stands at.
-async fn keep_door(tx: &mut Tx, parcel: &mut Reservation, asked: &CourierTokenRequest) -> Result<()> {
+async fn keep_door(
+    tx: &mut Tx,
+    parcel: &mut Reservation,
+    asked: &CourierTokenRequest,
+    now: i64,
+) -> Result<()> {
     let kept = doors::kept_for(tx, &parcel.id).await?;
     if let Some((locker, _)) = &kept {
         if asked.locker.as_ref().is_none_or(|asked| asked == locker) {
             return Ok(());
         }
-        doors::free(tx, &parcel.id).await?;
+        doors::end(tx, parcel, Holds::Nothing, now).await?;
     }
     let size = parcel.size.as_deref().map_or(Ok(Size::M), code::parse)?;
     let prefers_low = parcels::prefers_low_doors(tx, parcel.account.as_deref()).await?;
@@ -251,7 +271,8 @@ async fn keep_door(tx: &mut Tx, parcel: &mut Reservation, asked: &CourierTokenRe
         size,
         prefers_low,
         chilled: parcel.chilled,
+        untold: false,
     };
     // On a copy: the customer is shown the door only when the parcel lies in it.
-    doors::book(tx, &mut parcel.clone(), wanted).await
+    doors::book(tx, &mut parcel.clone(), wanted, doors::Taking { by_customer: false, now }).await
 }

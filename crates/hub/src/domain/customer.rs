@@ -3,15 +3,21 @@
 use postern_api::{
     locker::Size,
     problem::Code,
-    reservation::{Handover, Kind, NewReturn, NewStorage, State, TimelineEvent},
+    reservation::{Handover, Kind, NewReturn, NewStorage, Release, State, TimelineEvent},
 };
 
 use super::{
-    code, doors, feed,
+    code, doors, fair, feed,
     network::{OPERATOR, check_text},
     parcels,
     reservation::Reservation,
-    returns, sites,
+    returns,
+    rules::{
+        access::For,
+        release::{self, Back, Given, NotYet},
+        settling::Holds,
+    },
+    sites,
 };
 use crate::{
     error::{Result, invalid, refuse},
@@ -37,6 +43,8 @@ pub async fn extend(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, until
     if granted <= from.max(now) {
         return Err(invalid("/until", "later than the deadline"));
     }
+    // A courier may hold a token to take it out: it ends with the epoch, wherever the locker hears of that in time.
+    doors::hand_to(tx, reservation, For::Customer, now).await?;
     reservation.until = Some(granted);
     reservation.extensions += 1;
     reservation.state = State::Ready;
@@ -68,7 +76,7 @@ pub async fn hold(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, until: 
     reservation.save(tx, now).await
 }
 
-/// Called off before it began.
+/// Called off before it began. Where access was given, the door is nobody's until it is proven that nothing was put in.
 ///
 /// # Errors
 /// `WrongState` where something lies in the compartment.
@@ -77,28 +85,37 @@ pub async fn cancel(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation) -> Re
         (Kind::Pickup, State::Announced | State::InTransit) | (Kind::Return, State::Booked) => {}
         _ => return Err(Code::WrongState.into()),
     }
-    end(hub, tx, reservation, State::Cancelled).await
+    let now = hub.clock.now();
+    doors::end(tx, reservation, Holds::Nothing, now).await?;
+    reservation.state = State::Cancelled;
+    reservation.note(now, TimelineEvent::Ended, Some("you"), false);
+    reservation.save(tx, now).await
 }
 
-/// A held compartment, or a thing that was lent, is given back.
+/// A held compartment, or a thing that was lent, is given back: measured, said at the closed door, or never touched. The
+/// door of a lent thing stays kept for the thing.
 ///
 /// # Errors
-/// `WrongState` where it is not held.
-pub async fn release(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation) -> Result<()> {
+/// `WrongState` where it is not held, stands open, or nobody has said what lies inside; `SomethingInside`.
+pub async fn release(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, said: Release) -> Result<()> {
+    let now = hub.clock.now();
     if reservation.kind != Kind::Storage
         || !matches!(reservation.state, State::Held | State::Ready | State::Opened)
     {
         return Err(Code::WrongState.into());
     }
-    end(hub, tx, reservation, State::Released).await
-}
-
-/// Ends it, with every token and share, and frees the door; that of a lent thing stays kept for the thing.
-async fn end(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, state: State) -> Result<()> {
-    let now = hub.clock.now();
-    doors::revoke(tx, reservation, now).await?;
-    if reservation.kind == Kind::Return {
-        doors::free_when_proven(tx, reservation, now).await?;
+    let given = Given { lent: reservation.lent, inside: reservation.inside, empty: said.empty };
+    let back = release::give_back(given).map_err(|why| match why {
+        NotYet::SomethingInside => refuse(Code::SomethingInside, "something lies in the compartment"),
+        NotYet::NothingInside => refuse(Code::WrongState, "the thing does not lie in its compartment"),
+        NotYet::Unsaid => refuse(
+            Code::SomethingInside,
+            "nobody has said, and the locker does not measure, what lies inside",
+        ),
+        NotYet::StandsOpen => refuse(Code::WrongState, "no receipt says that the door is closed"),
+    })?;
+    if back == Back::Untouched {
+        doors::end(tx, reservation, Holds::Nothing, now).await?;
     } else {
         doors::free(tx, &reservation.id).await?;
     }
@@ -106,8 +123,9 @@ async fn end(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, state: State
         .bind(&reservation.id)
         .execute(tx.on())
         .await?;
-    reservation.state = state;
-    reservation.note(now, TimelineEvent::Ended, Some("you"), false);
+    reservation.state = State::Released;
+    reservation.unproven = back == Back::Said;
+    reservation.note(now, TimelineEvent::Ended, Some("you"), back == Back::Proven);
     reservation.save(tx, now).await
 }
 
@@ -126,7 +144,8 @@ pub async fn change_site(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, 
     if !sites::has_free(tx, site, size).await? {
         return Err(Code::NoCompartment.into());
     }
-    doors::free(tx, &reservation.id).await?;
+    // A courier on the way to the old site may still put it in there.
+    doors::end(tx, reservation, Holds::Nothing, now).await?;
     reservation.site = Some(site.to_owned());
     reservation.note(now, TimelineEvent::Moved, Some("you"), false);
     reservation.save(tx, now).await
@@ -169,6 +188,7 @@ pub async fn book_storage(hub: &Hub, tx: &mut Tx, account: &str, new: &NewStorag
         return Err(invalid("/until", "after now and within the operator's limit"));
     }
     sites::check_access(tx, &new.site, account).await?;
+    fair::queue(tx, account, &new.site).await?;
     let held = sqlx::query(
         "SELECT COUNT(*) AS held FROM reservations WHERE account_id = $1 AND kind = 'storage' AND state = 'held' \
          AND until_at IS NOT NULL",
@@ -180,14 +200,22 @@ pub async fn book_storage(hub: &Hub, tx: &mut Tx, account: &str, new: &NewStorag
     if held >= policy.storages {
         return Err(Code::LimitReached.into());
     }
+    fair::another_door(hub, tx, account, &new.site).await?;
     let mut reservation = Reservation::new(Kind::Storage, State::Held, new.title.trim(), OPERATOR);
     reservation.account = Some(account.to_owned());
     reservation.since = Some(now);
     reservation.until = Some(new.until);
     reservation.size = Some(code::of(&new.size));
     let prefers_low = parcels::prefers_low_doors(tx, Some(account)).await?;
-    let wanted = doors::Wanted { locker: None, site: &new.site, size: new.size, prefers_low, chilled: false };
-    doors::book(tx, &mut reservation, wanted).await?;
+    let wanted = doors::Wanted {
+        locker: None,
+        site: &new.site,
+        size: new.size,
+        prefers_low,
+        chilled: false,
+        untold: false,
+    };
+    doors::book(tx, &mut reservation, wanted, doors::Taking { by_customer: true, now }).await?;
     reservation.note(now, TimelineEvent::Held, Some("you"), false);
     reservation.insert(tx, now).await?;
     Ok(reservation)
@@ -273,7 +301,9 @@ pub async fn borrow(hub: &Hub, tx: &mut Tx, account: &str, asset: &str) -> Resul
     reservation.account = Some(account.to_owned());
     reservation.since = Some(now);
     reservation.until = Some(now + row.int("loan_hours")? * 3600);
-    if !doors::take_kept(tx, &mut reservation, &row.text("locker_id")?, row.int("door")?).await? {
+    reservation.lent = true;
+    let taking = doors::Taking { by_customer: false, now };
+    if !doors::take_kept(tx, &mut reservation, &row.text("locker_id")?, row.int("door")?, taking).await? {
         return Err(Code::NoCompartment.into());
     }
     reservation.note(now, TimelineEvent::Held, Some("you"), false);

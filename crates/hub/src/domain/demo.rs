@@ -57,6 +57,8 @@ pub async fn prepare(store: &Store, secrets: &Secrets, now: i64) -> Result<DemoD
         hours: "24/7".to_owned(),
         always_open: true,
         access: Access::Public,
+        payment: String::new(),
+        closures: Vec::new(),
         step_free: true,
         fill: Vec::new(),
         distance: None,
@@ -120,15 +122,33 @@ pub async fn give(hub: &Hub, tx: &mut Tx, account: &str) -> Result<()> {
     let new = parcel("Running shoes", Some("Marlow Sports"), number("HX"));
     let announced = parcels::announce(hub, tx, "heron", &new).await?;
     let under_way = parcels::dispatch(hub, tx, announced).await?;
-    parcels::keep_door(tx, &under_way, &shoes.0, shoes.1).await?;
+    parcels::keep_door(tx, &under_way, &shoes.0, shoes.1, hub.clock.now()).await?;
 
     let announced =
         parcels::announce(hub, tx, "nordpost", &parcel("Two paperbacks", None, number("NP"))).await?;
     let under_way = parcels::dispatch(hub, tx, announced).await?;
+    // Nobody stands at the locker to tell it: only behind a door that no visitor of the demo could open before.
+    let now = hub.clock.now();
+    if !doors::is_safe_by_word(tx, &under_way.id, (&books.0, books.1), now).await? {
+        parcels::keep_door(tx, &under_way, &books.0, books.1, now).await?;
+        return rest(hub, tx, account, jacket, flat).await;
+    }
     let put_in = Deposit { locker: books.0.clone(), door: Some(doors::number(books.1)?), until: None };
     parcels::deposit(hub, tx, under_way, &put_in).await?;
 
-    let new = NewReturn { code: number("RT"), site: SITE.to_owned(), size: Size::S };
+    rest(hub, tx, account, jacket, flat).await
+}
+
+/// A return and a compartment of one's own.
+async fn rest(
+    hub: &Hub,
+    tx: &mut Tx,
+    account: &str,
+    jacket: &(String, i64),
+    flat: &(String, i64),
+) -> Result<()> {
+    let number = format!("RT{:010}", u32::from_be_bytes(random::bytes()));
+    let new = NewReturn { code: number, site: SITE.to_owned(), size: Size::S };
     returns::book_door(hub, tx, account, "heron", "Winter jacket", &new, (&jacket.0, jacket.1)).await?;
 
     let holding =
@@ -141,7 +161,7 @@ pub async fn give(hub: &Hub, tx: &mut Tx, account: &str) -> Result<()> {
 async fn free_door(tx: &mut Tx, label: &str, but: &[(String, i64)]) -> Result<Option<(String, i64)>> {
     let rows = sqlx::query(
         "SELECT d.locker_id, d.door FROM doors d JOIN lockers l ON l.id = d.locker_id WHERE d.site_id = $1 \
-         AND d.reservation_id IS NULL AND d.out_of_order = 0 AND l.retired_at IS NULL \
+         AND d.reservation_id IS NULL AND d.settling_epoch IS NULL AND d.out_of_order = 0 AND l.retired_at IS NULL \
          AND NOT EXISTS (SELECT 1 FROM assets a WHERE a.locker_id = d.locker_id AND a.door = d.door) \
          ORDER BY CASE WHEN d.label = $2 THEN 0 WHEN d.label IN ('B3', 'A2', 'C1', 'D2') THEN 2 ELSE 1 END, \
          l.created_at, d.locker_id, d.door",

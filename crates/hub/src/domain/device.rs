@@ -1,8 +1,9 @@
 //! Signed-in devices.
 
+use postern_api::problem::Code;
 use postern_protocol::DeviceKey;
 
-use super::{doors, reservation::Reservation};
+use super::news;
 use crate::{
     auth::{dpop::Proof, seen},
     error::{Error, Result},
@@ -60,7 +61,21 @@ pub async fn sign_in(
     Ok(id)
 }
 
-/// Ends a session for good; its open connections notice at once.
+/// Locks the session for as long as the change lasts: whoever ends it meanwhile waits, and then ends what it was given too.
+///
+/// # Errors
+/// `DeviceRevoked` where it has ended.
+pub async fn hold(tx: &mut Tx, session: &str) -> Result<()> {
+    let held =
+        sqlx::query("UPDATE sessions SET last_seen_at = last_seen_at WHERE id = $1 AND revoked_at IS NULL")
+            .bind(session)
+            .execute(tx.on())
+            .await?;
+    if held.rows_affected() == 0 { Err(Code::DeviceRevoked.into()) } else { Ok(()) }
+}
+
+/// Ends a session for good, and what its device may still open: its open connections notice at once, lockers by their next
+/// news. Nobody else's access ends with it.
 ///
 /// # Errors
 /// When the database fails.
@@ -78,6 +93,7 @@ pub async fn revoke(tx: &mut Tx, session: &str, now: i64) -> Result<()> {
             .execute(tx.on())
             .await?;
         tx.wake(&row.text("account_id")?);
+        news::end_device(tx, session, now).await?;
     }
     Ok(())
 }
@@ -103,28 +119,4 @@ pub fn decode_key(bytes: &[u8]) -> Result<DeviceKey> {
     } else {
         Err(Error::Internal("a stored device key has a wrong length".to_owned()))
     }
-}
-
-/// Removes a device: [`revoke`], and ends what it may still open without a network by raising the epochs of the doors
-/// that it holds tokens for. The account's other devices get new tokens.
-///
-/// # Errors
-/// When the database fails.
-pub async fn remove(tx: &mut Tx, session: &str, now: i64) -> Result<()> {
-    revoke(tx, session, now).await?;
-    let held = sqlx::query(
-        "SELECT DISTINCT g.reservation_id FROM grants g JOIN doors d ON d.reservation_id = g.reservation_id \
-         WHERE g.session_id = $1 AND g.expires_at > $2 ORDER BY g.reservation_id",
-    )
-    .bind(session)
-    .bind(now)
-    .fetch_all(tx.on())
-    .await?;
-    for row in held {
-        if let Some(mut reservation) = Reservation::lock(tx, &row.text("reservation_id")?).await? {
-            doors::revoke(tx, &mut reservation, now).await?;
-            reservation.save(tx, now).await?;
-        }
-    }
-    Ok(())
 }

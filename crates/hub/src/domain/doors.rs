@@ -1,12 +1,22 @@
 //! Compartments. The database itself makes sure that a door never has two occupants: a door is taken by one `UPDATE`
 //! that names it free, and its occupant is unique.
+//!
+//! Each occupancy of a door has an epoch of its own (PROTOCOL.md, epochs), and so have a courier who takes something out and
+//! the customer who gets the door back. `occupancies` says for ever whose each of them was.
 
 use postern_api::{
     locker::{Reach, Size},
     problem::Code,
 };
 
-use super::{code, reservation::Reservation};
+use super::{
+    code, news,
+    reservation::Reservation,
+    rules::{
+        access::{self, For},
+        settling::Holds,
+    },
+};
 use crate::{
     error::{Error, Result, refuse},
     store::{RowExt, Tx},
@@ -30,62 +40,167 @@ pub struct Wanted<'a> {
     pub prefers_low: bool,
     /// Must be cooled.
     pub chilled: bool,
+    /// No access from earlier occupancies may still work there, as far as the hub can know.
+    pub untold: bool,
+}
+
+/// Who takes a door, and when.
+#[derive(Clone, Copy, Debug)]
+pub struct Taking {
+    /// A customer books it, so that it counts against their share.
+    pub by_customer: bool,
+    /// UNIX seconds.
+    pub now: i64,
+}
+
+/// Earlier access to `d` that may still work: tokens that live and PINs, of an epoch that the locker may still take.
+macro_rules! earlier_access {
+    () => {
+        "(SELECT COUNT(*) FROM grants g WHERE g.locker_id = d.locker_id AND g.door = d.door AND g.expires_at > $1 \
+         AND g.epoch >= d.proven_epoch AND g.reservation_id <> $2) AS tokens, \
+         (SELECT COUNT(*) FROM pin_slots p JOIN occupancies o ON o.locker_id = p.locker_id AND o.door = p.door \
+         AND o.epoch = p.epoch WHERE p.locker_id = d.locker_id AND p.door = d.door AND p.epoch >= d.proven_epoch \
+         AND COALESCE(o.reservation_id, '') <> $2) AS pins"
+    };
 }
 
 /// Takes a free door for the reservation: the smallest that fits, then the easiest to reach. Puts locker, door and epoch
 /// into the reservation.
 ///
 /// # Errors
-/// `NoCompartment` where none is free.
-pub async fn book(tx: &mut Tx, reservation: &mut Reservation, wanted: Wanted<'_>) -> Result<()> {
+/// `NoCompartment` where none is free; `LockerNotTold` where some are, and all of them may open to somebody else.
+pub async fn book(
+    tx: &mut Tx,
+    reservation: &mut Reservation,
+    wanted: Wanted<'_>,
+    taking: Taking,
+) -> Result<()> {
+    let mut untold = false;
     for size in sizes_from(wanted.size) {
+        // A door that somebody else was faster at is not among the next candidates.
         loop {
-            let candidate = sqlx::query(
-                "SELECT d.locker_id, d.door FROM doors d JOIN lockers l ON l.id = d.locker_id \
-                 WHERE d.site_id = $1 AND d.size = $2 AND d.out_of_order = 0 AND d.reservation_id IS NULL \
+            let candidates = sqlx::query(concat!(
+                "SELECT d.locker_id, d.door, d.epoch, d.proven_epoch, ",
+                earlier_access!(),
+                " FROM doors d JOIN lockers l ON l.id = d.locker_id \
+                 WHERE d.site_id = $3 AND d.size = $4 AND d.out_of_order = 0 AND d.reservation_id IS NULL \
+                 AND d.settling_epoch IS NULL \
                  AND NOT EXISTS (SELECT 1 FROM assets a WHERE a.locker_id = d.locker_id AND a.door = d.door) \
-                 AND l.retired_at IS NULL AND ($3 = '' OR d.locker_id = $3) AND d.chilled >= $4 \
-                 ORDER BY CASE WHEN $5 = 0 OR d.reach = 'easy' THEN 0 WHEN d.reach = 'floor' THEN 1 ELSE 2 END, \
-                 d.chilled, d.locker_id, d.door LIMIT 1",
-            )
+                 AND l.retired_at IS NULL AND ($5 = '' OR d.locker_id = $5) AND d.chilled >= $6 \
+                 ORDER BY CASE WHEN $7 = 0 OR d.reach = 'easy' THEN 0 WHEN d.reach = 'floor' THEN 1 ELSE 2 END, \
+                 d.chilled, d.locker_id, d.door LIMIT 64"
+            ))
+            .bind(taking.now)
+            .bind(&reservation.id)
             .bind(wanted.site)
             .bind(code::of(&size))
             .bind(wanted.locker.unwrap_or_default())
             .bind(i64::from(wanted.chilled))
             .bind(i64::from(wanted.prefers_low))
-            .fetch_optional(tx.on())
+            .fetch_all(tx.on())
             .await?;
-            let Some(row) = candidate else { break };
-            if take(tx, reservation, &row.text("locker_id")?, row.int("door")?).await? {
+            let all = candidates.len();
+            let mut fit = Vec::new();
+            for row in candidates {
+                // The occupancy that begins has the next epoch.
+                let epochs =
+                    access::Epochs { present: row.int("epoch")? + 1, proven: row.int("proven_epoch")? };
+                let earlier = access::Earlier { tokens: row.int("tokens")?, pins: row.int("pins")? };
+                if !wanted.untold || access::is_safe_by_word(epochs, earlier) {
+                    fit.push((row.text("locker_id")?, row.int("door")?));
+                }
+            }
+            untold |= fit.len() < all;
+            let Some((locker, door)) = fit.first() else { break };
+            if take(tx, reservation, locker, *door, taking).await? {
                 return Ok(());
             }
-            // Somebody was faster at that door; look for the next.
         }
     }
-    Err(Code::NoCompartment.into())
+    Err(if untold { not_told() } else { Code::NoCompartment.into() })
 }
 
-/// Takes exactly this door, and ends every token there was for it by raising its epoch. False where it is not free.
+fn not_told() -> Error {
+    refuse(
+        Code::LockerNotTold,
+        "the locker does not know of this deposit, and earlier access might still open the door: deposit by the \
+         locker's protocol, or bring the locker its news first",
+    )
+}
+
+/// Goes on where nobody else's access to the reservation's door can work, though nothing but a word says what lies there.
+///
+/// # Errors
+/// `LockerNotTold`.
+pub async fn check_untold(tx: &mut Tx, reservation: &Reservation, now: i64) -> Result<()> {
+    let (Some(locker), Some(door)) = (&reservation.locker, reservation.door) else { return Err(not_told()) };
+    if is_safe_by_word(tx, &reservation.id, (locker, door), now).await? { Ok(()) } else { Err(not_told()) }
+}
+
+/// Whether nobody but the holders of `reservation` can have access that opens the door now.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn take(tx: &mut Tx, reservation: &mut Reservation, locker: &str, door: i64) -> Result<bool> {
+pub async fn is_safe_by_word(
+    tx: &mut Tx,
+    reservation: &str,
+    (locker, door): (&str, i64),
+    now: i64,
+) -> Result<bool> {
+    let row = sqlx::query(concat!(
+        "SELECT d.epoch, d.proven_epoch, d.reservation_id, ",
+        earlier_access!(),
+        " FROM doors d WHERE d.locker_id = $3 AND d.door = $4"
+    ))
+    .bind(now)
+    .bind(reservation)
+    .bind(locker)
+    .bind(door)
+    .fetch_one(tx.on())
+    .await?;
+    // Where the door is not the reservation's yet, its occupancy begins with the next epoch.
+    let begins = row.maybe_text("reservation_id")?.as_deref() != Some(reservation);
+    let epochs =
+        access::Epochs { present: row.int("epoch")? + i64::from(begins), proven: row.int("proven_epoch")? };
+    let earlier = access::Earlier { tokens: row.int("tokens")?, pins: row.int("pins")? };
+    Ok(access::is_safe_by_word(epochs, earlier))
+}
+
+/// Takes exactly this door: an occupancy begins, with an epoch of its own, unless it is the reservation's already. False
+/// where it is not free.
+///
+/// # Errors
+/// When the database fails.
+pub async fn take(
+    tx: &mut Tx,
+    reservation: &mut Reservation,
+    locker: &str,
+    door: i64,
+    taking: Taking,
+) -> Result<bool> {
     let kept = sqlx::query("SELECT id FROM assets WHERE locker_id = $1 AND door = $2")
         .bind(locker)
         .bind(door)
         .fetch_optional(tx.on())
         .await?;
-    if kept.is_some() { Ok(false) } else { take_kept(tx, reservation, locker, door).await }
+    if kept.is_some() { Ok(false) } else { take_kept(tx, reservation, locker, door, taking).await }
 }
 
 /// As [`take`], also where the door is kept for a thing that is lent.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn take_kept(tx: &mut Tx, reservation: &mut Reservation, locker: &str, door: i64) -> Result<bool> {
+pub async fn take_kept(
+    tx: &mut Tx,
+    reservation: &mut Reservation,
+    locker: &str,
+    door: i64,
+    taking: Taking,
+) -> Result<bool> {
     let taken = sqlx::query(
-        "UPDATE doors SET reservation_id = $1, epoch = epoch + 1 WHERE locker_id = $2 AND door = $3 \
-         AND out_of_order = 0 AND (reservation_id IS NULL OR reservation_id = $1) RETURNING epoch, site_id",
+        "UPDATE doors SET reservation_id = $1, epoch = CASE WHEN reservation_id = $1 THEN epoch ELSE epoch + 1 END \
+         WHERE locker_id = $2 AND door = $3 AND out_of_order = 0 \
+         AND ((reservation_id IS NULL AND settling_epoch IS NULL) OR reservation_id = $1) RETURNING epoch, site_id",
     )
     .bind(&reservation.id)
     .bind(locker)
@@ -97,7 +212,33 @@ pub async fn take_kept(tx: &mut Tx, reservation: &mut Reservation, locker: &str,
     reservation.door = Some(door);
     reservation.epoch = row.int("epoch")?;
     reservation.site = Some(row.text("site_id")?);
+    let booked_by = reservation.account.clone().filter(|_| taking.by_customer);
+    occupy(tx, reservation, For::Customer, booked_by, taking.now).await?;
     Ok(true)
+}
+
+/// Writes down whose the reservation's epoch is.
+async fn occupy(
+    tx: &mut Tx,
+    reservation: &Reservation,
+    whom: For,
+    booked_by: Option<String>,
+    now: i64,
+) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO occupancies (locker_id, door, epoch, reservation_id, booked_by, courier, began_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (locker_id, door, epoch) DO NOTHING",
+    )
+    .bind(reservation.locker.clone())
+    .bind(reservation.door)
+    .bind(reservation.epoch)
+    .bind(&reservation.id)
+    .bind(booked_by)
+    .bind(i64::from(whom == For::Courier))
+    .bind(now)
+    .execute(tx.on())
+    .await?;
+    Ok(())
 }
 
 /// The door that is kept for a reservation, if there is one.
@@ -112,7 +253,7 @@ pub async fn kept_for(tx: &mut Tx, reservation: &str) -> Result<Option<(String, 
     row.map(|row| Ok((row.text("locker_id")?, row.int("door")?))).transpose()
 }
 
-/// Frees the reservation's door, if it has one.
+/// Frees the reservation's door, if it has one: it is proven what became of what lay in it, or somebody answers for it.
 ///
 /// # Errors
 /// When the database fails.
@@ -124,52 +265,161 @@ pub async fn free(tx: &mut Tx, reservation: &str) -> Result<()> {
     Ok(())
 }
 
-/// Frees the door of a reservation that ended without an opening, once that is certain: a token may have been used at a
-/// locker without a network, and its receipt be on the way. It is certain where no token was minted, or where the
-/// locker's chain has no gap up to a receipt from after `since`. True where the door is free now.
+/// Ends the occupancy of a reservation's door without proof of what became of it. Where access was given, it ends by the
+/// locker's next news, and the door is nobody's until receipts prove that it was not used ([`super::settle`]). True where the
+/// door is free now.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn free_when_proven(tx: &mut Tx, reservation: &Reservation, since: i64) -> Result<bool> {
-    let Some(locker) = &reservation.locker else { return Ok(true) };
-    let minted = sqlx::query("SELECT token_id FROM grants WHERE reservation_id = $1 LIMIT 1")
-        .bind(&reservation.id)
-        .fetch_optional(tx.on())
-        .await?;
-    if minted.is_some() {
-        let chain = sqlx::query(
-            "SELECT COUNT(*) AS links, COALESCE(MAX(sequence), -1) AS newest, COALESCE(MAX(happened_at), 0) AS latest \
-             FROM receipts WHERE locker_id = $1 AND standing = 'chained'",
-        )
-        .bind(locker)
-        .fetch_one(tx.on())
-        .await?;
-        let whole = chain.int("links")? == chain.int("newest")? + 1;
-        if !whole || chain.int("latest")? <= since {
-            return Ok(false);
-        }
+pub async fn end(tx: &mut Tx, reservation: &Reservation, holds: Holds, now: i64) -> Result<bool> {
+    let Some((locker, door)) = kept_for(tx, &reservation.id).await? else { return Ok(true) };
+    let row = sqlx::query(
+        "SELECT d.epoch, (SELECT MAX(g.expires_at) FROM grants g WHERE g.reservation_id = $3 AND g.locker_id = $1 \
+         AND g.door = $2) AS tokens_until, (SELECT COUNT(*) FROM pin_slots p JOIN occupancies o \
+         ON o.locker_id = p.locker_id AND o.door = p.door AND o.epoch = p.epoch WHERE p.locker_id = $1 \
+         AND p.door = $2 AND o.reservation_id = $3) AS pins FROM doors d WHERE d.locker_id = $1 AND d.door = $2",
+    )
+    .bind(&locker)
+    .bind(door)
+    .bind(&reservation.id)
+    .fetch_one(tx.on())
+    .await?;
+    let (epoch, tokens_until, pins) = (row.int("epoch")?, row.maybe_int("tokens_until")?, row.int("pins")?);
+    if tokens_until.is_none() && pins == 0 && holds == Holds::Nothing {
+        free(tx, &reservation.id).await?;
+        return Ok(true);
     }
-    free(tx, &reservation.id).await?;
+    let number = news::next(tx, &locker, now).await?;
+    sqlx::query(
+        "UPDATE doors SET reservation_id = NULL, settling_epoch = epoch, epoch = epoch + 1, revoked_epoch = epoch + 1, \
+         ended_slots = 0, news_number = $1 WHERE locker_id = $2 AND door = $3",
+    )
+    .bind(number)
+    .bind(&locker)
+    .bind(door)
+    .execute(tx.on())
+    .await?;
+    sqlx::query(
+        "UPDATE occupancies SET ended_news = $1, holds = $2, tokens_until = $3, pins = $4 \
+         WHERE locker_id = $5 AND door = $6 AND epoch = $7",
+    )
+    .bind(number)
+    .bind(if holds == Holds::Nothing { "nothing" } else { "something" })
+    .bind(tokens_until)
+    .bind(i64::from(pins > 0))
+    .bind(&locker)
+    .bind(door)
+    .bind(epoch)
+    .execute(tx.on())
+    .await?;
+    Ok(false)
+}
+
+/// Keeps a door again for the reservation whose occupancy of it had ended: something lies there after all. Another door that
+/// is kept for it is given up. False where the door is somebody else's.
+///
+/// # Errors
+/// When the database fails.
+pub async fn keep_again(
+    tx: &mut Tx,
+    reservation: &mut Reservation,
+    locker: &str,
+    door: i64,
+    now: i64,
+) -> Result<bool> {
+    if kept_for(tx, &reservation.id).await?.is_some_and(|kept| kept != (locker.to_owned(), door)) {
+        end(tx, reservation, Holds::Nothing, now).await?;
+    }
+    let kept = sqlx::query(
+        "UPDATE doors SET reservation_id = $1, settling_epoch = NULL WHERE locker_id = $2 AND door = $3 \
+         AND (reservation_id = $1 OR EXISTS (SELECT 1 FROM occupancies o WHERE o.locker_id = doors.locker_id \
+         AND o.door = doors.door AND o.epoch = doors.settling_epoch AND o.reservation_id = $1)) \
+         RETURNING epoch, site_id",
+    )
+    .bind(&reservation.id)
+    .bind(locker)
+    .bind(door)
+    .fetch_optional(tx.on())
+    .await?;
+    let Some(row) = kept else { return Ok(false) };
+    reservation.locker = Some(locker.to_owned());
+    reservation.door = Some(door);
+    reservation.epoch = row.int("epoch")?;
+    reservation.site = Some(row.text("site_id")?);
+    occupy(tx, reservation, For::Customer, None, now).await?;
     Ok(true)
 }
 
-/// Ends all tokens for the reservation's door that were minted so far: raises the epoch and has it carried to the
-/// locker.
+/// Makes the present epoch of the reservation's door `next`'s, with a new one where it is the other's.
+///
+/// # Errors
+/// When the database fails.
+pub async fn hand_to(tx: &mut Tx, reservation: &mut Reservation, next: For, now: i64) -> Result<()> {
+    let row = sqlx::query(
+        "SELECT o.courier FROM doors d JOIN occupancies o ON o.locker_id = d.locker_id AND o.door = d.door \
+         AND o.epoch = d.epoch WHERE d.reservation_id = $1",
+    )
+    .bind(&reservation.id)
+    .fetch_optional(tx.on())
+    .await?;
+    let courier = row.map_or(Ok(0), |row| row.int("courier"))? == 1;
+    let present = if courier { For::Courier } else { For::Customer };
+    if access::rises(present, next) { raise(tx, reservation, next, now).await } else { Ok(()) }
+}
+
+/// Ends all access to the reservation's door that was given so far: the epoch rises, and the locker's news say so.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn revoke(tx: &mut Tx, reservation: &mut Reservation, now: i64) -> Result<()> {
+    raise(tx, reservation, For::Customer, now).await
+}
+
+async fn raise(tx: &mut Tx, reservation: &mut Reservation, whom: For, now: i64) -> Result<()> {
+    let Some((locker, door)) = kept_for(tx, &reservation.id).await? else { return Ok(()) };
+    let number = news::next(tx, &locker, now).await?;
     let row = sqlx::query(
-        "UPDATE doors SET epoch = epoch + 1, revoked_epoch = epoch + 1, revoked_at = $1 WHERE reservation_id = $2 \
-         RETURNING epoch",
+        "UPDATE doors SET epoch = epoch + 1, revoked_epoch = epoch + 1, ended_slots = 0, news_number = $1 \
+         WHERE locker_id = $2 AND door = $3 RETURNING epoch",
     )
-    .bind(now)
-    .bind(&reservation.id)
-    .fetch_optional(tx.on())
+    .bind(number)
+    .bind(&locker)
+    .bind(door)
+    .fetch_one(tx.on())
     .await?;
-    if let Some(row) = row {
-        reservation.epoch = row.int("epoch")?;
+    let epoch = row.int("epoch")?;
+    let booked_by =
+        sqlx::query("SELECT booked_by FROM occupancies WHERE locker_id = $1 AND door = $2 AND epoch = $3")
+            .bind(&locker)
+            .bind(door)
+            .bind(epoch - 1)
+            .fetch_optional(tx.on())
+            .await?;
+    let booked_by = booked_by.map_or(Ok(None), |row| row.maybe_text("booked_by"))?;
+    let mut occupant = reservation.clone();
+    (occupant.locker, occupant.door, occupant.epoch) = (Some(locker.clone()), Some(door), epoch);
+    occupy(tx, &occupant, whom, booked_by, now).await?;
+    if (reservation.locker.as_deref(), reservation.door) == (Some(locker.as_str()), Some(door)) {
+        reservation.epoch = epoch;
     }
+    Ok(())
+}
+
+/// Somebody looked: nothing lies in it, and no access that was given before opens it once the locker has heard so.
+///
+/// # Errors
+/// When the database fails.
+pub async fn clear(tx: &mut Tx, locker: &str, door: i64, now: i64) -> Result<()> {
+    let number = news::next(tx, locker, now).await?;
+    sqlx::query(
+        "UPDATE doors SET reservation_id = NULL, settling_epoch = NULL, epoch = epoch + 1, revoked_epoch = epoch + 1, \
+         ended_slots = 0, news_number = $1 WHERE locker_id = $2 AND door = $3",
+    )
+    .bind(number)
+    .bind(locker)
+    .bind(door)
+    .execute(tx.on())
+    .await?;
     Ok(())
 }
 
@@ -178,13 +428,16 @@ pub async fn revoke(tx: &mut Tx, reservation: &mut Reservation, now: i64) -> Res
 /// # Errors
 /// `NotFound` where there is no such door.
 pub async fn set_out_of_order(tx: &mut Tx, locker: &str, door: i64, out: bool) -> Result<()> {
-    let changed = sqlx::query("UPDATE doors SET out_of_order = $1 WHERE locker_id = $2 AND door = $3")
-        .bind(i64::from(out))
-        .bind(locker)
-        .bind(door)
-        .execute(tx.on())
-        .await?
-        .rows_affected();
+    let changed = sqlx::query(
+        "UPDATE doors SET out_of_order = $1 WHERE locker_id = $2 AND door = $3 \
+         AND NOT EXISTS (SELECT 1 FROM lockers l WHERE l.id = doors.locker_id AND l.retired_at IS NOT NULL)",
+    )
+    .bind(i64::from(out))
+    .bind(locker)
+    .bind(door)
+    .execute(tx.on())
+    .await?
+    .rows_affected();
     if changed == 1 { Ok(()) } else { Err(refuse(Code::NotFound, "no such door")) }
 }
 

@@ -1,20 +1,21 @@
-//! Minting access tokens and bulletins (PROTOCOL.md, token and bulletin).
+//! Minting access tokens (PROTOCOL.md, token).
 
 use std::collections::BTreeSet;
 
 use postern_api::{
     problem::Code,
     reservation::{Kind, State},
-    token::{BulletinFor, Grant, Grants, Operation as Named, TokenBatch},
+    token::{Grant, Grants, Operation as Named, TokenBatch},
 };
 use postern_protocol::{
-    Door, Epoch, KeyId, LockerId, Operation, Operations, Timestamp, TokenId, bulletin::Bulletin, issue,
-    token::Claims,
+    Door, Epoch, KeyId, LockerId, Operation, Operations, Timestamp, TokenId, issue, token::Claims,
 };
 
 use super::{
-    doors,
+    device, doors, news,
+    pins::{self, Pins},
     reservation::{Reservation, columns},
+    rules::access::{self, Epochs},
     view,
 };
 use crate::{
@@ -37,8 +38,8 @@ fn broken(what: &str) -> Error {
 const OPENABLE: &str = concat!(
     "SELECT ",
     columns!(),
-    ", l.online_until, l.reopen_minutes, h.id AS share_id, h.until_at AS share_until FROM reservations r \
-     JOIN lockers l ON l.id = r.locker_id \
+    ", l.online_until, l.reopen_minutes, l.keypad, d.proven_epoch, h.id AS share_id, h.until_at AS share_until \
+     FROM reservations r JOIN lockers l ON l.id = r.locker_id JOIN doors d ON d.locker_id = r.locker_id AND d.door = r.door \
      LEFT JOIN shares h ON h.reservation_id = r.id AND h.account_id = $1 AND h.state IN ('accepted', 'used') \
      AND h.until_at > $2 \
      WHERE r.id IN (SELECT o.id FROM reservations o WHERE o.account_id = $1 \
@@ -58,14 +59,26 @@ pub async fn mint(hub: &Hub, tx: &mut Tx, customer: &Customer, batch: &TokenBatc
         return Err(invalid("/reservations", "at most 200"));
     }
     let nonce = hello_nonce(batch.hello_nonce.as_deref())?;
+    device::hold(tx, &customer.session).await?;
+    let mut ids = BTreeSet::new();
+    for row in sqlx::query(OPENABLE).bind(&customer.account).bind(now).fetch_all(tx.on()).await? {
+        let id = row.text("id")?;
+        if batch.reservations.is_empty() || batch.reservations.contains(&id) {
+            ids.insert(id);
+        }
+    }
+    // Whoever takes something back has its reservation locked: what is read from here on stays so.
+    for id in &ids {
+        Reservation::hold(tx, id).await?;
+    }
     let rows = sqlx::query(OPENABLE).bind(&customer.account).bind(now).fetch_all(tx.on()).await?;
     let mut grants = Vec::new();
     let mut lockers = BTreeSet::new();
     let mut found = BTreeSet::new();
+    let mut pins = Pins::default();
     for row in &rows {
         let reservation = Reservation::from_row(row)?;
-        let wanted = batch.reservations.is_empty() || batch.reservations.contains(&reservation.id);
-        if !wanted || !found.insert(reservation.id.clone()) || grants.len() >= MOST {
+        if !ids.contains(&reservation.id) || !found.insert(reservation.id.clone()) || grants.len() >= MOST {
             continue;
         }
         let reopen_minutes = row.int("reopen_minutes")?;
@@ -82,7 +95,25 @@ pub async fn mint(hub: &Hub, tx: &mut Tx, customer: &Customer, batch: &TokenBatc
             share: if owner { None } else { row.maybe_text("share_id")?.zip(row.maybe_int("share_until")?) },
             nonce,
         };
-        let grant = mint_one(hub, tx, customer, &reservation, &terms, now).await?;
+        let mut grant = mint_one(hub, tx, customer, &reservation, &terms, now).await?;
+        let at = pins::At {
+            locker: &grant.locker,
+            door: reservation.door.ok_or_else(|| broken("reservation"))?,
+            keypad: row.int("keypad")? == 1,
+            epochs: Epochs { present: reservation.epoch, proven: row.int("proven_epoch")? },
+        };
+        let guests = terms
+            .share
+            .as_ref()
+            .map_or(Ok(()), |(_, until)| access::guests_pin(*until, reservation.until, terms.online));
+        let pin = match guests {
+            Ok(()) => pins.of(hub, tx, &customer.session, at).await?,
+            Err(why) => Err(why),
+        };
+        match pin {
+            Ok(pin) => grant.pin = Some(pin),
+            Err(why) => grant.no_pin = Some(why),
+        }
         lockers.insert(grant.locker.clone());
         grants.push(grant);
     }
@@ -96,9 +127,10 @@ pub async fn mint(hub: &Hub, tx: &mut Tx, customer: &Customer, batch: &TokenBatc
     }
     let mut bulletins = Vec::new();
     for locker in lockers {
-        if let Some(bulletin) = bulletin_for(hub, tx, &locker, nonce, now).await? {
-            bulletins.push(BulletinFor { locker, bulletin: random::encode(bulletin) });
+        if let Some(at) = batch.locker_time.filter(|_| nonce.is_some()) {
+            news::hear_clock(tx, &locker, at, now).await?;
         }
+        bulletins.extend(news::bulletin(hub, tx, &locker, nonce, now).await?);
     }
     Ok(Grants { grants, bulletins })
 }
@@ -124,8 +156,9 @@ struct Terms {
 fn operations(reservation: &Reservation) -> (&'static [Operation], &'static [Named]) {
     match (reservation.kind, reservation.state) {
         (Kind::Return, _) => (
-            &[Operation::Deposit, Operation::Reopen, Operation::Status],
-            &[Named::Deposit, Named::Reopen, Named::Status],
+            // A locker takes no deposit after an opening by PIN, which is none; the customer's own door opens all the same.
+            &[Operation::Deposit, Operation::Access, Operation::Reopen, Operation::Status],
+            &[Named::Deposit, Named::Access, Named::Reopen, Named::Status],
         ),
         (Kind::Storage, _) => (&[Operation::Access, Operation::Status], &[Named::Access, Named::Status]),
         // Taken out once; the token that took it out has no use left, and a new one gives none.
@@ -175,20 +208,40 @@ async fn mint_one(
         // A guest cannot pass it on: depth one.
         delegable: policy.delegable && !guest,
         nonce: terms.nonce,
+        carry_key: None,
         share,
     };
-    let (token_id, token) = sign(hub, tx, customer, &minted, now).await?;
+    grant(hub, tx, customer, &minted, named, now).await
+}
+
+/// A token and what is said of it.
+///
+/// # Errors
+/// As [`sign`].
+pub async fn grant(
+    hub: &Hub,
+    tx: &mut Tx,
+    customer: &Customer,
+    minted: &Minted<'_>,
+    named: &[Named],
+    now: i64,
+) -> Result<Grant> {
+    let (token_id, token) = sign(hub, tx, customer, minted, now).await?;
     Ok(Grant {
-        reservation: reservation.id.clone(),
+        reservation: minted.reservation.to_owned(),
         locker: minted.locker.to_owned(),
         doors: vec![doors::number(minted.door)?],
         operations: named.to_vec(),
         not_before: now - SLACK,
-        expires,
-        uses,
+        expires: minted.expires,
+        uses: minted.uses,
         delegable: minted.delegable,
         token_id: hex::encode(token_id),
         token: random::encode(token),
+        occupancy: u32::try_from(minted.epoch).map_err(|_| broken("epoch"))?,
+        pin: None,
+        no_pin: None,
+        receipts_from: None,
     })
 }
 
@@ -215,6 +268,8 @@ pub struct Minted<'a> {
     pub delegable: bool,
     /// For a locker that lost the time.
     pub nonce: Option<[u8; 16]>,
+    /// For a courier, who carries receipts: the hub's key that they are sealed to.
+    pub carry_key: Option<[u8; 32]>,
     /// The share that it is for.
     pub share: Option<String>,
 }
@@ -248,6 +303,7 @@ pub async fn sign(
         uses: minted.uses,
         delegable: minted.delegable,
         hello_nonce: minted.nonce,
+        carry_key: minted.carry_key,
     };
     let token = hub.keyring.with_active(now, |issuer| {
         claims.key_id = issuer.key_id;
@@ -256,7 +312,7 @@ pub async fn sign(
     let token = token.ok_or_else(|| broken("reservation"))?;
     sqlx::query(
         "INSERT INTO grants (token_id, reservation_id, account_id, session_id, share_id, locker_id, issued_at, \
-         expires_at, epoch) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+         expires_at, epoch, door, delegable) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
     )
     .bind(hex::encode(id))
     .bind(minted.reservation)
@@ -267,114 +323,19 @@ pub async fn sign(
     .bind(now)
     .bind(minted.expires)
     .bind(minted.epoch)
+    .bind(minted.door)
+    .bind(i64::from(minted.delegable))
     .execute(tx.on())
     .await?;
     Ok((id, token))
-}
-
-/// News for a locker: epochs that were raised by revocation while tokens from before may still live, issuer keys that
-/// it may not know, and the time where it lost it. None where there is no news.
-///
-/// # Errors
-/// As [`sign`].
-pub async fn bulletin_for(
-    hub: &Hub,
-    tx: &mut Tx,
-    locker: &str,
-    nonce: Option<[u8; 16]>,
-    now: i64,
-) -> Result<Option<Vec<u8>>> {
-    let since = now - hub.config.policy.offline_token_hours * 3600;
-    let rows = sqlx::query(
-        "SELECT door, revoked_epoch FROM doors WHERE locker_id = $1 AND revoked_at > $2 \
-         ORDER BY revoked_at DESC LIMIT 48",
-    )
-    .bind(locker)
-    .bind(since)
-    .fetch_all(tx.on())
-    .await?;
-    let mut newest_first = Vec::new();
-    for row in &rows {
-        let epoch = u32::try_from(row.int("revoked_epoch")?).map_err(|_| broken("epoch"))?;
-        newest_first.push((Door(doors::number(row.int("door")?)?), Epoch(epoch)));
-    }
-    let joined = sqlx::query("SELECT created_at FROM lockers WHERE id = $1")
-        .bind(locker)
-        .fetch_one(tx.on())
-        .await?
-        .int("created_at")?;
-    let keys = hub.keyring.all();
-    let add_keys: Vec<_> = keys
-        .iter()
-        .filter(|key| key.created_at > joined && key.retired_at.is_none_or(|at| now < at))
-        .map(|key| (KeyId(key.id), key.public))
-        .collect();
-    let remove_keys: Vec<_> = keys
-        .iter()
-        .filter(|key| key.retired_at.is_some_and(|at| joined < at && at <= now))
-        .map(|key| KeyId(key.id))
-        .collect();
-    if newest_first.is_empty() && add_keys.is_empty() && remove_keys.is_empty() && nonce.is_none() {
-        return Ok(None);
-    }
-    let mut bulletin = Bulletin {
-        locker: locker.parse().map_err(|_| broken("locker id"))?,
-        issued_at: Timestamp(u64::try_from(now).map_err(|_| broken("time"))?),
-        epochs: Vec::new(),
-        add_keys,
-        remove_keys,
-        hello_nonce: nonce,
-        key_id: KeyId(0),
-    };
-    hub.keyring.with_oldest(now, |issuer| {
-        bulletin.key_id = issuer.key_id;
-        fit(&mut bulletin, newest_first).then(|| issuer.sign_bulletin(&bulletin))
-    })
-}
-
-/// Puts in as many revocations as the air holds. The oldest are left to the next bulletin: their tokens end first.
-/// False where not even the rest fits.
-fn fit(bulletin: &mut Bulletin, mut newest_first: Vec<(Door, Epoch)>) -> bool {
-    loop {
-        bulletin.epochs.clone_from(&newest_first);
-        bulletin.epochs.sort_by_key(|(door, _)| *door);
-        if issue::is_publishable(bulletin) {
-            return true;
-        }
-        if newest_first.pop().is_none() {
-            return false;
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use sqlx::Row as _;
 
-    use super::{Bulletin, Door, Epoch, KeyId, LockerId, OPENABLE, Timestamp, fit, issue};
+    use super::OPENABLE;
     use crate::{push::Push, store::Store};
-
-    #[test]
-    fn what_does_not_fit_a_bulletin_is_the_oldest() {
-        let mut bulletin = Bulletin {
-            locker: LockerId([7; 8]),
-            issued_at: Timestamp(1_790_000_000),
-            epochs: Vec::new(),
-            add_keys: (1..=4).map(|id| (KeyId(id), [9; 32])).collect(),
-            remove_keys: Vec::new(),
-            hello_nonce: Some([5; 16]),
-            key_id: KeyId(0),
-        };
-        // The newest has the highest number, so that the order of doors is not the order of time.
-        let newest_first: Vec<_> = (0..48).rev().map(|n| (Door(300 + n), Epoch(70_000))).collect();
-        assert!(fit(&mut bulletin, newest_first.clone()));
-        assert!(issue::is_publishable(&bulletin));
-        let kept = bulletin.epochs.len();
-        assert!((1..48).contains(&kept), "{kept}");
-        let mut newest: Vec<_> = newest_first[..kept].to_vec();
-        newest.sort_by_key(|(door, _)| *door);
-        assert_eq!(bulletin.epochs, newest);
-    }
 
     #[tokio::test]
     async fn sqlite_reads_only_what_is_the_customers() {
@@ -387,7 +348,8 @@ mod tests {
         let rows = rows.fetch_all(store.read()).await.unwrap();
         let plan: Vec<String> = rows.iter().map(|row| row.get("detail")).collect();
         let narrow = |step: &String| {
-            ["account_id=?", "(id=?)"].iter().any(|key| step.contains(key)) || !step.starts_with("SEARCH")
+            ["account_id=?", "(id=?)", "(locker_id=? AND door=?)"].iter().any(|key| step.contains(key))
+                || !step.starts_with("SEARCH")
         };
         assert!(plan.iter().all(narrow) && !plan.iter().any(|step| step.starts_with("SCAN")), "{plan:#?}");
         store.close().await;

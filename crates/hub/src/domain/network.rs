@@ -8,7 +8,7 @@ use postern_api::{
 use postern_protocol::{DeviceKey, LockerId};
 use sqlx::AnyConnection;
 
-use super::{code, doors, view::pin_purpose};
+use super::{code, doors, pins};
 use crate::{
     error::{Error, Result, invalid, refuse},
     hub::Hub,
@@ -19,6 +19,9 @@ use crate::{
 
 /// The operator itself, where a reservation is nobody else's: compartments held by residents.
 pub const OPERATOR: &str = "operator";
+
+/// Most planned closures of one site.
+const MOST_CLOSURES: usize = 16;
 
 /// Most doors of one locker.
 const MOST_DOORS: usize = 1000;
@@ -75,6 +78,10 @@ pub fn check_site(site: &Site) -> Result<()> {
     check_text(&site.name, 120, "/name")?;
     check_text(&site.address, 240, "/address")?;
     check_text(&site.hours, 500, "/hours")?;
+    check_text(&site.payment, 240, "/payment")?;
+    if site.closures.len() > MOST_CLOSURES || site.closures.iter().any(|one| one.from >= one.until) {
+        return Err(invalid("/closures", "at most 16, each of which ends after it begins"));
+    }
     if !(-90.0..=90.0).contains(&site.latitude) {
         return Err(invalid("/latitude", "WGS 84 degrees"));
     }
@@ -84,7 +91,8 @@ pub fn check_site(site: &Site) -> Result<()> {
     Ok(())
 }
 
-/// A site, made or changed.
+/// A site, made or changed; one that left comes back. `source` is empty for the operator, who does not change where a site came
+/// from: what is corrected by hand is told from what the source says.
 ///
 /// # Errors
 /// As [`check_site`].
@@ -92,11 +100,12 @@ pub async fn put_site(tx: &mut Tx, site: &Site, source: &str, now: i64) -> Resul
     check_site(site)?;
     sqlx::query(
         "INSERT INTO sites (id, name, address, latitude, longitude, hours, always_open, access, step_free, source, \
-         updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
+         updated_at, payment, closures) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) \
          ON CONFLICT (id) DO UPDATE SET name = excluded.name, address = excluded.address, \
          latitude = excluded.latitude, longitude = excluded.longitude, hours = excluded.hours, \
          always_open = excluded.always_open, access = excluded.access, step_free = excluded.step_free, \
-         source = excluded.source, updated_at = excluded.updated_at",
+         source = CASE WHEN excluded.source = '' THEN sites.source ELSE excluded.source END, \
+         updated_at = excluded.updated_at, payment = excluded.payment, closures = excluded.closures, gone_at = NULL",
     )
     .bind(&site.id)
     .bind(&site.name)
@@ -109,6 +118,8 @@ pub async fn put_site(tx: &mut Tx, site: &Site, source: &str, now: i64) -> Resul
     .bind(i64::from(site.step_free))
     .bind(source)
     .bind(now)
+    .bind(&site.payment)
+    .bind(super::import::closures_text(site)?)
     .execute(tx.on())
     .await?;
     Ok(())
@@ -131,7 +142,7 @@ pub async fn provision(hub: &Hub, tx: &mut Tx, descriptor: &LockerDescriptor) ->
     let receipt_key = random::decode(&descriptor.receipt_key).unwrap_or_default();
     let text = serde_json::to_string(descriptor).map_err(|error| Error::Internal(error.to_string()))?;
     let fresh = random::bytes::<32>();
-    let sealed = hub.secrets.seal(&pin_purpose(&descriptor.id), &fresh)?;
+    let sealed = hub.secrets.seal(&pins::purpose(&descriptor.id), &fresh)?;
     sqlx::query(
         "INSERT INTO lockers (id, site_id, descriptor, receipt_key, sealed_pin_secret, keypad, reopen_minutes, \
          created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (id) DO NOTHING",
@@ -158,12 +169,14 @@ pub async fn provision(hub: &Hub, tx: &mut Tx, descriptor: &LockerDescriptor) ->
         return Err(refuse(Code::WrongState, "this locker was decommissioned"));
     }
     sqlx::query(
-        "UPDATE lockers SET site_id = $1, descriptor = $2, keypad = $3, reopen_minutes = $4 WHERE id = $5",
+        "UPDATE lockers SET site_id = $1, descriptor = $2, keypad = $3, reopen_minutes = $4, content_sensors = $5 \
+         WHERE id = $6",
     )
     .bind(&descriptor.site)
     .bind(&text)
     .bind(i64::from(descriptor.keypad))
     .bind(i64::from(descriptor.reopen_minutes))
+    .bind(i64::from(descriptor.content_sensors))
     .bind(&descriptor.id)
     .execute(tx.on())
     .await?;
@@ -184,7 +197,7 @@ pub async fn provision(hub: &Hub, tx: &mut Tx, descriptor: &LockerDescriptor) ->
         .execute(tx.on())
         .await?;
     }
-    let secret = hub.secrets.open(&pin_purpose(&descriptor.id), &row.bytes("sealed_pin_secret")?)?;
+    let secret = hub.secrets.open(&pins::purpose(&descriptor.id), &row.bytes("sealed_pin_secret")?)?;
     Ok(Provisioned { issuer_keys: hub.keyring.trusted(now), pin_secret: random::encode(&*secret), now })
 }
 

@@ -1,7 +1,7 @@
 //! What carriers do: announce, send on its way, deposit.
 
 use postern_api::{
-    carrier::{Deposit, NewParcel, Parcel},
+    carrier::{Deposit, NewParcel, Parcel, Parcels},
     locker::Size,
     problem::Code,
     reservation::{Kind, State, TimelineEvent},
@@ -11,6 +11,7 @@ use super::{
     code, doors,
     network::check_text,
     reservation::{Reservation, columns},
+    rules::settling::Holds,
 };
 use crate::{
     error::{Result, invalid, refuse},
@@ -38,17 +39,6 @@ pub async fn announce(hub: &Hub, tx: &mut Tx, carrier: &str, new: &NewParcel) ->
     if site.is_none() {
         return Err(invalid("/site", "no such site"));
     }
-    let twice = sqlx::query(
-        "SELECT id FROM reservations WHERE carrier_id = $1 AND reference = $2 \
-         AND state IN ('announced', 'in_transit', 'ready', 'opened', 'expired') LIMIT 1",
-    )
-    .bind(carrier)
-    .bind(&new.reference)
-    .fetch_optional(tx.on())
-    .await?;
-    if twice.is_some() {
-        return Err(refuse(Code::WrongState, "a parcel with this reference is under way already"));
-    }
     let account = sqlx::query("SELECT id FROM accounts WHERE id = $1 AND guest = 0")
         .bind(&new.recipient)
         .fetch_optional(tx.on())
@@ -65,8 +55,31 @@ pub async fn announce(hub: &Hub, tx: &mut Tx, carrier: &str, new: &NewParcel) ->
     let by = new.sender.as_deref().map(str::trim).filter(|sender| !sender.is_empty()).unwrap_or(&name);
     check_text(by, 120, "/sender")?;
     reservation.note(now, TimelineEvent::Announced, Some(by), false);
+    claim_reference(tx, &reservation).await?;
     reservation.insert(tx, now).await?;
     Ok(reservation)
+}
+
+/// One parcel of a carrier's under way for each reference: of many announced at once, one is the first. Whoever waited for it
+/// does not see its reservation yet, and so does not find it to be over.
+async fn claim_reference(tx: &mut Tx, parcel: &Reservation) -> Result<()> {
+    let claimed = sqlx::query(
+        "INSERT INTO parcel_references (carrier_id, reference, reservation_id) VALUES ($1, $2, $3) \
+         ON CONFLICT (carrier_id, reference) DO UPDATE SET reservation_id = excluded.reservation_id \
+         WHERE EXISTS (SELECT 1 FROM reservations r WHERE r.id = parcel_references.reservation_id \
+         AND r.state NOT IN ('announced', 'in_transit', 'ready', 'opened', 'expired'))",
+    )
+    .bind(&parcel.carrier)
+    .bind(parcel.reference.clone())
+    .bind(&parcel.id)
+    .execute(tx.on())
+    .await?
+    .rows_affected();
+    if claimed == 1 {
+        Ok(())
+    } else {
+        Err(refuse(Code::WrongState, "a parcel with this reference is under way already"))
+    }
 }
 
 /// The parcel left for the site.
@@ -91,19 +104,22 @@ pub async fn dispatch(hub: &Hub, tx: &mut Tx, mut parcel: Reservation) -> Result
 ///
 /// # Errors
 /// `NoCompartment` where that door is not free.
-pub async fn keep_door(tx: &mut Tx, parcel: &Reservation, locker: &str, door: i64) -> Result<()> {
+pub async fn keep_door(tx: &mut Tx, parcel: &Reservation, locker: &str, door: i64, now: i64) -> Result<()> {
+    let taking = doors::Taking { by_customer: false, now };
     // On a copy: the customer is shown the door only when the parcel lies in it.
-    if doors::take(tx, &mut parcel.clone(), locker, door).await? {
+    if doors::take(tx, &mut parcel.clone(), locker, door, taking).await? {
         Ok(())
     } else {
         Err(Code::NoCompartment.into())
     }
 }
 
-/// It lies in a compartment: the door that is kept for it, the one named, or a free one of its size.
+/// It lies in a compartment, says the carrier: the door that is kept for it, the one named, or a free one of its size. The
+/// locker hears nothing of it, so nobody else may hold access that opens that door.
 ///
 /// # Errors
-/// `WrongState` where it is not on its way, `NotFound` where there is no such locker, `NoCompartment` where none is free.
+/// `WrongState` where it is not on its way, `NotFound` where there is no such locker, `NoCompartment` where none is free,
+/// `LockerNotTold` where somebody else might open it.
 pub async fn deposit(
     hub: &Hub,
     tx: &mut Tx,
@@ -125,40 +141,48 @@ pub async fn deposit(
         (None, Some((locker, door))) if *locker == deposit.locker => Some(*door),
         (None, _) => None,
     };
+    let now = hub.clock.now();
     if kept.is_some_and(|(locker, door)| locker != deposit.locker || wanted != Some(door)) {
-        doors::free(tx, &parcel.id).await?;
+        doors::end(tx, &parcel, Holds::Nothing, now).await?;
     }
+    let taking = doors::Taking { by_customer: false, now };
     match wanted {
         Some(door) => {
-            if !doors::take(tx, &mut parcel, &deposit.locker, door).await? {
+            if !doors::take(tx, &mut parcel, &deposit.locker, door, taking).await? {
                 return Err(Code::NoCompartment.into());
             }
+            doors::check_untold(tx, &parcel, now).await?;
         }
         None => {
             let prefers_low = prefers_low_doors(tx, parcel.account.as_deref()).await?;
             let size = parcel.size.as_deref().map_or(Ok(Size::M), code::parse)?;
             let locker = Some(deposit.locker.as_str());
-            let wanted = doors::Wanted { locker, site: &site, size, prefers_low, chilled: parcel.chilled };
-            doors::book(tx, &mut parcel, wanted).await?;
+            let chilled = parcel.chilled;
+            let wanted = doors::Wanted { locker, site: &site, size, prefers_low, chilled, untold: true };
+            doors::book(tx, &mut parcel, wanted, taking).await?;
         }
     }
-    lies_inside(hub, tx, &mut parcel, deposit.until, false).await?;
+    parcel.state = State::Ready;
+    parcel.unproven = true;
+    let name = carrier_name(tx, &parcel.carrier).await?;
+    parcel.note(now, TimelineEvent::Deposited, Some(&name), false);
+    begin_window(hub, tx, &mut parcel, deposit.until).await?;
+    parcel.save(tx, now).await?;
     Ok(parcel)
 }
 
-/// The parcel lies in the door that was taken for it.
+/// The parcel lies in its door from now on: when it is to be collected.
 ///
 /// # Errors
 /// `Malformed` where the window would end in the past or after more than 30 days.
-pub async fn lies_inside(
+pub async fn begin_window(
     hub: &Hub,
     tx: &mut Tx,
     parcel: &mut Reservation,
     until: Option<i64>,
-    proven: bool,
 ) -> Result<()> {
     let now = hub.clock.now();
-    let row = sqlx::query("SELECT name, pickup_hours FROM carriers WHERE id = $1")
+    let row = sqlx::query("SELECT pickup_hours FROM carriers WHERE id = $1")
         .bind(&parcel.carrier)
         .fetch_one(tx.on())
         .await?;
@@ -166,25 +190,42 @@ pub async fn lies_inside(
     if until <= now || until > now + 30 * 86_400 {
         return Err(invalid("/until", "after now and within 30 days"));
     }
-    parcel.state = State::Ready;
     parcel.since = Some(now);
     // Somebody who is away keeps the parcel longer.
     parcel.until = Some(until.max(parcel.held_until.unwrap_or(0)));
-    parcel.note(now, TimelineEvent::Deposited, Some(&row.text("name")?), proven);
+    Ok(())
+}
+
+/// The carrier calls a parcel off that is still on its way.
+///
+/// # Errors
+/// `WrongState` where it lies in a locker already.
+pub async fn call_off(hub: &Hub, tx: &mut Tx, parcel: &mut Reservation) -> Result<()> {
+    match (parcel.kind, parcel.state) {
+        (Kind::Pickup, State::Cancelled) => return Ok(()),
+        (Kind::Pickup, State::Announced | State::InTransit) => {}
+        _ => return Err(Code::WrongState.into()),
+    }
+    let now = hub.clock.now();
+    doors::end(tx, parcel, Holds::Nothing, now).await?;
+    parcel.state = State::Cancelled;
+    let name = carrier_name(tx, &parcel.carrier).await?;
+    parcel.note(now, TimelineEvent::Ended, Some(&name), false);
     parcel.save(tx, now).await
 }
 
-/// An expired parcel was taken out and goes back to the sender.
+/// An expired parcel was taken out and goes back to the sender, says the carrier, who answers for it.
 ///
 /// # Errors
 /// `WrongState` where it has not expired.
-pub async fn went_back(tx: &mut Tx, parcel: &mut Reservation, at: i64, proven: bool) -> Result<()> {
+pub async fn went_back(tx: &mut Tx, parcel: &mut Reservation, at: i64) -> Result<()> {
     if parcel.kind != Kind::Pickup || parcel.state != State::Expired {
         return Err(Code::WrongState.into());
     }
     parcel.state = State::Returned;
+    parcel.unproven = true;
     let name = carrier_name(tx, &parcel.carrier).await?;
-    parcel.note(at, TimelineEvent::Returned, Some(&name), proven);
+    parcel.note(at, TimelineEvent::Returned, Some(&name), false);
     doors::free(tx, &parcel.id).await
 }
 
@@ -202,6 +243,7 @@ pub async fn judge(tx: &mut Tx, parcel: &mut Reservation, accepted: bool, at: i6
         (State::Refused, TimelineEvent::Refused)
     };
     parcel.state = state;
+    parcel.unproven = false;
     let name = carrier_name(tx, &parcel.carrier).await?;
     parcel.note(at, event, Some(&name), false);
     doors::free(tx, &parcel.id).await
@@ -220,7 +262,7 @@ pub async fn lock(tx: &mut Tx, carrier: &str, id: &str) -> Result<Reservation> {
     }
 }
 
-/// The carrier's parcel by its id or its reference, newest first.
+/// The carrier's parcel by its id.
 ///
 /// # Errors
 /// `NotFound`.
@@ -249,7 +291,53 @@ pub fn shown(parcel: &Reservation) -> Result<Parcel> {
         state: parcel.state,
         locker: parcel.locker.clone(),
         door: parcel.door.map(doors::number).transpose()?,
+        version: u64::try_from(parcel.version).unwrap_or_default(),
+        unproven: parcel.unproven,
     })
+}
+
+/// What a carrier looks for among its parcels.
+#[derive(Clone, Debug, Default)]
+pub struct Search {
+    /// Its tracking number.
+    pub reference: Option<String>,
+    /// Where it stands.
+    pub state: Option<State>,
+    /// The site.
+    pub site: Option<String>,
+    /// From the last page.
+    pub after: Option<String>,
+}
+
+/// Parcels of one page.
+const PAGE: i64 = 100;
+
+/// The carrier's parcels, newest first.
+///
+/// # Errors
+/// When the database fails.
+pub async fn list(hub: &Hub, carrier: &str, search: &Search) -> Result<Parcels> {
+    let rows = sqlx::query(concat!(
+        "SELECT ",
+        columns!(),
+        " FROM reservations r WHERE r.carrier_id = $1 AND r.kind <> 'storage' AND ($2 = '' OR r.reference = $2) \
+         AND ($3 = '' OR r.state = $3) AND ($4 = '' OR r.site_id = $4) AND ($5 = '' OR r.id < $5) \
+         ORDER BY r.id DESC LIMIT $6"
+    ))
+    .bind(carrier)
+    .bind(search.reference.clone().unwrap_or_default())
+    .bind(search.state.as_ref().map(code::of).unwrap_or_default())
+    .bind(search.site.clone().unwrap_or_default())
+    .bind(search.after.clone().unwrap_or_default())
+    .bind(PAGE + 1)
+    .fetch_all(hub.store.read())
+    .await?;
+    let mut parcels = Vec::new();
+    for row in rows.iter().take(PAGE as usize) {
+        parcels.push(shown(&Reservation::from_row(row)?)?);
+    }
+    let next = (rows.len() as i64 > PAGE).then(|| parcels.last().map(|last| last.id.clone())).flatten();
+    Ok(Parcels { parcels, next })
 }
 
 pub(super) async fn carrier_name(tx: &mut Tx, carrier: &str) -> Result<String> {

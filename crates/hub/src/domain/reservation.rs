@@ -3,7 +3,11 @@
 use postern_api::reservation::{Kind, State, TimelineEntry, TimelineEvent};
 use sqlx::any::AnyRow;
 
-use super::{code, feed, webhooks};
+use super::{
+    code, feed,
+    rules::placed::{Answer, Inside},
+    settle, webhooks,
+};
 use crate::{
     error::{Error, Result},
     random,
@@ -62,6 +66,16 @@ pub struct Reservation {
     pub shares: i64,
     /// Chain of custody.
     pub timeline: Vec<TimelineEntry>,
+    /// The state rests on a word.
+    pub unproven: bool,
+    /// What is known of the compartment since it was last opened to put something in, or to have it back.
+    pub inside: Option<Inside>,
+    /// What was said of it last.
+    pub answer: Option<Answer>,
+    /// A thing that is lent.
+    pub lent: bool,
+    /// It was called off before it was put in.
+    pub called_off: bool,
     /// The state that the database holds.
     kept: Option<State>,
 }
@@ -75,7 +89,7 @@ macro_rules! columns {
         crate::domain::reservation::columns!(
             $table id account_id version kind state title carrier_id reference site_id size chilled locker_id door epoch
             until_at since_at held_until extensions first_opened_at last_opened_at identification_format identification_text
-            shares timeline
+            shares timeline unproven inside answer answered_after lent called_off
         )
     };
     ($table:literal $first:ident $($more:ident)*) => {
@@ -112,6 +126,11 @@ impl Reservation {
             identification: None,
             shares: 0,
             timeline: Vec::new(),
+            unproven: false,
+            inside: None,
+            answer: None,
+            lent: false,
+            called_off: false,
             kept: None,
         }
     }
@@ -150,6 +169,11 @@ impl Reservation {
             shares: row.int("shares")?,
             timeline: serde_json::from_str(&row.text("timeline")?)
                 .map_err(|_| Error::Internal("a stored timeline cannot be read".to_owned()))?,
+            unproven: row.int("unproven")? == 1,
+            inside: settle::read_inside(row.maybe_text("inside")?)?,
+            answer: settle::answer(row)?,
+            lent: row.int("lent")? == 1,
+            called_off: row.int("called_off")? == 1,
         })
     }
 
@@ -166,6 +190,18 @@ impl Reservation {
         .fetch_optional(tx.on())
         .await?;
         row.map(|row| Self::from_row(&row)).transpose()
+    }
+
+    /// Locks it without a change, against whoever changes it meanwhile.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn hold(tx: &mut Tx, id: &str) -> Result<()> {
+        sqlx::query("UPDATE reservations SET version = version WHERE id = $1")
+            .bind(id)
+            .execute(tx.on())
+            .await?;
+        Ok(())
     }
 
     /// Writes a new one and tells whom it concerns.
@@ -202,7 +238,8 @@ impl Reservation {
             "UPDATE reservations SET account_id = $2, state = $3, title = $4, reference = $5, site_id = $6, size = $7, \
              locker_id = $8, door = $9, epoch = $10, until_at = $11, since_at = $12, held_until = $13, \
              extensions = $14, first_opened_at = $15, last_opened_at = $16, identification_format = $17, \
-             identification_text = $18, shares = $19, timeline = $20, updated_at = $21, chilled = $22 WHERE id = $1",
+             identification_text = $18, shares = $19, timeline = $20, updated_at = $21, chilled = $22, unproven = $23, \
+             inside = $24, answer = $25, answered_after = $26, lent = $27, called_off = $28 WHERE id = $1",
         )
         .bind(&self.id)
         .bind(self.account.clone())
@@ -226,6 +263,12 @@ impl Reservation {
         .bind(timeline)
         .bind(now)
         .bind(i64::from(self.chilled))
+        .bind(i64::from(self.unproven))
+        .bind(self.inside.as_ref().map(code::of))
+        .bind(self.answer.map(|answer| i64::from(answer.inside)))
+        .bind(self.answer.map(|answer| answer.after))
+        .bind(i64::from(self.lent))
+        .bind(i64::from(self.called_off))
         .execute(tx.on())
         .await?;
         if self.kept != Some(self.state) {

@@ -2,7 +2,7 @@
 
 use postern_api::reservation::{IdentificationFormat, Kind, NewReturn, State, TimelineEvent};
 
-use super::{code, doors, network::check_text, parcels, reservation::Reservation};
+use super::{code, doors, fair, network::check_text, parcels, reservation::Reservation};
 use crate::{
     error::{Result, invalid},
     hub::Hub,
@@ -12,7 +12,7 @@ use crate::{
 /// Books a compartment at the site. `carrier` takes the parcel on; `title` is what the customer calls it.
 ///
 /// # Errors
-/// `Malformed` where a field is not sound, `NoCompartment` where none is free.
+/// `Malformed` where a field is not sound, `NoCompartment` where none is free, `FairShare`.
 pub async fn book(
     hub: &Hub,
     tx: &mut Tx,
@@ -23,9 +23,19 @@ pub async fn book(
 ) -> Result<Reservation> {
     let mut reservation = start(hub, account, carrier, title, new)?;
     let prefers_low = parcels::prefers_low_doors(tx, Some(account)).await?;
-    let wanted = doors::Wanted { locker: None, site: &new.site, size: new.size, prefers_low, chilled: false };
-    doors::book(tx, &mut reservation, wanted).await?;
-    reservation.insert(tx, hub.clock.now()).await?;
+    let wanted = doors::Wanted {
+        locker: None,
+        site: &new.site,
+        size: new.size,
+        prefers_low,
+        chilled: false,
+        untold: false,
+    };
+    let now = hub.clock.now();
+    fair::queue(tx, account, &new.site).await?;
+    fair::another_door(hub, tx, account, &new.site).await?;
+    doors::book(tx, &mut reservation, wanted, doors::Taking { by_customer: true, now }).await?;
+    reservation.insert(tx, now).await?;
     Ok(reservation)
 }
 
@@ -43,10 +53,12 @@ pub async fn book_door(
     (locker, door): (&str, i64),
 ) -> Result<Reservation> {
     let mut reservation = start(hub, account, carrier, title, new)?;
-    if !doors::take(tx, &mut reservation, locker, door).await? {
+    let now = hub.clock.now();
+    let taking = doors::Taking { by_customer: true, now };
+    if !doors::take(tx, &mut reservation, locker, door, taking).await? {
         return Err(postern_api::problem::Code::NoCompartment.into());
     }
-    reservation.insert(tx, hub.clock.now()).await?;
+    reservation.insert(tx, now).await?;
     Ok(reservation)
 }
 

@@ -1,7 +1,7 @@
 //! What an operator does to lockers and doors, and what they are shown.
 
 use postern_api::{
-    operator::{Alarm, Bucket, DoorReport, Insight, LockerReport},
+    operator::{Alarm, Bucket, DoorReport, Gap, Insight, LockerReport},
     problem::Code,
     reservation::{Kind, State, TimelineEvent},
 };
@@ -29,7 +29,7 @@ pub async fn report(hub: &Hub, locker: &str) -> Result<LockerReport> {
     let gaps = receipts::gaps(hub, locker).await?;
     let mut on = hub.store.snapshot().await?;
     let descriptor = network::descriptor(&mut on, locker).await?.ok_or(Code::NotFound)?;
-    let row = sqlx::query("SELECT retired_at, online_until FROM lockers WHERE id = $1")
+    let row = sqlx::query("SELECT retired_at, online_until, news, news_known FROM lockers WHERE id = $1")
         .bind(locker)
         .fetch_one(&mut *on)
         .await?;
@@ -41,7 +41,10 @@ pub async fn report(hub: &Hub, locker: &str) -> Result<LockerReport> {
     .fetch_one(&mut *on)
     .await?;
     let rows = sqlx::query(
-        "SELECT door, out_of_order, reservation_id, epoch FROM doors WHERE locker_id = $1 ORDER BY door",
+        "SELECT d.door, d.out_of_order, d.settling_epoch, d.epoch, d.proven_epoch, \
+         COALESCE(d.reservation_id, o.reservation_id) AS reservation_id FROM doors d LEFT JOIN occupancies o \
+         ON o.locker_id = d.locker_id AND o.door = d.door AND o.epoch = d.settling_epoch \
+         WHERE d.locker_id = $1 ORDER BY d.door",
     )
     .bind(locker)
     .fetch_all(&mut *on)
@@ -52,6 +55,8 @@ pub async fn report(hub: &Hub, locker: &str) -> Result<LockerReport> {
             out_of_order: row.int("out_of_order")? == 1,
             reservation: row.maybe_text("reservation_id")?,
             epoch: small(row.int("epoch")?)?,
+            proven_epoch: small(row.int("proven_epoch")?)?,
+            settling: row.maybe_int("settling_epoch")?.is_some(),
         })
     };
     Ok(LockerReport {
@@ -60,8 +65,13 @@ pub async fn report(hub: &Hub, locker: &str) -> Result<LockerReport> {
         online_until: row.int("online_until")?,
         doors: rows.iter().map(door).collect::<Result<_>>()?,
         newest_receipt: chain.maybe_int("newest")?.map(small).transpose()?,
-        gaps: gaps.into_iter().map(|(from, to)| Ok((small(from)?, small(to)?))).collect::<Result<_>>()?,
+        gaps: gaps
+            .into_iter()
+            .map(|(first, last)| Ok(Gap { first: small(first)?, last: small(last)? }))
+            .collect::<Result<_>>()?,
         forks: small(chain.int("forks")?)?,
+        news: small(row.int("news")?)?,
+        news_known: small(row.int("news_known")?)?,
     })
 }
 
@@ -70,11 +80,17 @@ pub async fn report(hub: &Hub, locker: &str) -> Result<LockerReport> {
 /// # Errors
 /// `NotFound`; `WrongState` while something lies in it or is booked there.
 pub async fn decommission(tx: &mut Tx, locker: &str, now: i64) -> Result<()> {
-    let taken =
-        sqlx::query("SELECT door FROM doors WHERE locker_id = $1 AND reservation_id IS NOT NULL LIMIT 1")
-            .bind(locker)
-            .fetch_optional(tx.on())
-            .await?;
+    // Nobody can book a door of it from here on; who was faster is seen by what follows.
+    sqlx::query("UPDATE doors SET out_of_order = 1 WHERE locker_id = $1")
+        .bind(locker)
+        .execute(tx.on())
+        .await?;
+    let taken = sqlx::query(
+        "SELECT door FROM doors WHERE locker_id = $1 AND (reservation_id IS NOT NULL OR settling_epoch IS NOT NULL) LIMIT 1",
+    )
+    .bind(locker)
+    .fetch_optional(tx.on())
+    .await?;
     if taken.is_some() {
         return Err(refuse(Code::WrongState, "a compartment is still taken"));
     }
@@ -93,12 +109,19 @@ pub async fn decommission(tx: &mut Tx, locker: &str, now: i64) -> Result<()> {
 /// `NotFound` where there is no such door.
 pub async fn clear(tx: &mut Tx, locker: &str, door: i64, now: i64) -> Result<()> {
     doors::set_out_of_order(tx, locker, door, false).await?;
-    let row = sqlx::query("SELECT reservation_id FROM doors WHERE locker_id = $1 AND door = $2")
-        .bind(locker)
-        .bind(door)
-        .fetch_one(tx.on())
-        .await?;
-    let Some(id) = row.maybe_text("reservation_id")? else { return Ok(()) };
+    let row =
+        sqlx::query("SELECT reservation_id, settling_epoch FROM doors WHERE locker_id = $1 AND door = $2")
+            .bind(locker)
+            .bind(door)
+            .fetch_one(tx.on())
+            .await?;
+    let kept = row.maybe_text("reservation_id")?;
+    let Some(id) = kept else {
+        if row.maybe_int("settling_epoch")?.is_some() {
+            doors::clear(tx, locker, door, now).await?;
+        }
+        return Ok(());
+    };
     if let Some(mut reservation) = Reservation::lock(tx, &id).await? {
         let ends = match (reservation.kind, reservation.state) {
             (Kind::Pickup, State::Opened) => Some(State::Collected),
@@ -107,12 +130,15 @@ pub async fn clear(tx: &mut Tx, locker: &str, door: i64, now: i64) -> Result<()>
             (Kind::Storage, State::Held | State::Ready | State::Opened) => Some(State::Released),
             _ => None,
         };
-        doors::revoke(tx, &mut reservation, now).await?;
+        doors::clear(tx, locker, door, now).await?;
         if let Some(state) = ends {
             reservation.state = state;
             reservation.note(now, TimelineEvent::Ended, Some("operator"), false);
         }
-        doors::free(tx, &id).await?;
+        sqlx::query("UPDATE assets SET reservation_id = NULL WHERE reservation_id = $1")
+            .bind(&id)
+            .execute(tx.on())
+            .await?;
         reservation.save(tx, now).await?;
     }
     Ok(())
@@ -156,7 +182,8 @@ pub async fn insight(on: &mut AnyConnection) -> Result<Insight> {
                    WHEN first_opened_at - since_at <= 86400 THEN '24' WHEN first_opened_at - since_at <= 172800 THEN '48' \
                    ELSE 'more' END AS grp, COUNT(*) AS n FROM reservations WHERE kind = 'pickup' \
                    AND first_opened_at IS NOT NULL AND since_at IS NOT NULL GROUP BY 1 HAVING COUNT(*) >= $1 ORDER BY 1";
-    let sizes = "SELECT size AS grp, COUNT(*) AS n FROM doors WHERE reservation_id IS NOT NULL GROUP BY 1 \
+    let sizes = "SELECT size AS grp, COUNT(*) AS n FROM doors WHERE reservation_id IS NOT NULL \
+                 OR settling_epoch IS NOT NULL GROUP BY 1 \
                  HAVING COUNT(*) >= $1 ORDER BY 1";
     Ok(Insight {
         deposits_by_hour: buckets(on, hours).await?,

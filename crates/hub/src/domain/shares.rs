@@ -6,7 +6,7 @@ use postern_api::{
 };
 use sqlx::AnyConnection;
 
-use super::{code, doors, feed, network::check_text, reservation::Reservation};
+use super::{code, feed, network::check_text, news, reservation::Reservation};
 use crate::{
     error::{Result, invalid, refuse},
     hub::Hub,
@@ -129,7 +129,7 @@ pub async fn claim(hub: &Hub, tx: &mut Tx, account: &str, secret: &str) -> Resul
     Ok((share, id))
 }
 
-/// Takes a share back: the guest's tokens end with the door's epoch, the owner's are minted anew.
+/// Takes a share back: the guest's tokens and PINs end with the locker's next news, and nobody else's.
 ///
 /// # Errors
 /// `NotFound` where there is no such share.
@@ -149,7 +149,7 @@ pub async fn revoke(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, share
     }
     sqlx::query("UPDATE shares SET state = 'ended' WHERE id = $1").bind(share).execute(tx.on()).await?;
     if let Some(guest) = row.maybe_text("account_id")? {
-        doors::revoke(tx, reservation, now).await?;
+        news::end_share(tx, share, now).await?;
         feed::remove(tx, &guest, &reservation.id, now).await?;
     }
     reservation.note(now, TimelineEvent::Revoked, Some(&row.text("name")?), false);
@@ -157,23 +157,12 @@ pub async fn revoke(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, share
 }
 
 /// Ends what the owner's devices passed on in person. The hub hears of a delegation only by its receipt, so everything
-/// that may have been delegated ends: the owner's tokens of the door's present epoch. Where there is none (it was done
-/// before, and no token was minted since) nothing changes.
+/// that may have been delegated ends: whatever was passed on of the owner's living tokens, and not these themselves. Where
+/// there is nothing (it was done before, and no token was minted since) nothing changes.
 async fn revoke_in_person(tx: &mut Tx, reservation: &mut Reservation, now: i64) -> Result<()> {
-    let standing = sqlx::query(
-        "SELECT g.token_id FROM grants g JOIN doors d ON d.reservation_id = g.reservation_id \
-         WHERE g.reservation_id = $1 AND g.account_id = $2 AND g.share_id IS NULL AND g.epoch = d.epoch \
-         AND g.expires_at > $3 LIMIT 1",
-    )
-    .bind(&reservation.id)
-    .bind(reservation.account.clone())
-    .bind(now)
-    .fetch_optional(tx.on())
-    .await?;
-    if standing.is_none() {
+    if !news::end_in_person(tx, reservation, now).await? {
         return Ok(());
     }
-    doors::revoke(tx, reservation, now).await?;
     reservation.note(now, TimelineEvent::Revoked, None, false);
     reservation.save(tx, now).await
 }

@@ -94,8 +94,8 @@ async fn candidates(
     let like =
         format!("%{}%", search.text.as_deref().unwrap_or_default().to_lowercase().replace(['%', '_'], ""));
     let rows = sqlx::query(
-        "SELECT s.id, s.name, s.address, s.latitude, s.longitude, s.hours, s.always_open, s.access, s.step_free \
-         FROM sites s WHERE s.latitude BETWEEN $1 AND $2 AND s.longitude BETWEEN $3 AND $4 \
+        "SELECT s.id, s.name, s.address, s.latitude, s.longitude, s.hours, s.always_open, s.access, s.step_free, \
+         s.payment, s.closures FROM sites s WHERE s.gone_at IS NULL AND s.latitude BETWEEN $1 AND $2 AND s.longitude BETWEEN $3 AND $4 \
          AND (s.access = 'public' OR EXISTS (SELECT 1 FROM site_members m WHERE m.site_id = s.id AND m.account_id = $5)) \
          AND (LOWER(s.name) LIKE $6 OR LOWER(s.address) LIKE $6) ORDER BY s.name, s.id LIMIT 2000",
     )
@@ -122,7 +122,11 @@ async fn candidates(
     Ok(sites)
 }
 
-fn from_row(row: &AnyRow) -> Result<Site> {
+/// A site as it is kept, without how full it is.
+///
+/// # Errors
+/// When a column is missing or cannot be read.
+pub fn from_row(row: &AnyRow) -> Result<Site> {
     let degrees =
         |name| row.maybe_float(name)?.ok_or_else(|| Error::Internal("a site without a place".to_owned()));
     Ok(Site {
@@ -135,6 +139,9 @@ fn from_row(row: &AnyRow) -> Result<Site> {
         always_open: row.int("always_open")? == 1,
         access: code::parse::<Access>(&row.text("access")?)?,
         step_free: row.int("step_free")? == 1,
+        payment: row.text("payment")?,
+        closures: serde_json::from_str(&row.text("closures")?)
+            .map_err(|_| Error::Internal("stored closures cannot be read".to_owned()))?,
         fill: Vec::new(),
         distance: None,
     })
@@ -148,7 +155,7 @@ async fn fill(on: &mut AnyConnection, sites: &[String]) -> Result<HashMap<String
     let places: Vec<_> = (1..=sites.len()).map(|n| format!("${n}")).collect();
     let sql = format!(
         "SELECT d.site_id, d.size, COUNT(*) AS total, \
-         COUNT(CASE WHEN d.reservation_id IS NULL AND a.id IS NULL THEN 1 END) AS free FROM doors d \
+         COUNT(CASE WHEN d.reservation_id IS NULL AND d.settling_epoch IS NULL AND a.id IS NULL THEN 1 END) AS free FROM doors d \
          JOIN lockers l ON l.id = d.locker_id AND l.retired_at IS NULL \
          LEFT JOIN assets a ON a.locker_id = d.locker_id AND a.door = d.door \
          WHERE d.out_of_order = 0 AND d.site_id IN ({}) GROUP BY d.site_id, d.size",

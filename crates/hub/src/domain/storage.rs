@@ -33,7 +33,8 @@ pub async fn hold(hub: &Hub, tx: &mut Tx, holding: Holding<'_>) -> Result<Reserv
     reservation.account = Some(holding.account.to_owned());
     reservation.since = Some(now);
     reservation.until = holding.until;
-    if !doors::take(tx, &mut reservation, holding.locker, holding.door).await? {
+    let taking = doors::Taking { by_customer: false, now };
+    if !doors::take(tx, &mut reservation, holding.locker, holding.door, taking).await? {
         return Err(Code::NoCompartment.into());
     }
     reservation.note(now, TimelineEvent::Held, Some("you"), false);

@@ -4,8 +4,10 @@ use postern_api::reservation::{Kind, State, TimelineEvent};
 
 use super::{
     alarms::{self, Alarm},
-    doors, feed,
+    doors, feed, news,
     reservation::{Reservation, columns},
+    rules::settling::Holds,
+    settle,
 };
 use crate::{
     error::Result,
@@ -15,7 +17,7 @@ use crate::{
 
 const DAY: i64 = 86_400;
 
-/// Ends windows that are over. How many reservations changed.
+/// Ends windows and shares that are over. How many reservations changed.
 ///
 /// # Errors
 /// When the database fails.
@@ -44,7 +46,7 @@ pub async fn windows(hub: &Hub) -> Result<usize> {
             (Kind::Return, State::Booked) => {
                 reservation.state = State::Cancelled;
                 reservation.note(now, TimelineEvent::Expired, None, false);
-                doors::free_when_proven(&mut tx, &reservation, now).await?;
+                doors::end(&mut tx, &reservation, Holds::Nothing, now).await?;
             }
             (Kind::Storage, State::Held) => {
                 // Late, and said once; it stays the customer's until it is given back.
@@ -66,112 +68,154 @@ pub async fn windows(hub: &Hub) -> Result<usize> {
         tx.commit().await?;
         changed += 1;
     }
+    shares(hub, now).await?;
     Ok(changed)
 }
 
-/// Holds what the hub believes of doors against what lockers say; repairs what is safe and flags the rest. How many
-/// doors were freed.
+/// Ends shares whose time is over: a PIN knows no time, and opens until the locker hears that it has ended.
+async fn shares(hub: &Hub, now: i64) -> Result<()> {
+    let due = sqlx::query(
+        "SELECT id, reservation_id FROM shares WHERE state IN ('accepted', 'used') AND until_at <= $1 \
+         ORDER BY until_at LIMIT 500",
+    )
+    .bind(now)
+    .fetch_all(hub.store.read())
+    .await?;
+    for row in due {
+        let mut tx = hub.store.begin().await?;
+        let Some(mut reservation) = Reservation::lock(&mut tx, &row.text("reservation_id")?).await? else {
+            continue;
+        };
+        let share = row.text("id")?;
+        // Somebody may have taken it back in the meantime.
+        let ended = sqlx::query(
+            "UPDATE shares SET state = 'ended' WHERE id = $1 AND state IN ('accepted', 'used') AND until_at <= $2 \
+             RETURNING account_id",
+        )
+        .bind(&share)
+        .bind(now)
+        .fetch_optional(tx.on())
+        .await?;
+        let Some(ended) = ended else { continue };
+        news::end_share(&mut tx, &share, now).await?;
+        if let Some(guest) = ended.maybe_text("account_id")? {
+            feed::remove(&mut tx, &guest, &reservation.id, now).await?;
+        }
+        reservation.save(&mut tx, now).await?;
+        tx.commit().await?;
+    }
+    Ok(())
+}
+
+/// Holds what the hub believes of doors against what lockers say: frees doors of what has ended once nobody can have used them,
+/// and flags what somebody has to look at. How many doors were freed.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn reconcile(hub: &Hub) -> Result<usize> {
     let now = hub.clock.now();
-    let rows = sqlx::query(concat!(
-        "SELECT r.updated_at, ",
-        columns!(),
-        " FROM doors d JOIN reservations r ON r.id = d.reservation_id WHERE r.state IN \
-         ('collected', 'returned', 'released', 'cancelled', 'accepted', 'refused', 'opened') LIMIT 5000"
-    ))
-    .fetch_all(hub.store.read())
-    .await?;
     let mut freed = 0;
-    for row in rows {
-        let believed = Reservation::from_row(&row)?;
-        let since = row.int("updated_at")?;
+    let mut on = hub.store.snapshot().await?;
+    let lockers = settle::lockers(&mut on).await?;
+    drop(on);
+    for locker in lockers {
         let mut tx = hub.store.begin().await?;
-        let Some(reservation) = Reservation::lock(&mut tx, &believed.id).await? else { continue };
-        if reservation.state == State::Opened {
-            if now - reservation.last_opened.unwrap_or(now) > 3 * DAY {
-                let reason = "opened by receipt three days ago, and the customer has not said whether it was taken: \
-                              look at the compartment";
-                flag_once(&mut tx, "unconfirmed", &reservation, reason, now).await?;
-                tx.commit().await?;
-            }
-            continue;
-        }
-        if doors::free_when_proven(&mut tx, &reservation, since).await? {
-            let alarm = Alarm {
-                kind: "stale door",
-                locker: reservation.locker.as_deref(),
-                door: reservation.door,
-                reservation: Some(&reservation.id),
-                reason: "the door was still kept for a reservation that ended; the locker's chain shows no opening since",
-                repaired: true,
-            };
-            alarms::raise(&mut tx, alarm, now).await?;
-            freed += 1;
-        } else if now - since > 3 * DAY {
-            let reason = "ended, but the locker's chain does not show yet that nothing was put in: upload its receipts \
-                          or look at the compartment";
-            flag_once(&mut tx, "unproven", &reservation, reason, now).await?;
-        }
+        freed += settle::doors_of(&mut tx, &locker, now).await?;
         tx.commit().await?;
     }
+    settling_for_days(hub, now).await?;
+    unconfirmed(hub, now).await?;
     gaps(hub, now).await?;
     Ok(freed)
+}
+
+/// Doors that have been nobody's for days, for want of receipts.
+async fn settling_for_days(hub: &Hub, now: i64) -> Result<()> {
+    let rows = sqlx::query(
+        "SELECT d.locker_id, d.door, o.reservation_id FROM doors d JOIN occupancies o ON o.locker_id = d.locker_id \
+         AND o.door = d.door AND o.epoch = d.settling_epoch JOIN reservations r ON r.id = o.reservation_id \
+         WHERE d.settling_epoch IS NOT NULL AND r.updated_at < $1 LIMIT 500",
+    )
+    .bind(now - 3 * DAY)
+    .fetch_all(hub.store.read())
+    .await?;
+    for row in rows {
+        let (locker, reservation) = (row.text("locker_id")?, row.text("reservation_id")?);
+        let alarm = Alarm {
+            kind: "unproven",
+            locker: Some(&locker),
+            door: Some(row.int("door")?),
+            reservation: Some(&reservation),
+            reason: "ended, but the locker's chain does not show yet that nothing was put in: send a courier, upload its \
+                     receipts, or look at the compartment",
+            repaired: false,
+        };
+        let mut tx = hub.store.begin().await?;
+        alarms::raise_once(&mut tx, alarm, now).await?;
+        tx.commit().await?;
+    }
+    Ok(())
+}
+
+/// What was opened, and nobody has said since whether it was taken or put in.
+async fn unconfirmed(hub: &Hub, now: i64) -> Result<()> {
+    let rows = sqlx::query(concat!(
+        "SELECT ",
+        columns!(),
+        " FROM doors d JOIN reservations r ON r.id = d.reservation_id WHERE (r.state = 'opened' AND r.last_opened_at < $1) \
+         OR (r.state IN ('announced', 'in_transit', 'booked') AND r.inside IN ('open', 'unknown') AND r.updated_at < $2) \
+         LIMIT 500"
+    ))
+    .bind(now - 3 * DAY)
+    .bind(now - 3600)
+    .fetch_all(hub.store.read())
+    .await?;
+    for row in rows {
+        let reservation = Reservation::from_row(&row)?;
+        let mut tx = hub.store.begin().await?;
+        let place = doors::kept_for(&mut tx, &reservation.id).await?;
+        let reason = if reservation.state == State::Opened {
+            "opened by receipt three days ago, and the customer has not said whether it was taken: look at the compartment"
+        } else {
+            "opened to put something in, and nobody has said or measured whether it lies inside: look at the compartment"
+        };
+        let alarm = Alarm {
+            kind: "unconfirmed",
+            locker: place.as_ref().map(|(locker, _)| locker.as_str()),
+            door: place.as_ref().map(|(_, door)| *door),
+            reservation: Some(&reservation.id),
+            reason,
+            repaired: false,
+        };
+        alarms::raise_once(&mut tx, alarm, now).await?;
+        tx.commit().await?;
+    }
+    Ok(())
 }
 
 /// Lockers with receipts missing for longer than a phone may be without a network.
 async fn gaps(hub: &Hub, now: i64) -> Result<()> {
     let rows = sqlx::query(
-        "SELECT locker_id FROM receipts WHERE standing = 'chained' AND received_at < $1 GROUP BY locker_id \
-         HAVING COUNT(*) < MAX(sequence) + 1",
+        "SELECT l.id FROM lockers l WHERE l.retired_at IS NULL AND EXISTS (SELECT 1 FROM receipts r \
+         WHERE r.locker_id = l.id AND r.sequence > l.whole_to AND r.standing = 'chained' AND r.received_at < $1) \
+         ORDER BY l.id LIMIT 5000",
     )
     .bind(now - 7 * DAY)
     .fetch_all(hub.store.read())
     .await?;
     for row in rows {
-        let locker = row.text("locker_id")?;
+        let locker = row.text("id")?;
         let mut tx = hub.store.begin().await?;
-        let known = sqlx::query(
-            "SELECT id FROM alarms WHERE kind = 'gap' AND locker_id = $1 AND resolved_at IS NULL",
-        )
-        .bind(&locker)
-        .fetch_optional(tx.on())
-        .await?;
-        if known.is_none() {
-            let alarm = Alarm {
-                kind: "gap",
-                locker: Some(&locker),
-                reason: "receipts have been missing in this locker's chain for a week",
-                ..Alarm::default()
-            };
-            alarms::raise(&mut tx, alarm, now).await?;
-            tx.commit().await?;
-        }
+        let alarm = Alarm {
+            kind: "gap",
+            locker: Some(&locker),
+            reason: "receipts have been missing in this locker's chain for a week",
+            ..Alarm::default()
+        };
+        alarms::raise_once(&mut tx, alarm, now).await?;
+        tx.commit().await?;
     }
     Ok(())
-}
-
-async fn flag_once(tx: &mut Tx, kind: &str, reservation: &Reservation, reason: &str, now: i64) -> Result<()> {
-    let known =
-        sqlx::query("SELECT id FROM alarms WHERE kind = $1 AND reservation_id = $2 AND resolved_at IS NULL")
-            .bind(kind)
-            .bind(&reservation.id)
-            .fetch_optional(tx.on())
-            .await?;
-    if known.is_some() {
-        return Ok(());
-    }
-    let alarm = Alarm {
-        kind,
-        locker: reservation.locker.as_deref(),
-        door: reservation.door,
-        reservation: Some(&reservation.id),
-        reason,
-        repaired: false,
-    };
-    alarms::raise(tx, alarm, now).await
 }
 
 /// Deletes what need not be kept.
@@ -218,6 +262,14 @@ pub async fn retention(hub: &Hub) -> Result<()> {
     for (sql, before) in [
         ("DELETE FROM feed WHERE removed = 1 AND changed_at < $1", gone),
         ("DELETE FROM grants WHERE expires_at < $1", old),
+        ("DELETE FROM revocations WHERE drop_at < $1", now),
+        // Whose an epoch was is asked for as long as a receipt of it may come.
+        (
+            "DELETE FROM occupancies WHERE began_at < $1 AND EXISTS (SELECT 1 FROM doors d \
+             WHERE d.locker_id = occupancies.locker_id AND d.door = occupancies.door \
+             AND COALESCE(d.settling_epoch, d.epoch) > occupancies.epoch AND d.proven_epoch > occupancies.epoch)",
+            old,
+        ),
         ("DELETE FROM idempotency WHERE created_at < $1", now - 7 * DAY),
         ("DELETE FROM ceremonies WHERE expires_at < $1", now),
         ("DELETE FROM auth_codes WHERE expires_at < $1", now - DAY),
@@ -237,11 +289,19 @@ pub async fn retention(hub: &Hub) -> Result<()> {
     ] {
         sqlx::query(sql).bind(before).execute(tx.on()).await?;
     }
+    // PINs of epochs that the locker knows to be over open nothing.
+    sqlx::query(
+        "DELETE FROM pin_slots WHERE EXISTS (SELECT 1 FROM doors d WHERE d.locker_id = pin_slots.locker_id \
+         AND d.door = pin_slots.door AND d.proven_epoch > pin_slots.epoch)",
+    )
+    .execute(tx.on())
+    .await?;
     tx.forget_for_good();
     tx.commit().await
 }
 
-/// Forgets a reservation. Its receipts stay in the locker's chain, which names nobody.
+/// Forgets a reservation. Its receipts stay in the locker's chain, which names nobody, and so does what was given out for its
+/// door: it may still open.
 ///
 /// # Errors
 /// When the database fails.
@@ -250,7 +310,9 @@ pub async fn forget(tx: &mut Tx, id: &str) -> Result<()> {
         "DELETE FROM photos WHERE problem_id IN (SELECT id FROM problems WHERE reservation_id = $1)",
         "DELETE FROM problems WHERE reservation_id = $1",
         "DELETE FROM shares WHERE reservation_id = $1",
-        "DELETE FROM grants WHERE reservation_id = $1",
+        "UPDATE grants SET account_id = '', session_id = '', share_id = NULL WHERE reservation_id = $1",
+        "UPDATE occupancies SET reservation_id = NULL, booked_by = NULL WHERE reservation_id = $1",
+        "DELETE FROM parcel_references WHERE reservation_id = $1",
         "UPDATE receipts SET reservation_id = NULL WHERE reservation_id = $1",
         "UPDATE alarms SET reservation_id = NULL WHERE reservation_id = $1",
         "UPDATE doors SET reservation_id = NULL WHERE reservation_id = $1",

@@ -9,19 +9,27 @@ use super::{
     alarms::{self, Alarm},
     doors,
     reservation::Reservation,
+    rules::{placed::Inside, settling::Holds},
 };
 use crate::{
     error::{Result, refuse},
     hub::Hub,
-    store::Tx,
+    store::{RowExt, Tx},
 };
 
-/// Taken: with the receipt, that makes it collected, and frees the door. Not taken: the door is looked at by somebody
-/// before it is used again.
+/// `by` is the account that says so. Taken: with the receipt, that makes it collected, and frees the door. Where no receipt has come yet (it was opened by code
+/// or PIN at a locker without a network) it is collected by word, and the door is kept until the receipt comes. Not taken: the
+/// door is looked at by somebody before it is used again.
 ///
 /// # Errors
-/// `WrongState` where no receipt has said yet that the door was opened.
-pub async fn say(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, said: &Taken) -> Result<()> {
+/// `WrongState` where there is nothing to be taken, or where a guest says so before a receipt has come.
+pub async fn say(
+    hub: &Hub,
+    tx: &mut Tx,
+    reservation: &mut Reservation,
+    by: &str,
+    said: &Taken,
+) -> Result<()> {
     let now = hub.clock.now();
     match (reservation.kind, reservation.state, said.taken) {
         // Saying it twice changes nothing.
@@ -29,11 +37,46 @@ pub async fn say(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, said: &T
         (Kind::Pickup, State::Opened, true) => {
             reservation.state = State::Collected;
             reservation.note(now, TimelineEvent::Collected, Some("you"), false);
-            doors::free(tx, &reservation.id).await?;
+            match reservation.inside {
+                // Opened and said to be taken, and yet measured inside; or the closing has still to say.
+                Some(Inside::Present) => {
+                    doors::end(tx, reservation, Holds::Something, now).await?;
+                    left_inside(tx, reservation, now).await?;
+                }
+                Some(Inside::Open) if measures(tx, reservation).await? => {
+                    doors::end(tx, reservation, Holds::Something, now).await?;
+                }
+                _ => doors::free(tx, &reservation.id).await?,
+            }
+            reservation.save(tx, now).await
+        }
+        (Kind::Pickup, State::Ready, true) => {
+            if reservation.account.as_deref() != Some(by) {
+                return Err(refuse(Code::WrongState, "no receipt says that the door was opened"));
+            }
+            reservation.state = State::Collected;
+            reservation.unproven = true;
+            reservation.note(now, TimelineEvent::Collected, Some("you"), false);
+            doors::end(tx, reservation, Holds::Something, now).await?;
+            reservation.save(tx, now).await
+        }
+        // Said by mistake, and no receipt has come that would say otherwise: it lies there still.
+        (Kind::Pickup, State::Collected, false)
+            if reservation.unproven && reservation.first_opened.is_none() =>
+        {
+            let place = reservation.locker.clone().zip(reservation.door);
+            let (locker, door) = place.ok_or(Code::WrongState)?;
+            if !doors::keep_again(tx, reservation, &locker, door, now).await? {
+                return Err(Code::WrongState.into());
+            }
+            reservation.state = State::Ready;
+            reservation.unproven = false;
+            reservation.timeline.retain(|entry| entry.event != TimelineEvent::Collected);
             reservation.save(tx, now).await
         }
         (Kind::Pickup, State::Opened | State::Collected, false) => {
-            if let (Some(locker), Some(door)) = (&reservation.locker, reservation.door) {
+            let theirs = has_door(tx, reservation).await?;
+            if let (Some(locker), Some(door), true) = (&reservation.locker, reservation.door, theirs) {
                 doors::set_out_of_order(tx, locker, door, true).await?;
             }
             alarms::raise(
@@ -43,17 +86,62 @@ pub async fn say(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, said: &T
                     locker: reservation.locker.as_deref(),
                     door: reservation.door,
                     reservation: Some(&reservation.id),
-                    reason: "the customer says that the compartment did not hold what it should; it is out of order \
-                             until somebody has looked",
+                    reason: if theirs {
+                        "the customer says that the compartment did not hold what it should; it is out of order until \
+                         somebody has looked"
+                    } else {
+                        "the customer says that the compartment did not hold what it should, and it has been given back \
+                         since: whoever has it now is not disturbed"
+                    },
                     repaired: false,
                 },
                 now,
             )
             .await?;
-            reservation.state = State::Opened;
+            // What was given back is not opened again by this.
+            if theirs {
+                reservation.state = State::Opened;
+            }
             reservation.note(now, TimelineEvent::Disputed, Some("you"), false);
             reservation.save(tx, now).await
         }
-        _ => Err(refuse(Code::WrongState, "no receipt says that the door was opened")),
+        _ => Err(refuse(Code::WrongState, "nothing lies there to be taken")),
     }
+}
+
+/// Whether its door is kept for it, or settling after it: nobody else's.
+async fn has_door(tx: &mut Tx, reservation: &Reservation) -> Result<bool> {
+    let row = sqlx::query(
+        "SELECT d.door FROM doors d WHERE d.locker_id = $1 AND d.door = $2 AND (d.reservation_id = $3 \
+         OR EXISTS (SELECT 1 FROM occupancies o WHERE o.locker_id = d.locker_id AND o.door = d.door \
+         AND o.epoch = d.settling_epoch AND o.reservation_id = $3))",
+    )
+    .bind(reservation.locker.clone())
+    .bind(reservation.door)
+    .bind(&reservation.id)
+    .fetch_optional(tx.on())
+    .await?;
+    Ok(row.is_some())
+}
+
+/// Whether the locker measures what is inside.
+async fn measures(tx: &mut Tx, reservation: &Reservation) -> Result<bool> {
+    let row = sqlx::query("SELECT content_sensors FROM lockers WHERE id = $1")
+        .bind(reservation.locker.clone())
+        .fetch_optional(tx.on())
+        .await?;
+    row.map_or(Ok(false), |row| Ok(row.int("content_sensors")? == 1))
+}
+
+async fn left_inside(tx: &mut Tx, reservation: &Reservation, now: i64) -> Result<()> {
+    let alarm = Alarm {
+        kind: "left_inside",
+        locker: reservation.locker.as_deref(),
+        door: reservation.door,
+        reservation: Some(&reservation.id),
+        reason: "the customer says that everything was taken, and the locker measured something inside: look at the \
+                 compartment, and clear it",
+        repaired: false,
+    };
+    alarms::raise_once(tx, alarm, now).await
 }

@@ -4,25 +4,17 @@ use postern_api::reservation::{
     Action, Carrier, Compartment, Identification, Kind, Reservation as Shown, Role, Share, ShareState,
     SiteSummary, State,
 };
-use postern_protocol::{Door, Epoch, LockerId, pin};
 use sqlx::{AnyConnection, any::AnyRow};
 
-use super::{code, doors, reservation::Reservation};
-use crate::{
-    config::Policy,
-    error::{Error, Result},
-    hub::Hub,
-    secrets::Sealer,
-    store::RowExt,
-};
+use super::{code, doors, placing, reservation::Reservation};
+use crate::{config::Policy, error::Result, hub::Hub, store::RowExt};
 
 /// Columns for [`from_row`], of a query that joins [`joins!`].
 macro_rules! shown_columns {
     () => {
         concat!(
             crate::domain::reservation::columns!(),
-            ", c.name AS carrier_name, s.name AS site_name, s.address, s.latitude, s.longitude, d.label, l.keypad, l.reopen_minutes, \
-             l.sealed_pin_secret"
+            ", c.name AS carrier_name, s.name AS site_name, s.address, s.latitude, s.longitude, d.label, l.reopen_minutes"
         )
     };
 }
@@ -79,7 +71,6 @@ pub async fn from_row(hub: &Hub, on: &mut AnyConnection, row: &AnyRow, viewer: V
     let owner = stored.account.as_deref() == Some(viewer.account);
     let now = hub.clock.now();
     let shares = if owner && stored.shares > 0 { shares_of(on, &stored.id, now).await? } else { Vec::new() };
-    let pin = pin_of(hub, row, &stored)?;
     let site = match (stored.site.clone(), row.maybe_text("site_name")?) {
         (Some(id), Some(name)) => Some(SiteSummary {
             id,
@@ -124,8 +115,9 @@ pub async fn from_row(hub: &Hub, on: &mut AnyConnection, row: &AnyRow, viewer: V
         role,
         until: stored.until,
         since: stored.since,
-        pin,
         identification,
+        unproven: stored.unproven,
+        lent: stored.lent,
         actions,
         shares,
         timeline: if owner { stored.timeline } else { Vec::new() },
@@ -148,30 +140,6 @@ pub fn may_open(reservation: &Reservation, reopen_minutes: i64, now: i64) -> boo
     // What was lent or kept too long must still be got out or brought back.
     let in_time = reservation.kind == Kind::Storage || reservation.until.is_none_or(|until| now < until);
     standing && in_time && reservation.locker.is_some()
-}
-
-fn pin_of(hub: &Hub, row: &AnyRow, reservation: &Reservation) -> Result<Option<String>> {
-    let (Some(locker), Some(door), Some(1)) =
-        (&reservation.locker, reservation.door, row.maybe_int("keypad")?)
-    else {
-        return Ok(None);
-    };
-    if !may_open(reservation, 0, hub.clock.now()) {
-        return Ok(None);
-    }
-    let wrong = || Error::Internal("a stored locker cannot be read".to_owned());
-    let sealed = row.maybe_bytes("sealed_pin_secret")?.ok_or_else(wrong)?;
-    let secret = hub.secrets.open(&pin_purpose(locker), &sealed)?;
-    let secret = secret.as_slice().try_into().map_err(|_| wrong())?;
-    let id: LockerId = locker.parse().map_err(|_| wrong())?;
-    let epoch = u32::try_from(reservation.epoch).map_err(|_| wrong())?;
-    Ok(Some(pin::derive(secret, id, Door(doors::number(door)?), Epoch(epoch))))
-}
-
-/// What a locker's PIN secret is sealed for.
-#[must_use]
-pub fn pin_purpose(locker: &str) -> String {
-    format!("pin secret {locker}")
 }
 
 async fn shares_of(on: &mut AnyConnection, reservation: &str, now: i64) -> Result<Vec<Share>> {
@@ -222,7 +190,8 @@ fn actions(
             if may_share {
                 actions.push(Action::Share);
             }
-            actions.push(Action::Report);
+            // Opened by code or PIN, which nobody has told the hub of yet.
+            actions.extend([Action::ConfirmTaken, Action::Report]);
         }
         (Kind::Pickup, State::Expired) => {
             if stored.extensions < policy.extensions {
@@ -240,6 +209,9 @@ fn actions(
             actions.extend([Action::Release, Action::Report]);
         }
         _ => {}
+    }
+    if placing::is_unsaid(stored) {
+        actions.push(Action::ConfirmPlaced);
     }
     actions
 }

@@ -125,6 +125,16 @@ fn check_url(text: &str, anywhere: bool) -> Result<()> {
     }
 }
 
+/// Whether a URL leads to this very machine.
+fn is_here(url: &str) -> bool {
+    match Url::parse(url).ok().as_ref().and_then(Url::host) {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
 /// Whether an address is one of the open internet: a carrier must not have the hub knock at doors inside its own network.
 fn is_public(address: IpAddr) -> bool {
     match address {
@@ -178,6 +188,8 @@ impl Resolve for PublicOnly {
 #[derive(Clone)]
 pub struct Courier {
     client: reqwest::Client,
+    /// For receivers on this very machine, which no proxy is told of.
+    here: reqwest::Client,
     /// Told when a message was delivered or not: its endpoint may have the next.
     settled: Arc<Notify>,
 }
@@ -190,13 +202,19 @@ impl Courier {
     pub fn new(anywhere: bool) -> Result<Self> {
         // One process, one provider: where somebody else was first that is fine.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let builder = reqwest::Client::builder()
-            .timeout(Duration::from_secs(ANSWER))
-            .redirect(reqwest::redirect::Policy::none())
-            .user_agent(concat!("postern-hub/", env!("CARGO_PKG_VERSION")));
-        let builder = if anywhere { builder } else { builder.https_only(true).dns_resolver(PublicOnly) };
-        let client = builder.build().map_err(|error| Error::Internal(format!("webhooks: {error}")))?;
-        Ok(Self { client, settled: Arc::default() })
+        let builder = || {
+            let builder = reqwest::Client::builder()
+                .timeout(Duration::from_secs(ANSWER))
+                .redirect(reqwest::redirect::Policy::none())
+                .user_agent(concat!("postern-hub/", env!("CARGO_PKG_VERSION")));
+            if anywhere { builder } else { builder.https_only(true).dns_resolver(PublicOnly) }
+        };
+        let failed = |error| Error::Internal(format!("webhooks: {error}"));
+        Ok(Self {
+            client: builder().build().map_err(failed)?,
+            here: builder().no_proxy().build().map_err(failed)?,
+            settled: Arc::default(),
+        })
     }
 
     /// Waits until messages that were sent have been settled since the last time.
@@ -269,8 +287,8 @@ impl Courier {
         let mut mac = Hmac::<Sha256>::new_from_slice(&letter.key).map_err(|error| error.to_string())?;
         mac.update(format!("{}.{timestamp}.{}", letter.id, letter.body).as_bytes());
         let signature = format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes()));
-        let answer = self
-            .client
+        let client = if is_here(&letter.url) { &self.here } else { &self.client };
+        let answer = client
             .post(&letter.url)
             .header("content-type", "application/json")
             .header("webhook-id", &letter.id)

@@ -3,7 +3,6 @@
 use std::{collections::BTreeMap, fmt::Write};
 
 use serde_json::Value;
-use utoipa::openapi::OpenApi;
 
 use super::{escape, words};
 
@@ -11,8 +10,7 @@ const METHODS: [&str; 5] = ["get", "put", "post", "patch", "delete"];
 
 /// A page of the document.
 #[must_use]
-pub fn docs(network: &str, document: &OpenApi) -> String {
-    let document = serde_json::to_value(document).unwrap_or_default();
+pub fn docs(network: &str, document: &Value) -> String {
     let mut groups: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for (path, item) in document["paths"].as_object().into_iter().flatten() {
         for method in METHODS {
@@ -56,11 +54,15 @@ fn operation_card(path: &str, method: &str, operation: &Value) -> String {
         Some(_) => "a carrier or operator, with an API key",
         None => "anyone",
     };
-    let _ = write!(card, "<dt>Who</dt><dd>{who}</dd>");
+    let scope = operation["security"][0]["key"][0].as_str();
+    let scope = scope.map(|scope| format!(" of scope <code>{}</code>", escape(scope))).unwrap_or_default();
+    let _ = write!(card, "<dt>Who</dt><dd>{who}{scope}</dd>");
     for parameter in operation["parameters"].as_array().into_iter().flatten() {
         let (name, told) = (&parameter["name"], parameter["description"].as_str());
         // What all writes take is said at the top.
-        if let (Some(name), Some(told)) = (name.as_str().filter(|name| *name != "Idempotency-Key"), told) {
+        if let (Some(name), Some(told)) =
+            (name.as_str().filter(|name| !matches!(*name, "Idempotency-Key" | "DPoP")), told)
+        {
             let (name, told) = (escape(name), escape(told));
             let name = if parameter["in"] == "query" { format!("?{name}=") } else { name };
             let _ = write!(card, "<dt><code>{name}</code></dt><dd>{told}</dd>");
@@ -70,12 +72,21 @@ fn operation_card(path: &str, method: &str, operation: &Value) -> String {
         let form = if kind == "application/json" { "" } else { ", as a form" };
         let _ = write!(card, "<dt>Body</dt><dd>{}{form}</dd>", type_of(&content["schema"]));
     }
-    for (status, response) in operation["responses"].as_object().into_iter().flatten() {
+    // Those of all operations are told by their status alone.
+    let is_usual = |(_, response): &(&String, &Value)| response["$ref"].is_string();
+    let (refusals, answers): (Vec<_>, Vec<_>) =
+        operation["responses"].as_object().into_iter().flatten().partition(is_usual);
+    for (status, response) in answers {
         let schema = response["content"].as_object().and_then(|all| all.values().next());
         let told = response["description"].as_str().filter(|told| *told != "Done." && status != "default");
         let body = schema.map_or_else(|| "no body".to_owned(), |content| type_of(&content["schema"]));
         let body = told.map_or(body.clone(), |told| format!("{body}. {}", escape(told)));
         let _ = write!(card, "<dt>{}</dt><dd>{body}</dd>", escape(status));
+    }
+    if !refusals.is_empty() {
+        let all: Vec<_> =
+            refusals.iter().map(|(status, _)| escape(status)).filter(|status| status != "default").collect();
+        let _ = write!(card, "<dt>Refusals</dt><dd>{}</dd>", all.join(", "));
     }
     card + "</dl></article>\n"
 }

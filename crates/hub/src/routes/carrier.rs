@@ -4,18 +4,23 @@ use std::sync::Arc;
 
 use axum::{Json, extract::State, http::StatusCode, response::Response};
 use postern_api::{
-    carrier::{Courier, CourierTokenRequest, Deposit, NewCourier, NewParcel, Parcel, Tasks},
+    carrier::{
+        Carried, CarriedResults, Courier, CourierTokenRequest, Deposit, NewCourier, NewParcel, Parcel,
+        Parcels, Tasks,
+    },
+    reservation::{Inside, State as Standing},
     token::Grants,
 };
+use serde::Deserialize;
 
 use super::begin::begin;
-use super::parts::Path;
+use super::parts::{Path, Query};
 use crate::{
     auth::{
         api_key::{Partner, Scope},
         customer::Customer,
     },
-    domain::{couriers, parcels},
+    domain::{couriers, parcels, placing, receipts, rules::booked::Who},
     error::Result,
     hub::Hub,
     write::{Empty, Repeat, Write},
@@ -44,6 +49,48 @@ pub(super) async fn show(
     Path(id): Path<String>,
 ) -> Result<Json<Parcel>> {
     Ok(Json(parcels::find(&hub, partner.carrier(Scope::Parcels)?, &id).await?))
+}
+
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Search {
+    /// Only with this tracking number.
+    reference: Option<String>,
+    /// Only those that stand so.
+    state: Option<Standing>,
+    /// Only at this site.
+    site: Option<String>,
+    /// `next` of the page before.
+    after: Option<String>,
+}
+
+/// The carrier's parcels and returns, newest first, a page at a time.
+#[utoipa::path(get, path = "/v1/carrier/parcels", tag = "carriers", security(("key" = [])), params(Search),
+    responses((status = 200, body = Parcels)))]
+pub(super) async fn list(
+    State(hub): State<Arc<Hub>>,
+    partner: Partner,
+    Query(search): Query<Search>,
+) -> Result<Json<Parcels>> {
+    let carrier = partner.carrier(Scope::Parcels)?;
+    let Search { reference, state, site, after } = search;
+    Ok(Json(parcels::list(&hub, carrier, &parcels::Search { reference, state, site, after }).await?))
+}
+
+/// Calls a parcel off that is still on its way.
+#[utoipa::path(post, path = "/v1/carrier/parcels/{id}/cancel", tag = "carriers", security(("key" = [])),
+    params(("id" = String, Path)), responses((status = 200, body = Parcel)))]
+pub(super) async fn cancel(
+    State(hub): State<Arc<Hub>>,
+    partner: Partner,
+    Path(id): Path<String>,
+    Write { repeat, .. }: Write<Empty>,
+) -> Result<Response> {
+    let carrier = partner.carrier(Scope::Parcels)?.to_owned();
+    let mut change = begin!(hub, partner, repeat);
+    let mut parcel = parcels::lock(&mut change.tx, &carrier, &id).await?;
+    parcels::call_off(&hub, &mut change.tx, &mut parcel).await?;
+    change.finish(StatusCode::OK, &parcels::shown(&parcel)?).await
 }
 
 /// It is on its way.
@@ -91,7 +138,7 @@ pub(super) async fn returned(
     let mut change = begin!(hub, partner, repeat);
     let now = hub.clock.now();
     let mut parcel = parcels::lock(&mut change.tx, &carrier, &id).await?;
-    parcels::went_back(&mut change.tx, &mut parcel, now, false).await?;
+    parcels::went_back(&mut change.tx, &mut parcel, now).await?;
     parcel.save(&mut change.tx, now).await?;
     change.finish(StatusCode::OK, &parcels::shown(&parcel)?).await
 }
@@ -165,12 +212,61 @@ pub(super) async fn dismiss_courier(
     change.done().await
 }
 
-/// What lies before a courier.
-#[utoipa::path(get, path = "/v1/courier/tasks", tag = "couriers", security(("dpop" = [])),
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Round {
+    /// Only at this site.
+    site: Option<String>,
+    /// Only at the site of this locker.
+    locker: Option<String>,
+    /// Only the parcel with this tracking number.
+    number: Option<String>,
+    /// `next` of the page before.
+    after: Option<String>,
+}
+
+/// What lies before a courier, a page at a time.
+#[utoipa::path(get, path = "/v1/courier/tasks", tag = "couriers", security(("dpop" = [])), params(Round),
     responses((status = 200, body = Tasks)))]
-pub(super) async fn tasks(State(hub): State<Arc<Hub>>, customer: Customer) -> Result<Json<Tasks>> {
+pub(super) async fn tasks(
+    State(hub): State<Arc<Hub>>,
+    customer: Customer,
+    Query(round): Query<Round>,
+) -> Result<Json<Tasks>> {
     let carrier = couriers::carrier_of(&hub, &customer).await?;
-    Ok(Json(couriers::tasks(&hub, &carrier).await?))
+    let Round { site, locker, number, after } = round;
+    Ok(Json(couriers::tasks(&hub, &carrier, &couriers::Round { site, locker, number, after }).await?))
+}
+
+/// Receipts that a courier's device carried from a locker, sealed for the hub. They concern everybody there.
+#[utoipa::path(post, path = "/v1/courier/carried", tag = "couriers", security(("dpop" = [])), request_body = Carried,
+    responses((status = 200, body = CarriedResults)))]
+pub(super) async fn carried(
+    State(hub): State<Arc<Hub>>,
+    customer: Customer,
+    Write { body, repeat }: Write<Carried>,
+) -> Result<Response> {
+    couriers::carrier_of(&hub, &customer).await?;
+    let mut change = begin!(hub, customer, repeat);
+    let results = receipts::carried(&hub, &mut change.tx, &body).await?;
+    change.finish(StatusCode::OK, &results).await
+}
+
+/// The courier's answer at the door: whether the parcel lies inside.
+#[utoipa::path(post, path = "/v1/courier/parcels/{id}/inside", tag = "couriers", security(("dpop" = [])),
+    params(("id" = String, Path)), request_body = Inside, responses((status = 200, body = Parcel)))]
+pub(super) async fn inside(
+    State(hub): State<Arc<Hub>>,
+    customer: Customer,
+    Path(id): Path<String>,
+    Write { body, repeat }: Write<Inside>,
+) -> Result<Response> {
+    let carrier = couriers::carrier_of(&hub, &customer).await?;
+    let mut change = begin!(hub, customer, repeat);
+    let mut parcel = parcels::lock(&mut change.tx, &carrier, &id).await?;
+    placing::say(&hub, &mut change.tx, &mut parcel, Who::Courier, body.inside).await?;
+    parcel.save(&mut change.tx, hub.clock.now()).await?;
+    change.finish(StatusCode::OK, &parcels::shown(&parcel)?).await
 }
 
 /// A token for one errand.

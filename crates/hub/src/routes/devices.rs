@@ -59,7 +59,7 @@ pub(super) async fn remove(
 ) -> Result<Response> {
     let mut change = begin!(hub, customer, repeat);
     check_own(&mut change.tx, &customer, &id).await?;
-    device::remove(&mut change.tx, &id, hub.clock.now()).await?;
+    device::revoke(&mut change.tx, &id, hub.clock.now()).await?;
     change.done().await
 }
 

@@ -13,13 +13,13 @@ use postern_api::{
     account::{HubInfo, ServerMetadata},
     problem::Problem,
 };
+use serde_json::Value;
 use utoipa::openapi::{
-    Components, Content, InfoBuilder, LicenseBuilder, ObjectBuilder, OpenApi, OpenApiBuilder, Ref, RefOr,
-    Required, ResponseBuilder, Type,
-    path::{Operation, ParameterBuilder, ParameterIn},
+    Components, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder,
     security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
 };
 
+use super::contract;
 use crate::{
     auth::api_key::{Partner, Scope},
     error::{Result, no_such_method, refuse},
@@ -28,8 +28,6 @@ use crate::{
     store::RowExt,
 };
 
-/// Content type of OAuth's requests.
-const FORM: &str = "application/x-www-form-urlencoded";
 /// Version of the contract.
 const API: u32 = 1;
 
@@ -96,10 +94,6 @@ pub(super) fn document() -> OpenApi {
             InfoBuilder::new()
                 .title("Postern hub")
                 .version(env!("CARGO_PKG_VERSION"))
-                .description(Some(
-                    "Parcel lockers: reservations, access tokens, receipts. Times are UNIX seconds, binary values \
-                     base64url without padding. Every write takes an Idempotency-Key.",
-                ))
                 .license(Some(LicenseBuilder::new().name("MIT OR Apache-2.0").build()))
                 .build(),
         )
@@ -107,51 +101,8 @@ pub(super) fn document() -> OpenApi {
         .build()
 }
 
-/// Adds what holds for all operations: a refusal is answered in the same way, and every write may be repeated.
-fn completed(mut document: OpenApi) -> OpenApi {
-    let problem = ResponseBuilder::new()
-        .description("Refused: a problem document with a stable code (RFC 9457).")
-        .content("application/problem+json", Content::new(Some(RefOr::Ref(Ref::from_schema_name("Problem")))))
-        .build();
-    let key = ParameterBuilder::new()
-        .name("Idempotency-Key")
-        .parameter_in(ParameterIn::Header)
-        .required(Required::False)
-        .description(Some("The same request again, with the same key, gets the first answer again."))
-        .schema(Some(
-            ObjectBuilder::new().schema_type(Type::String).min_length(Some(8)).max_length(Some(128)),
-        ))
-        .build();
-    for item in document.paths.paths.values_mut() {
-        let writes = [&mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
-        // A form is OAuth's, which has its own ways to repeat.
-        let form = |operation: &&mut Operation| matches!(&operation.request_body, Some(RefOr::T(body)) if body.content.contains_key(FORM));
-        for operation in writes.into_iter().flatten().filter(|operation| !form(operation)) {
-            operation.parameters.get_or_insert_default().push(RefOr::T(key.clone()));
-        }
-        let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
-        for operation in operations.into_iter().flatten() {
-            for response in operation.responses.responses.values_mut() {
-                // OpenAPI wants a description; the operation's own says it all.
-                if let RefOr::T(response) = response
-                    && response.description.is_empty()
-                {
-                    "Done.".clone_into(&mut response.description);
-                }
-            }
-            // The handler's name alone comes twice: devices and webhooks are both removed.
-            if let (Some(id), Some(tag)) =
-                (&mut operation.operation_id, operation.tags.iter().flatten().next())
-            {
-                *id = format!("{tag}_{id}").replace('-', "_");
-            }
-            operation
-                .responses
-                .responses
-                .entry("default".to_owned())
-                .or_insert_with(|| RefOr::T(problem.clone()));
-        }
-    }
+/// The document as it is told: see [`contract`].
+pub(super) fn completed(mut document: OpenApi) -> Value {
     if let Some(components) = &mut document.components {
         let mut schemas = Vec::new();
         schemas.push((
@@ -161,12 +112,12 @@ fn completed(mut document: OpenApi) -> OpenApi {
         <Problem as utoipa::ToSchema>::schemas(&mut schemas);
         components.schemas.extend(schemas);
     }
-    document
+    contract::complete(&document)
 }
 
 /// Adds what is not part of the contract: the document itself, and what pages need.
 pub(super) fn with_document(router: Router<Arc<Hub>>, document: OpenApi) -> Router<Arc<Hub>> {
-    let text = completed(document).to_json().expect("the document is JSON");
+    let text = completed(document).to_string();
     // One document for the life of the process.
     let text: &'static str = Box::leak(text.into_boxed_str());
     let asset = |kind: &'static str, body: &'static str| {

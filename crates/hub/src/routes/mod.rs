@@ -4,6 +4,7 @@ mod account;
 mod apps;
 mod begin;
 mod carrier;
+pub mod contract;
 mod devices;
 mod events;
 mod finder;
@@ -33,6 +34,13 @@ pub fn router(hub: Arc<Hub>) -> Router {
     meta::with_document(api, document).merge(apps::router()).with_state(hub)
 }
 
+/// The OpenAPI document of the interface.
+#[must_use]
+pub fn document() -> serde_json::Value {
+    let (_, document) = documented().split_for_parts();
+    meta::completed(document)
+}
+
 /// The routes that the OpenAPI document describes.
 fn documented() -> OpenApiRouter<Arc<Hub>> {
     OpenApiRouter::with_openapi(meta::document())
@@ -51,11 +59,13 @@ fn documented() -> OpenApiRouter<Arc<Hub>> {
         .routes(routes!(sync::receipts))
         .routes(routes!(events::events))
         .routes(routes!(tokens::tokens))
+        .routes(routes!(tokens::bulletins))
         .routes(routes!(finder::sites))
         .routes(routes!(finder::assets))
         .routes(routes!(reservations::borrow))
         .routes(routes!(reservations::show))
         .routes(routes!(reservations::taken))
+        .routes(routes!(reservations::inside))
         .routes(routes!(reservations::extend))
         .routes(routes!(reservations::hold))
         .routes(routes!(reservations::cancel))
@@ -67,8 +77,9 @@ fn documented() -> OpenApiRouter<Arc<Hub>> {
         .routes(routes!(reservations::claim))
         .routes(routes!(reservations::book_return))
         .routes(routes!(reservations::book_storage))
-        .routes(routes!(carrier::announce))
+        .routes(routes!(carrier::announce, carrier::list))
         .routes(routes!(carrier::show))
+        .routes(routes!(carrier::cancel))
         .routes(routes!(carrier::dispatch))
         .routes(routes!(carrier::deposit))
         .routes(routes!(carrier::returned))
@@ -78,6 +89,8 @@ fn documented() -> OpenApiRouter<Arc<Hub>> {
         .routes(routes!(carrier::dismiss_courier))
         .routes(routes!(carrier::tasks))
         .routes(routes!(carrier::courier_token))
+        .routes(routes!(carrier::carried))
+        .routes(routes!(carrier::inside))
         .routes(routes!(webhooks::create, webhooks::list))
         .routes(routes!(webhooks::remove))
         .routes(routes!(webhooks::dead_letters))
@@ -85,6 +98,8 @@ fn documented() -> OpenApiRouter<Arc<Hub>> {
         .routes(routes!(operator::provision))
         .routes(routes!(operator::locker, operator::decommission))
         .routes(routes!(operator::heartbeat))
+        .routes(routes!(operator::receipts))
+        .routes(routes!(operator::bulletin))
         .routes(routes!(operator::door))
         .routes(routes!(operator::clear))
         .routes(routes!(operator::put_site))

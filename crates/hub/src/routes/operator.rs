@@ -2,7 +2,12 @@
 
 use std::sync::Arc;
 
-use axum::{Json, extract::State, http::StatusCode, response::Response};
+use axum::{
+    Json,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
 use postern_api::{
     locker::Site,
     operator::{
@@ -11,13 +16,16 @@ use postern_api::{
     },
     problem::Code,
     reservation::Asset,
+    sync::{ReceiptResults, ReceiptUpload},
+    token::BulletinFor,
 };
+use serde::Deserialize;
 
 use super::begin::begin;
-use super::parts::Path;
+use super::parts::{Path, Query};
 use crate::{
     auth::api_key::{self, Partner, Scope},
-    domain::{demo, doors, network, service, storage},
+    domain::{demo, doors, grants, network, news, receipts, service, storage},
     error::{Result, invalid},
     hub::Hub,
     signin::tidy_name,
@@ -70,6 +78,58 @@ pub(super) async fn decommission(
     let mut change = begin!(hub, partner, repeat);
     service::decommission(&mut change.tx, &id, hub.clock.now()).await?;
     change.done().await
+}
+
+/// Receipts from a gateway that is connected to the locker.
+#[utoipa::path(post, path = "/v1/operator/lockers/{id}/receipts", tag = "operators", security(("key" = [])),
+    params(("id" = String, Path)), request_body = ReceiptUpload, responses((status = 200, body = ReceiptResults)))]
+pub(super) async fn receipts(
+    State(hub): State<Arc<Hub>>,
+    partner: Partner,
+    Path(id): Path<String>,
+    Write { body, repeat }: Write<ReceiptUpload>,
+) -> Result<Response> {
+    partner.operator(Scope::Network)?;
+    let mut change = begin!(hub, partner, repeat);
+    if body.receipts.iter().any(|receipt| receipt.locker != id) {
+        return Err(invalid("/receipts", "of another locker than in the path"));
+    }
+    let results = receipts::ingest(&hub, &mut change.tx, &body.receipts).await?;
+    change.finish(StatusCode::OK, &ReceiptResults { results }).await
+}
+
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct ForHello {
+    /// The nonce of a HELLO of the locker, base64url: the bulletin then tells the time as well (PROTOCOL.md, clock).
+    hello_nonce: Option<String>,
+    /// What that HELLO said the time is, UNIX seconds.
+    locker_time: Option<i64>,
+}
+
+/// The newest bulletin for a locker that a gateway is connected to; 204 where there is no news.
+#[utoipa::path(get, path = "/v1/operator/lockers/{id}/bulletin", tag = "operators", security(("key" = [])),
+    params(("id" = String, Path), ForHello), responses((status = 200, body = BulletinFor), (status = 204)))]
+pub(super) async fn bulletin(
+    State(hub): State<Arc<Hub>>,
+    partner: Partner,
+    Path(id): Path<String>,
+    Query(hello): Query<ForHello>,
+) -> Result<Response> {
+    partner.operator(Scope::Network)?;
+    let nonce = grants::hello_nonce(hello.hello_nonce.as_deref())?;
+    let now = hub.clock.now();
+    let mut tx = hub.store.begin().await?;
+    if network::descriptor(tx.on(), &id).await?.is_none() {
+        return Err(Code::NotFound.into());
+    }
+    if let Some(at) = hello.locker_time.filter(|_| nonce.is_some()) {
+        news::hear_clock(&mut tx, &id, at, now).await?;
+    }
+    let bulletin = news::bulletin(&hub, &mut tx, &id, nonce, now).await?;
+    tx.commit().await?;
+    Ok(bulletin
+        .map_or_else(|| StatusCode::NO_CONTENT.into_response(), |bulletin| Json(bulletin).into_response()))
 }
 
 /// The locker can be reached online: tokens for it live for minutes from now on. To be repeated every few minutes.
@@ -245,7 +305,7 @@ pub(super) async fn put_asset(
     let mut change = begin!(hub, partner, repeat);
     let free = sqlx::query(
         "SELECT d.site_id FROM doors d LEFT JOIN assets a ON a.locker_id = d.locker_id AND a.door = d.door \
-         WHERE d.locker_id = $1 AND d.door = $2 AND ((a.id IS NULL AND d.reservation_id IS NULL) OR a.id = $3)",
+         WHERE d.locker_id = $1 AND d.door = $2 AND ((a.id IS NULL AND d.reservation_id IS NULL AND d.settling_epoch IS NULL) OR a.id = $3)",
     )
     .bind(&body.locker)
     .bind(i64::from(body.door))

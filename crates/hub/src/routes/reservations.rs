@@ -11,8 +11,8 @@ use axum::{
 use postern_api::{
     problem::Code,
     reservation::{
-        ChangeLocker, Extend, Handover, Hold, NewClaim, NewProblem, NewReturn, NewShare, NewStorage,
-        Reservation as Shown, ShareOffer, Taken,
+        ChangeLocker, Extend, Handover, Hold, Inside, NewClaim, NewProblem, NewReturn, NewShare, NewStorage,
+        Release, Reservation as Shown, ShareOffer, Taken,
     },
 };
 
@@ -21,8 +21,8 @@ use super::parts::Path;
 use crate::{
     auth::customer::Customer,
     domain::{
-        customer as wishes, network::check_text, problems, reservation::Reservation, shares,
-        taken as confirmation, view,
+        customer as wishes, network::check_text, placing, problems, reservation::Reservation,
+        rules::booked::Who, shares, taken as confirmation, view,
     },
     error::Result,
     hub::Hub,
@@ -67,7 +67,24 @@ pub(super) async fn taken(
     check_text(body.note.as_deref().unwrap_or_default(), 2000, "/note")?;
     let mut change = begin!(hub, customer, repeat);
     let mut reservation = lock(&mut change.tx, &customer, &id, Whose::OwnOrShared, &headers).await?;
-    confirmation::say(&hub, &mut change.tx, &mut reservation, &body).await?;
+    confirmation::say(&hub, &mut change.tx, &mut reservation, &customer.account, &body).await?;
+    finish(&hub, change, &customer, &id).await
+}
+
+/// The answer at the door: whether it lies inside.
+#[utoipa::path(post, path = "/v1/reservations/{id}/inside", tag = "reservations", security(("dpop" = [])),
+    params(("id" = String, Path)), request_body = Inside, responses((status = 200, body = Shown)))]
+pub(super) async fn inside(
+    State(hub): State<Arc<Hub>>,
+    customer: Customer,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    Write { body, repeat }: Write<Inside>,
+) -> Result<Response> {
+    let mut change = begin!(hub, customer, repeat);
+    let mut reservation = lock(&mut change.tx, &customer, &id, Whose::Own, &headers).await?;
+    placing::say(&hub, &mut change.tx, &mut reservation, Who::Customer, body.inside).await?;
+    reservation.save(&mut change.tx, hub.clock.now()).await?;
     finish(&hub, change, &customer, &id).await
 }
 
@@ -178,19 +195,19 @@ pub(super) async fn cancel(
     finish(&hub, change, &customer, &id).await
 }
 
-/// Gives a held compartment or a lent thing back.
+/// Gives a held compartment or a lent thing back, once the door is closed and it is known what lies inside.
 #[utoipa::path(post, path = "/v1/reservations/{id}/release", tag = "reservations", security(("dpop" = [])),
-    params(("id" = String, Path)), responses((status = 200, body = Shown)))]
+    params(("id" = String, Path)), request_body = Option<Release>, responses((status = 200, body = Shown)))]
 pub(super) async fn release(
     State(hub): State<Arc<Hub>>,
     customer: Customer,
     Path(id): Path<String>,
     headers: HeaderMap,
-    Write { repeat, .. }: Write<Empty>,
+    Write { body, repeat }: Write<Option<Release>>,
 ) -> Result<Response> {
     let mut change = begin!(hub, customer, repeat);
     let mut reservation = lock(&mut change.tx, &customer, &id, Whose::Own, &headers).await?;
-    wishes::release(&hub, &mut change.tx, &mut reservation).await?;
+    wishes::release(&hub, &mut change.tx, &mut reservation, body.unwrap_or_default()).await?;
     finish(&hub, change, &customer, &id).await
 }
 

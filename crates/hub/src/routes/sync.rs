@@ -12,7 +12,7 @@ use crate::{
     auth::customer::Customer,
     domain::{
         feed::Cursor,
-        network, receipts,
+        network, news, receipts,
         view::{self, joins, shown_columns},
     },
     error::{Result, refuse},
@@ -69,6 +69,7 @@ pub(super) async fn changes(
         reservations: Vec::new(),
         removed: Vec::new(),
         lockers: Vec::new(),
+        news: news::of_account(&mut on, &customer.account, hub.clock.now()).await?,
         more,
         now: hub.clock.now(),
     };

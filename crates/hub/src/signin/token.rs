@@ -254,7 +254,7 @@ pub(super) async fn revoke(
     let asking = Asking::check(&hub, &caller, &headers, "/oauth/revoke", repeated, now)?;
     if let Some(session) = asking.session_of(&request.token).await?.filter(|session| !session.ended) {
         let mut tx = hub.store.begin().await?;
-        device::remove(&mut tx, &session.id, now).await?;
+        device::revoke(&mut tx, &session.id, now).await?;
         tx.commit().await?;
     }
     Ok([(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))].into_response())

@@ -13,6 +13,8 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (4, "0004_chilled", include_str!("migrations/0004_chilled.sql")),
     (5, "0005_retention", include_str!("migrations/0005_retention.sql")),
     (6, "0006_fewer_pages", include_str!("migrations/0006_fewer_pages.sql")),
+    (7, "0007_occupancies", include_str!("migrations/0007_occupancies.sql")),
+    (8, "0008_site_imports", include_str!("migrations/0008_site_imports.sql")),
 ];
 
 /// Names of the migrations that were run now.

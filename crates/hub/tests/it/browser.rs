@@ -21,7 +21,8 @@ struct Browser {
 impl Browser {
     /// None, with a message, where there is no Chromium.
     async fn start(dark: bool) -> Option<Self> {
-        let spawned = Command::new("chromedriver")
+        let driver = std::env::var("POSTERN_CHROMEDRIVER").unwrap_or_else(|_| "chromedriver".into());
+        let spawned = Command::new(driver)
             .args(["--port=0"])
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -51,8 +52,12 @@ impl Browser {
         if dark {
             args.push("--force-dark-mode");
         }
+        let mut options = json!({ "args": args });
+        if let Ok(chromium) = std::env::var("POSTERN_CHROMIUM") {
+            options["binary"] = chromium.into();
+        }
         let capabilities = json!({ "capabilities": { "alwaysMatch": {
-            "browserName": "chrome", "goog:chromeOptions": { "args": args } } } });
+            "browserName": "chrome", "goog:chromeOptions": options } } });
         let answer = Answer::of(http().post(format!("{base}/session")).json(&capabilities)).await.ok();
         let id = answer["value"]["sessionId"].as_str().unwrap();
         Some(Self { driver, session: format!("{base}/session/{id}") })

@@ -90,6 +90,7 @@ impl Document {
                 resolve(&self.text, schema);
             }
             for (status, response) in operation.responses.as_object().unwrap() {
+                let response = resolve(&self.text, response);
                 assert!(
                     response["description"].as_str().is_some_and(|text| !text.is_empty()),
                     "{what}: {status}"
@@ -174,12 +175,15 @@ impl Operation {
         let kind = answer.headers.get("content-type").map(|kind| kind.to_str().unwrap_or_default());
         let kind = kind.map(|kind| kind.split(';').next().unwrap_or_default().to_owned());
         let (response, refused) = match self.responses.get(status.to_string()) {
-            Some(response) => (response, false),
-            None if status >= 400 => (&self.responses["default"], true),
+            Some(response) => (response, status >= 400),
+            // The paths and methods of the document are there, so these are of the listener.
+            None if matches!(status, 405 | 414 | 431) => (&self.responses["default"], true),
+            None if status >= 400 => return Err("a refusal that the document does not name".to_owned()),
             // RFC 9110: what has not changed has no body.
             None if status == 304 => return Ok(()),
             None => return Err("a status that is not described".to_owned()),
         };
+        let response = resolve(&document.text, response);
         let Some(content) = response["content"].as_object() else {
             let empty = answer.body == json!("");
             return if empty { Ok(()) } else { Err("a body where none is described".to_owned()) };

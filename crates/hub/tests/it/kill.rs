@@ -1,11 +1,10 @@
 //! hub_kill: SIGKILL under load; every acknowledged write is there afterwards. And the command line.
 
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Stdio},
 };
 
-use postern_hub::{push::Push, store::Store};
 use serde_json::{Value, json};
 
 use crate::{
@@ -102,7 +101,7 @@ async fn the_command_line_keeps_its_word() {
     let first = run(data, &["demo-data"]);
     assert!(first.0, "{}", first.1);
     assert_eq!(first.1, run(data, &["demo-data"]).1, "the same keys on a second run");
-    assert!(run(data, &["migrate"]).1.contains("version 6"));
+    assert!(run(data, &["migrate"]).1.contains("version 8"));
     assert!(run(data, &["keys", "list"]).1.contains("\"id\":1"));
     assert!(run(data, &["keys", "rotate"]).1.contains("key 2"));
     let listed = run(data, &["keys", "list"]).1;
@@ -216,68 +215,4 @@ async fn the_hub_serves_tls_with_its_own_certificate() {
     drop(client);
     assert!(Command::new("kill").arg(served.process.id().to_string()).status().unwrap().success());
     assert!(served.process.wait().unwrap().success());
-}
-
-#[test]
-fn real_networks_are_imported_whole_or_not_at_all() {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data");
-    let folder = std::env::var_os("POSTERN_TEST_DATA").map_or(beside, PathBuf::from);
-    for (file, least) in [("inpost-points-PL-page1.json", 450), ("inpost-points-GB-page1.json", 400)] {
-        let path = folder.join(file);
-        if !path.exists() {
-            eprintln!("SKIPPED: no {file} in ../shared/data beside the project, nor in POSTERN_TEST_DATA");
-            continue;
-        }
-        let data = tempfile::tempdir().unwrap();
-        let (fine, report) = run(data.path(), &["import", path.to_str().unwrap()]);
-        assert!(fine, "{report}");
-        let summary = report.lines().find(|line| line.contains(" sites, ")).unwrap().to_owned();
-        eprintln!("{file}: {summary}");
-        let sites: u32 = summary.split(' ').next().unwrap().parse().unwrap();
-        assert!(sites >= least, "{summary}");
-        assert!(report.contains("does not operate"));
-    }
-}
-
-#[tokio::test]
-async fn an_import_that_fails_half_way_leaves_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let data = folder.path();
-    let point = |name: &str| {
-        json!({ "name": name, "country": "PL", "type": ["parcel_locker"], "status": "Operating",
-                "location": { "latitude": 51.7, "longitude": 22.2 }, "opening_hours": "24/7", "location_247": true,
-                "address": { "line1": "Lipowa 1", "line2": "21-412" } })
-    };
-    let file = data.join("points.json");
-    std::fs::write(&file, json!({ "items": [point("A"), point("B"), point("C")] }).to_string()).unwrap();
-    let file = file.to_str().unwrap();
-    let (fine, report) = run(data, &["import", "--dry-run", file]);
-    assert!(fine && report.contains("3 sites, 0 skipped") && !report.contains("imported"), "{report}");
-
-    assert!(run(data, &["migrate"]).0);
-    let url = format!("sqlite:{}", data.join("hub.db").display());
-    let store = Store::open(&url, 1, Push::default()).await.unwrap();
-    let sites = || async {
-        let count = sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM sites").fetch_one(store.read());
-        count.await.unwrap()
-    };
-    // The second of three cannot be written.
-    let mut tx = store.begin().await.unwrap();
-    let broken = "CREATE TRIGGER broken BEFORE INSERT ON sites WHEN NEW.id = 'inpost-pl-b' \
-                  BEGIN SELECT RAISE(ABORT, 'the disk is full'); END";
-    sqlx::query(broken).execute(tx.on()).await.unwrap();
-    tx.commit().await.unwrap();
-    let (fine, report) = run(data, &["import", file]);
-    assert!(!fine && report.contains("the disk is full"), "{report}");
-    assert_eq!(sites().await, 0);
-    let mut tx = store.begin().await.unwrap();
-    sqlx::query("DROP TRIGGER broken").execute(tx.on()).await.unwrap();
-    tx.commit().await.unwrap();
-    // As it is, and once more: the same sites, not twice.
-    for _ in 0..2 {
-        let (fine, report) = run(data, &["import", file]);
-        assert!(fine && report.contains("imported"), "{report}");
-        assert_eq!(sites().await, 3);
-    }
-    store.close().await;
 }

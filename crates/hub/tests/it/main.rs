@@ -3,12 +3,16 @@
 #![allow(clippy::unwrap_used)]
 
 mod browser;
+mod cabinet;
 mod client;
 mod conformance;
+mod contract;
+mod crowd;
 mod document;
 mod faults;
 mod forgetting;
 mod gaps;
+mod imports;
 mod instances;
 mod kill;
 mod matrix;
@@ -16,6 +20,7 @@ mod operating;
 mod passkey;
 mod people;
 mod postgres;
+mod promises;
 mod properties;
 mod races;
 mod redirect_abuse;

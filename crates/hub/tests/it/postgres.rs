@@ -17,8 +17,11 @@ pub(crate) struct Postgres {
 }
 
 fn binaries() -> Option<PathBuf> {
-    let versions = fs::read_dir("/usr/lib/postgresql").ok()?;
-    versions.flatten().map(|entry| entry.path().join("bin")).find(|bin| bin.join("initdb").exists())
+    // Debian's, by version; others have it beside everything else.
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let debian = versions.map(|entry| entry.path().join("bin"));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    debian.chain(std::env::split_paths(&path)).find(|bin| bin.join("initdb").exists())
 }
 
 /// PostgreSQL refuses to run as root; Debian's package made a user for it.
@@ -50,7 +53,7 @@ impl Postgres {
     /// None, with a message, where PostgreSQL is not installed.
     pub(crate) fn start() -> Option<Self> {
         let Some(bin) = binaries() else {
-            eprintln!("SKIPPED: no PostgreSQL server under /usr/lib/postgresql (Debian package: postgresql)");
+            eprintln!("SKIPPED: no PostgreSQL server (Debian package: postgresql)");
             return None;
         };
         let folder = tempfile::tempdir().unwrap();

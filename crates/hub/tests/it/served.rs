@@ -26,10 +26,24 @@ pub(crate) struct Served {
 impl Served {
     /// Serves from the folder `data`, and returns when it can be reached.
     pub(crate) fn start(data: &Path, listen: &str) -> Self {
+        Self::with(data, listen, &["--demo"], &[])
+    }
+
+    /// The same without anything of the demo's.
+    pub(crate) fn start_plain(data: &Path, listen: &str) -> Self {
+        Self::with(data, listen, &[], &[])
+    }
+
+    /// Serves the demo with these variables set.
+    pub(crate) fn in_environment(data: &Path, listen: &str, environment: &[(&str, &str)]) -> Self {
+        Self::with(data, listen, &["--demo"], environment)
+    }
+
+    fn with(data: &Path, listen: &str, more: &[&str], environment: &[(&str, &str)]) -> Self {
         let ready = data.join("ready.json");
         let mut command = Command::new(HUB);
-        command.args(["serve", "--demo", "--listen", listen, "--data"]).arg(data);
-        Self::run(command.arg("--ready-file").arg(&ready), &ready)
+        command.arg("serve").args(more).args(["--listen", listen, "--data"]).arg(data);
+        Self::run(command.arg("--ready-file").arg(&ready).envs(environment.iter().copied()), &ready)
     }
 
     /// The command serves, and writes the file when it can be reached.

@@ -227,3 +227,52 @@ async fn a_receiver_that_stalls_holds_up_nobody_else() {
         assert!(Instant::now() < deadline, "the hub waits for ever");
     }
 }
+
+/// Answers every request and says how many came.
+fn listener(status: &'static str) -> (String, std::sync::mpsc::Receiver<String>) {
+    use std::io::{Read, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (send, heard) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let mut request = vec![0; 8192];
+            let length = stream.read(&mut request).unwrap_or(0);
+            let _ = send.send(String::from_utf8_lossy(&request[..length]).into_owned());
+            let _ = write!(stream, "HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+        }
+    });
+    (url, heard)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receiver_on_this_machine_is_told_through_no_proxy() {
+    use crate::{
+        client::{Device, Key, Partner, Pending, register},
+        served::{Served, run},
+    };
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("postern.toml"), "webhooks_anywhere = true\n").unwrap();
+    let (fine, printed) = run(folder.path(), &["demo-data"]);
+    assert!(fine, "{printed}");
+    let data: Value = printed.lines().find_map(|line| serde_json::from_str(line).ok()).unwrap();
+    let (proxy, asked) = listener("502 Bad Gateway");
+    let (receiver, heard) = listener("204 No Content");
+    let proxied = [("http_proxy", &*proxy), ("HTTP_PROXY", &proxy), ("ALL_PROXY", &proxy)];
+    let hub = Served::in_environment(folder.path(), "127.0.0.1:0", &proxied);
+    let key = data["carriers"][0]["key"].as_str().unwrap().to_owned();
+    let carrier = Partner { base: hub.base.clone(), key };
+    carrier.post("/v1/carrier/webhooks", json!({ "url": format!("{receiver}/hook") })).await.ok();
+    let pending = Pending::new();
+    let (_, redirect) = register(&hub.base, &pending, "Ada").await;
+    let clock = postern_hub::clock::Clock::default();
+    let ada = Device::redeem(&hub.base, &pending, &redirect, Key::ed25519(), &clock).await;
+    let recipient = ada.get("/v1/me").await.ok()["id"].clone();
+    let parcel = json!({ "reference": "HX1", "recipient": recipient, "title": "Shoes", "site": "lindenhof", "size": "s" });
+    carrier.post("/v1/carrier/parcels", parcel).await.ok();
+    let message = tokio::task::spawn_blocking(move || heard.recv_timeout(Duration::from_secs(30)));
+    let message = message.await.unwrap().unwrap();
+    assert!(message.starts_with("POST /hook "), "{message}");
+    assert!(asked.try_recv().is_err(), "the proxy was told of what is for this machine");
+}

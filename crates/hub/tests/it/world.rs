@@ -114,13 +114,20 @@ pub(crate) struct Locker {
     pub(crate) keys: LockerKeys,
     pub(crate) sequence: u32,
     pub(crate) previous: [u8; 16],
+    /// Number of the newest bulletin that it has taken in.
+    pub(crate) news: u32,
+    /// It measures what lies inside.
+    pub(crate) sensors: bool,
+    /// What it opened last, to be closed.
+    pub(crate) opened: Option<Receipt>,
 }
 
 impl Locker {
     pub(crate) fn new() -> Self {
         let id = LockerId(postern_hub::random::bytes());
         let keys = LockerKeys::from_seed(id, &postern_hub::random::bytes());
-        Self { id: id.to_string(), keys, sequence: 0, previous: [0; 16] }
+        let (id, previous) = (id.to_string(), [0; 16]);
+        Self { id, keys, sequence: 0, previous, news: 0, sensors: true, opened: None }
     }
 
     /// As its installer tells the hub.
@@ -138,7 +145,7 @@ impl Locker {
             .collect();
         json!({ "id": self.id, "name": "Lindenhof 1", "site": site, "static_key": encode(identity.static_key),
                 "receipt_key": encode(identity.receipt_key), "scanner": true, "keypad": true, "reopen_minutes": 10,
-                "doors": doors })
+                "content_sensors": self.sensors, "doors": doors })
     }
 
     /// Number of the door that is labelled so.
@@ -169,10 +176,35 @@ impl Locker {
             clock: ClockState::Set,
             handshake: [7; 16],
             source: Source::Radio,
+            news: self.news,
         };
+        self.sign(receipt)
+    }
+
+    /// The closing of what it opened last, and what it measured then.
+    pub(crate) fn closed(&mut self, outcome: Outcome, at: i64) -> Value {
+        let mut receipt = self.opened.clone().expect("something was opened");
+        (receipt.sequence, receipt.previous) = (self.sequence, self.previous);
+        (receipt.outcome, receipt.at, receipt.news) = (outcome, Timestamp(at as u64), self.news);
+        self.sign(receipt)
+    }
+
+    fn sign(&mut self, receipt: Receipt) -> Value {
         let bytes = receipt::sign(&receipt, &self.keys);
         self.sequence += 1;
         self.previous = receipt::hash(&bytes);
+        if receipt.outcome.may_be_open() {
+            self.opened = Some(receipt);
+        }
         json!({ "locker": self.id, "receipt": encode(bytes) })
+    }
+
+    /// Takes in the news that somebody brings, of an answer with `bulletins`.
+    pub(crate) fn hear(&mut self, answer: &Value) {
+        for bulletin in answer["bulletins"].as_array().unwrap() {
+            if bulletin["locker"] == json!(self.id) {
+                self.news = self.news.max(bulletin["number"].as_u64().unwrap() as u32);
+            }
+        }
     }
 }

@@ -23,7 +23,7 @@ fn main() -> ! {
             break provision;
         }
     };
-    let mut locker = match start(provision, &mut timer) {
+    let mut locker = match start(*provision, &mut timer) {
         Ok(locker) => locker,
         Err(reason) => {
             line.send(&FromBoard::NotStarted(reason));
@@ -104,13 +104,14 @@ fn start(provision: Provision, timer: &mut Timer) -> Result<Box<Locker<Cabinet>>
     let mut config = Config::new(provision.doors);
     config.connections = provision.connections.into();
     config.remembered_tokens = provision.remembered_tokens.into();
-    config.capabilities = provision.capabilities;
+    config.provisioned_at = provision.provisioned_at;
     Locker::boot(config, provision.keys, cabinet, timer.uptime()).map(Box::new).map_err(|(error, _)| {
         match error {
             BootError::Config(_) => 1,
             BootError::FlashTooSmall { .. } => 2,
             BootError::JournalDamaged => 3,
             BootError::Flash(_) => 4,
+            BootError::UnknownRecord { .. } => 5,
         }
     })
 }

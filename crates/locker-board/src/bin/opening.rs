@@ -18,7 +18,7 @@ use cortex_m_rt::entry;
 use cortex_m_semihosting::{debug, hprintln};
 use ed25519_dalek::{Signer, SigningKey};
 use postern_locker::{
-    Config, Connection, Keys, Locker, Output, Sensors, Uptime,
+    Config, Connection, Fittings, Keys, Locker, Output, Sensors, Uptime,
     serial::{FromBoard, Provision},
 };
 use postern_protocol::{
@@ -50,7 +50,8 @@ fn main() -> ! {
     let provision = Provision {
         keys: keys.clone(),
         seed: [5; 32],
-        capabilities: 0,
+        fittings: Fittings::default(),
+        provisioned_at: NOW,
         connections: 4,
         remembered_tokens: 10_000,
         doors: doors.clone(),
@@ -111,6 +112,7 @@ fn request(issuer: &Issuer, device: &SigningKey, number: u64) -> Request {
         uses: 1,
         delegable: false,
         hello_nonce: None,
+        carry_key: None,
     };
     Request {
         operation: Operation::Collect,
@@ -209,7 +211,7 @@ fn primitives(
     issuer: &Issuer,
 ) -> u64 {
     let request = request(issuer, device, 99);
-    let hello = Hello { version: 1, boot: 1, clock: ClockState::Set, floor: NOW, capabilities: 0 };
+    let hello = Hello { version: 1, oldest: 1, boot: 1, clock: ClockState::Set, floor: NOW, capabilities: 0 };
     let began = timer.ticks();
     let (greeting, message) = Greeting::start(&keys.locker, &hello, [3; 32]);
     let mut ticks = timer.ticks() - began;
@@ -234,6 +236,7 @@ fn primitives(
             clock: ClockState::Set,
             handshake: session.handshake_id(),
             source: Source::Radio,
+            news: 0,
         },
         &keys.locker,
     );

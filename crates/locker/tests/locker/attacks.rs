@@ -60,14 +60,14 @@ fn replay_after_reboot() {
         // Everything captured in the round before, on the connection with the same number.
         for open in core::mem::take(&mut captured) {
             let connection = site.connect();
-            hellos.push(site.hello(connection)[2..34].to_vec());
+            hellos.push(site.hello(connection)[3..35].to_vec());
             site.send(connection, &open);
             assert_eq!(site.last_refusal(), Some(Reason::Handshake));
             site.disconnect(connection);
         }
         for number in 0..5 {
             let connection = site.connect();
-            hellos.push(site.hello(connection)[2..34].to_vec());
+            hellos.push(site.hello(connection)[3..35].to_vec());
             let (open, _) = phone.seal(site.greeted(connection), &phone.collect(round * 10 + number));
             captured.push(open);
             site.disconnect(connection);
@@ -334,7 +334,8 @@ fn brute_force() {
         site.pass(100);
         if site.now >= 20_000 * (served + 1) {
             let start = site.now;
-            let phone = site.phone(1);
+            // One customer after the other.
+            let phone = site.phone_with(1, |claims| claims.doors = vec![(A1, Epoch(served as u32 + 1))]);
             let reply = site.ask(&phone, &phone.collect(start));
             site.expect(reply, Outcome::Opened);
             assert!(site.now - start < 200, "an honest customer waited {} ms", site.now - start);

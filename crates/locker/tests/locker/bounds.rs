@@ -3,7 +3,7 @@
 use postern_locker::{Config, Geometry, Locker, machine::Machine};
 use postern_protocol::{Door, Epoch, Refusal, Reply, receipt::Outcome};
 
-use crate::site::{A1, GEOMETRY, Site};
+use crate::site::{A1, A2, GEOMETRY, Site};
 
 /// The stated bound for a cabinet of 100 doors that remembers 10,000 tokens and hands out 256 receipts again: within
 /// reach of a microcontroller with 256 KB.
@@ -30,30 +30,47 @@ fn flash_of_a_hundred_doors_and_ten_thousand_tokens() {
     assert!(start(64).is_err(), "a quarter is not");
 }
 
-/// When every place is taken by a living token an unknown one has to wait; it is never an old one that is forgotten.
+/// When every place of a door is taken by a living token an unknown one for this door has to wait; it is never an old one
+/// that is forgotten, and no other door is short of places.
 #[test]
 fn a_full_token_table_forgets_nobody() {
     let mut site = Site::new();
-    let places = site.config.remembered_tokens;
-    let first = site.phone(1);
-    for number in 0..places as u64 {
-        let phone = if number == 0 { first.clone() } else { site.phone(1) };
+    let mut phones = Vec::new();
+    for number in 0..17_u64 {
+        let phone = site.phone(1);
+        phones.push(phone.clone());
         let reply = site.ask(&phone, &phone.collect(number));
-        if number + 1 < places as u64 {
+        if number < 16 {
             site.expect(reply, Outcome::Opened);
-            site.machine().close(A1);
-            site.pass(100);
+            site.shut(A1);
         } else {
-            // Two places are asked for: a delegation may need its own.
-            assert_eq!(reply, Some(Reply::Refused(Refusal::Busy)));
+            assert_eq!(reply, Some(Reply::Refused(Refusal::Full)));
         }
     }
-    let reply = site.ask(&first, &first.collect(999));
+    let elsewhere = site.phone_with(2, |claims| claims.doors = vec![(A2, Epoch(1))]);
+    let reply = site.ask(&elsewhere, &elsewhere.request(postern_protocol::Operation::Collect, A2, 1));
+    site.expect(reply, Outcome::Opened);
+    // A remembered one is never refused for want of room: it is told that its use is spent, or opens again.
+    let (first, ninth) = (&phones[0], &phones[8]);
+    let reply = site.ask(first, &first.collect(999));
     assert_eq!(reply, Some(Reply::Refused(Refusal::Refused)));
     site.reboot();
-    let reply = site.ask(&first, &first.collect(998));
+    let reply = site.ask(first, &first.collect(998));
     assert_eq!(reply, Some(Reply::Refused(Refusal::Refused)));
-    // Once they have expired there is room again.
+    let reply = site.ask(ninth, &ninth.collect(8));
+    site.expect(reply, Outcome::Opened);
+    // The next occupancy needs nobody to end first.
+    let fresh = site.phone_with(3, |claims| claims.doors = vec![(A1, Epoch(2))]);
+    let reply = site.ask(&fresh, &fresh.collect(1));
+    site.expect(reply, Outcome::Opened);
+    // Nor does the same one, once they have ended.
+    let mut site = Site::new();
+    for number in 0..16_u64 {
+        let phone = site.phone(1);
+        let reply = site.ask(&phone, &phone.collect(number));
+        site.expect(reply, Outcome::Opened);
+        site.shut(A1);
+    }
     site.pass(1_000_000);
     let next = site.phone(1);
     let reply = site.ask(&next, &next.collect(1000));

@@ -2,15 +2,19 @@
 
 use postern_locker::{LocalAnswer, Reason};
 use postern_protocol::{
-    Door, Epoch, Operation, Timestamp, TokenId, pin,
+    Door, Epoch, Operation, Timestamp, pin,
     qr::{self, OpeningCode},
-    receipt::{self, Outcome, Source},
+    receipt::{self, Outcome, PinUse, Source},
 };
 
 use crate::site::{A1, A2, LOCKER, PIN_SECRET, Phone, Site, key, nonce, operations};
 
 fn digits(door: Door, epoch: u32) -> String {
-    pin::derive(&PIN_SECRET, LOCKER, door, Epoch(epoch))
+    slot_digits(door, epoch, 0)
+}
+
+fn slot_digits(door: Door, epoch: u32, slot: u8) -> String {
+    pin::derive(&PIN_SECRET, LOCKER, door, Epoch(epoch), slot)
 }
 
 fn enter(site: &mut Site, digits: &str) -> Vec<LocalAnswer> {
@@ -58,22 +62,22 @@ fn deposit(site: &mut Site, epoch: u32) {
 #[test]
 fn a_pin_opens_its_door_and_is_receipted() {
     let mut site = Site::new();
-    assert_eq!(enter(&mut site, &digits(A1, 0)), [LocalAnswer::Refused], "before any reservation");
+    assert_eq!(enter(&mut site, &digits(A1, 0)), [LocalAnswer::Refused], "never of epoch 0");
     deposit(&mut site, 5);
     let answers = enter(&mut site, &digits(A1, 5));
     assert_eq!(answers, [LocalAnswer::Opening(A1), LocalAnswer::Done(A1, Outcome::Opened)]);
     let bytes = site.locker().receipts().last().unwrap();
     let receipt = receipt::verify(&bytes, &site.identity().receipt_key).unwrap();
-    assert_eq!((receipt.source, receipt.token, receipt.door), (Source::Pin, TokenId([0; 16]), A1));
-    // Three times, and not for the next reservation.
-    for _ in 0..2 {
+    assert_eq!((receipt.source, receipt.door), (Source::Pin, A1));
+    assert_eq!(receipt.pin(), Some(PinUse { epoch: Epoch(5), slot: 0 }));
+    // As often as its holder wants, and not for the next occupancy.
+    for _ in 0..9 {
         site.machine().close(A1);
         site.pass(100);
         assert_eq!(enter(&mut site, &digits(A1, 5))[0], LocalAnswer::Opening(A1));
     }
     site.machine().close(A1);
-    site.pass(100);
-    assert_eq!(enter(&mut site, &digits(A1, 5)), [LocalAnswer::Refused]);
+    site.pass(1000);
     deposit(&mut site, 6);
     assert_eq!(enter(&mut site, &digits(A1, 5)), [LocalAnswer::Refused]);
     assert_eq!(enter(&mut site, &digits(A1, 6))[0], LocalAnswer::Opening(A1));

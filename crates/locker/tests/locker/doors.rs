@@ -27,8 +27,19 @@ fn a_door_opens_and_the_receipt_proves_it() {
     site.pass(500);
     assert!(!site.machine().compartment(A1).energised);
     site.machine().close(A1);
-    let event = site.reply(connection, &mut session, 1000);
-    assert_eq!(event, Some(Reply::Event(DoorEvent { door: A1, kind: DoorEventKind::Closed })));
+    for kind in [DoorEventKind::Closed, DoorEventKind::ContentAbsent] {
+        let event = site.reply(connection, &mut session, 1000);
+        assert_eq!(event, Some(Reply::Event(DoorEvent { door: A1, kind })));
+    }
+    // And what it measured, signed.
+    let closing = site.reply(connection, &mut session, 1000);
+    let closing = site.closing(closing, Outcome::ClosedAbsent);
+    let opening = receipt;
+    assert_eq!(
+        (closing.token, closing.nonce, closing.door, closing.operation, closing.source, closing.handshake),
+        (opening.token, opening.nonce, A1, opening.operation, opening.source, opening.handshake)
+    );
+    assert_eq!(closing.sequence, opening.sequence + 1);
 }
 
 #[test]
@@ -182,7 +193,7 @@ fn a_session_hears_of_its_own_door_alone() {
         while let Some(reply) = site.reply(connection, &mut session, 10) {
             match reply {
                 Reply::Event(event) => kinds.push(event.kind),
-                other => panic!("{other:?}"),
+                closing => drop(site.closing(Some(closing), Outcome::ClosedPresent)),
             }
         }
         site.pass(1000);
@@ -266,10 +277,10 @@ fn the_receipt_chain_has_no_gap_over_restarts_and_compactions() {
     for number in 0..150 {
         let phone = site.phone(1);
         let reply = site.ask(&phone, &phone.collect(number));
-        let Some(Reply::Receipt(bytes)) = reply else { panic!("{reply:?}") };
-        chain.push(bytes);
+        assert!(matches!(reply, Some(Reply::Receipt(_))));
         site.machine().close(A1);
         site.pass(2000);
+        chain.extend(site.written());
         // Expired tokens make room.
         site.true_time += 120_000;
         if number % 7 == 0 {
@@ -277,12 +288,13 @@ fn the_receipt_chain_has_no_gap_over_restarts_and_compactions() {
         }
     }
     let mut previous = [0; 16];
+    assert_eq!(chain.len(), 300, "each opening, and each closing");
     for (sequence, bytes) in (0..).zip(&chain) {
         let receipt = receipt::verify(bytes, &site.identity().receipt_key).unwrap();
         assert_eq!((receipt.sequence, receipt.previous), (sequence, previous));
         previous = receipt::hash(bytes);
     }
     let kept: Vec<_> = site.locker().receipts().collect();
-    assert_eq!(kept, chain[chain.len() - 16..]);
+    assert_eq!(kept, chain[chain.len() - 32..]);
     assert!(site.unix() > Timestamp(1_900_000_000 + 150 * 120));
 }

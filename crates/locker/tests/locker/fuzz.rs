@@ -141,7 +141,7 @@ proptest! {
         write_size in prop_oneof![Just(1_u32), Just(4), Just(8), Just(32)],
     ) {
         let config = Site::new().config;
-        let mut site = Site::with(config, Geometry { page_size: 1024, pages: 40, write_size });
+        let mut site = Site::with(config, Geometry { page_size: 1024, pages: 48, write_size });
         let mut phones: Vec<(Phone, u8, u32)> = Vec::new();
         let mut highest = 0;
         for (number, (uses, epoch, restart, close)) in lives.into_iter().enumerate() {
@@ -156,7 +156,7 @@ proptest! {
             phones.push((phone, uses, epoch));
             if close {
                 site.machine().close(A1);
-                site.pass(100);
+                site.pass(1000);
             }
             if restart {
                 let before: Vec<_> = site.locker().receipts().collect();

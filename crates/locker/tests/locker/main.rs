@@ -5,10 +5,12 @@
 mod attacks;
 mod bounds;
 mod cabinet;
+mod correction;
 mod doors;
 mod fuzz;
 mod hogging;
 mod power;
+mod promises;
 mod sharing;
 mod site;
 mod time;

@@ -4,7 +4,11 @@ use postern_locker::{
     BootError,
     machine::{Machine, PowerCut, Step},
 };
-use postern_protocol::{Refusal, Reply, receipt::Outcome};
+use postern_protocol::{
+    Epoch, Operation, Refusal, Reply,
+    bulletin::{Bulletin, DoorNews, Revocation, RevocationKind},
+    receipt::Outcome,
+};
 
 use crate::site::{A1, Phone, Site};
 
@@ -184,8 +188,11 @@ fn power_fails_again_while_starting() {
                 };
                 let reply = site.ask(&phone, &phone.collect(1));
                 site.expect(reply, if close { Outcome::Unknown } else { Outcome::Opened });
-                let receipts: Vec<_> = site.locker().receipts().collect();
-                assert_eq!(receipts.len(), 3, "one receipt for one gesture");
+                let mut own = site.kept();
+                own.retain(|receipt| receipt.nonce == phone.collect(1).nonce);
+                let closings = own.iter().filter(|receipt| receipt.outcome.is_closing()).count();
+                assert_eq!(own.len() - closings, 1, "one receipt for one gesture");
+                assert_eq!(closings, usize::from(close), "and one for its closing in the dark");
                 match length {
                     Some(Step::Program(length)) if bytes < length => bytes += 1,
                     _ => break,
@@ -198,6 +205,193 @@ fn power_fails_again_while_starting() {
         }
         assert!(step >= 2, "a start writes its number and the outcome");
     }
+}
+
+/// Power fails at every step between the closing of a door and its receipt: each opening has one closing in the end, and
+/// the chain has no gap.
+#[test]
+fn power_fails_as_a_door_is_closed() {
+    for opened_before in [0, 3] {
+        let (site, phone) = site_after(opened_before);
+        let mut open = site.fork();
+        open.machine().restore_power();
+        let reply = open.ask(&phone, &phone.collect(1));
+        open.expect(reply, Outcome::Opened);
+        open.machine().compartment(A1).sensors.content = Some(true);
+        let mut step = 0;
+        let mut cuts = 0;
+        loop {
+            let mut bytes = 0;
+            let mut over;
+            loop {
+                let mut site = open.unbooted();
+                let mut machine = open.locker().machine().clone();
+                machine.restore_power();
+                site.boot(machine).map_err(|(error, _)| error).unwrap();
+                site.machine().restore_power();
+                site.machine().cut_power(PowerCut { step, bytes, ragged: bytes % 2 == 1 });
+                site.shut(A1);
+                over = !site.machine().is_powerless();
+                let last = site.machine().steps().last().copied();
+                site.reboot();
+                let kept = site.kept();
+                let mut own: Vec<_> =
+                    kept.iter().filter(|receipt| receipt.nonce == phone.collect(1).nonce).collect();
+                assert_eq!(own.len(), 2, "an opening and its closing, cut at {step}, {bytes}");
+                assert_eq!(own.pop().unwrap().outcome, Outcome::ClosedPresent);
+                let bytes_of: Vec<_> = site.locker().receipts().collect();
+                for (pair, signed) in kept.windows(2).zip(&bytes_of) {
+                    assert_eq!(pair[1].previous, postern_protocol::receipt::hash(signed));
+                }
+                // No second one, whatever else happens.
+                site.reboot();
+                site.pass(2_000);
+                assert_eq!(site.kept().len(), kept.len());
+                cuts += 1;
+                match last {
+                    Some(Step::Program(length)) if bytes < length && !over => bytes += 1,
+                    _ => break,
+                }
+            }
+            if over {
+                break;
+            }
+            step += 1;
+        }
+        assert!(cuts > 100, "{cuts}");
+    }
+}
+
+/// Power fails at every step of taking in a bulletin: what the start finds is the old news or the new, as a whole, and
+/// whoever brings it again is heard.
+#[test]
+fn power_fails_as_news_is_taken_in() {
+    let (site, phone) = site_after(2);
+    let news = Bulletin {
+        locker: crate::site::LOCKER,
+        issued_at: site.unix(),
+        number: 7,
+        epochs: vec![DoorNews { door: A1, epoch: Epoch(1), ended_slots: 0b0100 }],
+        revoked: vec![Revocation {
+            kind: RevocationKind::Token,
+            name: phone.claims.id.0,
+            at: phone.claims.expires,
+        }],
+        add_keys: Vec::new(),
+        remove_keys: Vec::new(),
+        hello_nonce: None,
+        key_id: postern_protocol::KeyId(1),
+    };
+    let signed = site.issuer.sign_bulletin(&news);
+    let mut step = 0;
+    loop {
+        let mut bytes = 0;
+        let mut over;
+        loop {
+            let mut site = site.fork();
+            site.machine().restore_power();
+            site.machine().cut_power(PowerCut { step, bytes, ragged: bytes % 2 == 1 });
+            let carrier = site.phone(40);
+            let mut bring = carrier.request(Operation::Status, A1, 1);
+            bring.bulletin = Some(signed.clone());
+            let answer = site.ask(&carrier, &bring);
+            over = !site.machine().is_powerless();
+            let heard = matches!(answer, Some(Reply::Status(_)));
+            assert!(heard == over, "nobody hears that it is known before it is: {step}, {bytes}");
+            let last = site.machine().steps().last().copied();
+            site.reboot();
+            if !over {
+                let answer = site.ask(&carrier, &bring);
+                assert!(matches!(answer, Some(Reply::Status(_))), "{answer:?}");
+            }
+            site.expect_refused(&phone, &phone.collect(1), postern_locker::Reason::Revoked);
+            match last {
+                Some(Step::Program(length)) if bytes < length && !over => bytes += 7,
+                _ => break,
+            }
+        }
+        if over {
+            break;
+        }
+        step += 1;
+    }
+    assert!(step >= 2, "slots and revocations");
+}
+
+/// Power fails at every step of correcting a wrong clock: the start finds the old time or the new, never a mixture, and the
+/// correction can be brought again.
+#[test]
+fn power_fails_as_the_clock_is_corrected() {
+    const WRONG: u64 = 7_200;
+    let (site, _) = site_after(1);
+    // The cabinet's own clock runs two hours fast.
+    let set = |site: &mut Site| {
+        let wall = postern_protocol::Timestamp(site.unix().0 + WRONG);
+        site.machine().wall = Some(wall);
+    };
+    let off = |site: &mut Site| {
+        set(site);
+        let connection = site.connect();
+        let floor = site.greeted(connection).hello().floor;
+        site.disconnect(connection);
+        floor.0.abs_diff(site.unix().0)
+    };
+    let bring = |site: &mut Site| {
+        set(site);
+        let connection = site.connect();
+        let phone = site.phone(40);
+        let mut request = phone.request(Operation::Status, A1, 1);
+        let news = Bulletin {
+            locker: crate::site::LOCKER,
+            issued_at: site.unix(),
+            number: 0,
+            epochs: Vec::new(),
+            revoked: Vec::new(),
+            add_keys: Vec::new(),
+            remove_keys: Vec::new(),
+            hello_nonce: Some(site.greeted(connection).hello_nonce()),
+            key_id: postern_protocol::KeyId(1),
+        };
+        request.bulletin = Some(site.issuer.sign_bulletin(&news));
+        let mut session = site.open_on(connection, &phone, &request);
+        let reply = site.reply(connection, &mut session, 0);
+        site.disconnect(connection);
+        reply
+    };
+    let mut step = 0;
+    loop {
+        let mut bytes = 0;
+        let mut over;
+        loop {
+            let mut site = site.fork();
+            set(&mut site);
+            site.machine().restore_power();
+            site.machine().cut_power(PowerCut { step, bytes, ragged: bytes % 2 == 1 });
+            bring(&mut site);
+            over = !site.machine().is_powerless();
+            let last = site.machine().steps().last().copied();
+            let mut machine = site.take_machine();
+            machine.restore_power();
+            site.boot(machine).map_err(|(error, _)| error).unwrap();
+            let found = off(&mut site);
+            assert!(
+                found <= 2 || (WRONG - 2..=WRONG + 2).contains(&found),
+                "{found} s off after {step}, {bytes}"
+            );
+            assert!(!over || found <= 2, "what was acknowledged is kept");
+            assert!(matches!(bring(&mut site), Some(Reply::Status(_))));
+            assert!(off(&mut site) <= 2);
+            match last {
+                Some(Step::Program(length)) if bytes < length && !over => bytes += 3,
+                _ => break,
+            }
+        }
+        if over {
+            break;
+        }
+        step += 1;
+    }
+    assert!(step >= 1);
 }
 
 /// The first start of all, cut at every step: the next one begins afresh.

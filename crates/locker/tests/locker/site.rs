@@ -83,7 +83,7 @@ impl Site {
     pub(crate) fn new() -> Self {
         let mut config = Config::new(vec![A1, A2, Door(3)]);
         config.remembered_tokens = 32;
-        config.kept_receipts = 16;
+        config.kept_receipts = 32;
         Self::with(config, GEOMETRY)
     }
 
@@ -333,6 +333,7 @@ impl Site {
             uses: 1,
             delegable: false,
             hello_nonce: None,
+            carry_key: None,
         }
     }
 
@@ -416,6 +417,37 @@ impl Site {
         receipt
     }
 
+    /// The receipt in a closing, verified.
+    pub(crate) fn closing(&self, reply: Option<Reply>, outcome: Outcome) -> Receipt {
+        let Some(Reply::Closing(bytes)) = reply else { panic!("no closing") };
+        let receipt = receipt::verify(&bytes, &self.identity().receipt_key).unwrap();
+        assert_eq!(receipt.outcome, outcome);
+        receipt
+    }
+
+    /// The receipts that were written since the last time.
+    pub(crate) fn written(&mut self) -> Vec<Vec<u8>> {
+        let notices = core::mem::take(&mut self.notices);
+        let receipts = notices.into_iter().filter_map(|notice| match notice {
+            Notice::Receipt(bytes) => Some(bytes),
+            _ => None,
+        });
+        receipts.collect()
+    }
+
+    /// All kept receipts, verified, oldest first.
+    pub(crate) fn kept(&mut self) -> Vec<Receipt> {
+        let key = self.identity().receipt_key;
+        let bytes: Vec<_> = self.locker().receipts().collect();
+        bytes.iter().map(|bytes| receipt::verify(bytes, &key).unwrap()).collect()
+    }
+
+    /// A hand closes the door, and the locker has noticed.
+    pub(crate) fn shut(&mut self, door: Door) {
+        self.machine().close(door);
+        self.pass(1_000);
+    }
+
     /// The reason of the last refusal.
     pub(crate) fn last_refusal(&self) -> Option<Reason> {
         self.notices.iter().rev().find_map(|notice| match notice {
@@ -432,6 +464,7 @@ impl Site {
         let word = match reason {
             Reason::Clock => Refusal::ClockUnset,
             Reason::Busy => Refusal::Busy,
+            Reason::Full => Refusal::Full,
             _ => Refusal::Refused,
         };
         assert_eq!(reply, Some(Reply::Refused(word)));

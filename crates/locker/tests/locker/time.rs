@@ -3,7 +3,9 @@
 use postern_locker::{Notice, Reason};
 use postern_protocol::{
     ClockState, Door, Epoch, KeyId, LockerId, Operation, Refusal, Reply, StatusReport, Timestamp,
-    bulletin::Bulletin, issue::Issuer, receipt::Outcome,
+    bulletin::{Bulletin, DoorNews},
+    issue::Issuer,
+    receipt::Outcome,
 };
 
 use crate::site::{A1, A2, LOCKER, Phone, Site};
@@ -12,12 +14,18 @@ fn bulletin(site: &Site) -> Bulletin {
     Bulletin {
         locker: LOCKER,
         issued_at: site.unix(),
+        number: 0,
         epochs: Vec::new(),
+        revoked: Vec::new(),
         add_keys: Vec::new(),
         remove_keys: Vec::new(),
         hello_nonce: None,
         key_id: KeyId(1),
     }
+}
+
+fn news_of(door: Door, epoch: u32) -> DoorNews {
+    DoorNews { door, epoch: Epoch(epoch), ended_slots: 0 }
 }
 
 /// A phone with a token of its own brings a bulletin; the token need not be good for anything.
@@ -223,21 +231,21 @@ fn lost_revocation() {
     let mut site = Site::new();
     let revoked = site.phone_with(1, |claims| claims.uses = 255);
     let mut news = bulletin(&site);
-    news.epochs = vec![(A1, Epoch(2))];
+    news.epochs = vec![news_of(A1, 2)];
     assert!(matches!(bring(&mut site, &news), Some(Reply::Status(_))));
     assert!(site.notices.contains(&Notice::Bulletin));
     site.expect_refused(&revoked, &revoked.collect(1), Reason::Epoch);
     site.reboot();
     site.expect_refused(&revoked, &revoked.collect(2), Reason::Epoch);
     // An older bulletin does not bring it back.
-    news.epochs = vec![(A1, Epoch(1))];
+    news.epochs = vec![news_of(A1, 1)];
     news.issued_at.0 -= 100;
     bring(&mut site, &news);
     site.expect_refused(&revoked, &revoked.collect(3), Reason::Epoch);
     // One for another locker, or of another issuer, says nothing here.
     for round in 0..2 {
         let mut foreign = bulletin(&site);
-        foreign.epochs = vec![(A1, Epoch(9))];
+        foreign.epochs = vec![news_of(A1, 9)];
         if round == 0 {
             foreign.locker = LockerId(*b"elsewher");
             bring(&mut site, &foreign);
@@ -271,7 +279,7 @@ fn news_that_cannot_be_kept_is_heeded_and_not_acknowledged() {
     assert_eq!(door_open(site.ask(&revoked, &status)), Some(false));
 
     let mut news = bulletin(&site);
-    news.epochs = vec![(A1, Epoch(2))];
+    news.epochs = vec![news_of(A1, 2)];
     site.machine().flash_broken = true;
     let out_of_order = Some(Reply::Refused(Refusal::OutOfOrder));
     assert_eq!(bring(&mut site, &news), out_of_order);

@@ -3,7 +3,7 @@
 use ed25519_dalek::Signer as _;
 use postern_protocol::{
     ClockState, DeviceKey, Door, Epoch, Hello, IssuerKeys, KeyId, LockerId, LockerKeys, Operation,
-    OperationNonce, Operations, Request, Timestamp, TokenId, delegation::Delegation, issue::Issuer,
+    OperationNonce, Operations, Request, Timestamp, TokenId, carry, delegation::Delegation, issue::Issuer,
     locker_side::Greeting, phone::Greeted, token::Claims,
 };
 use sha2::{Digest, Sha256};
@@ -29,6 +29,11 @@ pub(crate) fn issuers() -> IssuerKeys {
     let mut keys = IssuerKeys::new();
     assert!(keys.insert(KeyId(1), issuer().public()));
     keys
+}
+
+/// The hub's public key for carried receipts.
+pub(crate) fn carry_key() -> [u8; 32] {
+    carry::public(&bytes("hub carry"))
 }
 
 /// A device key with its secret.
@@ -96,6 +101,7 @@ pub(crate) fn claims(key: DeviceKey) -> Claims {
         uses: 1,
         delegable: true,
         hello_nonce: None,
+        carry_key: None,
     }
 }
 
@@ -127,7 +133,7 @@ pub(crate) fn delegation(to: DeviceKey) -> Delegation {
 }
 
 pub(crate) fn hello() -> Hello {
-    Hello { version: 1, boot: 3, clock: ClockState::Set, floor: NOW, capabilities: 0x0003 }
+    Hello { version: 1, oldest: 1, boot: 3, clock: ClockState::Set, floor: NOW, capabilities: 0x0003 }
 }
 
 /// A greeting with the test keys, and its HELLO.

@@ -4,6 +4,7 @@ use postern_protocol::{
     DeviceKey, Door, Epoch, LockerId, Operation, Operations, Timestamp, TokenId,
     delegation::{self, Delegation, DelegationError},
     pin,
+    receipt::{PinUse, Receipt, Source},
     token::Claims,
 };
 use proptest::prelude::*;
@@ -111,6 +112,59 @@ fn a_proof_is_good_for_its_own_key_only() {
     assert!(Device::P256(key).public().verify(message, &other.to_bytes().into()));
 }
 
+/// THREATS: uses are counted by a name that another encoding or signature of the same thing does not change.
+#[test]
+fn malleable_uses() {
+    let owner = Device::p256("device");
+    let part = child(Device::ed25519("guest").public());
+    let signature =
+        p256::ecdsa::Signature::from_slice(&owner.sign(&delegation::signing_input(&part))).unwrap();
+    let (r, s) = signature.split_scalars();
+    let bent = p256::ecdsa::Signature::from_scalars(r, -s).unwrap();
+    let [one, other] = [signature, bent].map(|signature| {
+        let bytes = delegation::assemble(&part, signature.to_bytes().into());
+        (bytes.clone(), delegation::verify(&bytes, &owner.public()).expect("good, both ways"))
+    });
+    assert_ne!(delegation::hash(&one.0), delegation::hash(&other.0));
+    assert_eq!(one.1.name(), other.1.name());
+    for different in [
+        Delegation { uses: 2, ..part.clone() },
+        Delegation { to: Device::p256("guest").public(), ..part.clone() },
+        Delegation { token: TokenId([0; 16]), ..part.clone() },
+    ] {
+        assert_ne!(different.name(), part.name());
+    }
+}
+
+/// What a keypad tries: twelve at most for a door, and no slot that has ended.
+#[test]
+fn pins_of_a_door_are_bounded() {
+    let list = |epoch, ended| pin::candidates(Epoch(epoch), ended).collect::<Vec<_>>();
+    assert_eq!(list(41, 0).len(), 12);
+    assert_eq!(list(41, 0)[0], PinUse { epoch: Epoch(41), slot: 0 });
+    assert_eq!(list(41, 0)[11], PinUse { epoch: Epoch(43), slot: 3 });
+    let left: Vec<_> = list(41, 0b0101).into_iter().filter(|pin| pin.epoch == Epoch(41)).collect();
+    assert_eq!(left.iter().map(|pin| pin.slot).collect::<Vec<_>>(), [1, 3]);
+    assert_eq!(list(41, 0b1111).len(), 8, "the next epochs are not touched");
+    assert!(list(0, 0).iter().all(|pin| pin.epoch > Epoch(0)) && list(0, 0).len() == 8);
+    assert_eq!(list(u32::MAX, 0).len(), 4);
+}
+
+/// A receipt says which PIN it was, and nothing else is taken for one.
+#[test]
+fn a_receipt_names_the_pin() {
+    let by = |source, token| Receipt { source, token, ..crate::strict::receipt() };
+    let pin = PinUse { epoch: Epoch(70_000), slot: 3 };
+    let token = TokenId::of_pin(pin.epoch, pin.slot);
+    assert_eq!(by(Source::Pin, token).pin(), Some(pin));
+    assert_eq!(by(Source::Radio, token).pin(), None);
+    let key = common::locker().identity().receipt_key;
+    for (bad, good) in [(TokenId::of_pin(pin.epoch, 4), false), (TokenId([1; 16]), false), (token, true)] {
+        let signed = postern_protocol::receipt::sign(&by(Source::Pin, bad), &common::locker());
+        assert_eq!(postern_protocol::receipt::verify(&signed, &key).is_ok(), good);
+    }
+}
+
 #[test]
 fn device_keys_have_one_form() {
     let Device::P256(key) = Device::p256("device") else { unreachable!() };
@@ -125,18 +179,19 @@ fn device_keys_have_one_form() {
 }
 
 #[test]
-fn a_pin_belongs_to_one_door_in_one_epoch() {
+fn a_pin_belongs_to_one_slot_of_one_door_in_one_epoch() {
     let secret = bytes("pin secret");
     let locker = common::locker().id;
-    let pin = pin::derive(&secret, locker, Door(7), Epoch(41));
+    let pin = pin::derive(&secret, locker, Door(7), Epoch(41), 1);
     assert_eq!(pin.len(), pin::DIGITS);
     assert!(pin.bytes().all(|digit| digit.is_ascii_digit()));
     assert!(pin::equal(&pin, &pin.clone()));
     for other in [
-        pin::derive(&bytes("another secret"), locker, Door(7), Epoch(41)),
-        pin::derive(&secret, LockerId([0; 8]), Door(7), Epoch(41)),
-        pin::derive(&secret, locker, Door(8), Epoch(41)),
-        pin::derive(&secret, locker, Door(7), Epoch(42)),
+        pin::derive(&bytes("another secret"), locker, Door(7), Epoch(41), 1),
+        pin::derive(&secret, LockerId([0; 8]), Door(7), Epoch(41), 1),
+        pin::derive(&secret, locker, Door(8), Epoch(41), 1),
+        pin::derive(&secret, locker, Door(7), Epoch(42), 1),
+        pin::derive(&secret, locker, Door(7), Epoch(41), 0),
         pin[..7].to_owned(),
         format!("{pin}0"),
         String::new(),
@@ -151,9 +206,9 @@ proptest! {
     #[test]
     fn what_a_child_allows_its_parent_allows(
         doors in proptest::collection::btree_set(0_u16..6, 1..4),
-        operations in 1_u8..32, start in 0_u64..40, length in 1_u64..40, uses in 1_u8..4, delegable: bool,
+        operations in 1_u8..64, start in 0_u64..40, length in 1_u64..40, uses in 1_u8..4, delegable: bool,
         own_doors in proptest::collection::btree_set(0_u16..6, 1..4),
-        own_operations in 1_u8..32, own_start in 0_u64..40, own_length in 1_u64..40, own_uses in 1_u8..4,
+        own_operations in 1_u8..64, own_start in 0_u64..40, own_length in 1_u64..40, own_uses in 1_u8..4,
     ) {
         let parent = Claims {
             doors: doors.iter().map(|door| (Door(*door), Epoch(0))).collect(),

@@ -3,7 +3,7 @@
 use postern_protocol::{
     ClockState, DeviceKey, Door, Epoch, Hello, IssuerKeys, KeyId, LockerId, Operation, OperationNonce,
     Operations, Timestamp, TokenId,
-    bulletin::{self, Bulletin},
+    bulletin::{self, Bulletin, DoorNews, Revocation, RevocationKind},
     delegation::{self, Delegation},
     gatt::Advertisement,
     issue,
@@ -13,7 +13,7 @@ use postern_protocol::{
     receipt::{self, Outcome, Receipt, Source},
     token::{self, Claims},
 };
-use proptest::{collection::vec, prelude::*, sample::subsequence};
+use proptest::{collection::vec, option, prelude::*, sample::subsequence};
 
 use crate::common::{self, Device, bytes, issuer, issuers, locker, sign1};
 
@@ -48,13 +48,17 @@ prop_compose! {
     fn any_claims()(
         locker: [u8; 8], doors in doors(), epoch: u32, operations in operations(), (not_before, expires) in span(),
         issued_at in time(), id: [u8; 16], key in device_key(), uses in 1_u8.., delegable: bool,
-        hello_nonce: Option<[u8; 16]>,
+        hello_nonce: Option<[u8; 16]>, carry_key in option::of(any::<[u8; 32]>()),
     ) -> Claims {
+        // A courier's token has a key more, and fewer doors.
+        let most = if carry_key.is_some() { 10 } else { 16 };
+        let operations = if carry_key.is_some() { operations.with(Operation::Carry) } else { operations };
         Claims {
             key_id: KeyId(1),
             locker: LockerId(locker),
-            doors: doors.into_iter().map(|door| (door, Epoch(epoch ^ u32::from(door.0)))).collect(),
+            doors: doors.into_iter().take(most).map(|door| (door, Epoch(epoch ^ u32::from(door.0)))).collect(),
             operations, not_before, expires, issued_at, id: TokenId(id), key, uses, delegable, hello_nonce,
+            carry_key,
         }
     }
 }
@@ -70,14 +74,17 @@ prop_compose! {
 
 prop_compose! {
     fn any_bulletin()(
-        locker: [u8; 8], issued_at in time(), doors in doors(), epoch: u32,
+        locker: [u8; 8], issued_at in time(), number: u32, doors in doors(), epoch: u32, ended in 0_u8..16,
+        revoked in proptest::collection::btree_map((0_u8..3, any::<[u8; 16]>()), time(), 0..4),
         add in subsequence((0_u32..8).collect::<Vec<_>>(), 0..4),
         remove in proptest::collection::btree_set(any::<u32>(), 0..8), hello_nonce: Option<[u8; 16]>,
     ) -> Bulletin {
         Bulletin {
             locker: LockerId(locker),
             issued_at,
-            epochs: doors.into_iter().map(|door| (door, Epoch(epoch ^ u32::from(door.0)))).collect(),
+            number,
+            epochs: doors.into_iter().map(|door| DoorNews { door, epoch: Epoch(epoch ^ u32::from(door.0)), ended_slots: ended }).collect(),
+            revoked: revoked.into_iter().map(|((kind, name), at)| Revocation { kind: RevocationKind::try_from(kind).unwrap(), name, at }).collect(),
             add_keys: add.into_iter().map(|n| (KeyId(n), Device::ed25519(&format!("issuer {n}")).public_ed25519())).collect(),
             remove_keys: remove.into_iter().map(KeyId).collect(),
             hello_nonce,
@@ -89,12 +96,13 @@ prop_compose! {
 prop_compose! {
     fn any_receipt()(
         locker: [u8; 8], sequence: u32, previous: [u8; 16], token: [u8; 16], nonce: [u8; 8], door: u16,
-        operation in 0_usize..5, outcome in 0_u8..4, at in time(), clock in 0_u8..3, handshake: [u8; 16], source in 0_u8..3,
+        operation in 0_usize..4, outcome in 0_u8..7, at in time(), clock in 0_u8..3, handshake: [u8; 16], source in 0_u8..3, news: u32,
+        pin in (any::<u32>(), 0_u8..4),
     ) -> Receipt {
         Receipt {
-            locker: LockerId(locker), sequence, previous, token: TokenId(token), nonce: OperationNonce(nonce),
+            locker: LockerId(locker), sequence, previous, token: if source == 1 { TokenId::of_pin(Epoch(pin.0), pin.1) } else { TokenId(token) }, nonce: OperationNonce(nonce),
             door: Door(door), operation: Operation::ALL[operation], outcome: Outcome::try_from(outcome).unwrap(), at,
-            clock: ClockState::try_from(clock).unwrap(), handshake, source: Source::try_from(source).unwrap(),
+            clock: ClockState::try_from(clock).unwrap(), handshake, source: Source::try_from(source).unwrap(), news,
         }
     }
 }
@@ -168,7 +176,7 @@ proptest! {
     #[test]
     fn hellos_agree(boot: u32, clock in 0_u8..3, floor: u64, capabilities: u16, ephemeral: [u8; 32]) {
         let hello = Hello {
-            version: 1, boot, clock: ClockState::try_from(clock).unwrap(), floor: Timestamp(floor), capabilities,
+            version: 1, oldest: 1, boot, clock: ClockState::try_from(clock).unwrap(), floor: Timestamp(floor), capabilities,
         };
         let (_, message) = Greeting::start(&locker(), &hello, ephemeral);
         let greeted = Greeted::from_hello(&locker().identity(), &message).unwrap();

@@ -27,6 +27,7 @@ fn receipt_for(request: &Request, handshake: [u8; 16]) -> Receipt {
         clock: ClockState::Set,
         handshake,
         source: Source::Radio,
+        news: u32::MAX,
     }
 }
 
@@ -67,9 +68,10 @@ fn an_opening_goes_through_with_either_kind_of_device_key() {
         let report = Reply::Status(StatusReport {
             door: Door(7),
             door_open: Some(false),
-            receipt: Some(signed),
+            receipt: Some(signed.clone()),
             clock: ClockState::Floor,
             at: common::NOW,
+            closing: Some(signed),
         });
         let sealed = locker_session.seal(&report).expect("fits");
         assert_eq!(phone.receive(&sealed), Ok(report));
@@ -136,11 +138,18 @@ fn hello_tamper() {
 #[test]
 fn downgrade() {
     let identity = locker().identity();
-    for version in [0, 2, 255] {
+    for (version, oldest) in [(0, 0), (2, 2), (255, 2)] {
         let (_, message) =
-            Greeting::start(&locker(), &Hello { version, ..hello() }, bytes("locker ephemeral"));
+            Greeting::start(&locker(), &Hello { version, oldest, ..hello() }, bytes("locker ephemeral"));
         assert_eq!(Greeted::from_hello(&identity, &message).unwrap_err(), PhoneError::Version(version));
     }
+    // One that speaks a newer version too; and one that says nonsense.
+    let newer = Hello { version: 3, oldest: 1, ..hello() };
+    let (_, message) = Greeting::start(&locker(), &newer, bytes("locker ephemeral"));
+    assert_eq!(Greeted::from_hello(&identity, &message).map(|greeted| *greeted.hello()).unwrap(), newer);
+    let (_, message) =
+        Greeting::start(&locker(), &Hello { version: 1, oldest: 2, ..hello() }, bytes("locker ephemeral"));
+    assert_eq!(Greeted::from_hello(&identity, &message).unwrap_err(), PhoneError::Malformed);
     let device = Device::ed25519("device");
     let asked = request(device.public());
     let (_, message) = greeting();
@@ -205,7 +214,7 @@ fn points_of_small_order_are_refused() {
     let device = Device::ed25519("device");
     let asked = request(device.public());
     let (_, mut message) = greeting();
-    message[2..34].fill(0);
+    message[3..35].fill(0);
     let greeted = greeted(&message);
     assert_eq!(greeted.open(&asked, [0; 64], bytes("phone ephemeral")).unwrap_err(), PhoneError::Handshake);
     let zero = [&[2][..], &[0; 32], &[0; 200]].concat();
@@ -266,7 +275,7 @@ fn an_opening_takes_at_most_560_bytes() {
     let device = Device::ed25519("device");
     let mut claims = claims(device.public());
     claims.doors = vec![(Door(999), postern_protocol::Epoch(1_000_000))];
-    claims.operations = postern_protocol::Operations::from_bits(31).expect("all five");
+    claims.operations = postern_protocol::Operations::from_bits(31).expect("all that an opening can need");
     let asked = Request { door: Door(999), token: issuer().sign_token(&claims), ..request(device.public()) };
     let (greeting, message) = greeting();
     let greeted = greeted(&message);

@@ -2,7 +2,8 @@
 
 use postern_protocol::{
     Door, Epoch, KeyId, Operation, OperationNonce, Timestamp,
-    bulletin::{self, Bulletin, BulletinError},
+    bulletin::{self, Bulletin, BulletinError, DoorNews, Revocation, RevocationKind},
+    carry::{self, CarryError},
     delegation::{self, DelegationError},
     qr::{self, OpeningCode},
     receipt::{self, Outcome, Receipt, ReceiptError, Source},
@@ -33,7 +34,20 @@ pub(crate) fn bulletin() -> Bulletin {
     Bulletin {
         locker: locker().id,
         issued_at: NOW,
-        epochs: vec![(Door(7), Epoch(42)), (Door(300), Epoch(70_000))],
+        number: 9,
+        epochs: vec![
+            DoorNews { door: Door(7), epoch: Epoch(42), ended_slots: 0b0010 },
+            DoorNews { door: Door(300), epoch: Epoch(70_000), ended_slots: 0 },
+        ],
+        revoked: vec![
+            Revocation { kind: RevocationKind::Token, name: first("cti"), at: NOW.plus(900) },
+            Revocation { kind: RevocationKind::Delegations, name: first("another cti"), at: NOW.plus(900) },
+            Revocation {
+                kind: RevocationKind::Device,
+                name: Device::ed25519("guest").public().name(),
+                at: NOW,
+            },
+        ],
         add_keys: vec![(KeyId(2), Device::ed25519("next issuer").public_ed25519())],
         remove_keys: vec![KeyId(1)],
         hello_nonce: Some(first("hello nonce")),
@@ -55,6 +69,7 @@ pub(crate) fn receipt() -> Receipt {
         clock: postern_protocol::ClockState::Set,
         handshake: first("handshake"),
         source: Source::Radio,
+        news: 9,
     }
 }
 
@@ -149,6 +164,8 @@ fn noncanonical_cbor() {
     for device in Device::both("device") {
         let mut claims = claims(device.public());
         claims.hello_nonce = Some(first("hello nonce"));
+        claims.operations = claims.operations.with(Operation::Carry);
+        claims.carry_key = Some(common::carry_key());
         let token = issuer().sign_token(&claims);
         assert_eq!(token::verify(&token, &issuers()), Ok(claims));
         for (fault, bad) in Item::parse(&payload(&token)).faulty() {
@@ -241,6 +258,11 @@ fn claims_out_of_range_are_refused() {
         ("no uses", token::Claims { uses: 0, ..good.clone() }),
         ("ends as it starts", token::Claims { expires: good.not_before, ..good.clone() }),
         ("after the end of time", token::Claims { expires: Timestamp(1 << 40), ..good.clone() }),
+        ("a carry key for nothing", token::Claims { carry_key: Some([7; 32]), ..good.clone() }),
+        (
+            "carry without a key",
+            token::Claims { operations: good.operations.with(Operation::Carry), ..good.clone() },
+        ),
         ("key of small order", weak),
         ("key off the curve", off_curve),
     ] {
@@ -307,8 +329,14 @@ fn bounds_hold_the_largest_of_each() {
     let delegated = delegation::assemble(&child, device.sign(&delegation::signing_input(&child)));
     assert_eq!(delegation::verify(&delegated, &device.public()), Ok(child));
 
-    let receipt =
-        Receipt { sequence: u32::MAX, door: Door(u16::MAX), at: late, source: Source::Scanner, ..receipt() };
+    let receipt = Receipt {
+        sequence: u32::MAX,
+        door: Door(u16::MAX),
+        at: late,
+        source: Source::Scanner,
+        news: u32::MAX,
+        ..receipt()
+    };
     let signed = receipt::sign(&receipt, &locker());
     assert_eq!(receipt::verify(&signed, &locker().identity().receipt_key), Ok(receipt));
     println!("token {} delegation {} receipt {}", token.len(), delegated.len(), signed.len());
@@ -319,6 +347,119 @@ fn bounds_hold_the_largest_of_each() {
         delegated.len()
     );
     assert!(signed.len() <= MAX_RECEIPT && signed.len() + 32 > MAX_RECEIPT, "{}", signed.len());
+
+    // A courier's token has a key more, and fewer doors.
+    claims.carry_key = Some(common::carry_key());
+    claims.operations = claims.operations.with(Operation::Carry);
+    claims.doors.truncate(10);
+    assert!(postern_protocol::issue::is_issuable(&claims));
+    let full = Bulletin {
+        epochs: (0..8)
+            .map(|n| DoorNews { door: Door(u16::MAX - 8 + n), epoch: Epoch(u32::MAX), ended_slots: 15 })
+            .collect(),
+        revoked: (0..bulletin::MAX_REVOKED as u8)
+            .map(|n| Revocation { kind: RevocationKind::Device, name: [n; 16], at: NOW })
+            .collect(),
+        add_keys: vec![],
+        remove_keys: vec![],
+        ..bulletin()
+    };
+    assert!(postern_protocol::issue::is_publishable(&full), "all revocations, and eight doors beside them");
+    let doors = Bulletin {
+        epochs: (0..bulletin::MAX_EPOCHS as u16)
+            .map(|n| DoorNews { door: Door(1000 + n), epoch: Epoch(60_000), ended_slots: 15 })
+            .collect(),
+        revoked: vec![],
+        ..full
+    };
+    assert!(postern_protocol::issue::is_publishable(&doors), "all doors of a large cabinet");
+}
+
+/// What a bulletin must not say.
+#[test]
+fn bulletins_out_of_range_are_refused() {
+    let good = bulletin();
+    let mut slots = good.clone();
+    slots.epochs[0].ended_slots = 16;
+    let mut doors = good.clone();
+    doors.epochs.swap(0, 1);
+    let mut order = good.clone();
+    order.revoked.swap(0, 1);
+    let mut twice = good.clone();
+    twice.revoked[1] = Revocation { at: NOW, ..twice.revoked[0] };
+    let mut many = good.clone();
+    many.revoked =
+        (0..17).map(|n| Revocation { kind: RevocationKind::Token, name: [n; 16], at: NOW }).collect();
+    let mut late = good.clone();
+    late.revoked[0].at = Timestamp(1 << 40);
+    for (name, bad) in [
+        ("a fifth slot", slots),
+        ("doors not ascending", doors),
+        ("revocations not ascending", order),
+        ("one name twice", twice),
+        ("17 revocations", many),
+        ("after the end of time", late),
+    ] {
+        assert!(!postern_protocol::issue::is_publishable(&bad), "{name}");
+        let signed = issuer().sign_bulletin(&bad);
+        assert_eq!(bulletin::verify(&signed, &issuers()), Err(BulletinError::Malformed), "{name}");
+    }
+    assert!(postern_protocol::issue::is_publishable(&good));
+}
+
+/// Receipts on their way to the hub are read by the hub alone, and only as receipts of that locker.
+#[test]
+fn carried_receipts_are_sealed() {
+    let receipts: Vec<_> = (0..6)
+        .map(|sequence| {
+            receipt::sign(
+                &Receipt {
+                    sequence: u32::MAX - sequence,
+                    door: Door(u16::MAX),
+                    at: Timestamp((1 << 40) - 1),
+                    news: u32::MAX,
+                    ..receipt()
+                },
+                &locker(),
+            )
+        })
+        .collect();
+    let fit = carry::fitting(receipts.iter().map(Vec::as_slice));
+    assert_eq!(fit, 4, "four receipts of the longest in a part");
+    let ephemeral = bytes("carry ephemeral");
+    let seal = |receipts: &[Vec<u8>]| carry::seal(&common::carry_key(), locker().id, receipts, &ephemeral);
+    let sealed = seal(&receipts[..fit]).unwrap();
+    assert!(sealed.len() <= postern_protocol::message::MAX_CARRIED);
+    let secret = bytes("hub carry");
+    assert_eq!(carry::open(&secret, locker().id, &sealed).unwrap(), receipts[..fit]);
+    assert_eq!(carry::open(&secret, locker().id, &seal(&[]).unwrap()), Ok(vec![]));
+    assert_eq!(seal(&receipts), Err(CarryError), "too many");
+    assert_eq!(carry::seal(&[0; 32], locker().id, &[], &ephemeral), Err(CarryError), "a key of small order");
+    assert!(
+        receipts
+            .iter()
+            .all(|receipt| !sealed.windows(16).any(|part| receipt.windows(16).any(|known| known == part)))
+    );
+    assert_eq!(carry::open(&bytes("a courier"), locker().id, &sealed), Err(CarryError));
+    assert_eq!(carry::open(&secret, postern_protocol::LockerId([0; 8]), &sealed), Err(CarryError));
+    for bit in 0..sealed.len() * 8 {
+        let mut flipped = sealed.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        // The top bit of an X25519 key has no meaning in the agreement, yet it is bound by the handshake hash.
+        assert_eq!(carry::open(&secret, locker().id, &flipped), Err(CarryError), "bit {bit}");
+    }
+    // A second opinion: snow's own primitives, and what Noise says the prologue is.
+    let prologue = [b"postern/1 carry\0".as_slice(), &locker().id.0].concat();
+    let builder = snow::Builder::new("Noise_N_25519_ChaChaPoly_BLAKE2s".parse().unwrap());
+    let mut theirs = builder
+        .local_private_key(&secret)
+        .and_then(|builder| builder.prologue(&prologue))
+        .and_then(snow::Builder::build_responder)
+        .unwrap();
+    let mut payload = vec![0; sealed.len()];
+    let length = theirs.read_message(&sealed, &mut payload).unwrap();
+    let expected: Vec<_> = receipts[..fit].iter().map(|receipt| Item::Bytes(receipt.clone())).collect();
+    assert_eq!(Item::parse(&payload[..length]), Item::Array(expected));
 }
 
 /// THREATS, qr: one text, alphanumeric, and nothing else is an opening code.

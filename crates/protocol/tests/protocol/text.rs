@@ -1,7 +1,7 @@
 //! PROTOCOL.md says what the code does: its hex is that of the vectors, its numbers are the constants.
 
 use postern_protocol::{
-    VERSION, bulletin, frame, gatt, message, pin, qr,
+    VERSION, bulletin, carry, frame, gatt, message, pin, qr,
     receipt::{self, Outcome},
     token,
 };
@@ -42,7 +42,7 @@ fn the_worked_example_is_that_of_the_vectors() {
         seen += 1;
         rest = after;
     }
-    assert!(seen >= 39, "{seen}");
+    assert!(seen >= 43, "{seen}");
     // No block of hex without a marker.
     assert_eq!(TEXT.matches("```hex").count(), TEXT.matches(" -->\n```hex").count());
 }
@@ -77,7 +77,14 @@ fn the_numbers_are_the_constants() {
     says(&format!("delegation: bstr .size (1..{}) / null", message::MAX_DELEGATION));
     says(&format!("bulletin: bstr .size (1..{}) / null", message::MAX_BULLETIN));
     says(&format!("| doors of a token | {} |", token::MAX_DOORS));
-    says(&format!("| epochs of a bulletin | {} |", bulletin::MAX_EPOCHS));
+    says(&format!(
+        "| epochs / revocations of a bulletin | {} / {} |",
+        bulletin::MAX_EPOCHS,
+        bulletin::MAX_REVOKED
+    ));
+    says(&format!("| PIN slots / look-ahead | {} / {} epochs |", pin::SLOTS, pin::LOOK_AHEAD));
+    says(&format!("carried = [*{} bstr .size (1..{})]", carry::MAX_RECEIPTS, message::MAX_RECEIPT));
+    says(&format!("sealed: bstr .size (1..{})", message::MAX_CARRIED));
     says(&format!("| issuer keys | {} |", postern_protocol::IssuerKeys::MAX));
     says(&format!("| opening code: renewed / valid | {} s / {} s |", qr::RENEW_AFTER, qr::VALID_FOR));
     says(&format!("at most {} characters: `{}`", qr::MAX_TEXT, qr::PREFIX));
@@ -89,11 +96,15 @@ fn the_numbers_are_the_constants() {
         (Outcome::Jammed, "jammed"),
         (Outcome::AlreadyOpen, "already open"),
         (Outcome::Unknown, "unknown"),
+        (Outcome::Closed, "closed"),
+        (Outcome::ClosedPresent, "closed full"),
+        (Outcome::ClosedAbsent, "closed empty"),
     ] {
         says(&format!("| {} {name} |", outcome as u8));
     }
-    for (operation, name) in
-        postern_protocol::Operation::ALL.into_iter().zip(["collect", "reopen", "deposit", "access", "status"])
+    for (operation, name) in postern_protocol::Operation::ALL
+        .into_iter()
+        .zip(["collect", "reopen", "deposit", "access", "status", "carry"])
     {
         says(&format!("| {} | {name} |", operation as u8));
     }
@@ -138,7 +149,7 @@ fn the_labels_are_those_that_are_signed() {
 fn the_sizes_are_those_that_are_measured() {
     let session = vectors::load("session");
     let length = |path: &str| look_up(&session, path).as_str().expect("hex").len() / 2;
-    assert_eq!(length("0.hello.message"), 49);
-    assert!(length("0.open.message") <= 322 && length("0.replies.0.message") <= 182);
-    says("at most 322, RECEIPT at most 182: 553 together");
+    assert_eq!(length("0.hello.message"), 50);
+    assert!(length("0.open.message") <= 322 && length("0.replies.0.message") <= 187);
+    says("at most 322, RECEIPT at most 187: 559 together");
 }

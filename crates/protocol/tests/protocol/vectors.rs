@@ -1,7 +1,8 @@
 //! The frozen vectors: what this code says must be in the files, and what is in the files must be read by this code.
 //!
 //! A file is never edited once a version of the protocol is out: a test that fails here has found an incompatible
-//! change. `cargo test -p postern-protocol write_vectors -- --ignored` writes files that are missing, and only those.
+//! change. `cargo test -p postern-protocol write_vectors -- --ignored` writes files that are missing, and only those;
+//! before version 1 is out, `rm crates/protocol/vectors/*.json` goes before it.
 
 use std::{fs, path::PathBuf};
 
@@ -9,6 +10,7 @@ use postern_protocol::{
     ClockState, DeviceKey, Door, DoorEvent, DoorEventKind, Epoch, KeyId, Operation, OperationNonce,
     Operations, Refusal, Reply, Request, StatusReport,
     bulletin::{self, Bulletin},
+    carry,
     delegation::{self, Delegation},
     frame::{Reassembler, Tag, fragments},
     gatt::Advertisement,
@@ -56,6 +58,7 @@ fn says_claims(claims: &Claims) -> Value {
         "operations": operation_numbers(claims.operations), "not_before": claims.not_before.0,
         "expires": claims.expires.0, "issued_at": claims.issued_at.0, "id": h(claims.id.0), "key": key(&claims.key),
         "uses": claims.uses, "delegable": claims.delegable, "hello_nonce": claims.hello_nonce.map(h),
+        "carry_key": claims.carry_key.map(h),
     })
 }
 
@@ -70,7 +73,9 @@ fn says_delegation(part: &Delegation) -> Value {
 fn says_bulletin(news: &Bulletin) -> Value {
     json!({
         "key_id": news.key_id.0, "locker": news.locker.to_string(), "issued_at": news.issued_at.0,
-        "epochs": doors(&news.epochs),
+        "number": news.number,
+        "epochs": news.epochs.iter().map(|news| json!([news.door.0, news.epoch.0, news.ended_slots])).collect::<Vec<_>>(),
+        "revoked": news.revoked.iter().map(|part| json!([part.kind as u8, h(part.name), part.at.0])).collect::<Vec<_>>(),
         "add_keys": news.add_keys.iter().map(|(id, key)| json!([id.0, h(key)])).collect::<Vec<_>>(),
         "remove_keys": news.remove_keys.iter().map(|id| id.0).collect::<Vec<_>>(),
         "hello_nonce": news.hello_nonce.map(h),
@@ -83,6 +88,7 @@ fn says_receipt(receipt: &Receipt) -> Value {
         "token": h(receipt.token.0), "nonce": h(receipt.nonce.0), "door": receipt.door.0,
         "operation": receipt.operation as u8, "outcome": receipt.outcome as u8, "at": receipt.at.0,
         "clock": receipt.clock as u8, "handshake": h(receipt.handshake), "source": receipt.source as u8,
+        "news": receipt.news,
     })
 }
 
@@ -104,10 +110,11 @@ fn keys() -> Value {
             "receipt_secret": h(*locker().receipt_secret), "receipt_key": h(identity.receipt_key),
         },
         "issuer": { "key_id": 1, "name": "issuer", "secret": h(bytes("issuer")), "public": h(issuer().public()) },
-        "device_ed25519": { "name": "device", "secret": h(bytes("device")), "public": h(Device::ed25519("device").public_ed25519()) },
-        "device_p256": { "name": "device", "secret": h(bytes("device")), "public": key(&Device::p256("device").public())["p256"] },
+        "device_ed25519": { "name": "device", "secret": h(bytes("device")), "public": h(Device::ed25519("device").public_ed25519()), "name_in_bulletins": h(Device::ed25519("device").public().name()) },
+        "device_p256": { "name": "device", "secret": h(bytes("device")), "public": key(&Device::p256("device").public())["p256"], "name_in_bulletins": h(Device::p256("device").public().name()) },
         "guest_ed25519": { "name": "guest", "secret": h(bytes("guest")), "public": h(Device::ed25519("guest").public_ed25519()) },
         "guest_p256": { "name": "guest", "secret": h(bytes("guest")), "public": key(&Device::p256("guest").public())["p256"] },
+        "hub_carry": { "name": "hub carry", "secret": h(bytes("hub carry")), "public": h(common::carry_key()) },
         "pin_secret": { "name": "pin secret", "value": h(bytes("pin secret")) },
     })
 }
@@ -151,12 +158,33 @@ fn all_claims() -> Vec<(&'static str, Claims)> {
         ("one door, P-256", claims(Device::p256("device").public())),
         ("bound to a HELLO", Claims { hello_nonce: Some(first("hello nonce")), ..base.clone() }),
         (
-            "three doors, every operation, 255 uses, not delegable",
+            "a courier's: deposit, reopen, status, carry",
+            Claims {
+                operations: [Operation::Deposit, Operation::Reopen, Operation::Status, Operation::Carry]
+                    .into_iter()
+                    .collect(),
+                delegable: false,
+                carry_key: Some(common::carry_key()),
+                ..base.clone()
+            },
+        ),
+        (
+            "bound to a HELLO, with a carry key",
+            Claims {
+                operations: base.operations.with(Operation::Carry),
+                hello_nonce: Some(first("hello nonce")),
+                carry_key: Some(common::carry_key()),
+                ..base.clone()
+            },
+        ),
+        (
+            "three doors, all that moves, status, carry, 255 uses, not delegable",
             Claims {
                 doors: vec![(Door(0), Epoch(0)), (Door(300), Epoch(70_000)), (Door(65_535), Epoch(u32::MAX))],
                 operations: Operation::ALL.into_iter().collect(),
                 uses: 255,
                 delegable: false,
+                carry_key: Some(common::carry_key()),
                 ..base
             },
         ),
@@ -182,7 +210,7 @@ fn delegations() -> Value {
             let signed = delegation::assemble(&part, owner.sign(&input));
             all.push(json!({
                 "owner": owner_kind, "owner_key": key(&owner.public()), "delegation": says_delegation(&part),
-                "signing_input": h(input), "hash": h(delegation::hash(&signed)), "bytes": h(signed),
+                "signing_input": h(input), "name": h(part.name()), "hash": h(delegation::hash(&signed)), "bytes": h(signed),
             }));
         }
     }
@@ -192,8 +220,10 @@ fn delegations() -> Value {
 fn bulletins() -> Value {
     let full = strict::bulletin();
     let plain = Bulletin { add_keys: vec![], remove_keys: vec![], hello_nonce: None, ..full.clone() };
-    let time_only = Bulletin { epochs: vec![], ..plain.clone() };
-    [("everything", full), ("epochs", plain), ("time only", time_only)]
+    let epochs = Bulletin { revoked: vec![], ..plain.clone() };
+    let revoked = Bulletin { epochs: vec![], ..plain.clone() };
+    let time_only = Bulletin { epochs: vec![], ..epochs.clone() };
+    [("everything", full), ("epochs", epochs), ("revocations", revoked), ("time only", time_only)]
         .into_iter()
         .map(|(name, news)| {
             json!({ "name": name, "bulletin": says_bulletin(&news), "bytes": h(issuer().sign_bulletin(&news)) })
@@ -202,10 +232,10 @@ fn bulletins() -> Value {
 }
 
 fn receipts() -> Value {
-    // A chain of three.
+    // A chain: an opening over the air and its closing, one by PIN, one by scanner.
     let mut previous = [0; 16];
     let by_pin = Receipt {
-        token: postern_protocol::TokenId([0; 16]),
+        token: postern_protocol::TokenId::of_pin(Epoch(41), 1),
         nonce: OperationNonce([0; 8]),
         handshake: [0; 16],
         source: Source::Pin,
@@ -217,16 +247,22 @@ fn receipts() -> Value {
         outcome: Outcome::Jammed,
         ..strict::receipt()
     };
-    [("over the air", strict::receipt()), ("by PIN", by_pin), ("by scanner, jammed", scanned)]
-        .into_iter()
-        .enumerate()
-        .map(|(sequence, (name, receipt))| {
-            let receipt = Receipt { sequence: sequence as u32, previous, ..receipt };
-            let signed = receipt::sign(&receipt, &locker());
-            previous = receipt::hash(&signed);
-            json!({ "name": name, "receipt": says_receipt(&receipt), "hash": h(previous), "bytes": h(signed) })
-        })
-        .collect()
+    let closed = Receipt { outcome: Outcome::ClosedAbsent, at: NOW.plus(20), ..strict::receipt() };
+    [
+        ("over the air", strict::receipt()),
+        ("closed, content absent", closed),
+        ("by PIN", by_pin),
+        ("by scanner, jammed", scanned),
+    ]
+    .into_iter()
+    .enumerate()
+    .map(|(sequence, (name, receipt))| {
+        let receipt = Receipt { sequence: sequence as u32, previous, ..receipt };
+        let signed = receipt::sign(&receipt, &locker());
+        previous = receipt::hash(&signed);
+        json!({ "name": name, "receipt": says_receipt(&receipt), "hash": h(previous), "bytes": h(signed) })
+    })
+    .collect()
 }
 
 fn opening_codes() -> Value {
@@ -252,13 +288,30 @@ fn opening_codes() -> Value {
 }
 
 fn pins() -> Value {
-    [(7, 41), (7, 42), (8, 41), (0, 1), (65_535, u32::MAX)]
+    [(7, 41, 0), (7, 41, 1), (7, 42, 0), (8, 41, 0), (0, 1, 3), (65_535, u32::MAX, 2)]
         .into_iter()
-        .map(|(door, epoch)| {
-            let pin = pin::derive(&bytes("pin secret"), locker().id, Door(door), Epoch(epoch));
-            json!({ "locker": locker().id.to_string(), "door": door, "epoch": epoch, "pin": pin })
+        .map(|(door, epoch, slot)| {
+            let pin = pin::derive(&bytes("pin secret"), locker().id, Door(door), Epoch(epoch), slot);
+            json!({ "locker": locker().id.to_string(), "door": door, "epoch": epoch, "slot": slot, "pin": pin })
         })
         .collect()
+}
+
+/// Parts of a receipt chain, sealed for the hub.
+fn carried() -> Value {
+    let chain: Vec<_> =
+        receipts().as_array().expect("a list").iter().map(|receipt| unhex(&receipt["bytes"])).collect();
+    let part = |name: &str, receipts: &[Vec<u8>], next: u32| {
+        let sealed = carry::seal(&common::carry_key(), locker().id, receipts, &bytes("carry ephemeral"))
+            .expect("fits");
+        json!({
+            "name": name, "locker": locker().id.to_string(), "ephemeral": h(bytes("carry ephemeral")),
+            "receipts": receipts.iter().map(h).collect::<Vec<_>>(), "next": next, "head": chain.len(),
+            "sealed": h(sealed),
+        })
+    };
+    let fit = carry::fitting(chain.iter().map(Vec::as_slice));
+    json!([part("the chain", &chain[..fit], fit as u32), part("nothing new", &[], chain.len() as u32)])
 }
 
 /// Everything that crosses the air in one session, and everything that goes into it.
@@ -295,9 +348,19 @@ fn session(device: &Device, guest: Option<&Device>) -> Value {
         replies.push(json!({ "what": what, "message": h(message) }));
     };
     say(&mut locker_session, "receipt", Reply::Receipt(signed.clone()));
-    for (what, kind) in [("opened", DoorEventKind::Opened), ("closed", DoorEventKind::Closed)] {
+    for (what, kind) in [("closed", DoorEventKind::Closed), ("content absent", DoorEventKind::ContentAbsent)]
+    {
         say(&mut locker_session, what, Reply::Event(DoorEvent { door: Door(7), kind }));
     }
+    let closing = Receipt {
+        sequence: 1,
+        previous: receipt::hash(&signed),
+        outcome: Outcome::ClosedAbsent,
+        at: NOW.plus(20),
+        ..receipt
+    };
+    let closing = receipt::sign(&closing, &locker());
+    say(&mut locker_session, "closing receipt", Reply::Closing(closing.clone()));
     say(
         &mut locker_session,
         "refused: throttled for 30 s",
@@ -315,7 +378,8 @@ fn session(device: &Device, guest: Option<&Device>) -> Value {
         door_open: Some(false),
         receipt: Some(signed.clone()),
         clock: ClockState::Set,
-        at: NOW.plus(9),
+        at: NOW.plus(29),
+        closing: Some(closing.clone()),
     });
     let report_message = locker_session.seal(&report).expect("fits");
     assert_eq!(phone.receive(&report_message), Ok(report));
@@ -332,6 +396,7 @@ fn session(device: &Device, guest: Option<&Device>) -> Value {
         },
         "handshake_hash": h(locker_session.handshake_hash()),
         "receipt": h(signed),
+        "closing": h(closing),
         "replies": replies,
         "status": {
             "challenge": h(status_challenge), "proof": h(status_proof), "request": h(status_message),
@@ -386,7 +451,7 @@ fn refused() -> Value {
 }
 
 /// File name and content of each.
-fn all() -> [(&'static str, Value); 11] {
+fn all() -> [(&'static str, Value); 12] {
     [
         ("keys", keys()),
         ("advertisement", advertisements()),
@@ -397,6 +462,7 @@ fn all() -> [(&'static str, Value); 11] {
         ("receipt", receipts()),
         ("opening_code", opening_codes()),
         ("pin", pins()),
+        ("carried", carried()),
         ("session", sessions()),
         ("refused", refused()),
     ]
@@ -429,7 +495,12 @@ fn write_vectors() {
 #[test]
 fn the_code_makes_the_frozen_bytes() {
     for (name, content) in all() {
-        assert_eq!(content, load(name), "vectors/{name}.json");
+        assert_eq!(
+            content,
+            load(name),
+            "vectors/{name}.json; before version 1 is out: rm crates/protocol/vectors/*.json, then \
+             cargo test -p postern-protocol write_vectors -- --ignored"
+        );
     }
 }
 
@@ -478,6 +549,10 @@ fn the_code_reads_the_frozen_bytes() {
         );
         let claims = token::verify(&code.token, &issuers()).unwrap();
         assert!(claims.key.verify(&qr::signing_input(&code), &signature));
+    }
+    for case in cases("carried") {
+        let receipts = carry::open(&bytes("hub carry"), locker().id, &unhex(&case["sealed"])).unwrap();
+        assert_eq!(json!(receipts.iter().map(h).collect::<Vec<_>>()), case["receipts"]);
     }
     for case in cases("refused") {
         assert!(token::verify(&unhex(&case["token"]), &issuers()).is_err(), "{}", case["why"]);

@@ -85,7 +85,8 @@ impl Record {
                 AdapterState::Unknown | AdapterState::On => 1,
                 AdapterState::Off => 2,
                 AdapterState::Absent => 3,
-                AdapterState::Denied => 4,
+                // Over TCP nobody needs the location; to who asks it comes to the same.
+                AdapterState::Denied | AdapterState::LocationOff => 4,
             }),
         }
         let length = out.len() - 2;

@@ -118,7 +118,7 @@ impl Dial {
         choice: &mut crate::memory::Choice<PeripheralId>,
         why: &mut RadioError,
     ) -> Result<PeripheralId, RadioError> {
-        let mut ear = self.scanner.listen().await?;
+        let mut ear = self.scanner.listen(true).await?;
         loop {
             let gone = || RadioError::Lost("adapter gone".into());
             let (id, sighting) = ear.next().await.ok_or_else(gone)?;

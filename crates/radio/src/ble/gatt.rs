@@ -3,7 +3,10 @@
 use std::{pin::Pin, time::Duration};
 
 use btleplug::{
-    api::{CentralEvent, CentralState, Characteristic, Peripheral as _, ValueNotification, WriteType},
+    api::{
+        CentralEvent, CentralState, Characteristic, ConnectionParameterPreset, Peripheral as _,
+        ValueNotification, WriteType,
+    },
     platform::{Peripheral, PeripheralId},
 };
 use futures::{Stream, StreamExt};
@@ -48,6 +51,7 @@ impl BleGatt {
         events: Events,
         leaving: Leaving,
     ) -> Result<(Self, Notifications), RadioError> {
+        hurry(&peripheral).await;
         let mut found = characteristics(&peripheral).await?;
         if found.is_none() {
             // Services that are resolved a moment later: once more.
@@ -70,6 +74,17 @@ impl BleGatt {
         let mtu = peripheral.mtu();
         tracing::debug!(mtu, "subscribed");
         Ok((Self { peripheral, rx, tx, mtu, leaving }, notifications))
+    }
+}
+
+/// Asks for short intervals, while somebody stands before the door. Android alone lets an app choose, and goes back by
+/// itself when the link ends.
+async fn hurry(peripheral: &Peripheral) {
+    if cfg!(target_os = "android")
+        && let Err(error) =
+            peripheral.request_connection_parameters(ConnectionParameterPreset::ThroughputOptimized).await
+    {
+        tracing::debug!(%error, "the link keeps its intervals");
     }
 }
 

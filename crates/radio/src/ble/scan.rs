@@ -1,6 +1,6 @@
 //! One scan for everybody who listens: platforms give a process one, and refuse a second.
 
-use std::{collections::HashSet, pin::Pin, sync::Arc, time::Duration};
+use std::{collections::HashSet, pin::Pin, sync::Arc};
 
 use btleplug::{
     api::{Central, CentralEvent, Peripheral as _, ScanFilter},
@@ -8,16 +8,15 @@ use btleplug::{
 };
 use futures::{Stream, StreamExt};
 use postern_protocol::gatt::{Advertisement, COMPANY_ID, SERVICE_UUID};
-use tokio::{sync::watch, time::timeout};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until},
+};
 use uuid::Uuid;
 
-use crate::{RadioError, Sighting};
+use super::pace::{self, Failure, Manners, Run, STARTS, Situation, Starts, Step};
+use crate::{RadioError, Sighting, phone};
 
-/// A scan that has heard nothing for so long is started anew: some controllers and kernels report an advertiser once for
-/// each scan, or stop reporting after a connection, and say nothing of it.
-const DEAF: Duration = Duration::from_millis(2500);
-/// Pause before a scan that would not start is tried again.
-const RETRY: Duration = Duration::from_millis(200);
 /// RSSI value that says "not available" (Core Specification, HCI).
 const RSSI_UNKNOWN: i16 = 127;
 
@@ -25,8 +24,9 @@ const RSSI_UNKNOWN: i16 = 127;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Demand {
     listeners: usize,
+    /// Listeners who are about to connect.
+    dialling: usize,
     pauses: usize,
-    restarts: usize,
 }
 
 impl Demand {
@@ -40,30 +40,38 @@ pub(super) struct Scanner {
     adapter: Adapter,
     demand: watch::Sender<Demand>,
     scanning: watch::Receiver<bool>,
+    heard: watch::Sender<Option<Instant>>,
 }
 
 impl Scanner {
     pub(super) fn new(adapter: Adapter) -> Self {
         let (demand, wanted) = watch::channel(Demand::default());
         let (active, scanning) = watch::channel(false);
+        let (heard, last) = watch::channel(None);
+        let refused = phone::half()
+            .map_or_else(|| watch::channel(phone::ScanFailure::default()).1, phone::Half::failures);
+        let keeper = Keeper { air: adapter.clone(), manners: pace::HERE, starts: &STARTS, active };
         // Ends when the scanner is gone, and stops the scan first.
-        tokio::spawn(keep(adapter.clone(), wanted, active));
-        Self { adapter, demand, scanning }
+        tokio::spawn(keeper.keep(wanted, last, refused));
+        Self { adapter, demand, scanning, heard }
     }
 
     pub(super) fn adapter(&self) -> &Adapter {
         &self.adapter
     }
 
-    /// Scans until the ear is dropped.
-    pub(super) async fn listen(self: &Arc<Self>) -> Result<Ear, RadioError> {
+    /// Scans until the ear is dropped; at full power where a locker is being dialled.
+    pub(super) async fn listen(self: &Arc<Self>, dialling: bool) -> Result<Ear, RadioError> {
         let lost = |error: btleplug::Error| RadioError::Lost(error.to_string());
         // What the platform remembers comes first in its events and is not news.
         let cached = self.adapter.peripherals().await.map_err(lost)?;
         let cached = cached.iter().map(btleplug::api::Peripheral::id).collect();
         let events = self.adapter.events().await.map_err(lost)?;
-        self.demand.send_modify(|demand| demand.listeners += 1);
-        Ok(Ear { scanner: self.clone(), events, cached })
+        self.demand.send_modify(|demand| {
+            demand.listeners += 1;
+            demand.dialling += usize::from(dialling);
+        });
+        Ok(Ear { scanner: self.clone(), events, cached, dialling })
     }
 
     /// Does not scan until the pause is dropped; returns when the scan has stopped.
@@ -91,11 +99,15 @@ pub(super) struct Ear {
     scanner: Arc<Scanner>,
     events: Pin<Box<dyn Stream<Item = CentralEvent> + Send>>,
     cached: HashSet<PeripheralId>,
+    dialling: bool,
 }
 
 impl Drop for Ear {
     fn drop(&mut self) {
-        self.scanner.demand.send_modify(|demand| demand.listeners -= 1);
+        self.scanner.demand.send_modify(|demand| {
+            demand.listeners -= 1;
+            demand.dialling -= usize::from(self.dialling);
+        });
     }
 }
 
@@ -103,12 +115,9 @@ impl Ear {
     /// The next advertisement of a locker; none when the adapter has gone.
     pub(super) async fn next(&mut self) -> Option<(PeripheralId, Sighting)> {
         loop {
-            let Ok(event) = timeout(DEAF, self.events.next()).await else {
-                self.scanner.demand.send_modify(|demand| demand.restarts += 1);
-                continue;
-            };
-            let event = event?;
+            let event = self.events.next().await?;
             tracing::trace!(?event, "heard");
+            self.scanner.heard.send_replace(Some(Instant::now()));
             let (id, payload) = match event {
                 CentralEvent::ManufacturerDataAdvertisement { id, mut manufacturer_data } => {
                     self.cached.remove(&id);
@@ -137,52 +146,112 @@ async fn sighting(adapter: &Adapter, id: &PeripheralId, payload: Option<Vec<u8>>
     Some(Sighting { advertisement, rssi: properties.rssi.filter(|rssi| *rssi != RSSI_UNKNOWN) })
 }
 
-/// Starts and stops the platform's scan as it is wanted.
-async fn keep(adapter: Adapter, mut demand: watch::Receiver<Demand>, active: watch::Sender<bool>) {
-    let mut restarts = 0;
-    loop {
-        let now = *demand.borrow_and_update();
-        if std::mem::replace(&mut restarts, now.restarts) != now.restarts && now.scan() && *active.borrow() {
-            tracing::debug!("nothing heard, scanning anew");
-            stop(&adapter).await;
-            active.send_replace(false);
+/// A platform's scan.
+trait Air: Send + 'static {
+    /// False where it did not start.
+    async fn start(&self, eager: bool) -> bool;
+    async fn stop(&self);
+}
+
+impl Air for Adapter {
+    async fn start(&self, eager: bool) -> bool {
+        if let Some(half) = phone::half() {
+            half.scan_eagerly(eager);
         }
-        let wanted = now.scan();
-        if wanted && !*active.borrow() {
-            if start(&adapter).await {
-                active.send_replace(true);
-            } else {
-                tokio::select! {
-                    () = tokio::time::sleep(RETRY) => continue,
-                    changed = demand.changed() => if changed.is_err() { return } else { continue },
+        let filter = ScanFilter { services: vec![Uuid::from_u128(SERVICE_UUID)] };
+        let Err(error) = self.start_scan(filter.clone()).await else { return true };
+        tracing::debug!(%error, "scan did not start");
+        if !error.to_string().contains("InProgress") && !error.to_string().contains("in progress") {
+            return false;
+        }
+        Air::stop(self).await;
+        self.start_scan(filter).await.is_ok()
+    }
+
+    async fn stop(&self) {
+        if let Err(error) = self.stop_scan().await {
+            tracing::debug!(%error, "scan was over already");
+        }
+    }
+}
+
+/// Starts and stops the platform's scan as it is wanted and as the platform wants it.
+struct Keeper<A> {
+    air: A,
+    manners: Manners,
+    starts: &'static Starts,
+    active: watch::Sender<bool>,
+}
+
+impl<A: Air> Keeper<A> {
+    async fn keep(
+        self,
+        mut demand: watch::Receiver<Demand>,
+        heard: watch::Receiver<Option<Instant>>,
+        mut refused: watch::Receiver<phone::ScanFailure>,
+    ) {
+        let (mut running, mut failed): (Option<Run>, Option<Failure>) = (None, None);
+        refused.mark_unchanged();
+        loop {
+            if refused.has_changed().unwrap_or(false) {
+                let too_many = refused.borrow_and_update().too_many;
+                failed = Some(Failure { at: Instant::now(), too_many });
+                if running.take().is_some() {
+                    self.air.stop().await;
+                    self.active.send_replace(false);
                 }
             }
-        } else if !wanted && *active.borrow() {
-            stop(&adapter).await;
-            active.send_replace(false);
+            let (now, wants) = (Instant::now(), *demand.borrow_and_update());
+            let starts = self.starts.list();
+            let step = self.manners.next(&Situation {
+                now,
+                wanted: wants.scan(),
+                dialling: wants.dialling > 0,
+                running,
+                heard: *heard.borrow(),
+                failed,
+                starts: &starts,
+            });
+            match step {
+                Step::Start { eager } => {
+                    self.starts.note(now, &self.manners);
+                    if self.air.start(eager).await {
+                        (running, failed) = (Some(Run { since: now, eager }), None);
+                        self.active.send_replace(true);
+                    } else {
+                        failed = Some(Failure { at: now, too_many: false });
+                    }
+                }
+                Step::Stop => {
+                    self.air.stop().await;
+                    running = None;
+                    self.active.send_replace(false);
+                }
+                Step::Wait(until) => {
+                    let due = async {
+                        match until {
+                            Some(until) => sleep_until(until).await,
+                            None => std::future::pending().await,
+                        }
+                    };
+                    let told = async {
+                        if refused.changed().await.is_err() {
+                            std::future::pending::<()>().await;
+                        }
+                    };
+                    tokio::select! {
+                        changed = demand.changed() => if changed.is_err() { break },
+                        () = told => refused.mark_changed(),
+                        () = due => {}
+                    }
+                }
+            }
         }
-        if demand.changed().await.is_err() {
-            break;
+        if running.is_some() {
+            self.air.stop().await;
         }
-    }
-    if *active.borrow() {
-        stop(&adapter).await;
     }
 }
 
-async fn start(adapter: &Adapter) -> bool {
-    let filter = ScanFilter { services: vec![Uuid::from_u128(SERVICE_UUID)] };
-    let Err(error) = adapter.start_scan(filter.clone()).await else { return true };
-    tracing::debug!(%error, "scan did not start");
-    if !error.to_string().contains("InProgress") && !error.to_string().contains("in progress") {
-        return false;
-    }
-    stop(adapter).await;
-    adapter.start_scan(filter).await.is_ok()
-}
-
-async fn stop(adapter: &Adapter) {
-    if let Err(error) = adapter.stop_scan().await {
-        tracing::debug!(%error, "scan was over already");
-    }
-}
+#[cfg(test)]
+mod tests;

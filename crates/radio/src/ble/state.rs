@@ -9,10 +9,41 @@ use btleplug::{
 use futures::StreamExt;
 use tokio::sync::watch;
 
-use crate::AdapterState;
+use crate::{
+    AdapterState,
+    phone::{Half, Told},
+};
 
 /// Plugging in and pulling out is not reported by btleplug: looked at this often.
 const LOOK: Duration = Duration::from_secs(3);
+
+/// Whether looking at the adapter asks the customer nothing. On Apple's systems whoever makes a central has the system
+/// ask for Bluetooth, unless that was answered before.
+#[cfg(any(target_os = "macos", target_os = "ios"))]
+// A class method without arguments, of a class that every macOS from 10.15 and every iOS from 13.1 has.
+#[allow(unsafe_code)]
+pub(super) fn was_answered() -> bool {
+    use objc2_core_bluetooth::{CBManager, CBManagerAuthorization};
+    unsafe { CBManager::authorization_class() != CBManagerAuthorization::NotDetermined }
+}
+
+/// Whether looking at the adapter asks the customer nothing.
+#[cfg(not(any(target_os = "macos", target_os = "ios")))]
+pub(super) fn was_answered() -> bool {
+    true
+}
+
+/// Reports what the phone's own half tells, for as long as somebody could be listening.
+pub(super) async fn follow(half: &'static Half, state: watch::Sender<AdapterState>) {
+    let mut told = half.states();
+    loop {
+        let now = told.borrow_and_update().map_or(AdapterState::Unknown, Told::state);
+        state.send_if_modified(|old| std::mem::replace(old, now) != now);
+        if told.changed().await.is_err() {
+            return;
+        }
+    }
+}
 
 /// The state of an adapter that is there.
 pub(super) async fn of(adapter: &Adapter) -> AdapterState {
@@ -84,7 +115,7 @@ pub(super) async fn watch(wanted: Arc<str>, state: watch::Sender<AdapterState>) 
         loop {
             let now = of(&adapter).await;
             state.send_if_modified(|old| std::mem::replace(old, now) != now);
-            if matches!(now, AdapterState::Absent | AdapterState::Denied) {
+            if matches!(now, AdapterState::Absent | AdapterState::Denied | AdapterState::LocationOff) {
                 break;
             }
             let changed = async {

@@ -23,13 +23,13 @@ use crate::{
 };
 
 /// What the browser was asked to open, as the hub reads it.
-struct Authorization {
+pub(crate) struct Authorization {
     redirect: Url,
-    state: String,
+    pub(crate) state: String,
 }
 
 impl Authorization {
-    async fn of(pages: &mut mpsc::UnboundedReceiver<String>) -> Self {
+    pub(crate) async fn of(pages: &mut mpsc::UnboundedReceiver<String>) -> Self {
         let page = tokio::time::timeout(crate::stage::PATIENCE, pages.recv()).await.unwrap().unwrap();
         let page = Url::parse(&page).unwrap();
         let field = |name: &str| page.query_pairs().find(|(n, _)| n == name).unwrap().1.into_owned();
@@ -49,11 +49,11 @@ impl Authorization {
     }
 }
 
-async fn opened(app: &App) {
+pub(crate) async fn opened(app: &App) {
     app.holds("the vault", |view| matches!(view.vault, VaultView::Keyring | VaultView::MemoryOnly)).await;
 }
 
-async fn signed_in(app: &App, pages: &mut mpsc::UnboundedReceiver<String>) {
+pub(crate) async fn signed_in(app: &App, pages: &mut mpsc::UnboundedReceiver<String>) {
     opened(app).await;
     app.send(Intent::SignIn { hub: None });
     let page = Authorization::of(pages).await;

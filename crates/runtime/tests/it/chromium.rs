@@ -21,7 +21,8 @@ impl Chromium {
     /// # Panics
     /// If `chromedriver` or `chromium` is missing: nobody else can do WebAuthn here.
     pub(crate) async fn start() -> Self {
-        let driver = Command::new("chromedriver")
+        let driver = std::env::var("POSTERN_CHROMEDRIVER").unwrap_or_else(|_| "chromedriver".into());
+        let driver = Command::new(driver)
             .arg("--port=0")
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -39,8 +40,12 @@ impl Chromium {
         let client = http();
         let base = format!("http://127.0.0.1:{port}/session");
         let arguments = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"];
+        let mut options = json!({ "args": arguments });
+        if let Ok(chromium) = std::env::var("POSTERN_CHROMIUM") {
+            options["binary"] = chromium.into();
+        }
         let capabilities = json!({ "capabilities": { "alwaysMatch": {
-            "browserName": "chrome", "goog:chromeOptions": { "args": arguments } } } });
+            "browserName": "chrome", "goog:chromeOptions": options } } });
         let answer: Value =
             client.post(&base).json(&capabilities).send().await.unwrap().json().await.unwrap();
         let id = answer["value"]["sessionId"].as_str().unwrap_or_else(|| panic!("{answer}"));
@@ -72,6 +77,14 @@ impl Chromium {
         self.post(&format!("/element/{name}/value"), json!({ "text": "Ada Lovelace" })).await?;
         let create = self.element("#create").await?;
         self.post(&format!("/element/{create}/click"), json!({})).await.map(drop)
+    }
+
+    /// What a person does there who has one: another device of the same account.
+    #[allow(dead_code, reason = "not every test that has a browser has a second device")]
+    pub(crate) async fn come_back(&self, url: &str) -> Result<(), String> {
+        self.post("/url", json!({ "url": url })).await?;
+        let sign_in = self.element("#sign-in").await?;
+        self.post(&format!("/element/{sign_in}/click"), json!({})).await.map(drop)
     }
 
     /// What the page shows now.

@@ -49,8 +49,14 @@ struct Shared {
 
 impl Hub {
     pub(crate) async fn start(manners: Manners) -> Self {
+        Self::start_with(manners, None).await
+    }
+
+    /// The same over TLS.
+    pub(crate) async fn start_with(manners: Manners, tls: Option<rustls::ServerConfig>) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://localhost:{}", listener.local_addr().unwrap().port());
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let url = format!("{scheme}://localhost:{}", listener.local_addr().unwrap().port());
         let shared = Arc::new(Shared {
             url: url.clone(),
             manners: Mutex::new(manners),
@@ -71,7 +77,14 @@ impl Hub {
             .merge(proven)
             .layer(from_fn_with_state(shared.clone(), date))
             .with_state(shared.clone());
-        tokio::spawn(async move { axum::serve(listener, app).await });
+        match tls {
+            None => drop(tokio::spawn(async move { axum::serve(listener, app).await })),
+            Some(tls) => {
+                let tls = axum_server::tls_rustls::RustlsConfig::from_config(Arc::new(tls));
+                let server = axum_server::from_tcp_rustls(listener.into_std().unwrap(), tls).unwrap();
+                tokio::spawn(server.serve(app.into_make_service()));
+            }
+        }
         Self { url, shared }
     }
 

@@ -5,6 +5,8 @@
 mod bad_days;
 mod chromium;
 mod fake_hub;
+mod faults;
 mod parts;
 mod stage;
 mod story;
+mod trust;

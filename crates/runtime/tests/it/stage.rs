@@ -4,7 +4,7 @@ use std::{io, path::Path, sync::Arc, time::Duration};
 
 use postern_radio::air::AirRadio;
 use postern_runtime::{
-    Browser, Handle, Options, Runtime, SecretsChoice, WayBack,
+    Browser, Handle, Options, Roots, Runtime, SecretsChoice, WayBack,
     intent::Intent,
     vault::{Secrets, memory::MemorySecrets},
     view::{ReservationView, View},
@@ -41,6 +41,7 @@ pub(crate) fn options(hub: &str, folder: &Path) -> (Options, mpsc::UnboundedRece
         secrets: SecretsChoice::Given(Arc::new(MemorySecrets::new())),
         device_keys: None,
         way_back: WayBack::Loopback,
+        roots: Roots::Platform,
     };
     (options, pages)
 }

@@ -164,6 +164,8 @@ function chips(cabinet) {
     seen ? chip(seen.accepting ? "on the air, accepting" : "on the air, taken", seen.accepting ? "good" : "warn") : chip("not on the air", "bad"),
     chip(cabinet.fate.machine.low_battery ? "battery low" : "battery good", cabinet.fate.machine.low_battery ? "warn" : "good"),
     cabinet.clock.set ? chip(cabinet.clock.skew ? `clock ${cabinet.clock.skew > 0 ? "+" : ""}${cabinet.clock.skew} s` : "clock set", cabinet.clock.skew ? "warn" : "good") : chip("clock lost", "bad"),
+    chip(cabinet.content_sensors ? "content sensors" : "no content sensors"), chip(cabinet.uplink ? "own line to the hub" : "no line of its own"),
+    cabinet.news ? chip(`news ${cabinet.news}`) : null,
     chip(`${cabinet.address}`), chip(`MTU ${cabinet.fate.air.mtu ?? cabinet.mtu}`));
 }
 
@@ -179,8 +181,9 @@ const reasons = {
   message: "not a message of the protocol", late: "OPEN came too late", handshake: "the handshake failed", token: "not a token of its issuers",
   delegation: "the delegation is not good", proof: "no proof of the device's key", locker: "the token is for another locker",
   door: "the token does not name this door", operation: "the token does not allow this", early: "not valid yet", expired: "not valid any more",
-  lifetime: "valid for too long", epoch: "revoked, or the door belongs to somebody else by now", clock: "the time is not known", uses: "all uses are spent",
-  order: "nothing to reopen", repeated: "this code was used before", busy: "in use", throttled: "too many attempts", pin: "wrong PIN", faulted: "the flash failed",
+  lifetime: "valid for too long", epoch: "the door belongs to somebody else by now", revoked: "ended by a bulletin", guests: "the token has as many guests as are remembered",
+  ahead: "signed far ahead of the clock", full: "no room at this door to remember one more token", clock: "the time is not known", uses: "all uses are spent",
+  order: "nothing to reopen, or the customer was there before the courier", repeated: "this code was used before", busy: "in use", throttled: "too many attempts", pin: "wrong PIN", faulted: "the flash failed",
 };
 const enders = { phone: "the phone", locker: "the locker", fate: "fate", power: "loss of power" };
 const deeds = { put: "something put in at", take: "taken out at", close: "closed", pull: "pulled at" };
@@ -203,11 +206,12 @@ function words(cabinet, entry) {
     case "accepted": return [`${entry.operation} ${door} accepted, ${link}`, "good"];
     case "refused": return [`refused, ${reasons[entry.reason] ?? entry.reason}: ${link}`, "bad"];
     case "latch": return [`latch ${door} pulled, attempt ${entry.attempt}`];
-    case "receipt": return [`receipt ${entry.sequence}: ${door} ${entry.outcome.replaceAll("_", " ")}`, entry.outcome === "opened" ? "good" : "warn"];
+    case "receipt": return [`receipt ${entry.sequence}: ${door} ${entry.outcome.replaceAll("_", " ")}`, /^(opened|closed)/.test(entry.outcome) ? "good" : "warn"];
     case "door": return [`${door} ${entry.kind.replaceAll("_", " ")}`];
     case "hand": return [`hand: ${deeds[entry.did] ?? entry.did} ${door}`];
     case "screen": return [`screen: “${entry.says}”`];
     case "bulletin": return ["a bulletin brought news"];
+    case "corrected": return [`the hub corrected the clock by ${entry.seconds} s`, "warn"];
     case "faulted": return ["the firmware gave up on its flash", "bad"];
     case "address_rotated": return ["new address"];
     case "fate": return ["fate changed", "warn"];
@@ -230,7 +234,7 @@ function chain(cabinet) {
     const whole = receipt.signed && (receipt.follows || first);
     return el("li", { class: whole ? null : "broken" },
       el("strong", {}, `${receipt.sequence ?? "?"} · ${receipt.door ? label(cabinet, receipt.door) : "?"} ${(receipt.outcome ?? "not readable").replaceAll("_", " ")}`),
-      ` ${receipt.operation ?? ""} by ${receipt.source ?? "?"} at ${receipt.at ? clock(receipt.at * 1000) : "?"} `,
+      ` ${receipt.operation ?? ""} by ${receipt.pin ? `PIN, slot ${receipt.pin.slot} of epoch ${receipt.pin.epoch}` : receipt.source ?? "?"} at ${receipt.at ? clock(receipt.at * 1000) : "?"} `,
       el("span", { class: whole ? "good" : "bad" }, receipt.signed ? (receipt.follows ? "✓ signature, ✓ follows" : first ? "✓ signature" : "✓ signature, ✗ does not follow") : "✗ signature"),
       el("div", { class: "mono" }, receipt.hash));
   };

@@ -33,6 +33,10 @@ pub(super) struct CabinetState {
     on: bool,
     keypad: bool,
     scanner: bool,
+    content_sensors: bool,
+    uplink: bool,
+    /// Number of the newest news that the firmware has taken in; `null` while it is off.
+    news: Option<u32>,
     screen: Option<String>,
     address: String,
     mtu: u16,
@@ -96,6 +100,10 @@ struct ReceiptState {
     at: Option<u64>,
     clock: Option<&'static str>,
     source: Option<&'static str>,
+    /// Of a PIN: the slot and epoch that it was made for.
+    pin: Option<PinState>,
+    /// Number of the newest news that it acknowledges.
+    news: Option<u32>,
     token: Option<String>,
     nonce: Option<String>,
     hash: String,
@@ -108,6 +116,12 @@ struct ReceiptState {
     bytes: String,
 }
 
+#[derive(Serialize)]
+struct PinState {
+    epoch: u32,
+    slot: u8,
+}
+
 pub(super) fn state(panel: &Panel) -> State {
     let world = &panel.world;
     State {
@@ -117,7 +131,7 @@ pub(super) fn state(panel: &Panel) -> State {
             AdapterState::On | AdapterState::Unknown => "on",
             AdapterState::Off => "off",
             AdapterState::Absent => "absent",
-            AdapterState::Denied => "denied",
+            AdapterState::Denied | AdapterState::LocationOff => "denied",
         }),
         air: panel.air.as_ref().map(|air| air.local_addr().to_string()),
         courier: panel.courier.is_some(),
@@ -135,6 +149,9 @@ pub(super) fn cabinet(world: &World, index: usize) -> Option<CabinetState> {
             on: cabinet.is_on(),
             keypad: config.keypad,
             scanner: config.scanner,
+            content_sensors: config.content_sensors,
+            uplink: config.uplink,
+            news: cabinet.news(),
             screen: config.screen.then(|| cabinet.screen().to_owned()),
             address: cabinet.address().map(|byte| format!("{byte:02X}")).join(":"),
             mtu: config.mtu,
@@ -196,6 +213,10 @@ fn receipts(cabinet: &Cabinet) -> Vec<ReceiptState> {
             at: receipt.map(|r| r.at.0),
             clock: receipt.map(|r| words::clock(r.clock)),
             source: receipt.map(|r| words::source(r.source)),
+            pin: receipt
+                .and_then(postern_protocol::receipt::Receipt::pin)
+                .map(|pin| PinState { epoch: pin.epoch.0, slot: pin.slot }),
+            news: receipt.map(|r| r.news),
             token: receipt.map(|r| hex::encode(r.token.0)),
             nonce: receipt.map(|r| hex::encode(r.nonce.0)),
             hash: hex::encode(link.hash),

@@ -107,7 +107,8 @@ impl Stage {
         let locker = keys.locker.identity();
         let mut bytes = [0; 32];
         bytes[..8].copy_from_slice(&seed.to_le_bytes());
-        let cabinet = Cabinet::new(Setup { config, keys, folder: None, seed: bytes }, now)?;
+        let cabinet =
+            Cabinet::new(Setup { config, keys, folder: None, seed: bytes, provisioned_at: 0 }, now)?;
         Ok(Self {
             cabinet,
             locker,
@@ -295,7 +296,7 @@ impl Stage {
         let mut keys = self.cabinet.keys().clone();
         keys.locker = LockerKeys::from_seed(keys.locker.id, &[0x1A; 32]);
         let config = self.cabinet.config().clone();
-        let setup = Setup { config, keys, folder: None, seed: [0x1A; 32] };
+        let setup = Setup { config, keys, folder: None, seed: [0x1A; 32], provisioned_at: 0 };
         let Ok(impostor) = Cabinet::new(setup, self.now) else { return ("lost".to_owned(), true) };
         let real = std::mem::replace(&mut self.cabinet, impostor);
         let (seen, counts) = (std::mem::take(&mut self.log_seen), self.counts.clone());
@@ -524,7 +525,8 @@ fn final_answer(reply: &Reply, locker: &LockerIdentity) -> Option<(String, bool)
         Reply::Refused(Refusal::ClockUnset) => ("clock_unset", false),
         Reply::Refused(Refusal::OutOfOrder) => ("out_of_order", false),
         Reply::Refused(Refusal::Version) => ("version", false),
-        Reply::Event(_) | Reply::Status(_) => return None,
+        Reply::Refused(Refusal::Full) => ("full", false),
+        Reply::Event(_) | Reply::Status(_) | Reply::Closing(_) | Reply::Carried(_) => return None,
     };
     Some((name.to_owned(), again))
 }

@@ -21,8 +21,6 @@ use crate::{DeviceKey, DeviceKeys, DevicePublic, VaultError};
 const PROVIDER: &str = "AndroidKeyStore";
 /// `KeyProperties.PURPOSE_SIGN`.
 const PURPOSE_SIGN: i32 = 4;
-/// What Android throws where there is no StrongBox, or where it cannot hold one more key.
-const NO_STRONGBOX: &str = "android.security.keystore.StrongBoxUnavailableException";
 
 /// One profile's key in the Keystore.
 pub struct KeystoreKeys {
@@ -45,15 +43,16 @@ impl DeviceKeys for KeystoreKeys {
             let keystore = keystore(env)?;
             let new = !contains(env, &keystore, &alias)?;
             if new {
-                match generate(env, &alias, true) {
-                    Err(error) if lacks_strongbox(&error) => {
-                        tracing::info!(
-                            code = "no_strongbox",
-                            "the device key is in the Keystore, without StrongBox"
-                        );
-                        generate(env, &alias, false)?;
-                    }
-                    made => made?,
+                // Where there is no StrongBox, or it is full, phones answer in ways of their own: with the exception that
+                // the documents name, with a plain ProviderException, by not knowing the method. Whatever it was, a key
+                // in the Keystore is worth more than none.
+                let made = generate(env, &alias, true).and_then(|()| spki(env, &keystore, &alias));
+                if let Err(failure) = made {
+                    let error = VaultError::from(failure);
+                    tracing::info!(code = "no_strongbox", %error, "the device key is in the Keystore, without StrongBox");
+                    // Half of a key would be taken for one.
+                    delete(env, &keystore, &alias)?;
+                    generate(env, &alias, false)?;
                 }
             }
             let public = encoding::public_of_spki(&spki(env, &keystore, &alias)?)?;
@@ -66,12 +65,7 @@ impl DeviceKeys for KeystoreKeys {
         let alias = self.alias.clone();
         java(move |env| {
             let keystore = keystore(env)?;
-            if contains(env, &keystore, &alias)? {
-                let alias = env.new_string(&alias)?;
-                let signature = jni_sig!("(Ljava/lang/String;)V");
-                call(env, &keystore, jni_str!("deleteEntry"), signature, &[(&alias).into()])?;
-            }
-            Ok(())
+            delete(env, &keystore, &alias)
         })
         .await
     }
@@ -155,6 +149,16 @@ fn contains(env: &mut Env<'_>, keystore: &JObject<'_>, alias: &str) -> Result<bo
     Ok(call(env, keystore, jni_str!("containsAlias"), signature, &[(&alias).into()])?.z()?)
 }
 
+/// Forgets the key, if there is one.
+fn delete(env: &mut Env<'_>, keystore: &JObject<'_>, alias: &str) -> Result<(), Failure> {
+    if contains(env, keystore, alias)? {
+        let alias = env.new_string(alias)?;
+        let signature = jni_sig!("(Ljava/lang/String;)V");
+        call(env, keystore, jni_str!("deleteEntry"), signature, &[(&alias).into()])?;
+    }
+    Ok(())
+}
+
 /// Makes the key. It signs SHA-256 digests and does nothing else.
 fn generate(env: &mut Env<'_>, alias: &str, strongbox: bool) -> Result<(), Failure> {
     let (algorithm, provider, alias) =
@@ -228,6 +232,9 @@ fn spki(env: &mut Env<'_>, keystore: &JObject<'_>, alias: &str) -> Result<Vec<u8
         &[(&alias).into()],
     )?
     .l()?;
+    if certificate.is_null() {
+        return Err(VaultError::Keyring("the device key has no public half".into()).into());
+    }
     let signature = jni_sig!("()Ljava/security/PublicKey;");
     let public = call(env, &certificate, jni_str!("getPublicKey"), signature, &[])?.l()?;
     let encoded = call(env, &public, jni_str!("getEncoded"), jni_sig!("()[B"), &[])?.l()?;
@@ -268,13 +275,6 @@ fn sign(env: &mut Env<'_>, alias: &str, message: &[u8]) -> Result<Vec<u8>, Failu
 fn bytes(env: &mut Env<'_>, array: JObject<'_>) -> Result<Vec<u8>, Failure> {
     let array = env.cast_local::<JByteArray<'_>>(array)?;
     Ok(env.convert_byte_array(&array)?)
-}
-
-/// Whether the key can be made without StrongBox: there is none, or this Android is older than it (before 9).
-fn lacks_strongbox(failure: &Failure) -> bool {
-    matches!(failure, Failure::Java(Error::CaughtJavaException { name, .. })
-        if name == NO_STRONGBOX || name == "java.lang.NoSuchMethodError")
-        || matches!(failure, Failure::Java(Error::MethodNotFound { .. } | Error::NoSuchMethod(_)))
 }
 
 fn call<'l, 's, 'a>(

@@ -54,7 +54,14 @@ pub(super) fn entry(store: &Arc<CredentialStore>, service: &str, account: &str) 
         let modifiers = std::collections::HashMap::from([("label", label.as_str())]);
         store.build(service, account, Some(&modifiers))
     }
-    #[cfg(not(target_os = "linux"))]
+    // Of this device only, not of a backup of it on another; and readable while a locked phone catches up.
+    #[cfg(target_os = "ios")]
+    {
+        let modifiers =
+            std::collections::HashMap::from([("access-policy", "after-first-unlock-this-device-only")]);
+        store.build(service, account, Some(&modifiers))
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "ios")))]
     store.build(service, account, None)
 }
 

@@ -16,25 +16,48 @@ use super::{
     carried,
     declared::Api,
     documents::{self, Claim},
-    step,
+    homeless, jvm, step,
     table::{Proof, Step},
     toolchain::{self, CLANG, RUST, Toolchain},
 };
-use crate::{process, root, setup};
+use crate::{
+    process,
+    setup::{self, Need, Packages, Probe, Use},
+    workspace::root,
+};
 
 const TARGET: &str = "aarch64-linux-android";
-const PROJECT: &str = "src-tauri/gen/android";
+pub(super) const PROJECT: &str = "src-tauri/gen/android";
 const DECLARED: &str = "crates/xtask/src/platforms/stubs";
 /// The Kotlin compiler, as npm has it.
-const KOTLIN: &str = "2.4.20";
+pub(super) const KOTLIN: &str = "2.4.20";
 /// Android's API and that of its libraries, as npm has them: of the version that the app is compiled for.
 const API: (&str, &str) = ("@nativescript/types-android", "9.1.1");
 const API_FILES: [&str; 3] = ["android-platform-37.d.ts", "androidx-32.d.ts", "androidx-17.d.ts"];
 /// What the project's Gradle plugin speaks.
 const LANGUAGE: &str = "2.2";
-const INSTALLED: &[(&str, &str)] = &[
-    ("default-jdk-headless", "runs the Kotlin compiler and the tests of the Keystore"),
-    ("aapt", "compiles resources for Android"),
+const NEEDS: &[Need] = &[
+    Need {
+        name: "javac",
+        why: "runs the Kotlin compiler and the tests of the Keystore",
+        uses: &[Use::Platforms],
+        found: &[Probe::Program("javac")],
+        packages: Packages::debian(&["default-jdk-headless"]),
+    },
+    Need {
+        name: "aapt2",
+        why: "compiles resources for Android",
+        uses: &[Use::Platforms],
+        found: &[Probe::Program("aapt2")],
+        packages: Packages::debian(&["aapt"]),
+    },
+    Need {
+        name: "patch",
+        why: "adds to btleplug's Java what it lacks",
+        uses: &[Use::Platforms],
+        found: &[Probe::Program("patch")],
+        packages: Packages::debian(&["patch"]),
+    },
 ];
 
 /// What the provider of files must say.
@@ -71,6 +94,11 @@ const MANIFEST: &[Claim] = &[
         "//application[@*[name()='android:allowBackup']='false']",
         "no backup of a wallet that only this device reads",
     ),
+    (
+        "//receiver[contains(@*[name()='android:name'],'LocalNotificationRestoreReceiver') and \
+         @*[name()='android:directBootAware']='false']",
+        "nothing of the app before the phone is unlocked",
+    ),
     ("//activity[@*[name()='android:launchMode']='singleTask']", "one window, which links reach"),
     ("//intent-filter/data[@*[name()='android:scheme']='postern']", "links of our own"),
     (
@@ -89,8 +117,8 @@ const MANIFEST: &[Claim] = &[
 /// # Errors
 /// A file is not what it must be, or something does not compile.
 pub(crate) fn run(steps: &mut Vec<Step>) -> Result<()> {
-    setup::install(documents::INSTALLED)?;
-    setup::install(INSTALLED)?;
+    let needs: Vec<_> = documents::NEEDS.iter().chain(NEEDS).collect();
+    setup::install(&needs)?;
     step(steps, Proof::Checked, "manifest, resources and words of the Gradle project", || {
         let files = files(&root().join(PROJECT).join("app/src/main"), "xml")?;
         documents::well_formed(files.iter().map(PathBuf::as_path))?;
@@ -100,6 +128,7 @@ pub(crate) fn run(steps: &mut Vec<Step>) -> Result<()> {
         Ok(None)
     })?;
     step(steps, Proof::Built, "resources of the app (aapt2; not linked against Android's own)", || {
+        fs::create_dir_all(toolchain::built())?;
         let compiled = toolchain::built().join("android-resources.zip");
         let mut compile = process::command("aapt2");
         compile.args(["compile", "--dir"]).arg(root().join(PROJECT).join("app/src/main/res"));
@@ -114,6 +143,15 @@ pub(crate) fn run(steps: &mut Vec<Step>) -> Result<()> {
         kotlin()?;
         Ok(None)
     })?;
+    step(
+        steps,
+        Proof::Ran,
+        "Bluetooth, files and name of the phone, and btleplug's Java with our patch, on this machine's Java",
+        || {
+            jvm::test()?;
+            Ok(None)
+        },
+    )?;
     step(
         steps,
         Proof::Ran,
@@ -137,12 +175,17 @@ pub(crate) fn run(steps: &mut Vec<Step>) -> Result<()> {
     step(steps, Proof::TypeChecked, "all of Rust: the window and the rooms below it", || {
         process::run(carried(&mut cargo(&toolchain)))?;
         Ok(None)
+    })?;
+    step(steps, Proof::Checked, "no phone is built without a hub to start with", || {
+        homeless(&mut cargo(&toolchain))?;
+        Ok(None)
     })
 }
 
 fn cargo(toolchain: &Toolchain) -> Command {
     let mut cargo = toolchain.cargo("check", TARGET);
     cargo
+        .env("POSTERN_DEFAULT_HUB", "https://hub.example")
         .env("CC_aarch64_linux_android", toolchain::COMPILER_OF_C)
         // Only ring has C, and it can do without a C library.
         .env("CFLAGS_aarch64_linux_android", "-nostdlibinc -DRING_CORE_NOSTDLIBINC=1");
@@ -150,7 +193,7 @@ fn cargo(toolchain: &Toolchain) -> Command {
 }
 
 /// Files below `folder` with this extension, in order.
-fn files(folder: &Path, extension: &str) -> Result<Vec<PathBuf>> {
+pub(super) fn files(folder: &Path, extension: &str) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))? {
         let path = entry?.path();
@@ -218,6 +261,7 @@ fn kotlin() -> Result<()> {
     let declared = root().join(DECLARED);
     let mut stubs = files(&declared, "java")?;
     stubs.extend(files(&declared, "kt")?);
+    stubs.push(jvm::btleplug()?.join("com/nonpolynomial/btleplug/android/impl/ScanOptions.java"));
     ensure!(!ours.is_empty() && !stubs.is_empty(), "no Kotlin, or no declarations");
     let mut compile = process::command("bash");
     compile

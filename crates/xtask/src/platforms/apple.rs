@@ -4,18 +4,18 @@
 //! headers that declare next to nothing, and an empty object stands for Objective-C, which needs Apple's frameworks. That
 //! is why this proves types of Rust and nothing else.
 
-use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Command};
+use std::{fs, path::Path, process::Command};
 
 use anyhow::Result;
 
 use super::{
     carried,
     documents::{self, Claim},
-    step,
+    homeless, release, step,
     table::{Proof, Step},
     toolchain::{self, CLANG, RUST, Toolchain},
 };
-use crate::{process, root, setup};
+use crate::{process, setup, workspace::root};
 
 /// Which of them.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -62,7 +62,40 @@ const IPHONE: &[Claim] = &[
         "what the camera is for",
     ),
     ("//key[.='UIBackgroundModes']/following-sibling::array[1][not(*)]", "no radio in the background"),
+    (
+        "//key[.='ITSAppUsesNonExemptEncryption']/following-sibling::*[1][self::false]",
+        "what Apple asks of encryption, at every upload",
+    ),
+    (
+        "//key[.='UIFileSharingEnabled']/following-sibling::*[1][self::true] and \
+         //key[.='LSSupportsOpeningDocumentsInPlace']/following-sibling::*[1][self::true]",
+        "saved files are where people look for them",
+    ),
+    ("count(//key[.='CFBundleLocalizations']/following-sibling::array[1]/string)=4", "its languages"),
 ];
+const PRIVACY: &[Claim] = &[
+    ("//key[.='NSPrivacyTracking']/following-sibling::*[1][self::false]", "nobody is tracked"),
+    (
+        "//string[.='NSPrivacyAccessedAPICategoryFileTimestamp']/following-sibling::array[1]/string[.='C617.1']",
+        "why it looks at the times of files (ITMS-91053)",
+    ),
+    (
+        "//string[.='NSPrivacyAccessedAPICategorySystemBootTime']/following-sibling::array[1]/string[.='35F9.1']",
+        "why it looks at the time since the start",
+    ),
+    (
+        "not(//key[.='NSPrivacyCollectedDataTypeTracking']/following-sibling::*[1][self::true])",
+        "no data is for tracking",
+    ),
+    (
+        "//dict[key='NSPrivacyCollectedDataType'] and \
+         not(//dict[key='NSPrivacyCollectedDataType'][not(key='NSPrivacyCollectedDataTypePurposes')])",
+        "what each kind of data is for",
+    ),
+];
+/// Texts of the system's questions.
+const QUESTIONS: [&str; 3] =
+    ["NSBluetoothAlwaysUsageDescription", "NSCameraUsageDescription", "NSFaceIDUsageDescription"];
 const IPHONE_RIGHTS: &[Claim] = &[
     ("//string[.='applinks:postern.app']", "claim links open the app"),
     (
@@ -76,7 +109,7 @@ const IPHONE_RIGHTS: &[Claim] = &[
 /// # Errors
 /// A file does not say what it must, or something does not type-check.
 pub(crate) fn run(device: Device, steps: &mut Vec<Step>) -> Result<()> {
-    setup::install(documents::INSTALLED)?;
+    setup::install(&documents::NEEDS.iter().collect::<Vec<_>>())?;
     let (target, name, plist, claims, rights, granted) = match device {
         Device::Iphone => {
             ("aarch64-apple-ios", "iOS", "ios.plist", IPHONE, "ios.entitlements", IPHONE_RIGHTS)
@@ -90,6 +123,19 @@ pub(crate) fn run(device: Device, steps: &mut Vec<Step>) -> Result<()> {
         documents::hold(&format!("src-tauri/apple/{rights}"), granted)?;
         Ok(None)
     })?;
+    step(
+        steps,
+        Proof::Checked,
+        &format!("{name}: privacy manifest, and the system's questions in each language"),
+        || {
+            let folder = root().join("src-tauri/apple");
+            let manifest = "PrivacyInfo.xcprivacy";
+            documents::well_formed([folder.join(manifest).as_path()])?;
+            documents::hold(&format!("src-tauri/apple/{manifest}"), PRIVACY)?;
+            release::languages(&folder, &QUESTIONS)?;
+            Ok(None)
+        },
+    )?;
     let toolchain = Toolchain::with(&[RUST, CLANG])?;
     let kit = toolchain::built().join("apple");
     stand_in(&kit)?;
@@ -101,7 +147,14 @@ pub(crate) fn run(device: Device, steps: &mut Vec<Step>) -> Result<()> {
             process::run(carried(&mut cargo(&toolchain, target, &kit)))?;
             Ok(None)
         },
-    )
+    )?;
+    if device == Device::Iphone {
+        step(steps, Proof::Checked, "no phone is built without a hub to start with", || {
+            homeless(&mut cargo(&toolchain, target, &kit))?;
+            Ok(None)
+        })?;
+    }
+    Ok(())
 }
 
 fn cargo(toolchain: &Toolchain, target: &str, kit: &Path) -> Command {
@@ -112,11 +165,12 @@ fn cargo(toolchain: &Toolchain, target: &str, kit: &Path) -> Command {
     let snake = target.replace('-', "_");
     let flags = format!("-nostdlibinc -I{}", kit.join("include").display());
     cargo
+        .env("POSTERN_DEFAULT_HUB", "https://hub.example")
         .env("PATH", path)
         .env("SDKROOT", kit)
         // As tauri.conf.json has them; C code would ask Xcode.
         .env("MACOSX_DEPLOYMENT_TARGET", "12.0")
-        .env("IPHONEOS_DEPLOYMENT_TARGET", "15.0")
+        .env("IPHONEOS_DEPLOYMENT_TARGET", "16.4")
         .env(format!("CC_{snake}"), kit.join("bin/apple-cc"))
         .env(format!("CXX_{snake}"), toolchain::COMPILER_OF_C)
         .env(format!("AR_{snake}"), "ar")
@@ -170,7 +224,7 @@ fn stand_in(kit: &Path) -> Result<()> {
     {
         let program = bin.join(name);
         fs::write(&program, text)?;
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
+        process::executable(&program)?;
     }
     for (name, text) in HEADERS {
         fs::write(include.join(name), text)?;

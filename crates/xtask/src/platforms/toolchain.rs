@@ -123,7 +123,7 @@ pub(crate) fn node(package: &str, version: &str) -> Result<PathBuf> {
 
 /// Where what is built for other targets is.
 pub(crate) fn built() -> PathBuf {
-    crate::target().join("platforms")
+    crate::workspace::target().join("platforms")
 }
 
 /// The customer's cache folder: packages outlive `cargo clean`.

@@ -9,12 +9,22 @@ use super::{
     table::{Proof, Step},
     toolchain::{self, MINGW, RUST, Toolchain},
 };
-use crate::{build, process, root, setup};
+use crate::{
+    build, process,
+    setup::{self, Need, Packages, Probe, Use},
+    workspace::root,
+};
 
 const TARGET: &str = "x86_64-pc-windows-gnu";
 const LINKER: &str = "x86_64-w64-mingw32-gcc-posix";
 /// Wine runs what was linked. It must be installed: it finds its parts by absolute paths.
-const INSTALLED: &[(&str, &str)] = &[("wine64", "runs what was built for Windows")];
+const NEEDS: &[Need] = &[Need {
+    name: "Wine",
+    why: "runs what was built for Windows",
+    uses: &[Use::Platforms],
+    found: &[Probe::File(WINE)],
+    packages: Packages::debian(&["wine64"]),
+}];
 const WINE: &str = "/usr/lib/wine/wine64";
 /// No test binary takes as long as this, in seconds.
 const PATIENCE: &str = "600";
@@ -52,12 +62,12 @@ __declspec(dllexport) BOOL WINAPI ProcessPrng(PBYTE buffer, SIZE_T length) {
 /// # Errors
 /// Something cannot be had, does not build, or a test fails.
 pub(crate) fn run(steps: &mut Vec<Step>) -> Result<()> {
-    setup::install(INSTALLED)?;
+    setup::install(&NEEDS.iter().collect::<Vec<_>>())?;
     let toolchain = Toolchain::with(&[RUST, MINGW])?;
     // The compiler of resources asks for it by the name that an installed package would give it.
     let plain = toolchain.root.join("bin").join(LINKER.trim_end_matches("-posix"));
     if !plain.exists() {
-        std::os::unix::fs::symlink(LINKER, plain)?;
+        fs::hard_link(toolchain.root.join("bin").join(LINKER), plain)?;
     }
     let prefix = toolchain::built().join("wine");
     prepare_wine(&toolchain, &prefix)?;

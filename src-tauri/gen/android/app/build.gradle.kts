@@ -17,7 +17,8 @@ val tauriProperties = Properties().apply {
 
 /**
  * btleplug's Java half, from the very version that Cargo.lock names: native and Java code of two versions would not
- * find each other's methods.
+ * find each other's methods. With what it lacks (`btleplug.patch`: scan modes, refused scans, links that are closed
+ * whenever they end), until a release of it has that. A version that the patch does not fit ends the build.
  */
 val btleplugJava: File = run {
     val metadata = providers.exec {
@@ -26,7 +27,16 @@ val btleplugJava: File = run {
     }.standardOutput.asText.get()
     val packages = (JsonSlurper().parseText(metadata) as Map<*, *>)["packages"] as List<*>
     val btleplug = packages.map { it as Map<*, *> }.single { it["name"] == "btleplug" }
-    File(btleplug["manifest_path"] as String).resolveSibling("src/droidplug/java/src/main/java")
+    val theirs = File(btleplug["manifest_path"] as String).resolveSibling("src/droidplug/java/src/main/java")
+    val ours = rootDir.resolve(".btleplug")
+    ours.deleteRecursively()
+    theirs.copyRecursively(ours)
+    ours.walk().forEach { it.setWritable(true) }
+    providers.exec {
+        workingDir = ours
+        commandLine("patch", "--quiet", "-p1", "-i", rootDir.resolve("btleplug.patch").path)
+    }.result.get().assertNormalExitValue()
+    ours
 }
 
 android {

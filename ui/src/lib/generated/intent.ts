@@ -9,7 +9,7 @@ export type Intent = { "type": "signIn",
  */
 hub: string | null, } | { "type": "cancelSignIn" } | { "type": "signOut" } | { "type": "useMemoryOnly" } | { "type": "retryKeyring" } | { "type": "refresh" } | { "type": "open", 
 /**
- * One or more, all at the same locker.
+ * One or more, all at the same locker and of one kind.
  */
 reservations: Array<string>, } | { "type": "reopen", 
 /**
@@ -19,7 +19,15 @@ reservation: string, } | { "type": "cancelOpening" } | { "type": "continueOpenin
 /**
  * Which; the one on the opening screen, else the latest, when absent.
  */
-reservation: string | null, } | { "type": "dismissOpening" } | { "type": "confirmTaken", 
+reservation: string | null, } | { "type": "dismissOpening" } | { "type": "showOpening", 
+/**
+ * Of which reservation.
+ */
+reservation: string, } | { "type": "confirmClosed", 
+/**
+ * Of which reservation.
+ */
+reservation: string, } | { "type": "confirmTaken", 
 /**
  * Which.
  */
@@ -27,7 +35,15 @@ reservation: string,
 /**
  * True: taken. False: it was not there.
  */
-taken: boolean, } | { "type": "showOpeningCode", 
+taken: boolean, } | { "type": "confirmPlaced", 
+/**
+ * Which.
+ */
+reservation: string, 
+/**
+ * True: it lies inside. False: not yet.
+ */
+inside: boolean, } | { "type": "showOpeningCode", 
 /**
  * Which.
  */
@@ -123,7 +139,12 @@ site: string, } | { "type": "release",
 /**
  * Which.
  */
-reservation: string, } | { "type": "bookReturn", 
+reservation: string, 
+/**
+ * The answer to what `ReservationView::release` asks: the compartment is empty, or the borrowed thing lies
+ * inside.
+ */
+confirmed: boolean | null, } | { "type": "bookReturn", 
 /**
  * The order's reference or the carrier's return code.
  */

@@ -12,12 +12,12 @@ until: number, } | { "state": "fetching" } | { "state": "needsNetwork" };
 /**
  * What can be done with a reservation.
  */
-export type ActionView = "open" | "reopen" | "resolve" | "confirmTaken" | "extend" | "hold" | "cancel" | "changeLocker" | "share" | "report" | "release";
+export type ActionView = "open" | "reopen" | "resolve" | "confirmTaken" | "confirmPlaced" | "extend" | "hold" | "cancel" | "changeLocker" | "share" | "report" | "release";
 
 /**
  * Whether Bluetooth can be used.
  */
-export type BluetoothView = "unknown" | "on" | "off" | "absent" | "denied";
+export type BluetoothView = "unknown" | "on" | "off" | "absent" | "denied" | "locationOff";
 
 /**
  * A device of the account.
@@ -212,9 +212,17 @@ locker: string,
  */
 name: string, 
 /**
- * What can be opened there now.
+ * What can be collected there now. One gesture opens these and nothing else.
  */
-reservations: Array<string>, };
+collect: Array<string>, 
+/**
+ * What can be put in there now, by a gesture of its own.
+ */
+dropOff: Array<string>, 
+/**
+ * Compartments of one's own there, which are opened one by one.
+ */
+own: Array<string>, };
 
 /**
  * Whether the hub can be reached.
@@ -228,6 +236,11 @@ since: number | null, } | { "state": "wrongHub" } | { "state": "clockSkew",
  * Seconds.
  */
 seconds: number, } | { "state": "signInAgain" };
+
+/**
+ * Why there is no PIN.
+ */
+export type NoPinView = "noKeypad" | "keypadBehind" | "tooManyDevices" | "suspected" | "notHere";
 
 /**
  * Codes of notices.
@@ -250,6 +263,35 @@ code: NoticeCode,
  * Of which reservation.
  */
 reservation: string | null, };
+
+/**
+ * A door that this device opened and that is not closed, as far as is known. It stays in sight on every screen.
+ */
+export type OpenDoorView = { 
+/**
+ * The reservation whose door it is.
+ */
+reservation: string, 
+/**
+ * Locker id.
+ */
+locker: string, 
+/**
+ * Door number.
+ */
+door: number, 
+/**
+ * Untrusted text.
+ */
+label: string, 
+/**
+ * When its receipt came, UNIX seconds.
+ */
+since: number, 
+/**
+ * It has been open for too long.
+ */
+leftOpen: boolean, };
 
 /**
  * The opening code that is being shown.
@@ -381,7 +423,7 @@ export type OutboxView = {
  */
 id: number, 
 /**
- * `receipt`, `extend`, `share`, `revokeShare`, `report`, `confirmTaken`, `removeDevice`, `hold`, `cancel`,
+ * `receipt`, `extend`, `share`, `revokeShare`, `report`, `confirmTaken`, `confirmPlaced`, `removeDevice`, `hold`, `cancel`,
  * `changeLocker`, `release`, `bookReturn`, `bookStorage`, `borrow`, `handOver`, `preferLowDoors`.
  */
 what: string, 
@@ -397,20 +439,16 @@ problem: ProblemView | null, };
 /**
  * Everything that a customer can meet.
  */
-export type ProblemCode = "bluetoothOff" | "bluetoothAbsent" | "bluetoothDenied" | "outOfRange" | "lockerBusy" | "linkLost" | "notTheLocker" | "refused" | "jammed" | "throttled" | "tokenExpired" | "lockerClockUnset" | "gestureTooOld" | "keyRefused" | "hubUnreachable" | "wrongHub" | "clockSkew" | "signInAbandoned" | "signInMismatch" | "signInRefused" | "browserFailed" | "hubRefused" | "hubFault" | "versionMismatch" | "changedMeanwhile" | "limitReached" | "noCompartment" | "claimEnded" | "invitationInvalid" | "notDelegable";
+export type ProblemCode = "bluetoothOff" | "bluetoothAbsent" | "bluetoothDenied" | "locationOff" | "outOfRange" | "lockerBusy" | "linkLost" | "notTheLocker" | "refused" | "jammed" | "throttled" | "lockerFull" | "tokenExpired" | "lockerClockUnset" | "gestureTooOld" | "keyRefused" | "hubUnreachable" | "wrongHub" | "clockSkew" | "signInAbandoned" | "signInMismatch" | "signInRefused" | "browserFailed" | "hubRefused" | "hubFault" | "versionMismatch" | "changedMeanwhile" | "limitReached" | "fairShare" | "somethingInside" | "noCompartment" | "claimEnded" | "invitationInvalid" | "notDelegable";
 
 /**
- * What went wrong, and the two answers that decide what comes next.
+ * What went wrong, and what decides what comes next.
  */
 export type ProblemView = { 
 /**
  * The code that the words are chosen by.
  */
 code: ProblemCode, 
-/**
- * The door may have opened.
- */
-mayHaveOpened: boolean, 
 /**
  * Another try makes sense.
  */
@@ -462,7 +500,7 @@ locker: string,
  */
 label: string, 
 /**
- * `opened`, `jammed`, ...: outcome code of the protocol, snake case.
+ * `opened`, `jammed`, `already_open`, `unknown`; of a closing `closed`, `closed_present`, `closed_absent`.
  */
 outcome: string, 
 /**
@@ -478,6 +516,10 @@ timeCertain: boolean,
  */
 sequence: number, 
 /**
+ * How it was asked for: `radio`, `pin`, `scanner`.
+ */
+source: string, 
+/**
  * The locker's signature verified on this device.
  */
 verified: boolean, 
@@ -485,6 +527,11 @@ verified: boolean,
  * The hub has it.
  */
 delivered: boolean, };
+
+/**
+ * What has to be said when a compartment or a borrowed thing is given back.
+ */
+export type ReleaseView = "measured" | "askEmpty" | "askInside" | "somethingInside" | "nothingInside";
 
 /**
  * A reservation as the customer sees it.
@@ -543,9 +590,38 @@ since: number | null,
  */
 guest: boolean, 
 /**
- * The keypad PIN.
+ * Access was given in person, and opens so often at most; the hub knows nothing of it.
+ */
+inPerson: number | null, 
+/**
+ * The keypad PIN of this device. It opens the door now, also without a network and after the access has ended.
  */
 pin: string | null, 
+/**
+ * Why there is none, where a door might be opened.
+ */
+noPin: NoPinView | null, 
+/**
+ * An opening code for the scanner can be shown now (`showOpeningCode`), and would open.
+ */
+code: boolean, 
+/**
+ * Something pretended to be its locker a moment ago: nothing secret is to be typed or shown there.
+ */
+suspected: boolean, 
+/**
+ * Its state rests on somebody's word alone.
+ */
+unproven: boolean, 
+/**
+ * What the locker measured as the door was closed last, and signed: something inside, or nothing. None where it
+ * was not closed since it was opened, or cannot measure.
+ */
+inside: boolean | null, 
+/**
+ * What has to be said with [`Intent::Release`](crate::intent::Intent::Release), where it is offered.
+ */
+release: ReleaseView | null, 
 /**
  * The identification code, drawn.
  */
@@ -650,13 +726,29 @@ reservation: string,
  */
 name: string, 
 /**
- * The link to hand over.
+ * The link to hand over; or, in person, what the guest's device reads.
  */
 link: string, 
 /**
  * The same as a QR code.
  */
-qr: QrView, };
+qr: QrView, 
+/**
+ * It is for the device alone whose invitation was read, with no network.
+ */
+inPerson: boolean, 
+/**
+ * When the access really ends, UNIX seconds.
+ */
+until: number, 
+/**
+ * How often it opens; none: as often as the guest wants.
+ */
+uses: number | null, 
+/**
+ * It can be taken back before it ends; at a locker without a network from the next visit of a phone with news on.
+ */
+revocable: boolean, };
 
 /**
  * A share given.
@@ -821,6 +913,11 @@ nearby: NearbyView | null,
  * The opening that is under way or just ended.
  */
 opening: OpeningView | null, 
+/**
+ * Doors that this device opened and that are not closed, as far as is known; the one that was opened first comes
+ * first.
+ */
+openDoors: Array<OpenDoorView>, 
 /**
  * The opening code that is being shown.
  */

@@ -1,6 +1,6 @@
 //! A hub that keeps what it is told and can be told to misbehave.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use postern_api::{
@@ -8,8 +8,8 @@ use postern_api::{
     locker::LockerDescriptor,
     problem::{Code, Problem},
     reservation::Reservation,
-    sync::{Changes, ReceiptResult, ReceiptResults, ReceiptUpload},
-    token::{BulletinFor, Grant, Grants, Operation, TokenBatch},
+    sync::{Changes, LockerNews, ReceiptResult, ReceiptResults, ReceiptUpload},
+    token::{BulletinFor, Bulletins, Grant, Grants, NoPin, Operation, TokenBatch},
 };
 use postern_core::{
     Now,
@@ -42,9 +42,19 @@ pub(crate) struct Hub {
     pub(crate) page: usize,
     pub(crate) token_life: i64,
     pub(crate) bulletins: Vec<BulletinFor>,
+    /// What no receipt has acknowledged.
+    pub(crate) news: Vec<LockerNews>,
+    /// The occupancy of every door.
+    pub(crate) occupancy: u32,
+    /// The PIN with which grants come; a `#` stands for the occupancy.
+    pub(crate) pin: Option<String>,
+    /// Why they come without.
+    pub(crate) no_pin: NoPin,
     pub(crate) refuse: BTreeMap<String, (u16, Code)>,
     pub(crate) page_of: BTreeMap<String, Vec<u8>>,
     pub(crate) oauth_error: Option<OAuthError>,
+    /// Authorization codes that were taken, where each is taken once.
+    pub(crate) codes: Option<BTreeSet<String>>,
     pub(crate) access: u32,
     pub(crate) clock_ahead: i64,
     pub(crate) seen: Vec<Seen>,
@@ -114,6 +124,13 @@ impl Hub {
                 if let Some(error) = &self.oauth_error {
                     return HttpResponse { status: 400, ..json(error, at) };
                 }
+                let code = url::form_urlencoded::parse(body.as_bytes()).find(|(name, _)| name == "code");
+                if let (Some(codes), Some((_, code))) = (&mut self.codes, code)
+                    && !codes.insert(code.into_owned())
+                {
+                    let error = OAuthError { error: "invalid_grant".into(), error_description: None };
+                    return HttpResponse { status: 400, ..json(&error, at) };
+                }
                 self.access += 1;
                 json(
                     &TokenResponse {
@@ -166,6 +183,7 @@ impl Hub {
                         reservations: page,
                         removed: self.removed.clone(),
                         lockers: self.lockers.clone(),
+                        news: self.news.clone(),
                         more,
                         now: at,
                     },
@@ -176,6 +194,7 @@ impl Hub {
                 let batch: TokenBatch = serde_json::from_str(body).unwrap();
                 json(&self.grants(&batch, at), at)
             }
+            "/v1/bulletins" => json(&Bulletins { bulletins: self.bulletins.clone() }, at),
             "/v1/receipts" => {
                 let upload: ReceiptUpload = serde_json::from_str(body).unwrap();
                 let results = upload.receipts.iter().map(|_| ReceiptResult::Accepted).collect();
@@ -205,6 +224,10 @@ impl Hub {
                 uses: 1,
                 delegable: true,
                 token_id: hex::encode(id),
+                occupancy: self.occupancy,
+                pin: self.pin.as_ref().map(|pin| pin.replace('#', &self.occupancy.to_string())),
+                no_pin: self.pin.is_none().then_some(self.no_pin),
+                receipts_from: None,
                 token: BASE64_URL_SAFE_NO_PAD.encode(
                     [
                         &id[..],

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use postern_core::Now;
 use postern_protocol::{
-    ClockState, LockerKeys, Operation, OperationNonce, Refusal, Reply, Request, Timestamp, TokenId,
+    ClockState, Door, LockerKeys, Operation, OperationNonce, Refusal, Reply, Request, Timestamp, TokenId,
     locker_side::{Greeting, Session},
     message::{Hello, StatusReport},
     receipt::{self, Outcome, Receipt, Source},
@@ -38,6 +38,18 @@ pub(crate) struct Locker {
     pub(crate) impostor: bool,
     pub(crate) heard: Vec<Vec<u8>>,
     pub(crate) forge: bool,
+    /// Number of the newest news that it has taken in.
+    pub(crate) news: u32,
+    /// Bulletins that were brought.
+    pub(crate) bulletins: Vec<Vec<u8>>,
+    /// What its content sensors say of a closed compartment.
+    pub(crate) content: Option<bool>,
+    /// The last opening of each door.
+    pub(crate) last: BTreeMap<u16, Receipt>,
+    /// The closing that belongs to it.
+    pub(crate) closings: BTreeMap<u16, Vec<u8>>,
+    /// False: closing receipts do not reach the phone in its session.
+    pub(crate) told_closings: bool,
 }
 
 impl Locker {
@@ -46,6 +58,7 @@ impl Locker {
         rng.try_fill_bytes(&mut ephemeral).unwrap();
         let hello = Hello {
             version: 1,
+            oldest: 1,
             boot: 1,
             clock: self.clock,
             floor: Timestamp(now.unix() as u64),
@@ -73,6 +86,7 @@ impl Locker {
             self.session.as_mut().unwrap().receive(bytes).unwrap()
         };
         let request = received.request;
+        self.bulletins.extend(request.bulletin.clone());
         let reply = if let Some(refusal) = self.refuse.pop_front() {
             Reply::Refused(refusal)
         } else if self.clock == ClockState::Unset
@@ -94,9 +108,13 @@ impl Locker {
             return Reply::Status(StatusReport {
                 door: request.door,
                 door_open: self.open.get(&request.door.0).copied().or(Some(false)),
-                receipt: self.journal.get(&key).cloned(),
+                receipt: self.journal.get(&key).cloned().or_else(|| {
+                    let last = self.last.get(&request.door.0)?;
+                    Some(receipt::sign(last, &self.keys))
+                }),
                 clock: self.clock,
                 at: Timestamp(now.unix() as u64),
+                closing: self.closings.get(&request.door.0).cloned(),
             });
         }
         if let Some(stored) = self.journal.get(&key) {
@@ -120,11 +138,61 @@ impl Locker {
             clock: self.clock,
             handshake: self.session.as_ref().unwrap().handshake_id(),
             source: Source::Radio,
+            news: self.news,
         };
-        self.sequence += 1;
+        self.opened(&receipt);
         self.operations.push(request.operation);
         let bytes = receipt::sign(&receipt, &self.keys);
         self.journal.insert(key, bytes.clone());
         Reply::Receipt(bytes)
+    }
+
+    fn opened(&mut self, receipt: &Receipt) {
+        self.sequence += 1;
+        if receipt.outcome.may_be_open() {
+            self.closings.remove(&receipt.door.0);
+            self.last.insert(receipt.door.0, receipt.clone());
+        }
+    }
+
+    /// The door is closed: the receipt of that, the first time.
+    pub(super) fn close(&mut self, door: u16, now: Now) -> Option<Vec<u8>> {
+        let opening = self.last.get(&door).filter(|_| !self.closings.contains_key(&door))?;
+        let closing = Receipt {
+            sequence: self.sequence,
+            outcome: Outcome::of_closing(self.content),
+            at: Timestamp(now.unix() as u64),
+            news: self.news,
+            ..opening.clone()
+        };
+        self.sequence += 1;
+        let bytes = receipt::sign(&closing, &self.keys);
+        self.closings.insert(door, bytes.clone());
+        Some(bytes)
+    }
+
+    /// Somebody opens a door at the keypad, by this slot of this epoch.
+    pub(crate) fn open_by_pin(&mut self, door: u16, epoch: u32, slot: u8, now: Now) {
+        let mut token = [0; 16];
+        token[11] = slot;
+        token[12..].copy_from_slice(&epoch.to_be_bytes());
+        let receipt = Receipt {
+            locker: self.keys.id,
+            sequence: self.sequence,
+            previous: [0; 16],
+            token: TokenId(token),
+            nonce: OperationNonce([0; 8]),
+            door: Door(door),
+            operation: Operation::Collect,
+            outcome: Outcome::Opened,
+            at: Timestamp(now.unix() as u64),
+            clock: self.clock,
+            handshake: [0; 16],
+            source: Source::Pin,
+            news: self.news,
+        };
+        self.open.insert(door, true);
+        self.movements += 1;
+        self.opened(&receipt);
     }
 }

@@ -27,7 +27,11 @@ use crate::{
     stat::{Samples, pairs},
 };
 
-const DOOR: Door = Door(1);
+/// Doors take turns: each has an equal share of the places for tokens.
+const fn door(number: u32) -> Door {
+    Door((number % 100) as u16 + 1)
+}
+
 const NOW: Timestamp = Timestamp(1_900_000_000);
 /// Openings of one sample.
 const ROUNDS: u32 = 100;
@@ -96,7 +100,7 @@ fn claims(device: &Device, number: u32) -> Claims {
     Claims {
         key_id: KeyId(1),
         locker: LockerId(*b"lindenho"),
-        doors: vec![(DOOR, Epoch(1))],
+        doors: vec![(door(number), Epoch(1))],
         operations: [Operation::Collect].into_iter().collect(),
         not_before: NOW,
         // Alive through all of it, so that each is remembered.
@@ -107,6 +111,7 @@ fn claims(device: &Device, number: u32) -> Claims {
         uses: 1,
         delegable: false,
         hello_nonce: None,
+        carry_key: None,
     }
 }
 
@@ -157,7 +162,7 @@ impl Site {
             let hello = frames.iter().find_map(|frame| reassembler.push(frame).ok()?).context("no HELLO")?;
             let request = Request {
                 operation: Operation::Collect,
-                door: DOOR,
+                door: door(number),
                 nonce: OperationNonce(u64::from(number).to_be_bytes()),
                 token,
                 delegation: None,
@@ -180,9 +185,11 @@ impl Site {
             ensure!(!answer.is_empty(), "no receipt");
 
             locker.disconnected(connection, now);
-            locker.hardware().close(DOOR);
+            locker.hardware().close(door(number));
             locker.tick(now.plus(500));
             locker.tick(now.plus(600));
+            // The closing has a receipt of its own.
+            locker.tick(now.plus(750));
             drop(sent(locker));
         }
         *opened += rounds;
@@ -230,6 +237,7 @@ fn primitives(device: &Device) -> Result<f64> {
         let token = issuer.sign_token(&claims(device, number));
         let hello = Hello {
             version: 1,
+            oldest: 1,
             boot: 1,
             clock: postern_protocol::ClockState::Set,
             floor: NOW,
@@ -240,7 +248,7 @@ fn primitives(device: &Device) -> Result<f64> {
         spent += start.elapsed();
         let request = Request {
             operation: Operation::Collect,
-            door: DOOR,
+            door: door(number),
             nonce: OperationNonce(u64::from(number).to_be_bytes()),
             token,
             delegation: None,
@@ -260,13 +268,14 @@ fn primitives(device: &Device) -> Result<f64> {
                 previous: [0; 16],
                 token: claims.id,
                 nonce: received.request.nonce,
-                door: DOOR,
+                door: door(number),
                 operation: Operation::Collect,
                 outcome: Outcome::Opened,
                 at: NOW,
                 clock: postern_protocol::ClockState::Set,
                 handshake: session.handshake_id(),
                 source: Source::Radio,
+                news: 0,
             },
             &keys.locker,
         );

@@ -173,6 +173,7 @@ impl Format for Ours {
             uses: grant.uses,
             delegable: grant.delegable,
             hello_nonce: None,
+            carry_key: None,
         }))
     }
 

@@ -218,6 +218,7 @@ impl Ours {
             clock: ClockState::Set,
             handshake: [7; 16],
             source: Source::Radio,
+            news: 0,
         };
         let bytes = receipt::sign(&receipt, &keys);
         self.chains.insert(cabinet, (sequence + 1, receipt::hash(&bytes)));

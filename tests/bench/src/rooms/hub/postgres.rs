@@ -34,11 +34,12 @@ impl Postgres {
     /// # Errors
     /// PostgreSQL is not installed, or does not start.
     pub(crate) fn start(folder: &Path) -> Result<Self> {
-        let versions =
-            fs::read_dir("/usr/lib/postgresql").context("PostgreSQL (Debian package: postgresql)")?;
+        // Debian's, by version; others have it beside everything else.
+        let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+        let path = std::env::var_os("PATH").unwrap_or_default();
         let binaries = versions
-            .flatten()
             .map(|entry| entry.path().join("bin"))
+            .chain(std::env::split_paths(&path))
             .find(|bin| bin.join("initdb").exists())
             .context("PostgreSQL (Debian package: postgresql)")?;
         // Not below this project: another user must be able to get there. A socket's path is short besides.

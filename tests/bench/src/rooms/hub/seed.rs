@@ -5,7 +5,7 @@ use anyhow::{Context, Result};
 use postern_hub::{
     clock::Clock,
     config::{Config, Policy},
-    domain::view::pin_purpose,
+    domain::pins,
     hub::{Hub, Opening},
     secrets::Sealer,
     store::{Backend, Tx},
@@ -138,7 +138,7 @@ async fn cabinets(hub: &Hub, tx: &mut Tx, count: u64, now: i64) -> Result<()> {
         .bind(&site)
         .bind(descriptor.to_string())
         .bind(identity.receipt_key.to_vec())
-        .bind(hub.secrets.seal(&pin_purpose(&id), &[5; 32]).context("seal")?)
+        .bind(hub.secrets.seal(&pins::purpose(&id), &[5; 32]).context("seal")?)
         .bind(now - 86_400)
         .execute(tx.on())
         .await?;

@@ -35,7 +35,7 @@ import java.util.Map;
  */
 public final class AndroidKeystore extends Provider {
   private static final Map<String, Entry> KEYS = new HashMap<>();
-  private static boolean hasStrongBox;
+  private static String strongBox;
 
   private AndroidKeystore() {
     super("AndroidKeyStore", "1", "stands in for Android's");
@@ -44,14 +44,15 @@ public final class AndroidKeystore extends Provider {
     put("Signature.SHA256withECDSA", Signer.class.getName());
   }
 
-  public static void install(boolean strongBox) {
-    hasStrongBox = strongBox;
+  /** What its StrongBox does: "works", "absent", "fails" in a way of its own, or "fails halfway". */
+  public static void install(String strongBox) {
+    AndroidKeystore.strongBox = strongBox;
     Security.addProvider(new AndroidKeystore());
   }
 
   /** How many keys there are; those in the StrongBox only. */
   public static int count(boolean strongBox) {
-    return (int) KEYS.values().stream().filter(entry -> entry.strongBox || !strongBox).count();
+    return (int) KEYS.values().stream().filter(entry -> entry == null || entry.strongBox || !strongBox).count();
   }
 
   /** A private key that has no encoding. */
@@ -140,8 +141,14 @@ public final class AndroidKeystore extends Provider {
 
     @Override
     public KeyPair generateKeyPair() {
-      if (spec.strongBox && !hasStrongBox) {
-        throw new StrongBoxUnavailableException();
+      if (spec.strongBox && !strongBox.equals("works")) {
+        if (strongBox.equals("absent")) {
+          throw new StrongBoxUnavailableException();
+        }
+        if (strongBox.equals("fails halfway")) {
+          KEYS.put(spec.alias, null);
+        }
+        throw new java.security.ProviderException("Keystore key generation failed");
       }
       try {
         KeyPairGenerator generator = KeyPairGenerator.getInstance("EC", "SunEC");

@@ -4,4 +4,8 @@ public interface DialogInterface {
     interface OnClickListener {
         void onClick(DialogInterface dialog, int which);
     }
+
+    interface OnCancelListener {
+        void onCancel(DialogInterface dialog);
+    }
 }

@@ -1,6 +1,12 @@
 package android.webkit;
 
+import android.content.pm.PackageInfo;
+
 public class WebView {
+    public static PackageInfo getCurrentWebViewPackage() {
+        throw new UnsupportedOperationException();
+    }
+
     public WebSettings getSettings() {
         throw new UnsupportedOperationException();
     }

@@ -2,16 +2,33 @@ package androidx.activity;
 
 import android.content.res.Configuration;
 import android.os.Bundle;
+import android.view.View;
 import androidx.lifecycle.LifecycleOwner;
 
 public class ComponentActivity extends android.content.Context implements LifecycleOwner {
     protected void onCreate(Bundle savedInstanceState) {}
+
+    protected void onResume() {}
+
+    protected void onDestroy() {}
 
     public void onConfigurationChanged(Configuration newConfig) {}
 
     public boolean moveTaskToBack(boolean nonRoot) {
         throw new UnsupportedOperationException();
     }
+
+    public View findViewById(int id) {
+        throw new UnsupportedOperationException();
+    }
+
+    public final void runOnUiThread(Runnable action) {}
+
+    public boolean shouldShowRequestPermissionRationale(String permission) {
+        throw new UnsupportedOperationException();
+    }
+
+    public void setRecentsScreenshotEnabled(boolean enabled) {}
 
     public final OnBackPressedDispatcher getOnBackPressedDispatcher() {
         throw new UnsupportedOperationException();

@@ -9,6 +9,14 @@ abstract class TauriActivity : ComponentActivity() {
     super.onCreate(savedInstanceState)
   }
 
+  override fun onResume() {
+    super.onResume()
+  }
+
+  override fun onDestroy() {
+    super.onDestroy()
+  }
+
   open fun onWebViewCreate(webView: WebView) {}
 
   fun requestPermissions(permissions: Array<String>, listener: (Boolean?) -> Unit) {}

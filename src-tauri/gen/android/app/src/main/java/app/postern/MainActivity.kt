@@ -1,35 +1,57 @@
 package app.postern
 
-import android.content.Context
+import android.content.ActivityNotFoundException
+import android.content.Intent
 import android.content.res.Configuration
+import android.net.Uri
+import android.os.Build
 import android.os.Bundle
+import android.view.View
 import android.webkit.WebView
 import androidx.activity.OnBackPressedCallback
 import androidx.activity.enableEdgeToEdge
+import androidx.core.view.ViewCompat
+import androidx.core.view.WindowInsetsCompat
 import com.google.android.material.dialog.MaterialAlertDialogBuilder
 import kotlin.math.roundToInt
 
-private const val PREFERENCES = "permissions"
-private const val EXPLAINED = "bluetooth_explained"
 /** Asks the page first (ui/src/lib/back.ts): true where something on it took the gesture. */
 private const val BACK = "!document.dispatchEvent(new Event('back', { cancelable: true }))"
+/** From here on a web view tells the page of bars and keyboard (Chromium 441253216). */
+private const val TELLS_INSETS = 140
+/** What the page is written for (ui/vite.config.ts). */
+private const val OLDEST_WEB_VIEW = 117
 
 /** The one window. The page keeps clear of bars and notches by itself (safe areas), so it is drawn under them. */
-class MainActivity : TauriActivity() {
+class MainActivity : TauriActivity(), Bluetooth.Screen {
   private var page: WebView? = null
 
   override fun onCreate(savedInstanceState: Bundle?) {
     enableEdgeToEdge()
     super.onCreate(savedInstanceState)
-    // A rotation must not ask again while the first question is still on the screen.
-    if (savedInstanceState == null) {
-      askForBluetooth()
+    if (Build.VERSION.SDK_INT >= Build.VERSION_CODES.TIRAMISU) {
+      // The picture among the recent apps would show an opening code to whoever picks the phone up. A screenshot of one
+      // is still the customer's to make.
+      setRecentsScreenshotEnabled(false)
     }
+  }
+
+  override fun onResume() {
+    super.onResume()
+    Bluetooth.shown(this)
+  }
+
+  override fun onDestroy() {
+    Bluetooth.gone(this)
+    super.onDestroy()
   }
 
   /** Comes after Tauri's own answer to the back gesture is in place, so that ours is asked first. */
   override fun onWebViewCreate(webView: WebView) {
     page = webView
+    val version = Device.major(WebView.getCurrentWebViewPackage()?.versionName)
+    if (version != null && version < TELLS_INSETS) keepClear()
+    if (version != null && version < OLDEST_WEB_VIEW) sayThatItIsOld()
     scaleText(resources.configuration)
     onBackPressedDispatcher.addCallback(
       this,
@@ -37,6 +59,37 @@ class MainActivity : TauriActivity() {
         override fun handleOnBackPressed() = back(webView)
       },
     )
+  }
+
+  /** An older web view takes bars for a part of the page, so it gets a smaller place, clear of them and of the keyboard. */
+  private fun keepClear() {
+    val everything: View = findViewById(android.R.id.content)
+    ViewCompat.setOnApplyWindowInsetsListener(everything) { content, insets ->
+      val covered =
+        WindowInsetsCompat.Type.systemBars() or
+          WindowInsetsCompat.Type.displayCutout() or
+          WindowInsetsCompat.Type.ime()
+      val clear = insets.getInsets(covered)
+      content.setPadding(clear.left, clear.top, clear.right, clear.bottom)
+      WindowInsetsCompat.CONSUMED
+    }
+  }
+
+  /** The page may look broken, or stay white: said where that does not matter, with the way to a newer one. */
+  private fun sayThatItIsOld() {
+    val store = "market://details?id=${WebView.getCurrentWebViewPackage()?.packageName}"
+    MaterialAlertDialogBuilder(this)
+      .setTitle(R.string.web_view_title)
+      .setMessage(R.string.web_view_old)
+      .setPositiveButton(R.string.web_view_update) { _, _ ->
+        try {
+          startActivity(Intent(Intent.ACTION_VIEW, Uri.parse(store)))
+        } catch (_: ActivityNotFoundException) {
+          // A phone without a store: the words say what is to be updated.
+        }
+      }
+      .setNegativeButton(R.string.bluetooth_not_now) { _, _ -> }
+      .show()
   }
 
   /** The page's, then the page before this one, then out of the app, which stays as it is. */
@@ -58,27 +111,22 @@ class MainActivity : TauriActivity() {
     page?.settings?.textZoom = (configuration.fontScale * 100).roundToInt()
   }
 
-  /**
-   * Says what Bluetooth is for before Android asks. Once: who says no is not asked at every start. The page then says
-   * that doors are opened with a code, and leads to the system's settings.
-   */
-  private fun askForBluetooth() {
-    val preferences = getSharedPreferences(PREFERENCES, Context.MODE_PRIVATE)
-    if (Bluetooth.allowed(this) || preferences.getBoolean(EXPLAINED, false)) {
-      return
-    }
-    val rationale =
-      if (Bluetooth.needsLocation) R.string.bluetooth_rationale_location else R.string.bluetooth_rationale
+  override fun onScreen(act: () -> Unit) = runOnUiThread(act)
+
+  override fun explain(location: Boolean, answered: (Boolean) -> Unit) {
+    val reason = if (location) R.string.bluetooth_rationale_location else R.string.bluetooth_rationale
     MaterialAlertDialogBuilder(this)
       .setTitle(R.string.bluetooth_title)
-      .setMessage(rationale)
-      .setPositiveButton(R.string.bluetooth_go_on) { _, _ ->
-        preferences.edit().putBoolean(EXPLAINED, true).apply()
-        requestPermissions(Bluetooth.permissions) {}
-      }
-      .setNegativeButton(R.string.bluetooth_not_now) { _, _ ->
-        preferences.edit().putBoolean(EXPLAINED, true).apply()
-      }
+      .setMessage(reason)
+      .setPositiveButton(R.string.bluetooth_go_on) { _, _ -> answered(true) }
+      .setNegativeButton(R.string.bluetooth_not_now) { _, _ -> answered(false) }
+      .setOnCancelListener { answered(false) }
       .show()
   }
+
+  override fun request(permissions: Array<String>, answered: () -> Unit) {
+    requestPermissions(permissions) { answered() }
+  }
+
+  override fun wouldAskAgain(permission: String): Boolean = shouldShowRequestPermissionRationale(permission)
 }

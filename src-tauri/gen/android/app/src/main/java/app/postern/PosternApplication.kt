@@ -2,10 +2,11 @@ package app.postern
 
 import android.app.Application
 
-/** Lends the native half its Bluetooth before anything of it can ask for it. */
+/** Lends the native half what only Java has, before anything of it can ask for it. */
 class PosternApplication : Application() {
   override fun onCreate() {
     super.onCreate()
-    Bluetooth.start(this)
+    Native.start(this)
+    Bluetooth.begin(this, Native)
   }
 }

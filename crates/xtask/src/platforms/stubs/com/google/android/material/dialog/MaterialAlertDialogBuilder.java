@@ -22,6 +22,10 @@ public class MaterialAlertDialogBuilder {
         return this;
     }
 
+    public MaterialAlertDialogBuilder setOnCancelListener(DialogInterface.OnCancelListener listener) {
+        return this;
+    }
+
     public Object show() {
         return this;
     }

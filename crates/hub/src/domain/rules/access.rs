@@ -1,0 +1,121 @@
+//! Who can open a door now, as far as the hub can know (PROTOCOL.md, epochs and PIN).
+
+use postern_api::token::NoPin;
+use postern_protocol::pin;
+
+/// What the hub knows of a door's epochs.
+#[derive(Clone, Copy, Debug)]
+pub struct Epochs {
+    /// Of the present occupancy.
+    pub present: i64,
+    /// The highest that a receipt shows the locker to know; 0 where none does.
+    pub proven: i64,
+}
+
+impl Epochs {
+    /// Whether the keypad tries PINs of the present epoch, whatever the locker has heard since.
+    #[must_use]
+    pub fn keypad_takes(self) -> bool {
+        self.present > 0 && self.present - self.proven <= i64::from(pin::LOOK_AHEAD)
+    }
+}
+
+/// Whether a device may be shown a PIN of the present occupancy.
+///
+/// # Errors
+/// Why not.
+pub fn pin(keypad: bool, epochs: Epochs) -> Result<(), NoPin> {
+    if !keypad {
+        Err(NoPin::NoKeypad)
+    } else if epochs.keypad_takes() {
+        Ok(())
+    } else {
+        Err(NoPin::KeypadBehind)
+    }
+}
+
+/// Whether a guest may be shown a PIN. It knows no time: where the share ends before the occupancy does, only a locker that is
+/// online hears of that in time.
+///
+/// # Errors
+/// Why not.
+pub fn guests_pin(share_until: i64, until: Option<i64>, online: bool) -> Result<(), NoPin> {
+    if online || until.is_some_and(|until| share_until >= until) { Ok(()) } else { Err(NoPin::KeypadBehind) }
+}
+
+/// Access to a door that was given out in earlier occupancies and may still work at the locker.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Earlier {
+    /// Tokens of an epoch that the locker may still take, and that have not ended.
+    pub tokens: i64,
+    /// PINs of such an epoch.
+    pub pins: i64,
+}
+
+/// Whether a deposit that no opening told the locker of can be taken on somebody's word: nobody else's access may work.
+#[must_use]
+pub fn is_safe_by_word(epochs: Epochs, earlier: Earlier) -> bool {
+    epochs.proven >= epochs.present || (earlier.tokens == 0 && earlier.pins == 0)
+}
+
+/// For whom an epoch is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum For {
+    /// The one whose things lie there, or a courier who puts them in.
+    Customer,
+    /// A courier who takes something out.
+    Courier,
+}
+
+/// Whether the door's epoch rises as access is given to `next`: each ends the other's.
+#[must_use]
+pub fn rises(present: For, next: For) -> bool {
+    present != next
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pin_is_shown_where_the_keypad_takes_it_with_no_message_in_between() {
+        for (present, proven, shown) in
+            [(1, 0, true), (2, 0, true), (3, 0, false), (3, 1, true), (7, 7, true), (0, 0, false)]
+        {
+            let epochs = Epochs { present, proven };
+            assert_eq!(pin(true, epochs).is_ok(), shown, "{epochs:?}");
+            assert_eq!(pin(false, epochs), Err(NoPin::NoKeypad));
+        }
+        // What the rule says is what a keypad does, at the lowest epoch that it may stand at.
+        for present in 1..6_u32 {
+            for proven in 0..=present {
+                let tried =
+                    pin::candidates(postern_protocol::Epoch(proven), 0).any(|one| one.epoch.0 == present);
+                let rule = Epochs { present: present.into(), proven: proven.into() }.keypad_takes();
+                assert_eq!(tried, rule, "{present} at {proven}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_guests_pin_ends_with_the_share() {
+        for (share, until, online, shown) in [
+            (9, Some(9), false, true),
+            (8, Some(9), false, false),
+            (8, Some(9), true, true),
+            (8, None, false, false),
+            (8, None, true, true),
+        ] {
+            assert_eq!(guests_pin(share, until, online).is_ok(), shown, "{share} {until:?} {online}");
+        }
+    }
+
+    #[test]
+    fn a_deposit_by_word_alone_needs_that_nobody_else_can_open() {
+        let fresh = Epochs { present: 1, proven: 0 };
+        assert!(is_safe_by_word(fresh, Earlier::default()));
+        assert!(!is_safe_by_word(fresh, Earlier { tokens: 1, pins: 0 }));
+        assert!(!is_safe_by_word(fresh, Earlier { tokens: 0, pins: 1 }));
+        assert!(is_safe_by_word(Epochs { present: 4, proven: 4 }, Earlier { tokens: 9, pins: 9 }));
+    }
+}

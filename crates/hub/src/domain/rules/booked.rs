@@ -1,0 +1,466 @@
+//! What a receipt, or a word at the door, makes of the reservation that it is about. Never of another: a late one changes the
+//! record of what had the door then.
+
+use postern_api::reservation::{Kind, State, TimelineEvent};
+use postern_protocol::Operation;
+
+use super::placed::Inside;
+
+/// Whose opening it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Who {
+    /// The owner or a guest.
+    Customer,
+    /// A courier of the carrier.
+    Courier,
+}
+
+/// What became known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A receipt: the door was opened, or may have been.
+    Opened {
+        /// What was asked for.
+        operation: Operation,
+        /// False where power failed between latch and sensor.
+        certain: bool,
+    },
+    /// A receipt: the door was closed.
+    Closed,
+    /// Somebody at the door said what lies inside.
+    Said,
+}
+
+/// Whose the door is at present.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Door {
+    /// Kept for this reservation.
+    Kept,
+    /// Kept until it is proven what became of this reservation's occupancy.
+    Settling,
+    /// Free, or somebody else's.
+    Gone,
+}
+
+/// What is known of the reservation.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts {
+    /// Pickup, return or storage.
+    pub kind: Kind,
+    /// Where it stands.
+    pub state: State,
+    /// Whose opening it is about.
+    pub who: Who,
+    /// What is known of the compartment since that one's last opening.
+    pub inside: Option<Inside>,
+    /// Whose the door is.
+    pub door: Door,
+    /// A customer has opened it.
+    pub opened_by_customer: bool,
+    /// Whether it is certain that their last opening to take something out came to be; none where there was none.
+    pub took_out: Option<bool>,
+    /// The locker measures what is inside.
+    pub sensors: bool,
+    /// The state rests on a word.
+    pub unproven: bool,
+}
+
+/// Who did what stands in the chain of custody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// `you`, or nobody for an opening.
+    Customer,
+    /// The carrier's name.
+    Carrier,
+}
+
+/// What becomes of the door.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Then {
+    /// Nothing.
+    Stays,
+    /// It is this reservation's again.
+    Keep,
+    /// It is free.
+    Free,
+}
+
+/// What an operator is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Alarm {
+    /// A courier opened to put in a parcel that was called off or moved meanwhile.
+    CalledOffDeposit,
+    /// The same, and the door is somebody else's by now.
+    CalledOffDepositElsewhere,
+    /// A courier took out what the customer had been given more time for.
+    TakenAfterExtend,
+    /// It was opened to be taken out, and something is measured to be inside still.
+    LeftInside,
+    /// Power failed as a courier opened to take it out: whether it was, nobody knows.
+    MayBeTaken,
+    /// A customer put something in after the door was given to somebody else.
+    PutInElsewhere,
+}
+
+/// What follows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// The new state.
+    pub state: State,
+    /// Whether the new state rests on a word.
+    pub unproven: bool,
+    /// What goes into the chain of custody.
+    pub notes: Vec<(TimelineEvent, By, bool)>,
+    /// What becomes of the door.
+    pub then: Then,
+    /// Whom it alarms.
+    pub alarm: Option<Alarm>,
+    /// The parcel lies inside from now on: its window begins.
+    pub begins: bool,
+}
+
+/// What follows from what became known.
+#[must_use]
+pub fn judge(facts: Facts, event: Event) -> Verdict {
+    let mut verdict = Verdict {
+        state: facts.state,
+        unproven: facts.unproven,
+        notes: Vec::new(),
+        then: Then::Stays,
+        alarm: None,
+        begins: false,
+    };
+    match (facts.who, facts.kind) {
+        (Who::Customer, Kind::Pickup) => collected(facts, event, &mut verdict),
+        (Who::Customer, Kind::Return) => put_in(facts, event, &mut verdict),
+        (Who::Customer, Kind::Storage) | (Who::Courier, Kind::Storage) => note_opening(event, &mut verdict),
+        (Who::Courier, Kind::Pickup) => match facts.state {
+            State::Announced | State::InTransit | State::Cancelled => deposited(facts, event, &mut verdict),
+            State::Ready if event_is_deposit(event) && !facts.opened_by_customer => {
+                taken_back_out(facts, &mut verdict);
+            }
+            _ => taken_out(facts, event, &mut verdict),
+        },
+        (Who::Courier, Kind::Return) => taken_out(facts, event, &mut verdict),
+    }
+    verdict
+}
+
+fn event_is_deposit(event: Event) -> bool {
+    !matches!(event, Event::Opened { operation: Operation::Collect | Operation::Access, .. })
+}
+
+fn note_opening(event: Event, verdict: &mut Verdict) {
+    if let Event::Opened { certain, .. } = event {
+        verdict.notes.push((TimelineEvent::Opened, By::Customer, certain));
+    }
+}
+
+/// A customer at the door of a parcel.
+fn collected(facts: Facts, event: Event, verdict: &mut Verdict) {
+    note_opening(event, verdict);
+    match (facts.state, event) {
+        (State::Ready | State::Expired, Event::Opened { operation, .. })
+            if operation != Operation::Deposit =>
+        {
+            verdict.state = State::Opened;
+            verdict.unproven = false;
+        }
+        // What was only said is proven now. Whether the door is free is a question of what was left in it.
+        (State::Collected, Event::Opened { .. }) => verdict.unproven = false,
+        (State::Collected, Event::Closed) if facts.inside == Some(Inside::Present) => {
+            verdict.alarm = Some(Alarm::LeftInside);
+        }
+        _ => {}
+    }
+}
+
+/// A customer at the door of a return.
+fn put_in(facts: Facts, event: Event, verdict: &mut Verdict) {
+    note_opening(event, verdict);
+    let measured = facts.inside.is_some_and(Inside::is_measured);
+    match (facts.inside.and_then(Inside::counts), facts.state) {
+        (Some(true), State::Booked | State::Cancelled) => {
+            verdict.state = State::Deposited;
+            verdict.unproven = !measured;
+            verdict.notes.push((TimelineEvent::Deposited, By::Customer, measured));
+            match facts.door {
+                Door::Kept => {}
+                Door::Settling => verdict.then = Then::Keep,
+                Door::Gone => verdict.alarm = Some(Alarm::PutInElsewhere),
+            }
+        }
+        (Some(true), State::Deposited) if measured => verdict.unproven = false,
+        // Taken out again by the one who put it in.
+        (Some(false), State::Deposited) if facts.door == Door::Kept => {
+            verdict.state = State::Booked;
+            verdict.unproven = false;
+        }
+        _ => {}
+    }
+}
+
+/// A courier opened to put a parcel in, and it is not known to lie inside yet.
+fn deposited(facts: Facts, event: Event, verdict: &mut Verdict) {
+    let called_off = facts.state == State::Cancelled || facts.door != Door::Kept;
+    if called_off && let Event::Opened { .. } = event {
+        verdict.alarm = Some(if facts.door == Door::Gone {
+            Alarm::CalledOffDepositElsewhere
+        } else {
+            Alarm::CalledOffDeposit
+        });
+    }
+    let measured = facts.inside.is_some_and(Inside::is_measured);
+    if facts.inside.and_then(Inside::counts) == Some(true) && facts.door != Door::Gone {
+        verdict.state = State::Ready;
+        verdict.unproven = !measured;
+        verdict.begins = true;
+        verdict.then = Then::Keep;
+        verdict.notes.push((TimelineEvent::Deposited, By::Carrier, measured));
+    }
+}
+
+/// The courier who put it in opened once more.
+fn taken_back_out(facts: Facts, verdict: &mut Verdict) {
+    match facts.inside {
+        Some(Inside::Present) => verdict.unproven = false,
+        Some(inside) if inside.counts() == Some(false) => {
+            verdict.state = State::InTransit;
+            verdict.unproven = false;
+            verdict.notes.push((TimelineEvent::InTransit, By::Carrier, inside.is_measured()));
+        }
+        _ => {}
+    }
+}
+
+/// Whether an opening is to take something out. One to put something in, or once more, shows nothing of what lay there.
+const fn takes_out(operation: Operation) -> bool {
+    matches!(operation, Operation::Collect | Operation::Access)
+}
+
+/// A courier opened to take something out.
+fn taken_out(facts: Facts, event: Event, verdict: &mut Verdict) {
+    let absent = facts.inside == Some(Inside::Absent);
+    let (taken, proven) = match event {
+        Event::Opened { operation, certain } if takes_out(operation) => (certain || absent, certain),
+        Event::Opened { certain, .. } => {
+            verdict.notes.push((TimelineEvent::Opened, By::Carrier, certain));
+            return;
+        }
+        // What power failed at, or what was left at first, is taken once the locker has measured that nothing lies there.
+        Event::Closed => {
+            let open_question = facts.took_out == Some(false) || facts.kind == Kind::Pickup;
+            (absent && facts.took_out.is_some() && open_question, facts.took_out == Some(true))
+        }
+        Event::Said => (false, facts.took_out == Some(true)),
+    };
+    let opened = matches!(event, Event::Opened { .. });
+    match (facts.kind, facts.state) {
+        (Kind::Pickup, State::Expired | State::Ready) if taken => {
+            if facts.state == State::Ready {
+                verdict.alarm = Some(Alarm::TakenAfterExtend);
+            }
+            verdict.state = State::Returned;
+            verdict.unproven = false;
+            verdict.notes.push((TimelineEvent::Returned, By::Carrier, true));
+        }
+        (Kind::Return, State::Deposited) if taken => {
+            verdict.notes.push((TimelineEvent::InTransit, By::Carrier, true));
+        }
+        (Kind::Pickup, State::Expired | State::Ready) | (Kind::Return, State::Deposited) if opened => {
+            verdict.notes.push((TimelineEvent::Opened, By::Carrier, false));
+            verdict.alarm = Some(Alarm::MayBeTaken);
+        }
+        _ if opened => verdict.notes.push((TimelineEvent::Opened, By::Carrier, proven)),
+        _ => {}
+    }
+    let out = matches!(
+        (facts.kind, verdict.state),
+        (Kind::Pickup, State::Returned) | (Kind::Return, State::Deposited)
+    );
+    if !out || facts.door == Door::Gone {
+        return;
+    }
+    match facts.inside {
+        Some(Inside::Present) => {
+            // Opened, and left where it was.
+            if facts.kind == Kind::Pickup {
+                verdict.state = State::Expired;
+            }
+            verdict.then = Then::Keep;
+            verdict.alarm = Some(Alarm::LeftInside);
+        }
+        Some(Inside::Absent) => verdict.then = Then::Free,
+        // Where it is measured, the closing says whether it is gone; until then the door is kept.
+        Some(Inside::Open) if facts.sensors => {}
+        _ if proven => verdict.then = Then::Free,
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts(who: Who, kind: Kind, state: State) -> Facts {
+        Facts {
+            kind,
+            state,
+            who,
+            inside: Some(Inside::Open),
+            door: Door::Kept,
+            opened_by_customer: false,
+            took_out: None,
+            sensors: false,
+            unproven: false,
+        }
+    }
+
+    const DEPOSIT: Event = Event::Opened { operation: Operation::Deposit, certain: true };
+    const COLLECT: Event = Event::Opened { operation: Operation::Collect, certain: true };
+
+    #[test]
+    fn an_opened_return_is_dropped_off_when_something_is_inside() {
+        let booked = facts(Who::Customer, Kind::Return, State::Booked);
+        for (event, inside, state, unproven) in [
+            (DEPOSIT, Inside::Open, State::Booked, false),
+            (Event::Closed, Inside::Unknown, State::Booked, false),
+            (Event::Closed, Inside::Absent, State::Booked, false),
+            (Event::Said, Inside::SaidOut, State::Booked, false),
+            (Event::Said, Inside::SaidIn, State::Deposited, true),
+            (Event::Closed, Inside::Present, State::Deposited, false),
+        ] {
+            let verdict = judge(Facts { inside: Some(inside), ..booked }, event);
+            assert_eq!((verdict.state, verdict.unproven), (state, unproven), "{event:?} {inside:?}");
+        }
+        // By PIN it is a collect, and the same.
+        let by_pin = judge(Facts { inside: Some(Inside::Present), ..booked }, COLLECT);
+        assert_eq!(by_pin.state, State::Deposited);
+    }
+
+    #[test]
+    fn a_return_that_was_called_off_lies_there_all_the_same() {
+        let called_off =
+            Facts { inside: Some(Inside::Present), ..facts(Who::Customer, Kind::Return, State::Cancelled) };
+        let verdict = judge(Facts { door: Door::Settling, ..called_off }, Event::Closed);
+        assert_eq!((verdict.state, verdict.then, verdict.alarm), (State::Deposited, Then::Keep, None));
+        let verdict = judge(Facts { door: Door::Gone, ..called_off }, Event::Closed);
+        assert_eq!((verdict.then, verdict.alarm), (Then::Stays, Some(Alarm::PutInElsewhere)));
+    }
+
+    #[test]
+    fn a_parcel_is_ready_when_it_lies_inside() {
+        let under_way = facts(Who::Courier, Kind::Pickup, State::InTransit);
+        assert_eq!(judge(under_way, DEPOSIT).state, State::InTransit);
+        for (inside, state, unproven) in [
+            (Inside::Absent, State::InTransit, false),
+            (Inside::SaidIn, State::Ready, true),
+            (Inside::Present, State::Ready, false),
+        ] {
+            let verdict = judge(Facts { inside: Some(inside), ..under_way }, Event::Closed);
+            assert_eq!((verdict.state, verdict.unproven), (state, unproven), "{inside:?}");
+            assert_eq!(verdict.begins, state == State::Ready);
+        }
+        let ready = facts(Who::Courier, Kind::Pickup, State::Ready);
+        let back = judge(Facts { inside: Some(Inside::Absent), ..ready }, Event::Closed);
+        assert_eq!(back.state, State::InTransit, "the courier took it out again");
+    }
+
+    #[test]
+    fn called_off_deposit() {
+        let inside = Some(Inside::Present);
+        for (state, door, alarm, becomes, then) in [
+            (State::Cancelled, Door::Settling, Alarm::CalledOffDeposit, State::Ready, Then::Keep),
+            // Moved to another site.
+            (State::InTransit, Door::Settling, Alarm::CalledOffDeposit, State::Ready, Then::Keep),
+            (State::Cancelled, Door::Gone, Alarm::CalledOffDepositElsewhere, State::Cancelled, Then::Stays),
+        ] {
+            let facts = Facts { door, ..facts(Who::Courier, Kind::Pickup, state) };
+            let opened = judge(facts, DEPOSIT);
+            assert_eq!((opened.alarm, opened.state), (Some(alarm), state));
+            let closed = judge(Facts { inside, ..facts }, Event::Closed);
+            assert_eq!(
+                (closed.alarm, closed.state, closed.then),
+                (None, becomes, then),
+                "{state:?} {door:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_a_courier_takes_out_frees_the_door_when_it_is_gone() {
+        let expired = facts(Who::Courier, Kind::Pickup, State::Expired);
+        let verdict = judge(expired, COLLECT);
+        assert_eq!((verdict.state, verdict.then), (State::Returned, Then::Free));
+        let measures = Facts { sensors: true, ..expired };
+        assert_eq!(judge(measures, COLLECT).then, Then::Stays, "the closing will say");
+        let returned = Facts { state: State::Returned, took_out: Some(true), ..measures };
+        let gone = judge(Facts { inside: Some(Inside::Absent), ..returned }, Event::Closed);
+        assert_eq!((gone.state, gone.then), (State::Returned, Then::Free));
+        let left = judge(Facts { inside: Some(Inside::Present), ..returned }, Event::Closed);
+        assert_eq!(
+            (left.state, left.then, left.alarm),
+            (State::Expired, Then::Keep, Some(Alarm::LeftInside))
+        );
+
+        let extended = judge(facts(Who::Courier, Kind::Pickup, State::Ready), COLLECT);
+        assert_eq!((extended.state, extended.alarm), (State::Returned, Some(Alarm::TakenAfterExtend)));
+        let too_late = judge(facts(Who::Courier, Kind::Pickup, State::Collected), COLLECT);
+        assert_eq!((too_late.state, too_late.then), (State::Collected, Then::Stays));
+    }
+
+    #[test]
+    fn where_power_failed_nothing_is_taken_out_unless_measured() {
+        const FAILED: Event = Event::Opened { operation: Operation::Collect, certain: false };
+        for (kind, state, becomes, event) in [
+            (Kind::Pickup, State::Expired, State::Returned, TimelineEvent::Returned),
+            (Kind::Return, State::Deposited, State::Deposited, TimelineEvent::InTransit),
+        ] {
+            let failed = Facts { took_out: Some(false), ..facts(Who::Courier, kind, state) };
+            for sensors in [false, true] {
+                let opened = judge(Facts { sensors, ..failed }, FAILED);
+                assert_eq!(
+                    (opened.state, opened.then, opened.alarm),
+                    (state, Then::Stays, Some(Alarm::MayBeTaken))
+                );
+                assert_eq!(opened.notes, [(TimelineEvent::Opened, By::Carrier, false)]);
+                let closed = Facts { sensors, inside: Some(Inside::Unknown), ..failed };
+                let closed = judge(closed, Event::Closed);
+                assert_eq!((closed.state, closed.then), (state, Then::Stays), "{kind:?}");
+            }
+            // Measured, whichever receipt comes first.
+            let measured = Facts { sensors: true, inside: Some(Inside::Absent), ..failed };
+            for what in [Event::Closed, FAILED] {
+                let gone = judge(measured, what);
+                assert_eq!((gone.state, gone.then, gone.alarm), (becomes, Then::Free, None), "{what:?}");
+                assert_eq!(gone.notes, [(event, By::Carrier, true)]);
+            }
+        }
+    }
+
+    #[test]
+    fn late_receipt() {
+        for state in [State::Collected, State::Returned, State::Cancelled] {
+            let late = Facts { door: Door::Gone, ..facts(Who::Customer, Kind::Pickup, state) };
+            let verdict = judge(late, COLLECT);
+            assert_eq!((verdict.state, verdict.then, verdict.alarm), (state, Then::Stays, None));
+            assert_eq!(verdict.notes, [(TimelineEvent::Opened, By::Customer, true)]);
+        }
+        // A courier's, of the time before the window ended.
+        for operation in [Operation::Deposit, Operation::Reopen] {
+            for (state, opened_by_customer) in [(State::Expired, false), (State::Ready, true)] {
+                let late = Facts { opened_by_customer, ..facts(Who::Courier, Kind::Pickup, state) };
+                let verdict = judge(late, Event::Opened { operation, certain: true });
+                assert_eq!((verdict.state, verdict.then, verdict.alarm), (state, Then::Stays, None));
+                assert_eq!(verdict.notes, [(TimelineEvent::Opened, By::Carrier, true)]);
+                let closed = judge(Facts { inside: Some(Inside::Unknown), ..late }, Event::Closed);
+                assert_eq!((closed.state, closed.then), (state, Then::Stays), "{operation:?}");
+            }
+        }
+        let left = facts(Who::Customer, Kind::Pickup, State::Collected);
+        let left = judge(Facts { inside: Some(Inside::Present), ..left }, Event::Closed);
+        assert_eq!(left.alarm, Some(Alarm::LeftInside));
+        let said = Facts { unproven: true, ..facts(Who::Customer, Kind::Pickup, State::Collected) };
+        assert!(!judge(said, COLLECT).unproven, "what was said is proven now");
+    }
+}

@@ -1,0 +1,135 @@
+//! What is known of a compartment since it was last opened (PROTOCOL.md, receipt): a door that was closed proves nothing about
+//! what lies behind it.
+
+use postern_protocol::receipt::Outcome;
+use serde::{Deserialize, Serialize};
+
+/// One receipt of the chain, about the door and the reservation in question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// Its place in the locker's chain.
+    pub sequence: i64,
+    /// What it says.
+    pub outcome: Outcome,
+}
+
+/// What somebody at the door said of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Place in the chain of the opening that it was said of.
+    pub after: i64,
+    /// Whether it lies inside.
+    pub inside: bool,
+}
+
+/// What is known since the last opening.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Inside {
+    /// No receipt says yet that the door is closed, and where the locker measures what is inside, that is waited for.
+    Open,
+    /// Closed; nobody has said or measured what is inside.
+    Unknown,
+    /// Somebody at the door said that it lies inside.
+    SaidIn,
+    /// Somebody at the door said that it does not.
+    SaidOut,
+    /// The locker measured something inside.
+    Present,
+    /// The locker measured nothing inside.
+    Absent,
+}
+
+impl Inside {
+    /// Whether it counts as being inside; none where that is not known.
+    #[must_use]
+    pub const fn counts(self) -> Option<bool> {
+        match self {
+            Self::Open | Self::Unknown => None,
+            Self::SaidIn | Self::Present => Some(true),
+            Self::SaidOut | Self::Absent => Some(false),
+        }
+    }
+
+    /// Whether the locker signed it.
+    #[must_use]
+    pub const fn is_measured(self) -> bool {
+        matches!(self, Self::Present | Self::Absent)
+    }
+
+    /// Whether nothing that a locker measured contradicts that it lies `inside`.
+    #[must_use]
+    pub const fn allows(self, inside: bool) -> bool {
+        !matches!((self, inside), (Self::Present, false) | (Self::Absent, true))
+    }
+}
+
+/// Place in the chain of the last opening.
+#[must_use]
+pub fn last_opening(links: &[Link]) -> Option<i64> {
+    links.iter().filter(|link| link.outcome.may_be_open()).map(|link| link.sequence).max()
+}
+
+/// What is known, given the receipts in the order of the chain, and what was said. None where there was no opening.
+///
+/// `sensors`: the locker measures what is inside, so that a word alone does not do until it has closed the door; one that
+/// closes without measuring makes the word count.
+#[must_use]
+pub fn known(links: &[Link], answer: Option<Answer>, sensors: bool) -> Option<Inside> {
+    let opened = last_opening(links)?;
+    let said = answer
+        .filter(|answer| answer.after >= opened)
+        .map(|answer| if answer.inside { Inside::SaidIn } else { Inside::SaidOut });
+    let closed = links.iter().rfind(|link| link.sequence > opened && link.outcome.is_closing());
+    Some(match closed.map(|link| link.outcome) {
+        Some(Outcome::ClosedPresent) => Inside::Present,
+        Some(Outcome::ClosedAbsent) => Inside::Absent,
+        Some(_) => said.unwrap_or(Inside::Unknown),
+        None if sensors => Inside::Open,
+        None => said.unwrap_or(Inside::Open),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn links(outcomes: &[Outcome]) -> Vec<Link> {
+        outcomes
+            .iter()
+            .enumerate()
+            .map(|(n, outcome)| Link { sequence: n as i64, outcome: *outcome })
+            .collect()
+    }
+
+    #[test]
+    fn closing_a_door_proves_nothing_by_itself() {
+        use Outcome::{AlreadyOpen, Closed, ClosedAbsent, ClosedPresent, Jammed, Opened, Unknown};
+        let said = |after, inside| Some(Answer { after, inside });
+        for (story, answer, sensors, known_as) in [
+            (&[][..], said(9, true), false, None),
+            (&[Jammed], said(9, true), false, None),
+            (&[Opened], None, false, Some(Inside::Open)),
+            (&[Opened], said(0, true), false, Some(Inside::SaidIn)),
+            (&[Opened], said(0, true), true, Some(Inside::Open)),
+            (&[Opened, Closed], None, false, Some(Inside::Unknown)),
+            (&[Opened, Closed], None, true, Some(Inside::Unknown)),
+            (&[Opened, Closed], said(0, true), true, Some(Inside::SaidIn)),
+            (&[Opened, Closed], said(0, false), false, Some(Inside::SaidOut)),
+            (&[Opened, ClosedAbsent], said(0, true), false, Some(Inside::Absent)),
+            (&[Opened, ClosedPresent], None, true, Some(Inside::Present)),
+            // What was said of the opening before says nothing of this one.
+            (&[Opened, Closed, Opened], said(0, true), false, Some(Inside::Open)),
+            (&[Opened, ClosedPresent, Opened, Closed], said(0, true), true, Some(Inside::Unknown)),
+            (&[Unknown, AlreadyOpen, Jammed, ClosedPresent], None, true, Some(Inside::Present)),
+        ] {
+            assert_eq!(known(&links(story), answer, sensors), known_as, "{story:?} {answer:?} {sensors}");
+        }
+    }
+
+    #[test]
+    fn a_word_does_not_stand_against_a_measurement() {
+        assert!(!Inside::Absent.allows(true) && !Inside::Present.allows(false));
+        assert!(Inside::Absent.allows(false) && Inside::Unknown.allows(true) && Inside::SaidIn.allows(false));
+    }
+}

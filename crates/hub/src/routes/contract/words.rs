@@ -1,0 +1,256 @@
+//! Words of the document that belong to no route alone.
+
+/// What an engineer reads first.
+pub(super) const INTRODUCTION: &str = "\
+Parcel lockers: reservations, access tokens, receipts. Times are UNIX seconds, binary values base64url without padding, \
+sizes `xs` to `xl`. Fields and enum values may be added; a client passes over what it does not know.
+
+**Credentials.** A carrier or operator sends `Authorization: Bearer pk_…`, an API key with scopes. A customer's or courier's \
+device sends `Authorization: DPoP …`, an access token of `/oauth/token`, together with a `DPoP` header: a proof by the device \
+key for this very request (RFC 9449).
+
+**Repeating.** Every write takes an `Idempotency-Key`. The same request with the same key gets the first answer again, so that a \
+client whose connection broke may simply ask once more.
+
+**Refusals** are problem documents (RFC 9457) with a stable `code`. One that a client does not know is treated by its HTTP \
+status. 429 and 503 say in `Retry-After` when another try makes sense.
+
+**Limits.** A device and an API key may ask a number of times a minute that the operator sets. A body has at most 256 KiB, a \
+report with photos 12 MiB.";
+
+/// What a receiver of messages must know.
+pub(super) const WEBHOOK: &str = "\
+Sent to each endpoint of the carrier whenever one of its parcels changed, signed as Standard Webhooks \
+(standardwebhooks.com) with the secret that `POST /v1/carrier/webhooks` gave. Each message comes at least once and in no promised \
+order: `webhook-id` tells which is newer and which came before. Answer within ten seconds; redirects are not followed.";
+
+/// What operations are about.
+pub(super) const TAGS: [(&str, &str); 12] = [
+    (
+        "sign-in",
+        "How devices come by tokens: OAuth 2 with PKCE and passkeys in the system browser, for couriers an enrolment code.",
+    ),
+    ("account", "The customer's account, devices and ways in."),
+    ("sync", "What changed, as a feed, and receipts of lockers."),
+    ("tokens", "What lockers open for."),
+    ("sites", "Places with lockers, and things that are lent there."),
+    ("reservations", "What a customer may do with a parcel, return, booking or loan."),
+    ("sharing", "Access for somebody else."),
+    ("carriers", "Parcels, from the announcement to the end."),
+    ("couriers", "People and machines that put parcels in and take them out."),
+    ("webhooks", "Telling carriers what changed."),
+    ("operators", "Lockers, sites, residents, keys and alarms of a network."),
+    ("operation", "Whether the hub is well."),
+];
+
+const PARCELS: &str = "parcels";
+const WEBHOOKS: &str = "webhooks";
+const NETWORK: &str = "network";
+const WATCH: &str = "watch";
+const KEYS: &str = "keys";
+
+/// Which scope of an API key an operation needs. A test asks each operation with and without it.
+pub(super) const SCOPES: [(&[&str], &str); 5] = [
+    (
+        &[
+            "POST /v1/carrier/parcels",
+            "GET /v1/carrier/parcels",
+            "POST /v1/carrier/parcels/{id}/cancel",
+            "GET /v1/carrier/parcels/{id}",
+            "POST /v1/carrier/parcels/{id}/dispatch",
+            "POST /v1/carrier/parcels/{id}/deposit",
+            "POST /v1/carrier/parcels/{id}/returned",
+            "POST /v1/carrier/parcels/{id}/accept",
+            "POST /v1/carrier/parcels/{id}/refuse",
+            "POST /v1/carrier/couriers",
+            "DELETE /v1/carrier/couriers/{id}",
+        ],
+        PARCELS,
+    ),
+    (
+        &[
+            "POST /v1/carrier/webhooks",
+            "GET /v1/carrier/webhooks",
+            "DELETE /v1/carrier/webhooks/{id}",
+            "GET /v1/carrier/dead-letters",
+            "POST /v1/carrier/dead-letters/{id}/retry",
+        ],
+        WEBHOOKS,
+    ),
+    (
+        &[
+            "POST /v1/operator/lockers",
+            "DELETE /v1/operator/lockers/{id}",
+            "POST /v1/operator/lockers/{id}/heartbeat",
+            "POST /v1/operator/lockers/{id}/receipts",
+            "GET /v1/operator/lockers/{id}/bulletin",
+            "PUT /v1/operator/lockers/{id}/doors/{door}",
+            "POST /v1/operator/lockers/{id}/doors/{door}/clear",
+            "PUT /v1/operator/sites/{id}",
+            "PUT /v1/operator/sites/{id}/members/{account}",
+            "DELETE /v1/operator/sites/{id}/members/{account}",
+            "POST /v1/operator/holdings",
+            "PUT /v1/operator/assets/{id}",
+            "POST /v1/operator/alarms/{id}/resolve",
+        ],
+        NETWORK,
+    ),
+    (
+        &[
+            "GET /metrics",
+            "GET /v1/operator/lockers/{id}",
+            "GET /v1/operator/alarms",
+            "GET /v1/operator/insight",
+        ],
+        WATCH,
+    ),
+    (&["PUT /v1/operator/carriers/{id}", "POST /v1/operator/keys", "DELETE /v1/operator/keys/{id}"], KEYS),
+];
+
+/// Operations that may not fit the state of things (409).
+pub(super) const CONFLICTS: [&str; 37] = [
+    "DELETE /v1/me",
+    "DELETE /v1/passkeys/{id}",
+    "POST /v1/assets/{id}/borrow",
+    "POST /v1/carrier/parcels",
+    "POST /v1/carrier/parcels/{id}/accept",
+    "POST /v1/carrier/parcels/{id}/cancel",
+    "POST /v1/carrier/parcels/{id}/deposit",
+    "POST /v1/carrier/parcels/{id}/dispatch",
+    "POST /v1/carrier/parcels/{id}/refuse",
+    "POST /v1/carrier/parcels/{id}/returned",
+    "POST /v1/carrier/webhooks",
+    "POST /v1/claims",
+    "POST /v1/courier/parcels/{id}/inside",
+    "POST /v1/courier/tokens",
+    "POST /v1/operator/holdings",
+    "POST /v1/operator/lockers",
+    "DELETE /v1/operator/lockers/{id}",
+    "POST /v1/operator/lockers/{id}/doors/{door}/clear",
+    "PUT /v1/operator/assets/{id}",
+    "POST /v1/receipts",
+    "POST /v1/reservations/{id}/cancel",
+    "POST /v1/reservations/{id}/extend",
+    "POST /v1/reservations/{id}/handover",
+    "POST /v1/reservations/{id}/hold",
+    "POST /v1/reservations/{id}/inside",
+    "POST /v1/reservations/{id}/move",
+    "POST /v1/reservations/{id}/problems",
+    "POST /v1/reservations/{id}/release",
+    "POST /v1/reservations/{id}/shares",
+    "DELETE /v1/reservations/{id}/shares/{share}",
+    "POST /v1/reservations/{id}/taken",
+    "POST /v1/returns",
+    "POST /v1/storage",
+    "POST /v1/tokens",
+    "POST /v1/recovery-codes",
+    "DELETE /v1/devices/{id}",
+    "PUT /v1/operator/lockers/{id}/doors/{door}",
+];
+
+/// What parameters mean: where in the path, which, what.
+pub(super) const PARAMETERS: [(&str, &str, &str); 18] = [
+    ("/v1/carrier/parcels/", "id", "Reservation id of the parcel, as the announcement answered."),
+    ("/v1/carrier/couriers/", "id", "Courier id."),
+    ("/v1/courier/parcels/", "id", "Reservation id of the parcel, as the task names it."),
+    ("/v1/carrier/webhooks/", "id", "Webhook id."),
+    ("/v1/carrier/dead-letters/", "id", "Message id."),
+    ("/v1/operator/lockers/", "id", "Locker id, 16 hex digits."),
+    ("/v1/operator/lockers/", "door", "Door number."),
+    ("/v1/operator/sites/", "id", "Site id: 1 to 64 of `a-z`, `0-9`, `-` and `_`."),
+    ("/v1/operator/sites/", "account", "Account id."),
+    ("/v1/operator/assets/", "id", "Thing id: 1 to 64 of `a-z`, `0-9`, `-` and `_`."),
+    ("/v1/operator/carriers/", "id", "Carrier id: 1 to 64 of `a-z`, `0-9`, `-` and `_`."),
+    ("/v1/operator/keys/", "id", "Key id: what stands between `pk_` and the second `_`."),
+    ("/v1/operator/alarms/", "id", "Alarm id."),
+    ("/v1/reservations/", "id", "Reservation id."),
+    ("/v1/reservations/", "share", "Share id, or `in-person` for all access that was passed on in person."),
+    ("/v1/assets/", "id", "Thing id."),
+    ("/v1/devices/", "id", "Device id."),
+    ("/v1/passkeys/", "id", "Passkey id."),
+];
+
+/// What an operation's own words do not say.
+pub(super) const DETAILS: [(&str, &str); 48] = [
+    ("GET /.well-known/postern", "Its `now` lets a device notice that its own clock is wrong."),
+    ("GET /.well-known/oauth-authorization-server", "Endpoints, grants and signing algorithms."),
+    ("GET /health", "Looks at nothing but the process itself: restart it where this fails."),
+    ("GET /ready", "Send traffic elsewhere where this is 503."),
+    ("GET /metrics", "In the text format, version 0.0.4."),
+    (
+        "GET /authorize",
+        "The app opens it in the system browser with PKCE (S256) and the thumbprint of its device key.",
+    ),
+    (
+        "POST /oauth/token",
+        "Tokens are bound to the key of the proof. A refresh token is good once; its second use ends the session, but for the minute in which an answer may have been lost.",
+    ),
+    ("POST /oauth/revoke", "Also a token that nobody knows is answered as done (RFC 7009)."),
+    ("GET /v1/me", "Name, devices, and what the customer prefers."),
+    ("PATCH /v1/me", "What is absent stays as it is."),
+    ("DELETE /v1/me", "Refused while compartments are held or returns booked: give them back first."),
+    ("GET /v1/me/export", "One JSON document for the person's own files (GDPR article 20)."),
+    ("PATCH /v1/devices/{id}", "One of the caller's own devices."),
+    ("DELETE /v1/devices/{id}", "Doors of its tokens get a new epoch, which phones carry to the lockers."),
+    ("GET /v1/passkeys", "With the time at which each was last used, and how many recovery codes are left."),
+    ("POST /v1/recovery-codes", "Ten, shown once. The ones of before end."),
+    (
+        "GET /v1/changes",
+        "At most 500 a page; ask again with the new cursor while `more` is true. An `ETag` lets an unchanged feed be answered with 304.",
+    ),
+    ("GET /v1/events", "Server-sent events without content: ask `GET /v1/changes` then."),
+    ("POST /v1/receipts", "At most 100 a request, in any order. Each is answered for itself."),
+    (
+        "POST /v1/tokens",
+        "At most 100 reservations. A token of a locker that is online lives for minutes, of one that is not up to a day.",
+    ),
+    ("GET /v1/sites", "At most 200: nearest first where a point is given, else by name."),
+    ("GET /v1/assets", "At most 500, by title."),
+    (
+        "POST /v1/reservations/{id}/extend",
+        "The answer says which deadline was granted, which may be earlier than what was asked for.",
+    ),
+    ("POST /v1/reservations/{id}/hold", "While the customer is away. Once for each reservation."),
+    ("POST /v1/reservations/{id}/move", "As long as it is not in a locker."),
+    (
+        "POST /v1/reservations/{id}/problems",
+        "With up to four photos (JPEG or PNG, 2 MiB each), from which position and other metadata are taken out.",
+    ),
+    ("POST /v1/reservations/{id}/shares", "Whoever first follows the link has access, once."),
+    ("DELETE /v1/reservations/{id}/shares/{share}", "The guest's tokens end with the door's next epoch."),
+    ("POST /v1/claims", "A link is good once, and not for its owner."),
+    ("POST /v1/returns", "A door is kept for as many hours as the operator says."),
+    ("POST /v1/storage", "Up to the operator's limits of days and of bookings at once."),
+    ("POST /v1/carrier/parcels", "Only one parcel with a tracking number is under way at a time."),
+    ("GET /v1/carrier/parcels/{id}", "Nothing of the recipient is told."),
+    ("POST /v1/carrier/parcels/{id}/dispatch", "Shown to the recipient as on its way."),
+    (
+        "POST /v1/carrier/parcels/{id}/deposit",
+        "Where couriers open doors by the locker's protocol, its receipt does this and nothing need be called.",
+    ),
+    ("POST /v1/carrier/parcels/{id}/accept", "Its end, shown to the customer."),
+    ("POST /v1/carrier/parcels/{id}/refuse", "Its end, shown to the customer."),
+    ("POST /v1/carrier/couriers", "The enrolment code is shown once and good for an hour."),
+    (
+        "GET /v1/courier/tasks",
+        "Parcels to put in, expired ones and returns to take out, with the lockers concerned.",
+    ),
+    ("POST /v1/courier/tokens", "For a deposit the hub picks a free door of the named locker and keeps it."),
+    (
+        "POST /v1/carrier/webhooks",
+        "Up to ten. The secret is shown once. Only `https`, and no address of a private network.",
+    ),
+    ("GET /v1/carrier/webhooks", "Without their secrets."),
+    ("GET /v1/carrier/dead-letters", "After ten tries within two days a message is given up and waits here."),
+    (
+        "POST /v1/operator/lockers",
+        "Sent by whoever installs it; harmless to repeat. Its keys never change: one with new keys is a new locker.",
+    ),
+    ("PUT /v1/operator/sites/{id}", "What an operator writes here, an import does not overwrite."),
+    ("POST /v1/operator/keys", "The key is shown once."),
+    (
+        "GET /v1/operator/alarms",
+        "At most 500, oldest first; resolve them with `POST /v1/operator/alarms/{id}/resolve`.",
+    ),
+    ("GET /v1/operator/insight", "A group of fewer than ten is left out."),
+];

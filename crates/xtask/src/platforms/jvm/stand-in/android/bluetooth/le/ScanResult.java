@@ -1,0 +1,3 @@
+package android.bluetooth.le;
+
+public final class ScanResult {}

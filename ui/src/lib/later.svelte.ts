@@ -1,0 +1,41 @@
+import type { Component } from 'svelte';
+
+/**
+ * Parts of the page that its first picture does not show. They come right after it, from the same place as the page
+ * itself, so that by the time somebody presses something they are there; whoever is quicker sees them a moment later.
+ */
+const LOADERS = {
+  activity: () => import('../screens/Activity.svelte'),
+  find: () => import('../screens/Find.svelte'),
+  settings: () => import('../screens/Settings.svelte'),
+  opening: () => import('../screens/Opening.svelte'),
+  atLocker: () => import('../components/AtLocker.svelte'),
+  actions: () => import('../components/Actions.svelte'),
+  shares: () => import('../components/Shares.svelte'),
+  timeline: () => import('../components/Timeline.svelte'),
+  confirmTaken: () => import('../components/ConfirmTaken.svelte'),
+  confirmPlaced: () => import('../components/ConfirmPlaced.svelte'),
+  guest: () => import('../screens/Guest.svelte'),
+  mapsSheet: () => import('../components/sheets/MapsSheet.svelte'),
+  linkSheet: () => import('../components/sheets/LinkSheet.svelte'),
+} as const;
+
+export type Part = keyof typeof LOADERS;
+let loaded = $state.raw<Partial<Record<Part, Component<never>>>>({});
+
+/** Brings a part. */
+export async function bring(part: Part): Promise<void> {
+  if (loaded[part]) return;
+  const { default: component } = await LOADERS[part]();
+  loaded = { ...loaded, [part]: component as Component<never> };
+}
+
+/** Brings all of them. */
+export async function bringAll(): Promise<void> {
+  await Promise.all((Object.keys(LOADERS) as Part[]).map(bring));
+}
+
+/** A part, or nothing as long as it is not there. */
+export function later(part: Part): Component<never> | undefined {
+  return loaded[part];
+}

@@ -1,0 +1,40 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { scenes } from '../../fixtures/scenes';
+import { coveredIn, EDGES, LANGUAGES, seeded, TEXTS, type Look } from '../../tools/covered.mjs';
+import { harness } from './harness';
+
+/**
+ * Nothing lies over a gesture, a PIN, a code, a heading or a control, wherever the page is scrolled to and whatever has the
+ * focus, with all that may come by itself there: two strips, a notice, and something said. `npm run sweep` takes every
+ * size at the edges in each language and text size.
+ */
+const ui = harness();
+const names = Object.keys(scenes);
+let page: Awaited<ReturnType<typeof ui.page>>;
+beforeAll(async () => {
+  page = await ui.page();
+});
+afterAll(() => page.context().close());
+
+async function faults(pictures: (Look & { scene: string })[]): Promise<Record<string, string[]>> {
+  const found: Record<string, string[]> = {};
+  for (const { scene, ...how } of pictures) {
+    const covered = await coveredIn(page, ui.url, scene, scenes[scene]!, how);
+    if (covered.length > 0) found[`${scene} ${how.viewport.width}x${how.viewport.height} ${how.lang} ${how.text} %`] = covered;
+  }
+  return found;
+}
+
+// Each scene at each edge and text size; the languages take turns.
+test.each(EDGES.flatMap((viewport) => TEXTS.map((text) => ({ viewport, text }))))(
+  'nothing covers what matters: $viewport.width x $viewport.height, $text % text',
+  { timeout: 600_000 },
+  async ({ viewport, text }) => {
+    const turn = EDGES.indexOf(viewport) + TEXTS.indexOf(text);
+    expect(await faults(names.map((scene, at) => ({ scene, viewport, text, lang: LANGUAGES[(turn + at) % LANGUAGES.length]! })))).toEqual({});
+  },
+);
+
+test('nothing covers what matters at 300 sizes between', { timeout: 600_000 }, async () => {
+  expect(await faults(seeded(300, names, 1))).toEqual({});
+});
