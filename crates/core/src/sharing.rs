@@ -156,6 +156,13 @@ impl Sharing {
         self.signing = None;
     }
 
+    /// The share is being taken back: its link leads nowhere from now on.
+    pub(crate) fn taken_back(&mut self, reservation: &str, share: &str) {
+        if self.offer.as_ref().is_some_and(|offer| offer.reservation == reservation && offer.share == share) {
+            self.dismiss_offer();
+        }
+    }
+
     /// The owner scanned a guest's invitation: sign a delegation of this reservation's token to it. `revocable` where
     /// this device can tell the hub to end it.
     #[allow(clippy::too_many_arguments, reason = "the fields of one intent")]
@@ -206,6 +213,7 @@ impl Sharing {
             .and_then(|link| Some((draw(&link)?, link)))
             .map(|(qr, link)| ShareOfferView {
                 reservation: signing.reservation.clone(),
+                share: IN_PERSON.to_owned(),
                 name: signing.name.clone(),
                 link,
                 qr,
@@ -229,6 +237,7 @@ impl Sharing {
         let ShareOffer { share, link } = offer;
         self.offer = draw(&link).map(|qr| ShareOfferView {
             reservation,
+            share: share.id,
             name,
             link,
             qr,

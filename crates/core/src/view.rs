@@ -625,6 +625,8 @@ pub struct OpeningCodeView {
 pub struct ShareOfferView {
     /// Of which reservation.
     pub reservation: String,
+    /// Which of its shares.
+    pub share: String,
     /// Untrusted text.
     pub name: String,
     /// The link to hand over; or, in person, what the guest's device reads.

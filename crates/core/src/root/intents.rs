@@ -102,6 +102,7 @@ impl Core {
             }
             Intent::RevokeShare { reservation, share } => {
                 if text::is_id(&share) {
+                    self.sharing.taken_back(&reservation, &share);
                     self.tell(reservation, What::RevokeShare { share }, cx);
                 }
             }

@@ -78,13 +78,20 @@ impl Unlock {
         drop(wanted);
         if let Some(run) = &self.run {
             let busy = run.is_active() || run.link.attempt().is_some();
-            let another_is_shown = !run.minimised && run.step().reservation != id;
-            if busy || another_is_shown {
+            // Of a code that was shown the customer waits for no answer: it takes no screen from what they see.
+            let shown_for = (!run.minimised).then(|| run.step().reservation.as_str());
+            let keeps_screen = shown_for.is_some_and(|shown| shown != id || self.is_asked_for_a_code(&id));
+            if busy || keeps_screen {
                 return;
             }
         }
         self.rechecks.asks(&id, now);
         self.ask_about(id, env, cx);
+    }
+
+    /// Nothing is known to be open or unknown: its code was shown, and that is all.
+    fn is_asked_for_a_code(&self, id: &str) -> bool {
+        !self.openings.pendings.contains_key(id) && !self.openings.doors.contains_key(id)
     }
 
     fn ask_about(&mut self, id: String, env: &Env<'_>, cx: &mut Cx<'_>) {

@@ -384,6 +384,28 @@ fn code_opening_known() {
     assert!(rig.view().receipts.is_empty());
 }
 
+#[test]
+fn a_code_that_was_shown_takes_no_screen_from_a_failed_gesture() {
+    // Nobody gets through to the locker, and the customer looks at the code meanwhile.
+    let mut rig = Rig::with_parcels(528, &[3]);
+    rig.locker.busy = u32::MAX;
+    rig.open(&["r3"]);
+    rig.intent(Intent::ShowOpeningCode { reservation: "r3".into() });
+    rig.advance(31_000);
+    let failed = |rig: &Rig| matches!(rig.view().opening.unwrap().phase, OpeningPhase::Failed { .. });
+    assert!(failed(&rig));
+    rig.sighted();
+    rig.advance(5_000);
+    assert!(failed(&rig), "{:?}", rig.view().opening.unwrap().phase);
+    // Off the screen it is asked about.
+    rig.locker.busy = 0;
+    rig.locker.open_by_pin(3, 1, 0, rig.now);
+    rig.intent(Intent::DismissOpening);
+    rig.sighted();
+    rig.advance(5_000);
+    assert_eq!(rig.view().receipts[0].source, "pin");
+}
+
 // --- doors that stand open ------------------------------------------------------------------------------------------
 
 #[test]

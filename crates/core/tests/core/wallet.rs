@@ -245,6 +245,7 @@ fn shares_are_offered_shown_and_taken_back() {
     rig.hub.online = false;
     rig.intent(Intent::RevokeShare { reservation: "r3".into(), share: "s1".into() });
     assert!(rig.reservation("r3").shares[0].revoking);
+    assert!(rig.view().share_offer.is_none(), "the link of a share that was taken back is still shown");
     rig.hub.online = true;
     rig.advance(600_000);
     let call = rig.hub.calls("/v1/reservations/r3/shares/s1")[0];

@@ -97,7 +97,8 @@ fn a_wrong_clock_is_named_before_sign_in_and_hinders_no_opening_after_it() -> Re
     let books = world.reservation("Two paperbacks")?;
     world.show(&books)?;
     world.see("open-gesture", "")?;
-    // Wrong again, by twenty minutes ahead of the hub: longer than a token lives. It is said, and the door opens.
+    // Wrong again, by twenty minutes ahead of hub and cabinet: longer than a token lives. It is said, and the door opens.
+    world.cabinet.faults(&json!({ "machine": { "clock_skew": -1200 } }))?;
     world.hub.set_ahead(-1200);
     world.hub.restart(&world.desk.stage)?;
     let words = world.see("clock-skew", "")?;

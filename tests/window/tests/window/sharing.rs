@@ -23,7 +23,7 @@ fn link(world: &World, reservation: &str, name: &str) -> Result<String> {
     let link = world.see("share-link", "")?.trim().to_owned();
     let code = world.code("share-qr", &world.hub.url)?;
     ensure!(code == link, "the code says {code}, the words say {link}");
-    world.click("[data-testid='share-sheet'] footer .main, [data-testid='share-sheet'] .wide.main")?;
+    world.press("share-done")?;
     Ok(link)
 }
 
