@@ -37,6 +37,18 @@ pub(crate) fn latches(world: &World) -> Result<usize> {
     Ok(world.cabinet.log()?.iter().filter(|entry| entry["what"] == "latch").count())
 }
 
+/// The newest entry of the cabinet's log, which keeps the latest only.
+pub(crate) fn newest(world: &World) -> Result<u64> {
+    Ok(world.cabinet.log()?.last().and_then(|entry| entry["number"].as_u64()).unwrap_or(0))
+}
+
+/// How often a latch moved after that entry.
+pub(crate) fn latches_after(world: &World, entry: u64) -> Result<usize> {
+    let log = world.cabinet.log()?;
+    let later = |one: &&serde_json::Value| one["number"].as_u64().is_some_and(|number| number > entry);
+    Ok(log.iter().filter(later).filter(|one| one["what"] == "latch").count())
+}
+
 /// Waits for a problem of this code, in words, and gives them.
 pub(crate) fn problem(world: &World, code: &str) -> Result<String> {
     let words = world.see("problem", &format!("[data-code='{code}']"))?;

@@ -84,6 +84,7 @@ fn a_token_that_ended_with_no_network_is_told_and_renewed_once_there_is_one() ->
 fn a_wrong_clock_is_named_before_sign_in_and_hinders_no_opening_after_it() -> Result<()> {
     let mut world = world("clock-skew", Keyring::Unlocked)?;
     world.hub.hears_from(&world.cabinet)?;
+    // The phone's clock is twenty minutes ahead of everybody else's.
     world.hub.set_ahead(-1200);
     world.hub.restart(&world.desk.stage)?;
     world.start_app(SIGNED_OUT)?;
@@ -97,9 +98,9 @@ fn a_wrong_clock_is_named_before_sign_in_and_hinders_no_opening_after_it() -> Re
     let books = world.reservation("Two paperbacks")?;
     world.show(&books)?;
     world.see("open-gesture", "")?;
-    // Wrong again, by twenty minutes ahead of hub and cabinet: longer than a token lives. It is said, and the door opens.
-    world.cabinet.faults(&json!({ "machine": { "clock_skew": -1200 } }))?;
-    world.hub.set_ahead(-1200);
+    // Wrong again, by twenty minutes behind hub and cabinet: longer than a token lives. It is said, and the door opens.
+    world.cabinet.faults(&json!({ "machine": { "clock_skew": 1200 } }))?;
+    world.hub.set_ahead(1200);
     world.hub.restart(&world.desk.stage)?;
     let words = world.see("clock-skew", "")?;
     ensure!(words.contains("20"), "how much is not said: {words}");

@@ -722,6 +722,10 @@ export type ShareOfferView = {
  */
 reservation: string, 
 /**
+ * Which of its shares.
+ */
+share: string, 
+/**
  * Untrusted text.
  */
 name: string, 
