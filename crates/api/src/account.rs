@@ -14,8 +14,11 @@ pub struct HubInfo {
     pub hub: String,
     /// The operator's name, for display.
     pub name: String,
-    /// The version of this contract.
+    /// The newest version of this contract that the hub speaks.
     pub api: u32,
+    /// The oldest version that it still speaks; the same as `api` where it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_min: Option<u32>,
     /// Base URL of the hub as clients should use it.
     pub issuer: String,
     /// Authorization endpoint (RFC 6749).
@@ -24,6 +27,13 @@ pub struct HubInfo {
     pub token_endpoint: String,
     /// The hub's clock, UNIX seconds.
     pub now: i64,
+}
+
+impl HubInfo {
+    /// Whether this version of the contract is among those that the hub speaks.
+    pub fn speaks(&self, version: u32) -> bool {
+        (self.api_min.unwrap_or(self.api)..=self.api).contains(&version)
+    }
 }
 
 /// `GET /.well-known/oauth-authorization-server` (RFC 8414): the endpoints and what they take, for any client of OAuth 2.

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::growth::{Item, Word};
+
 /// Everything that a phone needs to find, trust and draw a locker.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -44,9 +46,11 @@ pub struct DoorInfo {
     /// Height in cabinet units (a small door is 1).
     pub height: u16,
     /// Size class.
-    pub size: Size,
+    #[cfg_attr(feature = "openapi", schema(value_type = Size))]
+    pub size: Word<Size>,
     /// How high it is.
-    pub reach: Reach,
+    #[cfg_attr(feature = "openapi", schema(value_type = Reach))]
+    pub reach: Word<Reach>,
     /// Cooled.
     pub chilled: bool,
 }
@@ -94,6 +98,26 @@ pub enum Reach {
     High,
 }
 
+impl Word<Size> {
+    /// As it is written in JSON.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Known(size) => size.name(),
+            Self::Newer(text) => text,
+        }
+    }
+}
+
+impl Word<Reach> {
+    /// As it is written in JSON.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Known(reach) => reach.name(),
+            Self::Newer(text) => text,
+        }
+    }
+}
+
 impl Reach {
     /// As it is written in JSON.
     pub const fn name(self) -> &'static str {
@@ -125,7 +149,8 @@ pub struct Site {
     /// Always open.
     pub always_open: bool,
     /// Who may use it.
-    pub access: Access,
+    #[cfg_attr(feature = "openapi", schema(value_type = Access))]
+    pub access: Word<Access>,
     /// Reachable without steps, as far as somebody said so.
     pub step_free: bool,
     /// How one can pay there, in the source's words; empty where nothing is known.
@@ -158,7 +183,8 @@ pub struct Closure {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Sites {
     /// What was found.
-    pub sites: Vec<Site>,
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<Site>))]
+    pub sites: Vec<Item<Site>>,
 }
 
 /// Who may use a site.
@@ -175,11 +201,12 @@ pub enum Access {
 }
 
 /// Fill level of one size.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Fill {
     /// Size class.
-    pub size: Size,
+    #[cfg_attr(feature = "openapi", schema(value_type = Size))]
+    pub size: Word<Size>,
     /// Doors that can be booked now.
     pub free: u32,
     /// Doors in working order.

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::growth::Word;
+
 /// One thing that a customer collects, brings or keeps at a locker.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -156,7 +158,8 @@ pub enum Role {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Identification {
     /// How the text is meant.
-    pub format: IdentificationFormat,
+    #[cfg_attr(feature = "openapi", schema(value_type = IdentificationFormat))]
+    pub format: Word<IdentificationFormat>,
     /// The text to draw as QR code.
     pub text: String,
 }
@@ -221,7 +224,8 @@ pub struct Share {
     /// End of access.
     pub until: i64,
     /// Where it stands.
-    pub state: ShareState,
+    #[cfg_attr(feature = "openapi", schema(value_type = ShareState))]
+    pub state: Word<ShareState>,
 }
 
 /// Where a share stands.

@@ -2,7 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{locker::LockerDescriptor, reservation::Reservation};
+use crate::{
+    growth::{Item, Word},
+    locker::LockerDescriptor,
+    reservation::Reservation,
+};
 
 /// `GET /v1/changes?cursor=…`: what changed for the caller since the cursor, each thing once and as it is now.
 /// Without a cursor: everything.
@@ -12,11 +16,13 @@ pub struct Changes {
     /// Give this the next time.
     pub cursor: String,
     /// Changed or new.
-    pub reservations: Vec<Reservation>,
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<Reservation>))]
+    pub reservations: Vec<Item<Reservation>>,
     /// No longer the caller's to see.
     pub removed: Vec<String>,
     /// Lockers of the reservations above.
-    pub lockers: Vec<LockerDescriptor>,
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<LockerDescriptor>))]
+    pub lockers: Vec<Item<LockerDescriptor>>,
     /// Lockers where the caller has access, with news that no receipt has acknowledged yet. Complete each time. A
     /// client that holds a bulletin with a lower number fetches the new one at once (`POST /v1/bulletins`).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -69,7 +75,8 @@ pub struct UploadedReceipt {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ReceiptResults {
     /// One for each.
-    pub results: Vec<ReceiptResult>,
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<ReceiptResult>))]
+    pub results: Vec<Word<ReceiptResult>>,
 }
 
 /// What became of one receipt.

@@ -1,6 +1,9 @@
 //! Looking for sites with a free compartment.
 
-use postern_api::locker::{Site, Sites, Size};
+use postern_api::{
+    growth::Item,
+    locker::{Site, Sites, Size},
+};
 use url::form_urlencoded;
 
 use crate::{
@@ -34,7 +37,9 @@ impl Finder {
 
     /// The hub answered, or did not.
     pub(crate) fn on_sites(&mut self, asked: u64, answer: Result<Sites, Miss>) {
-        let sound = |sites: Sites| sites.sites.into_iter().filter(|site| text::is_id(&site.id)).map(view);
+        let sound = |sites: Sites| {
+            sites.sites.into_iter().filter_map(Item::known).filter(|site| text::is_id(&site.id)).map(view)
+        };
         self.on_answer(asked, answer.map(sound));
     }
 
@@ -55,13 +60,17 @@ fn view(site: Site) -> FoundSiteView {
         },
         hours: text::clipped(site.hours, text::ADDRESS),
         always_open: site.always_open,
-        access: Name(&site.access).to_string(),
+        access: text::clipped(Name(&site.access).to_string(), text::ID),
         step_free: site.step_free,
         fill: site
             .fill
             .iter()
             .take(8)
-            .map(|fill| FillView { size: fill.size.name().into(), free: fill.free, total: fill.total })
+            .map(|fill| FillView {
+                size: text::clipped(fill.size.name().to_owned(), text::LABEL),
+                free: fill.free,
+                total: fill.total,
+            })
             .collect(),
         distance: site.distance,
         id: site.id,

@@ -18,8 +18,6 @@ use crate::{
     view::{ProblemCode, ProblemView},
 };
 
-/// The version of the hub's contract that this client speaks.
-const API: u32 = 1;
 /// How long the customer may take in the browser.
 const BROWSER_MS: u64 = 10 * 60 * 1000;
 /// How long the redirect listener may take to stand.
@@ -235,7 +233,7 @@ impl SignIn {
             Err(Miss::Refused { .. }) => return self.fail(ProblemCode::WrongHub, cx),
             Err(miss) => return self.fail(miss.problem().code, cx),
         };
-        if info.api != API {
+        if !info.speaks(postern_api::VERSION) {
             return self.fail(ProblemCode::VersionMismatch, cx);
         }
         if cx.now.unix().saturating_sub(info.now).abs() > SKEW_REFUSED_S {

@@ -158,6 +158,7 @@ impl Kept {
             kept.apply(serde_json::from_slice(change).ok()?);
         }
         let sizes = changes.iter().map(|change| change.len() + ENTRY);
+        kept.wallet.read_newer();
         kept.written = Written {
             document: Some(document.len()),
             changes: sizes.sum(),

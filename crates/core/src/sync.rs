@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use postern_api::{problem::Code, sync::Changes};
+use postern_api::{growth::Item, problem::Code, sync::Changes};
 use url::form_urlencoded;
 
 use crate::{
@@ -13,6 +13,7 @@ use crate::{
     line::{ANSWER_MS, Call, Miss, Purpose},
     session::Session,
     text,
+    wallet::newer,
 };
 
 /// Without a push connection, in the foreground.
@@ -206,7 +207,10 @@ impl Sync {
         self.failures = 0;
         self.cursor = Some(changes.cursor.clone());
         if let Some(seen) = &mut self.seen {
-            seen.extend(changes.reservations.iter().map(|reservation| reservation.id.clone()));
+            seen.extend(changes.reservations.iter().filter_map(|item| match item {
+                Item::Known(reservation) => Some(reservation.id.clone()),
+                Item::Newer(raw) => newer::id_of(raw).map(str::to_owned),
+            }));
             for gone in &changes.removed {
                 seen.remove(gone);
             }

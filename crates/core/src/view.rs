@@ -37,6 +37,8 @@ pub struct View {
     pub nearby: Option<NearbyView>,
     /// The opening that is under way or just ended.
     pub opening: Option<OpeningView>,
+    /// Reservations that only a newer version of this app can show.
+    pub newer: Vec<NewerView>,
     /// Doors that this device opened and that are not closed, as far as is known; the one that was opened first comes
     /// first.
     pub open_doors: Vec<OpenDoorView>,
@@ -86,6 +88,7 @@ impl View {
             vault: VaultView::Opening,
             loaded: false,
             reservations: Vec::new(),
+            newer: Vec::new(),
             lockers: Vec::new(),
             nearby: None,
             opening: None,
@@ -104,6 +107,17 @@ impl View {
             now,
         }
     }
+}
+
+/// A reservation of which this version can tell no more than its title.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export_to = "view.ts")]
+pub struct NewerView {
+    /// Reservation id.
+    pub id: String,
+    /// Untrusted text; empty where it has none.
+    pub title: String,
 }
 
 /// Who is signed in.

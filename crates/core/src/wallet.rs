@@ -4,11 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 mod bounds;
+pub(crate) mod newer;
 mod news;
 mod pins;
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use postern_api::{
+    growth::Item,
     locker::LockerDescriptor,
     reservation::{Action, Kind, Reservation, State},
     token::{Grant, Grants, Operation, TokenBatch},
@@ -19,6 +21,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use self::pins::Pin;
 use self::{
     bounds::{TIMES, bounded, bounded_locker},
+    newer::Newer,
     news::{Held, Wanted},
 };
 use crate::{
@@ -73,6 +76,8 @@ pub(crate) struct Delegated {
 #[derive(Default, Serialize, Deserialize)]
 pub(crate) struct Wallet {
     reservations: Shelf<Reservation>,
+    #[serde(default)]
+    newer: Shelf<Newer>,
     lockers: Shelf<LockerDescriptor>,
     grants: Shelf<Grant>,
     /// Each device's own PINs, by reservation: they outlive the tokens with which they came.
@@ -105,6 +110,8 @@ pub(crate) struct Wallet {
 pub(crate) struct Changes {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     reservations: shelf::Changes<Reservation>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    newer: shelf::Changes<Newer>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     lockers: shelf::Changes<LockerDescriptor>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -148,6 +155,7 @@ impl Changes {
     /// Nothing changed.
     pub(crate) fn is_empty(&self) -> bool {
         self.reservations.is_empty()
+            && self.newer.is_empty()
             && self.lockers.is_empty()
             && self.grants.is_empty()
             && self.pins.is_empty()
@@ -165,6 +173,7 @@ impl Wallet {
     pub(crate) fn changes(&self) -> Changes {
         Changes {
             reservations: self.reservations.changes(),
+            newer: self.newer.changes(),
             lockers: self.lockers.changes(),
             grants: self.grants.changes(),
             pins: self.pins.changes(),
@@ -180,6 +189,7 @@ impl Wallet {
     /// All of it is written down.
     pub(crate) fn written(&mut self) {
         self.reservations.written();
+        self.newer.written();
         self.lockers.written();
         self.grants.written();
         self.pins.written();
@@ -194,6 +204,7 @@ impl Wallet {
     /// What was written down of a change.
     pub(crate) fn apply_changes(&mut self, changes: Changes) {
         self.reservations.apply(changes.reservations);
+        self.newer.apply(changes.newer);
         self.lockers.apply(changes.lockers);
         self.grants.apply(changes.grants);
         self.pins.apply(changes.pins);
@@ -217,7 +228,7 @@ impl Wallet {
 
     /// Something is here, fetched or given.
     pub(crate) fn is_empty(&self) -> bool {
-        self.reservations.is_empty()
+        self.reservations.is_empty() && self.newer.is_empty()
     }
 
     /// A locker.
@@ -415,6 +426,7 @@ impl Wallet {
 
     fn forget(&mut self, id: &str) {
         self.reservations.remove(id);
+        self.newer.remove(id);
         self.grants.remove(id);
         self.traces.remove(id);
         self.delegated.remove(id);
@@ -428,7 +440,8 @@ impl Wallet {
         let mut arrivals = Arrivals::default();
         let changes = page.changes;
         self.want_news(&changes.news);
-        for locker in changes.lockers {
+        // A locker that cannot be read is not opened by this version; what was known of it stays.
+        for locker in changes.lockers.into_iter().filter_map(Item::known) {
             // Told with every change of a reservation there; nearly always it is as it was.
             if self.lockers.get(&locker.id) == Some(&locker) {
                 continue;
@@ -441,17 +454,20 @@ impl Wallet {
             }
         }
         for reservation in changes.reservations {
-            let Some(reservation) = bounded(reservation) else { continue };
-            self.put(reservation, &mut arrivals);
+            match reservation {
+                Item::Known(reservation) => self.put_known(reservation, &mut arrivals),
+                Item::Newer(raw) => self.put_newer(&raw, &mut arrivals),
+            }
         }
         for id in &changes.removed {
-            arrivals.changed |= self.reservations.contains_key(id);
+            arrivals.changed |= self.reservations.contains_key(id) || self.newer.contains_key(id);
             self.forget(id);
         }
         if let Some(everything) = page.everything {
             let gone: Vec<String> = self
                 .reservations
                 .keys()
+                .chain(self.newer.keys())
                 .filter(|id| !everything.contains(*id) && !self.delegated.contains_key(*id))
                 .cloned()
                 .collect();
@@ -466,7 +482,8 @@ impl Wallet {
         arrivals
     }
 
-    fn put(&mut self, reservation: Reservation, arrivals: &mut Arrivals) {
+    fn put_known(&mut self, reservation: Reservation, arrivals: &mut Arrivals) {
+        let Some(reservation) = bounded(reservation) else { return };
         let known = self.reservations.get(&reservation.id);
         // Answers may overtake each other; the newer version stays.
         if known.is_some_and(|known| {
@@ -492,6 +509,7 @@ impl Wallet {
         }
         self.fetching.passed_over.remove(&reservation.id);
         self.delegated.remove(&reservation.id);
+        self.newer.remove(&reservation.id);
         self.reservations.insert(reservation.id.clone(), reservation);
     }
 
@@ -711,7 +729,7 @@ mod tests {
             cursor: "1".into(),
             reservations: Vec::new(),
             removed: Vec::new(),
-            lockers: vec![locker.clone()],
+            lockers: vec![locker.clone().into()],
             news: Vec::new(),
             more: false,
             now: 0,

@@ -378,7 +378,7 @@ impl Device {
             self.outbox.receipts.drain(..count);
             self.keep_outbox().await?;
             for result in answered?.results {
-                if !matches!(result, ReceiptResult::Accepted | ReceiptResult::Known) {
+                if matches!(result.known(), Some(ReceiptResult::Invalid | ReceiptResult::Fork)) {
                     let detail = format!("receipt: {result:?}");
                     return Err(HubError::Refused { status: 200, code: None, detail }.into());
                 }

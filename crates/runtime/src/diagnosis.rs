@@ -26,8 +26,6 @@ use crate::{
 const LISTEN: Duration = Duration::from_secs(3);
 /// Longest wait for a radio to say in what state it is.
 const ADAPTER: Duration = Duration::from_secs(2);
-/// The version of the hub's contract that this app speaks.
-const API: u32 = 1;
 /// Clocks that differ by more than this make trouble: short-lived tokens seem to have ended, or not to have begun.
 const SKEW: i64 = 120;
 /// What is written to and read from the keyring to see that it works.
@@ -212,7 +210,7 @@ async fn hub(options: &Options) -> (Hub, Clock) {
     };
     let seconds = clock::unix_ms().div_euclid(1000).saturating_sub(info.now);
     let clock = if seconds.abs() > SKEW { Clock::Skewed { seconds } } else { Clock::Ok };
-    let hub = if info.api == API {
+    let hub = if info.speaks(postern_api::VERSION) {
         Hub::Ok { name: info.name, took_ms: since(started) }
     } else {
         Hub::OtherVersion { api: info.api }

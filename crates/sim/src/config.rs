@@ -279,8 +279,8 @@ impl CabinetConfig {
                     column,
                     row,
                     height: *height,
-                    size: door.size,
-                    reach,
+                    size: door.size.into(),
+                    reach: reach.into(),
                     chilled: door.chilled,
                 });
             }

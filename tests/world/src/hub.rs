@@ -350,6 +350,7 @@ impl Hub {
                 hub: "world".into(),
                 name: "World".into(),
                 api: 1,
+                api_min: None,
                 issuer: BASE.into(),
                 authorization_endpoint: format!("{BASE}/authorize"),
                 token_endpoint: format!("{BASE}/oauth/token"),
@@ -427,10 +428,10 @@ impl Hub {
         lockers.dedup();
         yes(Said::Changes(Changes {
             cursor: self.position.to_string(),
-            reservations: changed.into_iter().map(|at| self.reservation(at, now)).collect(),
+            reservations: changed.into_iter().map(|at| self.reservation(at, now).into()).collect(),
             removed: Vec::new(),
             news: self.news_for(customer),
-            lockers: lockers.into_iter().map(|at| self.descriptors[at].clone()).collect(),
+            lockers: lockers.into_iter().map(|at| self.descriptors[at].clone().into()).collect(),
             more: false,
             now: i64::try_from(now).expect("in range"),
         }))
@@ -556,6 +557,7 @@ impl Hub {
                     Some(locker) => self.evidence(locker, &bytes),
                     None => ReceiptResult::Invalid,
                 }
+                .into()
             })
             .collect();
         yes(Said::Results(ReceiptResults { results }))
@@ -675,8 +677,8 @@ fn descriptor(at: usize, (identity, doors): &(LockerIdentity, u16)) -> LockerDes
                 column: 0,
                 row: door - 1,
                 height: 1,
-                size: Size::M,
-                reach: Reach::Easy,
+                size: Size::M.into(),
+                reach: Reach::Easy.into(),
                 chilled: false,
             })
             .collect(),

@@ -20,7 +20,7 @@ pub(super) async fn list(app: &mut App, cached: bool, all: bool, output: Output)
 }
 
 fn listing(view: &View, shown: &[&ReservationView]) -> String {
-    if shown.is_empty() {
+    if shown.is_empty() && view.newer.is_empty() {
         return "Nothing to collect, to return or to keep.\n".into();
     }
     // Of all that there is: what is shown here is typed into a command that looks at all.
@@ -40,6 +40,18 @@ fn listing(view: &View, shown: &[&ReservationView]) -> String {
         for line in columns(&rows).lines() {
             text.push_str("  ");
             text.push_str(line);
+            text.push('\n');
+        }
+    }
+    if !view.newer.is_empty() {
+        text.push_str(if text.is_empty() {
+            "Needs a newer version of this program\n"
+        } else {
+            "\nNeeds a newer version of this program\n"
+        });
+        for newer in &view.newer {
+            text.push_str("  ");
+            text.push_str(&safe(&newer.title));
             text.push('\n');
         }
     }

@@ -2,6 +2,7 @@
 
 use postern_api::{
     account::Account,
+    growth::Word,
     locker::Sites,
     problem::Code,
     reservation::Assets,
@@ -208,12 +209,15 @@ impl Core {
             .pendings()
             .keys()
             .filter(|id| {
-                self.kept.wallet.reservation(id).is_none_or(|reservation| {
-                    !matches!(
-                        reservation.state,
-                        State::Ready | State::Booked | State::Held | State::InTransit | State::Expired
-                    ) && !opened_by_guess(reservation)
-                })
+                // What this version cannot read may be open still.
+                let unreadable = self.kept.wallet.is_newer(id);
+                !unreadable
+                    && self.kept.wallet.reservation(id).is_none_or(|reservation| {
+                        !matches!(
+                            reservation.state,
+                            State::Ready | State::Booked | State::Held | State::InTransit | State::Expired
+                        ) && !opened_by_guess(reservation)
+                    })
             })
             .cloned()
             .collect();
@@ -265,8 +269,11 @@ impl Core {
                     self.on_done(&entry, &body);
                     if let What::Receipt { receipt } = &entry.what {
                         receipts = true;
-                        let accepted = results.next().unwrap_or(ReceiptResult::Accepted);
-                        let accepted = matches!(accepted, ReceiptResult::Accepted | ReceiptResult::Known);
+                        // A word that this version does not know is no refusal: the hub has it.
+                        let refused = |result: Word<ReceiptResult>| {
+                            matches!(result.known(), Some(ReceiptResult::Invalid | ReceiptResult::Fork))
+                        };
+                        let accepted = !results.next().is_some_and(refused);
                         self.kept.receipts.settled(receipt, accepted);
                     }
                 }

@@ -1,9 +1,10 @@
 //! The view: what all machines know, as one picture. Nothing is decided here that a machine has not decided.
 
-use std::{cmp::Reverse, collections::BTreeSet};
+use std::{borrow::Cow, cmp::Reverse, collections::BTreeSet};
 
 use postern_api::{
-    locker::LockerDescriptor,
+    growth::Word,
+    locker::{LockerDescriptor, Reach, Size},
     reservation::{Action, Kind, Reservation, Role, State, TimelineEvent},
     token::NoPin,
 };
@@ -15,10 +16,11 @@ use crate::{
     outbox::{Entry, What},
     sharing::IN_PERSON,
     sign_in::Picture,
+    text,
     view::{
         AccessView, ActionView, BluetoothView, DeviceView, DoorView, KindView, LockerView, Name, NearbyView,
-        NetworkView, NoPinView, ReleaseView, ReservationView, SessionView, ShareView, SiteView, StateView,
-        TimelineView, VaultView, View,
+        NetworkView, NewerView, NoPinView, ReleaseView, ReservationView, SessionView, ShareView, SiteView,
+        StateView, TimelineView, VaultView, View,
     },
 };
 
@@ -62,6 +64,12 @@ impl Core {
                 .notices
                 .view(|id| reservations.iter().any(|view| view.id == id && view.state == StateView::Ready)),
             reservations,
+            newer: self
+                .kept
+                .wallet
+                .newer()
+                .map(|(id, newer)| NewerView { id: id.to_owned(), title: newer.title.clone() })
+                .collect(),
             lockers: self.kept.wallet.lockers().map(locker_view).collect(),
             opening: self.unlock.view(&self.kept.wallet, self.now),
             open_doors: self.unlock.openings().view(),
@@ -203,7 +211,7 @@ impl Core {
                     id: share.id.clone(),
                     name: share.name.clone(),
                     until: share.until,
-                    state: Name(&share.state).to_string(),
+                    state: text::clipped(Name(&share.state).to_string(), text::ID),
                     revoking: waiting.shares.contains(share.id.as_str()),
                 })
                 .chain(
@@ -598,10 +606,18 @@ fn locker_view(locker: &LockerDescriptor) -> LockerView {
                 column: door.column,
                 row: door.row,
                 height: door.height,
-                size: door.size.name().into(),
-                reach: door.reach.name().into(),
+                size: named(&door.size, Size::name),
+                reach: named(&door.reach, Reach::name),
                 chilled: door.chilled,
             })
             .collect(),
+    }
+}
+
+/// A word's name; that of a newer one is untrusted text.
+fn named<T: Copy>(word: &Word<T>, name: fn(T) -> &'static str) -> Cow<'static, str> {
+    match word {
+        Word::Known(word) => name(*word).into(),
+        Word::Newer(text) => text::clipped(text.clone(), text::LABEL).into(),
     }
 }

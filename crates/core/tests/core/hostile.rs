@@ -22,7 +22,7 @@ fn hostile_hub_data() {
     evil.reference = Some("\u{2066}".repeat(5_000));
     evil.actions = vec![Action::Open; 10_000];
     evil.identification =
-        Some(Identification { format: IdentificationFormat::Carrier, text: "y".repeat(100_000) });
+        Some(Identification { format: IdentificationFormat::Carrier.into(), text: "y".repeat(100_000) });
     evil.timeline =
         vec![
             TimelineEntry { at: 1, event: TimelineEvent::Opened, by: Some("z".repeat(9_999)), proven: true };

@@ -159,8 +159,8 @@ pub(crate) fn descriptor(keys: &LockerKeys) -> LockerDescriptor {
                 column: 1,
                 row: door - 1,
                 height: 1,
-                size: Size::S,
-                reach: Reach::Easy,
+                size: Size::S.into(),
+                reach: Reach::Easy.into(),
                 chilled: false,
             })
             .collect(),
@@ -181,6 +181,7 @@ impl Rig {
                 account: "acc_1".into(),
                 reservations: vec![],
                 removed: vec![],
+                newer_states: BTreeMap::new(),
                 lockers,
                 version: 1,
                 page: usize::MAX,

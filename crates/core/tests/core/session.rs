@@ -140,6 +140,7 @@ fn endpoints_elsewhere_are_not_the_hub() {
         hub: "hub_1".into(),
         name: "Test".into(),
         api: 1,
+        api_min: None,
         issuer: HUB.into(),
         authorization_endpoint: format!("{HUB}/authorize"),
         token_endpoint: format!("{HUB}/oauth/token"),
@@ -151,6 +152,7 @@ fn endpoints_elsewhere_are_not_the_hub() {
         (HubInfo { authorization_endpoint: evil.clone(), ..good.clone() }, ProblemCode::WrongHub),
         (HubInfo { issuer: evil, ..good.clone() }, ProblemCode::WrongHub),
         (HubInfo { api: 2, ..good.clone() }, ProblemCode::VersionMismatch),
+        (HubInfo { api: 3, api_min: Some(2), ..good.clone() }, ProblemCode::VersionMismatch),
         (HubInfo { now: good.now + 3600, ..good.clone() }, ProblemCode::ClockSkew),
     ] {
         let mut rig = Rig::new(107);
@@ -159,6 +161,11 @@ fn endpoints_elsewhere_are_not_the_hub() {
         assert_eq!(problem(&rig), Some(code));
         assert!(rig.browser.is_none());
     }
+    // A newer hub that still speaks ours.
+    let mut rig = Rig::new(107);
+    rig.hub.info = Some(HubInfo { api: 3, api_min: Some(1), ..good });
+    rig.intent(Intent::SignIn { hub: None });
+    assert!(problem(&rig).is_none() && rig.browser.is_some());
     let mut rig = Rig::new(108);
     rig.hub.page_of.insert("/.well-known/postern".into(), b"<html>Welcome to the hotel</html>".to_vec());
     rig.intent(Intent::SignIn { hub: None });

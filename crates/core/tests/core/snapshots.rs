@@ -86,7 +86,7 @@ fn every_state_of_a_reservation() {
             }
             if *kind == Kind::Return {
                 one.identification = Some(Identification {
-                    format: IdentificationFormat::Gs1DigitalLink,
+                    format: IdentificationFormat::Gs1DigitalLink.into(),
                     text: "https://id.gs1.org/00/106141412345678908".into(),
                 });
             }

@@ -8,7 +8,7 @@ use postern_core::{
     effect::{Method, NotificationKind},
     event::{Event, PushEvent, VaultState},
     intent::{Intent, Setting},
-    view::{AccessView, ActionView, NoticeCode, ProblemCode, StateView},
+    view::{AccessView, ActionView, NetworkView, NoticeCode, OpeningPhase, ProblemCode, StateView},
 };
 use zeroize::Zeroizing;
 
@@ -240,7 +240,7 @@ fn shares_are_offered_shown_and_taken_back() {
     assert_eq!(offer.qr.text, offer.link);
     rig.change("r3", |reservation| {
         reservation.shares =
-            vec![Share { id: "s1".into(), name: "Jan".into(), until, state: ShareState::Accepted }];
+            vec![Share { id: "s1".into(), name: "Jan".into(), until, state: ShareState::Accepted.into() }];
     });
     rig.hub.online = false;
     rig.intent(Intent::RevokeShare { reservation: "r3".into(), share: "s1".into() });
@@ -534,4 +534,37 @@ fn a_device_whose_clock_is_wrong_by_more_than_a_tokens_life_opens_all_the_same()
         rig.open(&["r3"]);
         assert_eq!(rig.reservation("r3").state, StateView::Opened, "{ahead}");
     }
+}
+
+#[test]
+fn a_newer_hub_hides_nothing_of_what_is_known() {
+    let mut rig = Rig::with_parcels(240, &[3, 5]);
+    rig.hub.newer_states.insert("r5".into(), "customs_hold".into());
+    rig.change("r5", |reservation| reservation.title = "Lamp \u{202E}".into());
+    let shown = |rig: &Rig| -> Vec<(String, String)> {
+        rig.view().newer.into_iter().map(|newer| (newer.id, newer.title)).collect()
+    };
+    assert_eq!(shown(&rig), [("r5".to_owned(), "Lamp ".to_owned())]);
+    assert_eq!(rig.view().reservations.len(), 1, "what it was before is not true any more");
+    assert_eq!(rig.view().network, NetworkView::Online, "another server is not what it is");
+    // Nor is it lost with a restart; and its neighbour opens.
+    rig.restart();
+    rig.advance(1_000);
+    assert_eq!(shown(&rig).len(), 1);
+    rig.open(&["r3"]);
+    assert!(matches!(rig.phase(), OpeningPhase::Opened { .. }));
+    // Words that are known again.
+    rig.hub.newer_states.clear();
+    rig.change("r5", |_| {});
+    assert!(shown(&rig).is_empty());
+    assert_eq!(rig.reservation("r5").state, StateView::Ready);
+    // Gone is gone.
+    rig.hub.newer_states.insert("r5".into(), "customs_hold".into());
+    rig.change("r5", |_| {});
+    assert_eq!(shown(&rig).len(), 1);
+    rig.hub.removed = vec!["r5".into()];
+    rig.hub.reservations.retain(|reservation| reservation.id != "r5");
+    rig.intent(Intent::Refresh);
+    rig.advance(1_000);
+    assert!(shown(&rig).is_empty());
 }

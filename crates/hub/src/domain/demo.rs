@@ -56,7 +56,7 @@ pub async fn prepare(store: &Store, secrets: &Secrets, now: i64) -> Result<DemoD
         longitude: 13.454_2,
         hours: "24/7".to_owned(),
         always_open: true,
-        access: Access::Public,
+        access: Access::Public.into(),
         payment: String::new(),
         closures: Vec::new(),
         step_free: true,

@@ -4,10 +4,7 @@
 //! Each occupancy of a door has an epoch of its own (PROTOCOL.md, epochs), and so have a courier who takes something out and
 //! the customer who gets the door back. `occupancies` says for ever whose each of them was.
 
-use postern_api::{
-    locker::{Reach, Size},
-    problem::Code,
-};
+use postern_api::{locker::Size, problem::Code};
 
 use super::{
     code, news,
@@ -447,10 +444,4 @@ pub async fn set_out_of_order(tx: &mut Tx, locker: &str, door: i64, out: bool) -
 /// When the database holds one that does not fit.
 pub fn number(door: i64) -> Result<u16> {
     u16::try_from(door).map_err(|_| Error::Internal("a stored door number does not fit".to_owned()))
-}
-
-/// As stored.
-#[must_use]
-pub fn reach(reach: Reach) -> String {
-    code::of(&reach)
 }

@@ -1,14 +1,14 @@
 //! Carriers, sites and lockers.
 
 use postern_api::{
-    locker::{LockerDescriptor, Site},
+    locker::{DoorInfo, LockerDescriptor, Site},
     operator::Provisioned,
     problem::Code,
 };
 use postern_protocol::{DeviceKey, LockerId};
 use sqlx::AnyConnection;
 
-use super::{code, doors, pins};
+use super::{code, pins};
 use crate::{
     error::{Error, Result, invalid, refuse},
     hub::Hub,
@@ -87,6 +87,9 @@ pub fn check_site(site: &Site) -> Result<()> {
     }
     if !(-180.0..=180.0).contains(&site.longitude) {
         return Err(invalid("/longitude", "WGS 84 degrees"));
+    }
+    if site.access.known().is_none() {
+        return Err(invalid("/access", "public, residents or workplace"));
     }
     Ok(())
 }
@@ -192,7 +195,7 @@ pub async fn provision(hub: &Hub, tx: &mut Tx, descriptor: &LockerDescriptor) ->
         .bind(&descriptor.site)
         .bind(&door.label)
         .bind(code::of(&door.size))
-        .bind(doors::reach(door.reach))
+        .bind(door.reach.name())
         .bind(i64::from(door.chilled))
         .execute(tx.on())
         .await?;
@@ -210,6 +213,10 @@ fn check_descriptor(descriptor: &LockerDescriptor) -> Result<()> {
     }
     if !key(&descriptor.receipt_key).is_some_and(|key| DeviceKey::Ed25519(key).is_valid()) {
         return Err(invalid("/descriptor/receipt_key", "an Ed25519 public key in base64url"));
+    }
+    let known = |door: &DoorInfo| door.size.known().is_some() && door.reach.known().is_some();
+    if !descriptor.doors.iter().all(known) {
+        return Err(invalid("/descriptor/doors", "a size or reach that this hub does not know"));
     }
     if descriptor.doors.is_empty() || descriptor.doors.len() > MOST_DOORS {
         return Err(invalid("/descriptor/doors", "1 to 1000 doors"));

@@ -53,8 +53,12 @@ pub async fn offer(
         return Err(Code::LimitReached.into());
     }
     let secret = random::secret();
-    let share =
-        Share { id: random::id(), name: new.name.trim().to_owned(), until, state: ShareState::Offered };
+    let share = Share {
+        id: random::id(),
+        name: new.name.trim().to_owned(),
+        until,
+        state: ShareState::Offered.into(),
+    };
     sqlx::query(
         "INSERT INTO shares (id, reservation_id, name, until_at, state, claim_hash, created_at) \
          VALUES ($1, $2, $3, $4, $5, $6, $7)",

@@ -53,7 +53,7 @@ pub async fn has_free(tx: &mut Tx, site: &str, size: Size) -> Result<bool> {
 }
 
 fn fits(fill: &[Fill], size: Size) -> bool {
-    fill.iter().any(|one| one.size >= size && one.free > 0)
+    fill.iter().any(|one| one.size.known() >= Some(size) && one.free > 0)
 }
 
 /// Sites that `account` may use, nearest first where a point was given, else by name.
@@ -137,7 +137,7 @@ pub fn from_row(row: &AnyRow) -> Result<Site> {
         longitude: degrees("longitude")?,
         hours: row.text("hours")?,
         always_open: row.int("always_open")? == 1,
-        access: code::parse::<Access>(&row.text("access")?)?,
+        access: code::parse::<Access>(&row.text("access")?)?.into(),
         step_free: row.int("step_free")? == 1,
         payment: row.text("payment")?,
         closures: serde_json::from_str(&row.text("closures")?)
@@ -169,12 +169,15 @@ async fn fill(on: &mut AnyConnection, sites: &[String]) -> Result<HashMap<String
     let mut fills: HashMap<String, Vec<Fill>> = HashMap::new();
     for row in query.fetch_all(on).await? {
         let count = |name| row.int(name).map(|count| u32::try_from(count).unwrap_or(u32::MAX));
-        let fill =
-            Fill { size: code::parse(&row.text("size")?)?, free: count("free")?, total: count("total")? };
+        let fill = Fill {
+            size: code::parse::<Size>(&row.text("size")?)?.into(),
+            free: count("free")?,
+            total: count("total")?,
+        };
         fills.entry(row.text("site_id")?).or_default().push(fill);
     }
     for fill in fills.values_mut() {
-        fill.sort_by_key(|one| one.size);
+        fill.sort_by_key(|one| one.size.known());
     }
     Ok(fills)
 }

@@ -153,7 +153,7 @@ async fn shares_of(on: &mut AnyConnection, reservation: &str, now: i64) -> Resul
             let until = row.int("until_at")?;
             let state = code::parse(&row.text("state")?)?;
             let state = if until <= now { ShareState::Ended } else { state };
-            Ok(Share { id: row.text("id")?, name: row.text("name")?, until, state })
+            Ok(Share { id: row.text("id")?, name: row.text("name")?, until, state: state.into() })
         })
         .collect()
 }

@@ -44,7 +44,7 @@ pub(super) async fn sites(
     let search = Search { near, size: asked.size, text: asked.text };
     let mut on = hub.store.snapshot().await?;
     let sites = sites::search(&mut on, &customer.account, &search).await?;
-    Ok(Json(Sites { sites }))
+    Ok(Json(Sites { sites: sites.into_iter().map(Into::into).collect() }))
 }
 
 /// Things that the customer may borrow.

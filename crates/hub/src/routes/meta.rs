@@ -28,9 +28,6 @@ use crate::{
     store::RowExt,
 };
 
-/// Version of the contract.
-const API: u32 = 1;
-
 /// What a client must know of a hub before it signs in.
 #[utoipa::path(get, path = "/.well-known/postern", tag = "sign-in", responses((status = 200, body = HubInfo)))]
 pub(super) async fn well_known(State(hub): State<Arc<Hub>>) -> Json<HubInfo> {
@@ -38,7 +35,8 @@ pub(super) async fn well_known(State(hub): State<Arc<Hub>>) -> Json<HubInfo> {
     Json(HubInfo {
         hub: hub.id.clone(),
         name: hub.config.name.clone(),
-        api: API,
+        api: postern_api::VERSION,
+        api_min: Some(postern_api::VERSION),
         authorization_endpoint: format!("{issuer}/authorize"),
         token_endpoint: format!("{issuer}/oauth/token"),
         issuer,

@@ -95,7 +95,9 @@ pub(super) async fn receipts(
         return Err(invalid("/receipts", "of another locker than in the path"));
     }
     let results = receipts::ingest(&hub, &mut change.tx, &body.receipts).await?;
-    change.finish(StatusCode::OK, &ReceiptResults { results }).await
+    change
+        .finish(StatusCode::OK, &ReceiptResults { results: results.into_iter().map(Into::into).collect() })
+        .await
 }
 
 #[derive(Deserialize, utoipa::IntoParams)]

@@ -88,10 +88,10 @@ pub(super) async fn changes(
         }
         let shown = view::from_row(&hub, &mut on, row, customer.viewer()).await?;
         lockers.extend(shown.compartment.iter().map(|compartment| compartment.locker.clone()));
-        changes.reservations.push(shown);
+        changes.reservations.push(shown.into());
     }
     for locker in lockers {
-        changes.lockers.extend(network::descriptor(&mut on, &locker).await?);
+        changes.lockers.extend(network::descriptor(&mut on, &locker).await?.map(Into::into));
     }
     changes.cursor = Cursor(reached).write(&hub.id);
     Ok(Json(changes))
@@ -110,5 +110,7 @@ pub(super) async fn receipts(
         return Err(refuse(postern_api::problem::Code::Malformed, "no receipts"));
     }
     let results = receipts::ingest(&hub, &mut change.tx, &body.receipts).await?;
-    change.finish(StatusCode::OK, &ReceiptResults { results }).await
+    change
+        .finish(StatusCode::OK, &ReceiptResults { results: results.into_iter().map(Into::into).collect() })
+        .await
 }

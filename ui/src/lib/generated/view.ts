@@ -238,6 +238,19 @@ since: number | null, } | { "state": "wrongHub" } | { "state": "clockSkew",
 seconds: number, } | { "state": "signInAgain" };
 
 /**
+ * A reservation of which this version can tell no more than its title.
+ */
+export type NewerView = { 
+/**
+ * Reservation id.
+ */
+id: string, 
+/**
+ * Untrusted text; empty where it has none.
+ */
+title: string, };
+
+/**
  * Why there is no PIN.
  */
 export type NoPinView = "noKeypad" | "keypadBehind" | "tooManyDevices" | "suspected" | "notHere";
@@ -917,6 +930,10 @@ nearby: NearbyView | null,
  * The opening that is under way or just ended.
  */
 opening: OpeningView | null, 
+/**
+ * Reservations that only a newer version of this app can show.
+ */
+newer: Array<NewerView>, 
 /**
  * Doors that this device opened and that are not closed, as far as is known; the one that was opened first comes
  * first.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use postern_api::{
     account::{Account, Device, HubInfo, OAuthError, TokenResponse},
+    growth::Item,
     locker::LockerDescriptor,
     problem::{Code, Problem},
     reservation::Reservation,
@@ -37,6 +38,8 @@ pub(crate) struct Hub {
     pub(crate) account: String,
     pub(crate) reservations: Vec<Reservation>,
     pub(crate) removed: Vec<String>,
+    /// States by id that are of a newer contract.
+    pub(crate) newer_states: BTreeMap<String, String>,
     pub(crate) lockers: Vec<LockerDescriptor>,
     pub(crate) version: u64,
     pub(crate) page: usize,
@@ -113,6 +116,7 @@ impl Hub {
                     hub: "hub_1".into(),
                     name: "Test".into(),
                     api: 1,
+                    api_min: None,
                     issuer: HUB.into(),
                     authorization_endpoint: format!("{HUB}/authorize"),
                     token_endpoint: format!("{HUB}/oauth/token"),
@@ -180,9 +184,9 @@ impl Hub {
                 json(
                     &Changes {
                         cursor,
-                        reservations: page,
+                        reservations: page.into_iter().map(|one| self.said(one)).collect(),
                         removed: self.removed.clone(),
-                        lockers: self.lockers.clone(),
+                        lockers: self.lockers.iter().cloned().map(Item::Known).collect(),
                         news: self.news.clone(),
                         more,
                         now: at,
@@ -197,10 +201,22 @@ impl Hub {
             "/v1/bulletins" => json(&Bulletins { bulletins: self.bulletins.clone() }, at),
             "/v1/receipts" => {
                 let upload: ReceiptUpload = serde_json::from_str(body).unwrap();
-                let results = upload.receipts.iter().map(|_| ReceiptResult::Accepted).collect();
+                let results = upload.receipts.iter().map(|_| ReceiptResult::Accepted.into()).collect();
                 json(&ReceiptResults { results }, at)
             }
             _ => json(&serde_json::json!({}), at),
+        }
+    }
+
+    /// As it is written, perhaps in words of a newer contract.
+    fn said(&self, reservation: Reservation) -> Item<Reservation> {
+        match self.newer_states.get(&reservation.id) {
+            None => reservation.into(),
+            Some(state) => {
+                let mut raw = serde_json::to_value(reservation).unwrap();
+                raw["state"] = state.as_str().into();
+                Item::Newer(raw)
+            }
         }
     }
 

@@ -166,7 +166,7 @@ impl Draft<'_> {
             longitude,
             always_open: self.hours.always,
             hours: clipped(&self.hours.text, 500),
-            access: Access::Public,
+            access: Access::Public.into(),
             step_free: self.step_free,
             payment: clipped(&self.payment, 240),
             closures: self.closures,

@@ -81,7 +81,7 @@ const TEXTS: [(&str, &str); 73] = [
 ];
 
 /// Numbers by the name of their field.
-const NUMBERS: [(&str, f64); 17] = [
+const NUMBERS: [(&str, f64); 18] = [
     ("latitude", 46.94809),
     ("longitude", 7.44744),
     ("door", 3.0),
@@ -99,6 +99,7 @@ const NUMBERS: [(&str, f64); 17] = [
     ("loan_hours", 48.0),
     ("pickup_hours", 72.0),
     ("api", 1.0),
+    ("api_min", 1.0),
 ];
 
 /// 2026-12-02 17:00 in UTC.
