@@ -342,8 +342,8 @@ mod tests {
     #[test]
     fn a_closing_is_told_with_what_is_inside() {
         for (content, flickers, told_at) in [(Some(true), 0, 130), (Some(false), 400, 420), (None, 0, 130)] {
-            let mut bench = Bench::default();
-            bench.sensors = Sensors { open: Some(true), content, ..Sensors::default() };
+            let sensors = Sensors { open: Some(true), content, ..Sensors::default() };
+            let mut bench = Bench { sensors, ..Bench::default() };
             let mut watch = DoorWatch::new(Door(1), bench.sensors, Uptime(0));
             poll(&mut watch, &mut bench, 0);
             bench.sensors.open = Some(false);

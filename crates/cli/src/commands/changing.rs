@@ -204,7 +204,7 @@ pub(super) async fn revoke(
     app.wish(intent, "revokeShare", Some(&found.id)).await?;
     output.print(&json!({ "reservation": found.id, "share": share.id, "name": share.name }), || {
         format!(
-            "{} is taken off {}. A locker without the internet hears of it with the next news.\n",
+            "{} no longer has access to {}. A locker that is offline learns it from the next phone or courier that comes by.\n",
             safe(&share.name),
             safe(&found.title)
         )

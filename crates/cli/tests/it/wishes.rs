@@ -296,7 +296,7 @@ fn passes_on_and_takes_back(
     assert_eq!((&claimed["label"], &claimed["guest"]), (&"A2".into(), &true.into()));
     assert_eq!(neighbour.run(&["claim", link]).code, 6, "a link is good once");
     assert_eq!(shell.run(&["revoke", "A2", "Nobody", "--yes"]).code, 2);
-    assert!(shell.run(&["revoke", "A2", "--yes"]).good().out.contains("Ben has no access"));
+    assert!(shell.run(&["revoke", "A2", "--yes"]).good().out.contains("Ben no longer has access"));
 
     // And takes access in person.
     let invitation = neighbour.run(&["in-person", "invite", "--json"]).good().json()["invitation"].clone();
