@@ -52,7 +52,7 @@ const FINISHING: Duration = Duration::from_secs(3);
 /// Runs the app until its window is closed for good.
 #[cfg_attr(mobile, tauri::mobile_entry_point)]
 pub fn run() -> ExitCode {
-    // Codes and names of steps only: no room of ours logs what a customer has (see `Sensitive` and CONTRIBUTING.md).
+    // Codes and names of steps only: no room of ours logs what a customer has (see CONTRIBUTING.md).
     tracing_subscriber::fmt()
         .with_env_filter(
             EnvFilter::try_from_env("POSTERN_LOG").unwrap_or_else(|_| EnvFilter::new("warn,postern=info")),

@@ -165,11 +165,6 @@ pub enum RadioEvent {
         /// The message.
         bytes: Vec<u8>,
     },
-    /// A message left completely.
-    Sent {
-        /// Which dial.
-        attempt: u64,
-    },
     /// The dial failed or the link ended.
     Ended {
         /// Which dial.

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use postern_protocol::{
     Door, LockerIdentity, Operation, OperationNonce, Reply, Request,
-    message::{ClockState, DoorEventKind, Refusal},
+    message::{ClockState, DoorEventKind},
     phone::{Greeted, Session},
     receipt::{self, Outcome},
 };
@@ -273,17 +273,5 @@ impl OpenDoor {
             let _ = timeout(CLOSING, signed).await;
         }
         closed
-    }
-}
-
-/// Whether another try may find the locker free.
-impl CourierError {
-    /// The locker is there and busy.
-    #[must_use]
-    pub fn means_busy(&self) -> bool {
-        matches!(
-            self,
-            Self::Radio(RadioError::Busy) | Self::Refused(Refusal::Busy | Refusal::Throttled { .. })
-        )
     }
 }

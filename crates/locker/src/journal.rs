@@ -440,7 +440,7 @@ mod tests {
         config
     }
 
-    /// THREATS, unknown_word: a record of later firmware is passed over where it says so itself, and otherwise stops the
+    /// SECURITY.md, unknown_word: a record of later firmware is passed over where it says so itself, and otherwise stops the
     /// start with its number; nothing behind it is lost.
     #[test]
     fn unknown_word() {

@@ -176,7 +176,7 @@ mod tests {
         })
     }
 
-    /// THREATS, vectors: RFC 9052, C.2.1 (a signature by one signer) and RFC 8392, A.3 (a signed CWT). Both are
+    /// SECURITY.md, vectors: RFC 9052, C.2.1 (a signature by one signer) and RFC 8392, A.3 (a signed CWT). Both are
     /// ES256, with `kid` unprotected and a tag: the structure that is signed is the same as ours and the signatures
     /// verify; as messages, they are not of the one shape that is taken here.
     #[test]

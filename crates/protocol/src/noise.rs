@@ -336,7 +336,7 @@ mod tests {
         hex::decode(text).expect("hex").try_into().expect("32 bytes")
     }
 
-    /// THREATS, vectors: Noise KN as others published it, byte for byte, through our primitives.
+    /// SECURITY.md, vectors: Noise KN as others published it, byte for byte, through our primitives.
     #[test]
     fn vectors_noise_kn() {
         let vectors: Vec<Vector> =

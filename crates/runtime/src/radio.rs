@@ -151,12 +151,11 @@ async fn call(
                     link.close().await;
                     return EndReason::HungUp;
                 }
-                Some(bytes) => match link.send(&bytes).await {
-                    Ok(()) => {
-                        let _ = events.send(Event::Radio(RadioEvent::Sent { attempt })).await;
+                Some(bytes) => {
+                    if let Err(error) = link.send(&bytes).await {
+                        return reason(error);
                     }
-                    Err(error) => return reason(error),
-                },
+                }
             },
         }
     }

@@ -69,7 +69,6 @@ impl World {
                         let wait = self.links[link].latency + 1;
                         self.after(wait, Happening::Step(Step::KillApp { customer }));
                     }
-                    self.radio_says(customer, 5, RadioEvent::Sent { attempt });
                 }
             }
             RadioCommand::HangUp { attempt } => {

@@ -533,7 +533,6 @@ impl Rig {
                 if self.cut() {
                     return;
                 }
-                self.radio_event(RadioEvent::Sent { attempt });
                 if !self.locker_answers {
                     return;
                 }

@@ -1,4 +1,4 @@
-//! The firmware as a whole, against every attack and fault of THREATS.md that concerns it. Virtual time, an in-memory
+//! The firmware as a whole, against every attack and fault in the tables of SECURITY.md that concerns it. Virtual time, an in-memory
 //! machine, phones made of the protocol's own phone side.
 #![allow(clippy::unwrap_used)]
 

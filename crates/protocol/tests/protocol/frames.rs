@@ -19,7 +19,7 @@ fn put_together(reassembler: &mut Reassembler, frames: &[Vec<u8>]) -> Result<Opt
     Ok(whole)
 }
 
-/// THREATS, at the level of frames: ATT MTU 23, 100, 185, 247, 517, and one that lies (announced 247, carries 23: the
+/// SECURITY.md, at the level of frames: ATT MTU 23, 100, 185, 247, 517, and one that lies (announced 247, carries 23: the
 /// sender then cuts for the smaller one). Every length at each.
 #[test]
 fn mtu_matrix() {
@@ -117,7 +117,7 @@ fn a_phone_learns_its_tag_from_a_hello_and_passes_over_the_rest() {
 }
 
 proptest! {
-    /// THREATS, fragment_fuzz: whatever arrives, in whatever order: no panic, and never more than one message held.
+    /// SECURITY.md, fragment_fuzz: whatever arrives, in whatever order: no panic, and never more than one message held.
     #[test]
     fn fragment_fuzz(
         learn: bool,

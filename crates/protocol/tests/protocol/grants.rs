@@ -11,7 +11,7 @@ use proptest::prelude::*;
 
 use crate::common::{self, Device, NOW, bytes, claims, delegation as child};
 
-/// THREATS: exact at nbf and exp plus and minus one second.
+/// SECURITY.md: exact at nbf and exp plus and minus one second.
 #[test]
 fn expiry_boundary() {
     let token = claims(Device::ed25519("device").public());
@@ -36,7 +36,7 @@ fn expiry_boundary() {
     }
 }
 
-/// THREATS: a child never exceeds its parent.
+/// SECURITY.md: a child never exceeds its parent.
 #[test]
 fn delegation_widen() {
     let mut parent = claims(Device::ed25519("device").public());
@@ -61,7 +61,7 @@ fn delegation_widen() {
     assert!(!good.is_within(&Claims { key: good.to, ..parent }), "to oneself");
 }
 
-/// THREATS: depth 2 refused. A guest's delegation is not signed by the owner, and there is no other form.
+/// SECURITY.md: depth 2 refused. A guest's delegation is not signed by the owner, and there is no other form.
 #[test]
 fn delegation_depth() {
     for owner in Device::both("device") {
@@ -112,7 +112,7 @@ fn a_proof_is_good_for_its_own_key_only() {
     assert!(Device::P256(key).public().verify(message, &other.to_bytes().into()));
 }
 
-/// THREATS: uses are counted by a name that another encoding or signature of the same thing does not change.
+/// SECURITY.md: uses are counted by a name that another encoding or signature of the same thing does not change.
 #[test]
 fn malleable_uses() {
     let owner = Device::p256("device");

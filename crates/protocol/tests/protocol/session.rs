@@ -110,7 +110,7 @@ fn challenges_differ_in_every_part() {
     assert_eq!(seen.len(), all);
 }
 
-/// THREATS: any flipped bit of HELLO fails OPEN.
+/// SECURITY.md: any flipped bit of HELLO fails OPEN.
 #[test]
 fn hello_tamper() {
     let device = Device::ed25519("device");
@@ -134,7 +134,7 @@ fn hello_tamper() {
     assert!(accepted_by_phones >= 256, "{accepted_by_phones} bits only");
 }
 
-/// THREATS: older version, clear text or unknown message refused.
+/// SECURITY.md: older version, clear text or unknown message refused.
 #[test]
 fn downgrade() {
     let identity = locker().identity();
@@ -194,7 +194,7 @@ fn a_captured_open_is_refused_elsewhere() {
     assert_eq!(elsewhere.accept(&open).unwrap_err(), LockerError::NotAuthentic);
 }
 
-/// THREATS, fake_locker: an impostor that lacks the static key can read nothing of OPEN.
+/// SECURITY.md, fake_locker: an impostor that lacks the static key can read nothing of OPEN.
 #[test]
 fn an_impostor_cannot_read_open() {
     let device = Device::ed25519("device");

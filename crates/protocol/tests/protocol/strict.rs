@@ -96,7 +96,7 @@ fn the_tests_own_cose_agrees() {
     assert_eq!(signed, again);
 }
 
-/// THREATS: wrong, absent or unprotected `alg` refused.
+/// SECURITY.md: wrong, absent or unprotected `alg` refused.
 #[test]
 fn alg_confusion() {
     let good = common::token(Device::ed25519("device").public());
@@ -155,7 +155,7 @@ fn purposes_are_apart() {
     assert_eq!(token::verify(&token, &issuers()), Err(TokenError::Malformed));
 }
 
-/// THREATS: long integers, indefinite lengths, duplicate keys, trailing bytes refused. Every fault in every place, with
+/// SECURITY.md: long integers, indefinite lengths, duplicate keys, trailing bytes refused. Every fault in every place, with
 /// a signature that is good for the faulty bytes.
 #[test]
 fn noncanonical_cbor() {
@@ -462,7 +462,7 @@ fn carried_receipts_are_sealed() {
     assert_eq!(Item::parse(&payload[..length]), Item::Array(expected));
 }
 
-/// THREATS, qr: one text, alphanumeric, and nothing else is an opening code.
+/// SECURITY.md, qr: one text, alphanumeric, and nothing else is an opening code.
 #[test]
 fn opening_codes_have_one_text() {
     let device = Device::ed25519("device");

@@ -1,4 +1,4 @@
-//! THREATS, vectors: the primitives against Project Wycheproof, through the functions that the protocol calls.
+//! SECURITY.md, vectors: the primitives against Project Wycheproof, through the functions that the protocol calls.
 
 use chacha20poly1305::{
     ChaCha20Poly1305, KeyInit,
