@@ -341,7 +341,7 @@ test('a link that was made can be copied again', async () => {
   await page.getByRole('button', { name: 'Done' }).click();
   expect(await types(page)).not.toContain('dismissShareOffer');
   const { view: offered } = scenes['share-offer']!;
-  const shared = offered.reservations.map((one) => (one.id === 'r-shoes' ? { ...one, shares: [{ id: 'h9', name: 'Ida next door', until: NOW + 3600, state: 'offered', revoking: false }] } : one));
+  const shared = offered.reservations.map((one) => (one.id === 'r-shoes' ? { ...one, shares: [{ id: 'share-ida', name: 'Ida next door', until: NOW + 3600, state: 'offered', revoking: false }] } : one));
   await push(page, { ...offered, reservations: shared });
   await page.getByTestId('share-again').click();
   await page.getByTestId('share-link').waitFor();
