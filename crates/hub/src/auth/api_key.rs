@@ -115,7 +115,7 @@ impl FromRequestParts<Arc<Hub>> for Partner {
             return Err(refused());
         }
         if !Attempt::is_repeated(parts) {
-            hub.partner_requests.take(id)?;
+            hub.partner_requests.take_of_request(id, &parts.extensions)?;
         }
         Ok(Self {
             key: id.to_owned(),

@@ -92,7 +92,7 @@ impl FromRequestParts<Arc<Hub>> for Customer {
         }
         // Charged to nobody before it is theirs: an access token alone uses up nothing of its owner's.
         if !repeated {
-            hub.requests.take(&access.session)?;
+            hub.requests.take_of_request(&access.session, &parts.extensions)?;
         }
         let hour = seen::hour(now);
         if session.int("last_seen_at")? < hour {

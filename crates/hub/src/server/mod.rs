@@ -29,6 +29,7 @@ use self::connections::Gate;
 pub use self::connections::raise_limit;
 use crate::{
     attempt,
+    auth::rate::Budget,
     config::Tls,
     error::{Error, Result},
     hub::Hub,
@@ -178,6 +179,8 @@ async fn around(State(hub): State<Arc<Hub>>, mut request: Request, next: Next) -
     if request.extensions().get::<ConnectInfo<SocketAddr>>().is_none() {
         request.extensions_mut().insert(ConnectInfo(SocketAddr::from(([127, 0, 0, 1], 0))));
     }
+    let budget = Budget::default();
+    request.extensions_mut().insert(budget.clone());
     let span = tracing::info_span!("request", %id, %method, %route);
     let mut response = next.run(request).instrument(span.clone()).await;
     let took = began.elapsed();
@@ -188,6 +191,13 @@ async fn around(State(hub): State<Arc<Hub>>, mut request: Request, next: Next) -
         response.headers_mut().insert(REQUEST_ID, value);
     }
     response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    budget.say(response.headers_mut());
+    // Tokens, PINs and names are for the caller alone (RFC 9111 section 5.2.2). What has an `ETag` the caller asks for again.
+    if route.starts_with(postern_api::PREFIX) {
+        let kept = response.headers().contains_key(header::ETAG);
+        let control = HeaderValue::from_static(if kept { "private, no-cache" } else { "no-store" });
+        response.headers_mut().entry(header::CACHE_CONTROL).or_insert(control);
+    }
     // RFC 6797. Behind a proxy it is the proxy's to say; `localhost` has plain services of others as well.
     if hub.config.tls.is_some() && !hub.is_local() {
         let year = HeaderValue::from_static("max-age=31536000");

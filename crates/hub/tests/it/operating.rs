@@ -5,6 +5,7 @@ use std::{
     process::{Command, Output},
 };
 
+use postern_hub::config::Config;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -165,4 +166,22 @@ async fn refusals_are_as_http_has_them() {
     assert!(!customer.headers.contains_key("strict-transport-security"), "plain http");
     let body: Value = ask(Method::GET, "/ready", None).await.ok();
     assert_eq!(body, json!("ready\n"));
+}
+
+#[tokio::test]
+async fn an_answer_says_what_is_left_and_is_kept_by_nobody() {
+    let mut config = Config::default();
+    config.policy.partner_requests_per_minute = 3;
+    let world = World::with(config).await;
+    let mut left = Vec::new();
+    for _ in 0..4 {
+        let answer = world.operator.get("/v1/operator/alarms").await;
+        assert_eq!(answer.headers["ratelimit-policy"], "\"requests\";q=3;w=60");
+        assert_eq!(answer.headers["cache-control"], "no-store");
+        left.push((answer.status.as_u16(), answer.headers["ratelimit"].to_str().unwrap()[..14].to_owned()));
+    }
+    // What the world itself asked for when it was set up is counted too.
+    assert_eq!(left.last().unwrap(), &(429, "\"requests\";r=0".to_owned()));
+    let stranger = Answer::of(http().get(format!("{}/v1/operator/alarms", world.base))).await;
+    assert!(!stranger.headers.contains_key("ratelimit"), "nobody's requests were counted");
 }

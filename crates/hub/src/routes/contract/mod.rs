@@ -103,7 +103,11 @@ pub fn complete(document: &OpenApi) -> Value {
     document["paths"] = paths;
     limits::apply(&mut document);
     document["webhooks"] = webhooks();
-    document["components"]["headers"] = json!({ "Retry-After": {
+    document["components"]["headers"] = json!({ "RateLimit": {
+        "description": "What is left of the caller's requests (`r`), and after how many seconds all of them are there again (`t`); \
+                        `RateLimit-Policy` says how many there are (`q`) in a window of seconds (`w`). On each answer to a \
+                        caller who is known (draft-ietf-httpapi-ratelimit-headers-10).",
+        "schema": { "type": "string", "example": "\"requests\";r=598;t=1" } }, "Retry-After": {
         "description": "Seconds after which another try makes sense (RFC 9110 section 10.2.3).",
         "schema": { "type": "integer", "minimum": 0, "example": 30 } } });
     document["components"]["examples"] = problem_examples();
@@ -240,8 +244,8 @@ fn refusals() -> Value {
         .map(|refusal| {
             let mut response = problem(refusal.description, refusal.codes);
             if refusal.status == "429" {
-                response["headers"] =
-                    json!({ "Retry-After": { "$ref": "#/components/headers/Retry-After" } });
+                response["headers"] = json!({ "Retry-After": { "$ref": "#/components/headers/Retry-After" },
+                        "RateLimit": { "$ref": "#/components/headers/RateLimit" } });
             }
             (refusal.name.to_owned(), response)
         })

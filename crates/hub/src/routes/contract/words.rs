@@ -13,7 +13,7 @@ key for this very request (RFC 9449).
 client whose connection broke may simply ask once more.
 
 **Refusals** are problem documents (RFC 9457) with a stable `code`. One that a client does not know is treated by its HTTP \
-status. 429 and 503 say in `Retry-After` when another try makes sense.
+status. 429 and 503 say in `Retry-After` when another try makes sense; `RateLimit` says on every answer how many requests are left.
 
 **Limits.** A device and an API key may ask a number of times a minute that the operator sets. A body has at most 256 KiB, a \
 report with photos 12 MiB.";
