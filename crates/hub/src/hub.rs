@@ -22,7 +22,7 @@ use crate::{
     push::Push,
     random,
     secrets::{Sealer, Secrets},
-    store::{RowExt, Store},
+    store::{RowExt, Store, transfer},
     wrapping,
 };
 
@@ -150,6 +150,12 @@ impl Hub {
         let push = Push::default();
         let store = Store::open(&config.database_url(data), config.connections, push.clone()).await?;
         store.migrate().await?;
+        if transfer::is_unfinished(&store).await? {
+            return Err(Error::Internal(
+                "data are on their way into this database: run `postern-hub transfer` again until it is done"
+                    .to_owned(),
+            ));
+        }
         let key_file = config.master_key_file.clone().unwrap_or_else(|| data.join("master.key"));
         // A token of the master key, so that a wrong one is noticed before anything is written with it.
         let known = sqlx::query("SELECT value FROM meta WHERE name = $1")

@@ -4,6 +4,7 @@ mod demo_data;
 mod import;
 mod maintenance;
 mod serve;
+mod transfer;
 
 use std::{
     io::{ErrorKind, Write as _},
@@ -36,6 +37,8 @@ enum Action {
     Backup(maintenance::Backup),
     /// Writes the embedded database anew: smaller, and without traces of what was deleted long ago.
     Compact(maintenance::Compact),
+    /// Copies everything of the embedded database into an empty PostgreSQL database, and compares.
+    Transfer(transfer::Transfer),
     /// Reads sites of a real network from a file.
     Import(import::Import),
     /// Prints the OpenAPI document of the interface.
@@ -123,6 +126,7 @@ impl Command {
             Action::Keys(keys) => keys.run().await,
             Action::Backup(backup) => backup.run().await,
             Action::Compact(compact) => compact.run().await,
+            Action::Transfer(transfer) => transfer.run().await,
             Action::Import(import) => import.run().await,
             Action::Openapi => {
                 say!("{}", serde_json::to_string_pretty(&postern_hub::routes::document())?);

@@ -13,6 +13,7 @@ mod fault;
 mod herald;
 mod migrate;
 mod row;
+pub mod transfer;
 mod tx;
 
 use std::{

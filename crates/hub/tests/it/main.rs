@@ -28,5 +28,6 @@ mod served;
 mod services;
 mod settings;
 mod sign_in;
+mod transfer;
 mod webhooks;
 mod world;
