@@ -118,7 +118,7 @@ impl Hub {
             sign_ins: Limiter::new(config.policy.sign_ins_per_minute),
             renewals: Limiter::new(config.policy.renewals_per_minute),
             places: Places::new(config.requests_under_way),
-            metrics: Metrics::default(),
+            metrics: Metrics::new()?,
             public_url: public_url.trim_end_matches('/').to_owned(),
             config,
             store,

@@ -171,13 +171,16 @@ pub(super) async fn metrics(State(hub): State<Arc<Hub>>, partner: Result<Partner
     let alarms = count("SELECT COUNT(*) AS n FROM alarms WHERE resolved_at IS NULL").await?;
     let due = count("SELECT COUNT(*) AS n FROM deliveries WHERE state IN ('due', 'sending')").await?;
     let dead = count("SELECT COUNT(*) AS n FROM deliveries WHERE state = 'dead'").await?;
+    let pool = hub.store.read();
     let text = hub.metrics.render(&[
         ("postern_event_streams", "Clients that wait for changes.", hub.push.waiting() as f64),
         ("postern_requests_under_way", "Requests that are served now.", hub.places.taken() as f64),
+        ("postern_database_connections", "Connections to the database.", f64::from(pool.size())),
+        ("postern_database_connections_idle", "Those that nobody uses now.", pool.num_idle() as f64),
         ("postern_alarms_open", "Alarms that nobody resolved yet.", alarms as f64),
         ("postern_webhooks_due", "Webhook messages to be sent.", due as f64),
         ("postern_webhooks_dead", "Webhook messages given up.", dead as f64),
-    ]);
+    ])?;
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response())
 }
 

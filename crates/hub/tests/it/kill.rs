@@ -161,7 +161,7 @@ async fn the_command_line_keeps_its_word() {
         metrics
             .as_str()
             .unwrap()
-            .contains("postern_requests_total{route=\"/ready\",method=\"GET\",status=\"200\"} 1")
+            .contains("postern_requests_total{method=\"GET\",route=\"/ready\",status=\"200\"} 1")
     );
     assert!(Command::new("kill").arg(served.process.id().to_string()).status().unwrap().success());
     assert!(served.process.wait().unwrap().success());

@@ -129,6 +129,7 @@ async fn a_hub_with_a_certificate_is_to_be_reached_by_it_alone() {
     // `listen` of the settings takes any port, which only the log tells.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let _served = Served::start(folder.path(), &format!("127.0.0.1:{port}"));
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let root = reqwest::Certificate::from_pem(&std::fs::read(&chain).unwrap()).unwrap();
     let client = reqwest::Client::builder().tls_certs_only([root]).build().unwrap();
     let answer = client.get(format!("https://localhost:{port}/health")).send().await.unwrap();
@@ -184,4 +185,23 @@ async fn an_answer_says_what_is_left_and_is_kept_by_nobody() {
     assert_eq!(left.last().unwrap(), &(429, "\"requests\";r=0".to_owned()));
     let stranger = Answer::of(http().get(format!("{}/v1/operator/alarms", world.base))).await;
     assert!(!stranger.headers.contains_key("ratelimit"), "nobody's requests were counted");
+}
+
+#[tokio::test]
+async fn alerts_and_dashboard_name_metrics_that_the_hub_tells() {
+    let world = World::start().await;
+    world.operator.get("/v1/operator/alarms").await.ok();
+    let told = world.operator.get("/metrics").await.ok();
+    let told = told.as_str().unwrap();
+    let files = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../linux/hub/monitoring");
+    let mut named = 0;
+    for file in ["alerts.yml", "dashboard.json"] {
+        let text = std::fs::read_to_string(files.join(file)).unwrap();
+        let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+        for name in words.filter(|word| word.starts_with("postern_") || word.starts_with("process_")) {
+            named += 1;
+            assert!(told.lines().any(|line| line.split(['{', ' ']).next() == Some(name)), "{file}: {name}");
+        }
+    }
+    assert!(named > 20, "{named}");
 }
