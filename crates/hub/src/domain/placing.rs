@@ -109,6 +109,7 @@ pub async fn move_on(
         state: reservation.state,
         who,
         inside,
+        before: reservation.inside,
         door: whose,
         opened_by_customer: reservation.first_opened.is_some(),
         took_out: took_out(tx, &reservation.id, locker, door, who).await?,
@@ -184,6 +185,12 @@ fn words(alarm: booked::Alarm) -> (&'static str, &'static str, bool) {
             "unproven",
             "power failed as a courier opened to take out what lies there, and nothing was measured: look at the \
              compartment, and clear it",
+            false,
+        ),
+        booked::Alarm::OpenedAfterBack => (
+            "opened_after_back",
+            "what was given back was opened once more with the access from before, and nobody knows what lies there now: \
+             look at the compartment",
             false,
         ),
         booked::Alarm::PutInElsewhere => (

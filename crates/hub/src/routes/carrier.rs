@@ -139,7 +139,6 @@ pub(super) async fn returned(
     let now = hub.clock.now();
     let mut parcel = parcels::lock(&mut change.tx, &carrier, &id).await?;
     parcels::went_back(&mut change.tx, &mut parcel, now).await?;
-    parcel.save(&mut change.tx, now).await?;
     change.finish(StatusCode::OK, &parcels::shown(&parcel)?).await
 }
 
@@ -179,7 +178,6 @@ async fn judge(
     let now = hub.clock.now();
     let mut parcel = parcels::lock(&mut change.tx, &carrier, &id).await?;
     parcels::judge(&mut change.tx, &mut parcel, accepted, now).await?;
-    parcel.save(&mut change.tx, now).await?;
     change.finish(StatusCode::OK, &parcels::shown(&parcel)?).await
 }
 
