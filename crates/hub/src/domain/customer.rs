@@ -14,6 +14,7 @@ use super::{
     returns,
     rules::{
         access::For,
+        placed::{Answer, Inside},
         release::{self, Back, Given, NotYet},
         settling::Holds,
     },
@@ -105,8 +106,9 @@ pub async fn release(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, said
     {
         return Err(Code::WrongState.into());
     }
-    let given =
-        Given { lent: reservation.lent, inside: reservation.inside, as_it_should_be: said.empty };
+    let opening = said.opening.map(i64::from);
+    let as_it_should_be = said.empty.filter(|_| opening.is_some() && opening == reservation.opening);
+    let given = Given { lent: reservation.lent, inside: reservation.inside, as_it_should_be };
     let back = release::give_back(given).map_err(|why| match why {
         NotYet::SomethingInside => refuse(Code::SomethingInside, "something lies in the compartment"),
         NotYet::NothingInside => refuse(Code::WrongState, "the thing does not lie in its compartment"),
@@ -116,6 +118,12 @@ pub async fn release(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, said
         ),
         NotYet::StandsOpen => refuse(Code::WrongState, "no receipt says that the door is closed"),
     })?;
+    if let (Some(true), Some(after)) = (as_it_should_be, opening) {
+        reservation.answer = Some(Answer { after, inside: reservation.lent });
+        if back == Back::Said {
+            reservation.inside = Some(if reservation.lent { Inside::SaidIn } else { Inside::SaidOut });
+        }
+    }
     sqlx::query("UPDATE assets SET reservation_id = NULL WHERE reservation_id = $1")
         .bind(&reservation.id)
         .execute(tx.on())

@@ -118,6 +118,7 @@ pub async fn from_row(hub: &Hub, on: &mut AnyConnection, row: &AnyRow, viewer: V
         identification,
         unproven: stored.unproven,
         lent: stored.lent,
+        opening: stored.opening.filter(|_| owner).and_then(|opening| u32::try_from(opening).ok()),
         actions,
         shares,
         timeline: if owner { stored.timeline } else { Vec::new() },

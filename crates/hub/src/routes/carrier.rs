@@ -262,7 +262,7 @@ pub(super) async fn inside(
     let carrier = couriers::carrier_of(&hub, &customer).await?;
     let mut change = begin!(hub, customer, repeat);
     let mut parcel = parcels::lock(&mut change.tx, &carrier, &id).await?;
-    placing::say(&hub, &mut change.tx, &mut parcel, Who::Courier, body.inside).await?;
+    placing::say(&hub, &mut change.tx, &mut parcel, Who::Courier, &body).await?;
     parcel.save(&mut change.tx, hub.clock.now()).await?;
     change.finish(StatusCode::OK, &parcels::shown(&parcel)?).await
 }
