@@ -30,7 +30,10 @@ pub async fn offer(
         return Err(invalid("/name", "must not be empty"));
     }
     let fits = match reservation.kind {
-        Kind::Pickup => reservation.state == State::Ready,
+        // Before it has arrived, too: it opens nothing until then.
+        Kind::Pickup => {
+            matches!(reservation.state, State::Announced | State::InTransit | State::Ready)
+        }
         Kind::Storage => matches!(reservation.state, State::Held | State::Ready),
         Kind::Return => false,
     };

@@ -180,6 +180,9 @@ fn actions(
     match (stored.kind, stored.state) {
         (Kind::Pickup, State::Announced | State::InTransit) => {
             actions.extend([Action::ChangeLocker, Action::Hold, Action::Cancel]);
+            if may_share {
+                actions.push(Action::Share);
+            }
         }
         (Kind::Pickup, State::Ready) => {
             if stored.extensions < policy.extensions {
