@@ -223,3 +223,95 @@ pub(crate) async fn a_loan_is_given_back_with_an_answer(world: World) {
     hand_in(&ada, receipts).await;
     assert!(alarms(&world).await.contains(&"opened_after_back".to_owned()));
 }
+
+/// Somebody is to collect it, before it has arrived: they are told when it lies there, and the key comes then.
+pub(crate) async fn a_parcel_is_shared_before_it_arrives(world: World) {
+    let mut cabinet = world.cabinet(true).await;
+    let (ada, ben, kim) =
+        (world.customer("Ada").await, world.customer("Ben").await, world.customer("Kim").await);
+    let cart = courier(&world).await;
+    let recipient = ada.get("/v1/me").await.ok()["id"].clone();
+    let lamp = json!({ "reference": "HX 1", "recipient": recipient, "title": "Lamp", "site": "lindenhof", "size": "m" });
+    let lamp = world.heron.post("/v1/carrier/parcels", lamp).await.ok();
+    let shown = ada.named("Lamp").await;
+    assert!(shown["actions"].as_array().unwrap().contains(&json!("share")), "{shown}");
+    let until = world.clock.now() + 30 * DAY;
+    for guest in [&ben, &kim] {
+        let offer = ada.post(&path(&lamp, "/shares"), json!({ "name": "B", "until": until })).await.ok();
+        let claim = offer["link"].as_str().unwrap().rsplit('/').next().unwrap();
+        guest.post("/v1/claims", json!({ "claim": claim })).await.ok();
+        assert_eq!(guest.named("Lamp").await["actions"], json!([]), "nothing to open yet");
+        let asked = json!({ "reservations": [lamp["id"]] });
+        assert_eq!(guest.post("/v1/tokens", asked).await.code(), "wrong_state");
+    }
+    let kims = ada.get(&path(&lamp, "")).await.ok()["shares"][1]["id"].as_str().unwrap().to_owned();
+    ada.send(Method::DELETE, &path(&lamp, &format!("/shares/{kims}")), json!({})).await.ok();
+    assert_eq!(kim.get(&path(&lamp, "")).await.code(), "not_found");
+
+    let (grant, news) = errand(&cart, &cabinet, &lamp).await;
+    let receipts = cabinet.visit(&cart, &grant, Operation::Deposit, &news, Hand::Puts).receipts();
+    let cursor = ben.get("/v1/changes").await.ok()["cursor"].as_str().unwrap().to_owned();
+    hand_in(&cart, receipts).await;
+    let told = ben.get(&format!("/v1/changes?cursor={cursor}")).await.ok();
+    assert_eq!(told["reservations"][0]["state"], "ready");
+    let (mine, news) = fetch(&ben, &lamp).await;
+    let receipts = cabinet.visit(&ben, &mine, Operation::Collect, &news, Hand::Takes).receipts();
+    hand_in(&ben, receipts).await;
+    assert_eq!(ada.named("Lamp").await["state"], "opened");
+    assert_eq!(ada.named("Lamp").await["shares"][0]["state"], "used");
+}
+
+/// A locker that is connected: its gateway hands in what it signed, and fetches its news.
+pub(crate) async fn a_gateway_brings_receipts_and_news(world: World) {
+    let mut cabinet = world.cabinet(true).await;
+    let ada = world.customer("Ada").await;
+    let books = ada.named("Two paperbacks").await;
+    let (mine, _) = fetch(&ada, &books).await;
+    let at = format!("/v1/operator/lockers/{}", cabinet.id);
+    assert_eq!(world.operator.get(&format!("{at}/bulletin")).await.status, 204, "nothing is new");
+    // By PIN, which no device hands in.
+    assert_eq!(cabinet.type_pin(&mine["pin"], Hand::Takes), Some(door(&mine)));
+    let cursor = ada.get("/v1/changes").await.ok()["cursor"].as_str().unwrap().to_owned();
+    let signed = json!({ "receipts": cabinet.uplink() });
+    let elsewhere = format!("/v1/operator/lockers/{}/receipts", "0".repeat(16));
+    assert_eq!(world.operator.post(&elsewhere, signed.clone()).await.code(), "malformed");
+    let results = world.operator.post(&format!("{at}/receipts"), signed).await.ok();
+    assert_eq!(results["results"], json!(["accepted", "accepted"]));
+    let told = ada.get(&format!("/v1/changes?cursor={cursor}")).await.ok();
+    assert_eq!(told["reservations"][0]["state"], "opened", "her phone is told at once");
+    ada.post(&path(&books, "/taken"), json!({ "taken": true })).await.ok();
+
+    // Called off after access was given: settling until the gateway has brought the news, and the answer.
+    let jacket = ada.named("Winter jacket").await;
+    let (mine, _) = fetch(&ada, &jacket).await;
+    ada.post(&path(&jacket, "/cancel"), json!({})).await.ok();
+    assert_eq!(report(&world, &cabinet, door(&mine)).await["settling"], true);
+    let news = world.operator.get(&format!("{at}/bulletin")).await.ok();
+    assert!(cabinet.downlink(&news));
+    assert_eq!(cabinet.type_pin(&mine["pin"], Hand::Puts), None);
+    let flat = ada.named("Flat 12 box").await;
+    let (hers, _) = fetch(&ada, &flat).await;
+    cabinet.visit(&ada, &hers, Operation::Access, &json!([]), Hand::Nothing).receipts();
+    let signed = json!({ "receipts": cabinet.uplink() });
+    world.operator.post(&format!("{at}/receipts"), signed).await.ok();
+    let free = report(&world, &cabinet, door(&mine)).await;
+    assert!(free["settling"] == false && free.get("reservation").is_none(), "{free}");
+    assert_eq!(world.operator.get(&format!("{at}/bulletin")).await.status, 204, "it has heard");
+}
+
+/// A locker whose clock runs days ahead takes no token; the first device that is online sets it right, and the operator is told.
+pub(crate) async fn a_wrong_clock_is_set_right(world: World) {
+    let mut cabinet = world.cabinet(true).await;
+    let ada = world.customer("Ada").await;
+    let books = ada.named("Two paperbacks").await;
+    let (mine, _) = fetch(&ada, &books).await;
+    cabinet.ahead = 3 * DAY;
+    cabinet.visit(&ada, &mine, Operation::Collect, &json!([]), Hand::Takes).refused();
+    assert!(!alarms(&world).await.contains(&"clock".to_owned()));
+    let receipts = cabinet.visit_bound(&ada, &books, Operation::Collect, Hand::Takes).await.receipts();
+    hand_in(&ada, receipts).await;
+    assert!(alarms(&world).await.contains(&"clock".to_owned()));
+    // From then on for everybody, with what they have.
+    let (flat, _) = fetch(&ada, &ada.named("Flat 12 box").await).await;
+    cabinet.visit(&ada, &flat, Operation::Access, &json!([]), Hand::Nothing).receipts();
+}
