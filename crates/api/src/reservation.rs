@@ -46,6 +46,11 @@ pub struct Reservation {
     /// A thing that is lent: it is given back by laying it into the compartment, and not by emptying that.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub lent: bool,
+    /// Place in the locker's chain of receipts of the customer's last opening that the hub knows of. An answer at the door
+    /// ([`Inside`], [`Release`]) says which opening it is about; where the device has a receipt of a later one itself, that is
+    /// it. For the owner.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opening: Option<u32>,
     /// What the hub would accept now, online.
     pub actions: Vec<Action>,
     /// Shares that the owner gave.
@@ -342,6 +347,9 @@ pub struct Taken {
 pub struct Inside {
     /// True: it lies in the closed compartment. False: nothing was put in.
     pub inside: bool,
+    /// Which opening it is said of: the place of its receipt in the locker's chain. Of a door that was opened again since it
+    /// says nothing, and is refused (`wrong_state`).
+    pub opening: u32,
 }
 
 /// `POST /v1/reservations/{id}/release`; the body may be left out.
@@ -352,6 +360,10 @@ pub struct Release {
     /// the locker cannot measure it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub empty: Option<bool>,
+    /// Which opening `empty` is said of: the place of its receipt in the locker's chain. Needed with `empty` wherever the hub
+    /// knows of an opening.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opening: Option<u32>,
 }
 
 /// `POST /v1/reservations/{id}/shares`.

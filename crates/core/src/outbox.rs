@@ -36,8 +36,8 @@ pub(crate) enum What {
     Receipt { receipt: String },
     /// Whether it was there and is taken.
     Taken { taken: bool },
-    /// Whether it was put in.
-    Placed { inside: bool },
+    /// Whether it was put in, after which opening.
+    Placed { inside: bool, opening: u32 },
     /// A later deadline.
     Extend { until: i64 },
     /// Access by a link.
@@ -58,6 +58,8 @@ pub(crate) enum What {
     Release {
         #[serde(default)]
         empty: Option<bool>,
+        #[serde(default)]
+        opening: Option<u32>,
     },
     /// A compartment for a return.
     BookReturn { code: String, site: String, size: Size },
@@ -279,7 +281,9 @@ fn call(entry: &Entry) -> Call {
     let (method, path, body) = match &entry.what {
         What::Receipt { .. } => (Method::Post, "/v1/receipts".to_owned(), None),
         What::Taken { taken } => post("taken", json(&Taken { taken: *taken, note: None })),
-        What::Placed { inside } => post("inside", json(&Inside { inside: *inside })),
+        What::Placed { inside, opening } => {
+            post("inside", json(&Inside { inside: *inside, opening: *opening }))
+        }
         What::Extend { until } => post("extend", json(&Extend { until: *until })),
         What::Share { name, until } => post("shares", json(&NewShare { name: name.clone(), until: *until })),
         What::RevokeShare { share } => {
@@ -292,7 +296,9 @@ fn call(entry: &Entry) -> Call {
         What::Hold { until } => post("hold", json(&Hold { until: *until })),
         What::Cancel => post("cancel", None),
         What::ChangeLocker { site } => post("move", json(&ChangeLocker { site: site.clone() })),
-        What::Release { empty } => post("release", json(&Release { empty: *empty })),
+        What::Release { empty, opening } => {
+            post("release", json(&Release { empty: *empty, opening: *opening }))
+        }
         What::BookReturn { code, site, size } => (
             Method::Post,
             "/v1/returns".to_owned(),

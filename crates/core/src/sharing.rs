@@ -364,6 +364,7 @@ fn read_access(text: &str, own: &event::DeviceKey, wallet: &mut Wallet, cx: &Cx<
         identification: None,
         unproven: false,
         lent: false,
+        opening: None,
         actions: vec![Action::Open, Action::Reopen],
         shares: Vec::new(),
         timeline: Vec::new(),

@@ -49,6 +49,9 @@ const LONG_LIFE_S: i64 = 3600;
 pub(crate) struct Trace {
     /// When the receipt came, UNIX seconds of this device.
     pub(crate) opened_at: Option<i64>,
+    /// Its place in the locker's chain: what is said of the compartment is said of this opening.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) opening: Option<u32>,
     /// What the customer said about it.
     pub(crate) taken: Option<bool>,
     /// The door was closed since.
@@ -324,9 +327,15 @@ impl Wallet {
     }
 
     /// A verified receipt says that the door opened.
-    pub(crate) fn opened(&mut self, id: &str, now: Now) {
-        self.traces.insert(id.to_owned(), Trace { opened_at: Some(now.unix()), ..Trace::default() });
+    pub(crate) fn opened(&mut self, id: &str, opening: u32, now: Now) {
+        let trace = Trace { opened_at: Some(now.unix()), opening: Some(opening), ..Trace::default() };
+        self.traces.insert(id.to_owned(), trace);
         self.refused.remove(id);
+    }
+
+    /// The last opening of a door that is known, by this device or by the hub.
+    pub(crate) fn last_opening(&self, id: &str) -> Option<u32> {
+        self.trace(id).opening.max(self.reservation(id)?.opening)
     }
 
     /// The door was closed; what the locker measured inside, where its receipt said so.

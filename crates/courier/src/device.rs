@@ -41,8 +41,8 @@ struct Outbox {
     receipts: Vec<UploadedReceipt>,
     /// Other receipts of lockers, sealed for the hub.
     carried: Vec<Carried>,
-    /// Answers at doors: parcel, and whether it is inside.
-    inside: Vec<(String, bool)>,
+    /// Answers at doors: parcel, and whether it is inside after which opening.
+    inside: Vec<(String, Inside)>,
 }
 
 /// What outlives the process, as a secret.
@@ -288,13 +288,13 @@ impl Device {
         kept
     }
 
-    /// The answer at the door, where the locker cannot measure it: whether the parcel lies inside. Handed in with
-    /// [`Device::hand_in`].
+    /// The answer at the door, where the locker cannot measure it: whether the parcel lies inside after this
+    /// [opening](OpenDoor::opening). Handed in with [`Device::hand_in`].
     ///
     /// # Errors
     /// [`CourierError::Vault`].
-    pub async fn say_inside(&mut self, parcel: &str, inside: bool) -> Result<(), CourierError> {
-        self.outbox.inside.push((parcel.to_owned(), inside));
+    pub async fn say_inside(&mut self, parcel: &str, opening: u32, inside: bool) -> Result<(), CourierError> {
+        self.outbox.inside.push((parcel.to_owned(), Inside { inside, opening }));
         self.keep_outbox().await
     }
 
@@ -353,9 +353,9 @@ impl Device {
                 tracing::warn!(locker = part.locker, ?results, "carried receipts");
             }
         }
-        while let Some((parcel, inside)) = self.outbox.inside.first().cloned() {
+        while let Some((parcel, said)) = self.outbox.inside.first().cloned() {
             let path = format!("/courier/parcels/{parcel}/inside");
-            let answered: Result<Parcel, _> = self.ask(Method::POST, &path, Some(&Inside { inside })).await;
+            let answered: Result<Parcel, _> = self.ask(Method::POST, &path, Some(&said)).await;
             if !is_final(&answered) {
                 return answered.map(drop);
             }

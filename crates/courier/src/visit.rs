@@ -6,7 +6,7 @@ use postern_protocol::{
     Door, LockerIdentity, Operation, OperationNonce, Reply, Request,
     message::{ClockState, DoorEventKind},
     phone::{Greeted, Session},
-    receipt::{self, Outcome},
+    receipt::{self, Outcome, Receipt},
 };
 use postern_radio::{Link, RadioError};
 use postern_vault::DeviceKey;
@@ -109,14 +109,14 @@ impl Greeting {
                 let reply =
                     timeout_at(deadline, link.receive()).await.map_err(|_| CourierError::MayBeOpen)?;
                 match session.receive(&reply.map_err(|_| CourierError::MayBeOpen)?)? {
-                    Reply::Receipt(bytes) => return Ok((outcome(&bytes, &locker, request)?, session, bytes)),
+                    Reply::Receipt(bytes) => return Ok((read(&bytes, &locker, request)?, session, bytes)),
                     Reply::Refused(refusal) => return Err(CourierError::Refused(refusal)),
                     Reply::Event(_) | Reply::Status(_) | Reply::Closing(_) | Reply::Carried(_) => {}
                 }
             }
         };
         match asked.await {
-            Ok((outcome, session, receipt)) => {
+            Ok((read, session, receipt)) => {
                 let open = OpenDoor {
                     link,
                     session,
@@ -126,10 +126,11 @@ impl Greeting {
                     nonce: request.nonce,
                     door: request.door.0,
                     receipt,
+                    opening: read.sequence,
                     closing: None,
                     receipts_from: None,
                 };
-                Ok((outcome, open))
+                Ok((read.outcome, open))
             }
             Err(error) => {
                 link.close().await;
@@ -140,7 +141,7 @@ impl Greeting {
 }
 
 /// What the locker's word says of `request`.
-fn outcome(bytes: &[u8], locker: &LockerIdentity, request: &Request) -> Result<Outcome, CourierError> {
+fn read(bytes: &[u8], locker: &LockerIdentity, request: &Request) -> Result<Receipt, CourierError> {
     let read = receipt::verify(bytes, &locker.receipt_key)
         .map_err(|error| CourierError::Protocol(error.to_string()))?;
     if read.locker != locker.id
@@ -151,7 +152,7 @@ fn outcome(bytes: &[u8], locker: &LockerIdentity, request: &Request) -> Result<O
     {
         return Err(CourierError::Protocol("a receipt for something else".to_owned()));
     }
-    Ok(read.outcome)
+    Ok(read)
 }
 
 fn silent() -> RadioError {
@@ -170,6 +171,8 @@ pub struct OpenDoor {
     pub door: u16,
     /// What the locker signed.
     pub receipt: Vec<u8>,
+    /// Place of that receipt in the locker's chain: what is said at this door is said of this opening.
+    pub opening: u32,
     /// What it signed as the door was closed, and what that says.
     closing: Option<(Vec<u8>, Outcome)>,
     /// The first receipt of this locker that the hub lacks, where this courier may carry.

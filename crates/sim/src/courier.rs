@@ -101,10 +101,11 @@ impl Courier {
                     let door = open.door;
                     let inside = what.unwrap_or_else(|| "parcel".to_owned());
                     reach_in(world, cabinet, door, "put", Some(inside));
+                    let opening = open.opening;
                     let measured = close(&mut device, world, cabinet, open).await?;
                     if let (None, Some(device)) = (measured, device.as_mut()) {
                         // Nothing measures it, and this courier has put it in.
-                        device.say_inside(parcel, true).await?;
+                        device.say_inside(parcel, opening, true).await?;
                     }
                     let reported = report(&mut device).await?;
                     return Ok(Errand { reference: parcel.to_owned(), door, by_protocol: true, reported });

@@ -475,6 +475,7 @@ impl Hub {
             identification: None,
             unproven: booking.state == State::Collected && booking.opened.is_none(),
             lent: false,
+            opening: None,
             actions,
             shares: Vec::new(),
             timeline: opened.into_iter().collect(),

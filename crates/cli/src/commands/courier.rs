@@ -210,18 +210,20 @@ impl Courier {
             if !closed && !at.no_wait {
                 tell!("postern: The door is still open, or the locker fell silent. Please close it.");
             }
-            let inside = open.inside();
+            let (opening, inside) = (open.opening, open.inside());
             self.device.leave(open).await?;
-            Ok::<_, CourierError>((closed, inside))
+            Ok::<_, CourierError>((closed, opening, inside))
         };
         let opened = opened.await;
         let placed = match (&opened, operation) {
-            (Ok((true, measured)), Operation::Deposit) => self.placed(&task.parcel.id, *measured, at).await,
+            (Ok((true, opening, measured)), Operation::Deposit) => {
+                self.placed(&task.parcel.id, *opening, *measured, at).await
+            }
             _ => Ok(()),
         };
         // Also where the latch did not move: that the hub is to know.
         let told = self.hand_in().await;
-        let (closed, _) = opened?;
+        let (closed, ..) = opened?;
         placed?;
         let handed_in = told?;
         Ok(Done {
@@ -236,19 +238,25 @@ impl Courier {
     }
 
     /// Where the locker cannot measure it, whoever stands there says whether the parcel lies inside.
-    async fn placed(&mut self, parcel: &str, measured: Option<bool>, at: &AtLocker) -> Result<(), Fault> {
+    async fn placed(
+        &mut self,
+        parcel: &str,
+        opening: u32,
+        measured: Option<bool>,
+        at: &AtLocker,
+    ) -> Result<(), Fault> {
         match (measured, at.inside) {
             (Some(true), _) => {}
             (Some(false), _) => {
                 eprintln!("postern: The locker says that the compartment is empty.");
             }
-            (None, Some(inside)) => self.device.say_inside(parcel, inside).await?,
+            (None, Some(inside)) => self.device.say_inside(parcel, opening, inside).await?,
             (None, None) if at.yes => {
                 eprintln!("postern: Say with --inside yes or --inside no whether the parcel is inside.");
             }
             (None, None) => {
                 let inside = confirmed("Is the parcel inside, and the door closed?".to_owned()).await?;
-                self.device.say_inside(parcel, inside).await?;
+                self.device.say_inside(parcel, opening, inside).await?;
             }
         }
         Ok(())

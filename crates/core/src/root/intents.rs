@@ -115,7 +115,8 @@ impl Core {
                 self.tell(reservation, What::ChangeLocker { site }, cx);
             }
             Intent::Release { reservation, confirmed } => {
-                self.tell(reservation, What::Release { empty: confirmed }, cx);
+                let opening = self.kept.wallet.last_opening(&reservation);
+                self.tell(reservation, What::Release { empty: confirmed, opening }, cx);
             }
             Intent::HandOver { reservation, unit } => {
                 let unit = text::clipped(unit, text::NAME);
@@ -314,13 +315,13 @@ impl Core {
         if !self.asks_inside(reservation) {
             return;
         }
+        let opening = self.kept.wallet.last_opening(&id);
         self.kept.wallet.placed(&id, inside);
         self.unlock.door_is_closed(&id, cx);
         self.unlock.settle(&id);
-        if self.kept.wallet.is_delegated(&id) {
-            cx.out.save_now();
-        } else {
-            self.kept.outbox.put(Some(id), What::Placed { inside }, cx);
+        match opening.filter(|_| !self.kept.wallet.is_delegated(&id)) {
+            Some(opening) => self.kept.outbox.put(Some(id), What::Placed { inside, opening }, cx),
+            None => cx.out.save_now(),
         }
     }
 

@@ -197,6 +197,7 @@ mod tests {
             identification: None,
             unproven: false,
             lent: false,
+            opening: None,
             actions: Vec::new(),
             shares: Vec::new(),
             timeline: Vec::new(),

@@ -254,14 +254,18 @@ fn empty_return() {
     let view = rig.reservation("b1");
     assert_eq!((view.state, view.unproven), (StateView::Booked, false));
     assert!(view.actions.contains(&ActionView::Reopen));
-    assert!(rig.hub.calls("/v1/reservations/b1/inside")[0].body.contains("false"));
+    assert_eq!(rig.hub.calls("/v1/reservations/b1/inside")[0].body, r#"{"inside":false,"opening":0}"#);
     rig.advance(10_000);
     rig.intent(Intent::Reopen { reservation: "b1".into() });
     rig.close_door(1);
     rig.intent(Intent::ConfirmPlaced { reservation: "b1".into(), inside: true });
     let view = rig.reservation("b1");
     assert_eq!((view.state, view.unproven, view.inside), (StateView::Deposited, true, None));
-    assert!(rig.hub.calls("/v1/reservations/b1/inside")[1].body.contains("true"));
+    assert_eq!(
+        rig.hub.calls("/v1/reservations/b1/inside")[1].body,
+        r#"{"inside":true,"opening":2}"#,
+        "said of the second opening, and not of what comes after it"
+    );
 
     // Where the locker measures, its signed word is what counts, and nobody is asked.
     let mut rig = with_return(521, Some(false));
@@ -321,8 +325,10 @@ fn giving_back_asks_what_the_locker_cannot_measure() {
     rig.advance(1_000);
     assert_eq!(rig.reservation("own").release, Some(ReleaseView::AskEmpty));
     assert_eq!(rig.reservation("lent").release, Some(ReleaseView::AskInside));
+    // The hub knows of an opening by PIN.
+    rig.change("own", |reservation| reservation.opening = Some(7));
     rig.intent(Intent::Release { reservation: "own".into(), confirmed: Some(true) });
-    assert!(rig.hub.calls("/v1/reservations/own/release")[0].body.contains(r#""empty":true"#));
+    assert_eq!(rig.hub.calls("/v1/reservations/own/release")[0].body, r#"{"empty":true,"opening":7}"#);
 
     rig.hub.lockers[0].content_sensors = true;
     rig.hub.version += 1;

@@ -134,6 +134,7 @@ pub(crate) fn reservation(id: &str, door: u16, state: State) -> Reservation {
         identification: None,
         unproven: false,
         lent: false,
+        opening: None,
         actions: vec![Action::Open, Action::Extend, Action::Share, Action::Report],
         shares: vec![],
         timeline: vec![],

@@ -6,7 +6,7 @@ use postern_api::{
 };
 use webauthn_rs::prelude::{Passkey, Uuid};
 
-use super::{doors, news, reservation::Reservation, sweep};
+use super::{doors, ending, reservation::Reservation, sweep};
 use crate::{
     error::{Error, Result, refuse},
     random,
@@ -113,7 +113,7 @@ pub async fn delete(tx: &mut Tx, account: &str, now: i64) -> Result<()> {
             .fetch_all(tx.on())
             .await?;
     for device in devices {
-        news::end_device(tx, &device.text("id")?, now).await?;
+        ending::device(tx, &device.text("id")?, now).await?;
     }
     sqlx::query("UPDATE shares SET state = 'ended', account_id = NULL WHERE account_id = $1")
         .bind(account)

@@ -14,10 +14,11 @@ use super::{
     returns,
     rules::{
         access::For,
+        placed::{Answer, Inside},
         release::{self, Back, Given, NotYet},
         settling::Holds,
     },
-    sites,
+    settle, sites,
 };
 use crate::{
     error::{Result, invalid, refuse},
@@ -93,7 +94,8 @@ pub async fn cancel(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation) -> Re
 }
 
 /// A held compartment, or a thing that was lent, is given back: measured, said at the closed door, or never touched. The
-/// door of a lent thing stays kept for the thing.
+/// compartment is nobody's until the locker's chain shows that nobody has opened it since. The door of a lent thing stays kept
+/// for the thing.
 ///
 /// # Errors
 /// `WrongState` where it is not held, stands open, or nobody has said what lies inside; `SomethingInside`.
@@ -104,20 +106,23 @@ pub async fn release(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, said
     {
         return Err(Code::WrongState.into());
     }
-    let given = Given { lent: reservation.lent, inside: reservation.inside, empty: said.empty };
+    let opening = said.opening.map(i64::from);
+    let as_it_should_be = said.empty.filter(|_| opening.is_some() && opening == reservation.opening);
+    let given = Given { lent: reservation.lent, inside: reservation.inside, as_it_should_be };
     let back = release::give_back(given).map_err(|why| match why {
         NotYet::SomethingInside => refuse(Code::SomethingInside, "something lies in the compartment"),
         NotYet::NothingInside => refuse(Code::WrongState, "the thing does not lie in its compartment"),
         NotYet::Unsaid => refuse(
             Code::SomethingInside,
-            "nobody has said, and the locker does not measure, what lies inside",
+            "nobody has said since the door was last opened, and the locker does not measure, what lies inside",
         ),
         NotYet::StandsOpen => refuse(Code::WrongState, "no receipt says that the door is closed"),
     })?;
-    if back == Back::Untouched {
-        doors::end(tx, reservation, Holds::Nothing, now).await?;
-    } else {
-        doors::free(tx, &reservation.id).await?;
+    if let (Some(true), Some(after)) = (as_it_should_be, opening) {
+        reservation.answer = Some(Answer { after, inside: reservation.lent });
+        if back == Back::Said {
+            reservation.inside = Some(if reservation.lent { Inside::SaidIn } else { Inside::SaidOut });
+        }
     }
     sqlx::query("UPDATE assets SET reservation_id = NULL WHERE reservation_id = $1")
         .bind(&reservation.id)
@@ -126,6 +131,12 @@ pub async fn release(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, said
     reservation.state = State::Released;
     reservation.unproven = back == Back::Said;
     reservation.note(now, TimelineEvent::Ended, Some("you"), back == Back::Proven);
+    if !reservation.lent || back == Back::Untouched {
+        return settle::end(tx, reservation, Holds::Nothing, now).await;
+    }
+    // What lies there is the next one's to take, and nothing of anybody's: they need not wait until the locker has heard.
+    doors::revoke(tx, reservation, now).await?;
+    doors::free(tx, &reservation.id).await?;
     reservation.save(tx, now).await
 }
 

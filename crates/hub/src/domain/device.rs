@@ -3,7 +3,7 @@
 use postern_api::problem::Code;
 use postern_protocol::DeviceKey;
 
-use super::news;
+use super::ending;
 use crate::{
     auth::{dpop::Proof, seen},
     error::{Error, Result},
@@ -93,7 +93,7 @@ pub async fn revoke(tx: &mut Tx, session: &str, now: i64) -> Result<()> {
             .execute(tx.on())
             .await?;
         tx.wake(&row.text("account_id")?);
-        news::end_device(tx, session, now).await?;
+        ending::device(tx, session, now).await?;
     }
     Ok(())
 }

@@ -301,7 +301,7 @@ pub async fn end(tx: &mut Tx, reservation: &Reservation, holds: Holds, now: i64)
          WHERE locker_id = $5 AND door = $6 AND epoch = $7",
     )
     .bind(number)
-    .bind(if holds == Holds::Nothing { "nothing" } else { "something" })
+    .bind(code::of(&holds))
     .bind(tokens_until)
     .bind(i64::from(pins > 0))
     .bind(&locker)

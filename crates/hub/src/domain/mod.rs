@@ -8,6 +8,7 @@ pub mod customer;
 pub mod demo;
 pub mod device;
 pub mod doors;
+pub mod ending;
 pub mod fair;
 pub mod feed;
 pub mod grants;

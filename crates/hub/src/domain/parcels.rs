@@ -12,6 +12,7 @@ use super::{
     network::check_text,
     reservation::{Reservation, columns},
     rules::settling::Holds,
+    settle,
 };
 use crate::{
     error::{Result, invalid, refuse},
@@ -214,26 +215,27 @@ pub async fn call_off(hub: &Hub, tx: &mut Tx, parcel: &mut Reservation) -> Resul
     parcel.save(tx, now).await
 }
 
-/// An expired parcel was taken out and goes back to the sender, says the carrier, who answers for it.
+/// An expired parcel was taken out and goes back to the sender, says the carrier. Its door is nobody's until the locker's chain
+/// shows that its courier opened it.
 ///
 /// # Errors
 /// `WrongState` where it has not expired.
-pub async fn went_back(tx: &mut Tx, parcel: &mut Reservation, at: i64) -> Result<()> {
+pub async fn went_back(tx: &mut Tx, parcel: &mut Reservation, now: i64) -> Result<()> {
     if parcel.kind != Kind::Pickup || parcel.state != State::Expired {
         return Err(Code::WrongState.into());
     }
     parcel.state = State::Returned;
     parcel.unproven = true;
     let name = carrier_name(tx, &parcel.carrier).await?;
-    parcel.note(at, TimelineEvent::Returned, Some(&name), false);
-    doors::free(tx, &parcel.id).await
+    parcel.note(now, TimelineEvent::Returned, Some(&name), false);
+    settle::end(tx, parcel, Holds::Fetched, now).await
 }
 
-/// The carrier or shop looked at a return.
+/// The carrier or shop looked at a return. Where no courier is known to have taken it out, its door is nobody's until one is.
 ///
 /// # Errors
 /// `WrongState` where it was not put in.
-pub async fn judge(tx: &mut Tx, parcel: &mut Reservation, accepted: bool, at: i64) -> Result<()> {
+pub async fn judge(tx: &mut Tx, parcel: &mut Reservation, accepted: bool, now: i64) -> Result<()> {
     if parcel.kind != Kind::Return || parcel.state != State::Deposited {
         return Err(Code::WrongState.into());
     }
@@ -245,8 +247,8 @@ pub async fn judge(tx: &mut Tx, parcel: &mut Reservation, accepted: bool, at: i6
     parcel.state = state;
     parcel.unproven = false;
     let name = carrier_name(tx, &parcel.carrier).await?;
-    parcel.note(at, event, Some(&name), false);
-    doors::free(tx, &parcel.id).await
+    parcel.note(now, event, Some(&name), false);
+    settle::end(tx, parcel, Holds::Fetched, now).await
 }
 
 /// Locks one of the carrier's own parcels.

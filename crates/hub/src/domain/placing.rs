@@ -3,7 +3,7 @@
 
 use postern_api::{
     problem::Code,
-    reservation::{Kind, State},
+    reservation::{Inside as Said, Kind, State},
 };
 use postern_protocol::{Operation, receipt::Outcome};
 
@@ -13,7 +13,7 @@ use super::{
     reservation::Reservation,
     rules::{
         booked::{self, By, Door, Event, Facts, Then, Who},
-        placed::{self, Answer, Inside, Link},
+        placed::{self, Answer, Inside, Link, Unsaid},
     },
     settle,
 };
@@ -97,6 +97,10 @@ pub async fn move_on(
     let sensors = place.int("content_sensors")? == 1;
     let links = links(tx, &reservation.id, locker, door, who).await?;
     let inside = placed::known(&links, reservation.answer, sensors);
+    let here = (reservation.locker.as_deref(), reservation.door) == (Some(locker), Some(door));
+    if who == Who::Customer && here {
+        reservation.opening = placed::last_opening(&links);
+    }
     let whose = if place.maybe_text("reservation_id")?.as_deref() == Some(&*reservation.id) {
         Door::Kept
     } else if place.maybe_text("settling")?.as_deref() == Some(&*reservation.id) {
@@ -109,6 +113,7 @@ pub async fn move_on(
         state: reservation.state,
         who,
         inside,
+        before: reservation.inside,
         door: whose,
         opened_by_customer: reservation.first_opened.is_some(),
         took_out: took_out(tx, &reservation.id, locker, door, who).await?,
@@ -186,6 +191,12 @@ fn words(alarm: booked::Alarm) -> (&'static str, &'static str, bool) {
              compartment, and clear it",
             false,
         ),
+        booked::Alarm::OpenedAfterBack => (
+            "opened_after_back",
+            "what was given back was opened once more with the access from before, and nobody knows what lies there now: \
+             look at the compartment",
+            false,
+        ),
         booked::Alarm::PutInElsewhere => (
             "called_off_deposit",
             "a customer put in a return that had been called off meanwhile, and the door is kept for something else by \
@@ -195,38 +206,36 @@ fn words(alarm: booked::Alarm) -> (&'static str, &'static str, bool) {
     }
 }
 
-/// What somebody at the door said: whether it lies inside. The caller saves the reservation.
+/// What somebody at the door said: whether it lies inside, after which opening. The caller saves the reservation.
 ///
 /// # Errors
-/// `WrongState` where no receipt says that the door was opened to put it in, or where the locker measured otherwise.
-pub async fn say(
-    hub: &Hub,
-    tx: &mut Tx,
-    reservation: &mut Reservation,
-    who: Who,
-    inside: bool,
-) -> Result<()> {
+/// `WrongState` where no receipt says that the door was opened then, where it was opened again since, or where the locker
+/// measured otherwise.
+pub async fn say(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, who: Who, said: &Said) -> Result<()> {
     if !may_say(reservation, who) {
         return Err(refuse(Code::WrongState, "nothing is to be put in"));
     }
-    let last = sqlx::query(
-        "SELECT locker_id, door, sequence, happened_at FROM receipts WHERE reservation_id = $1 AND courier = $2 \
-         AND standing = 'chained' AND outcome IN (0, 2, 3) ORDER BY received_at DESC, sequence DESC LIMIT 1",
+    let of = sqlx::query(
+        "SELECT locker_id, door, happened_at FROM receipts WHERE reservation_id = $1 AND courier = $2 AND sequence = $3 \
+         AND standing = 'chained' AND outcome IN (0, 2, 3) ORDER BY received_at DESC LIMIT 1",
     )
     .bind(&reservation.id)
     .bind(i64::from(who == Who::Courier))
+    .bind(i64::from(said.opening))
     .fetch_optional(tx.on())
     .await?
-    .ok_or_else(|| refuse(Code::WrongState, "no receipt says that the door was opened"))?;
-    let (locker, door) = (last.text("locker_id")?, last.int("door")?);
+    .ok_or_else(|| refuse(Code::WrongState, "no receipt says that the door was opened then"))?;
+    let (locker, door) = (of.text("locker_id")?, of.int("door")?);
     let links = links(tx, &reservation.id, &locker, door, who).await?;
-    let measured = placed::known(&links, None, false);
-    if measured.is_some_and(|measured| !measured.allows(inside)) {
-        return Err(refuse(Code::WrongState, "the locker measured otherwise when the door was closed"));
-    }
-    let after = placed::last_opening(&links).unwrap_or(last.int("sequence")?);
-    reservation.answer = Some(Answer { after, inside });
-    let happened = Happened { who, event: Event::Said, at: last.int("happened_at")?, locker: &locker, door };
+    let answer = Answer { after: i64::from(said.opening), inside: said.inside };
+    placed::may_say(&links, answer).map_err(|why| match why {
+        Unsaid::OpenedAgain => refuse(Code::WrongState, "the door was opened again since"),
+        Unsaid::Measured => {
+            refuse(Code::WrongState, "the locker measured otherwise when the door was closed")
+        }
+    })?;
+    reservation.answer = Some(answer);
+    let happened = Happened { who, event: Event::Said, at: of.int("happened_at")?, locker: &locker, door };
     move_on(hub, tx, reservation, happened).await
 }
 

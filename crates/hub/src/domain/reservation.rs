@@ -72,6 +72,8 @@ pub struct Reservation {
     pub inside: Option<Inside>,
     /// What was said of it last.
     pub answer: Option<Answer>,
+    /// Place in the locker's chain of the customer's last opening that is known.
+    pub opening: Option<i64>,
     /// A thing that is lent.
     pub lent: bool,
     /// It was called off before it was put in.
@@ -89,7 +91,7 @@ macro_rules! columns {
         crate::domain::reservation::columns!(
             $table id account_id version kind state title carrier_id reference site_id size chilled locker_id door epoch
             until_at since_at held_until extensions first_opened_at last_opened_at identification_format identification_text
-            shares timeline unproven inside answer answered_after lent called_off
+            shares timeline unproven inside answer answered_after lent called_off opening
         )
     };
     ($table:literal $first:ident $($more:ident)*) => {
@@ -129,6 +131,7 @@ impl Reservation {
             unproven: false,
             inside: None,
             answer: None,
+            opening: None,
             lent: false,
             called_off: false,
             kept: None,
@@ -172,6 +175,7 @@ impl Reservation {
             unproven: row.int("unproven")? == 1,
             inside: settle::read_inside(row.maybe_text("inside")?)?,
             answer: settle::answer(row)?,
+            opening: row.maybe_int("opening")?,
             lent: row.int("lent")? == 1,
             called_off: row.int("called_off")? == 1,
         })
@@ -239,7 +243,7 @@ impl Reservation {
              locker_id = $8, door = $9, epoch = $10, until_at = $11, since_at = $12, held_until = $13, \
              extensions = $14, first_opened_at = $15, last_opened_at = $16, identification_format = $17, \
              identification_text = $18, shares = $19, timeline = $20, updated_at = $21, chilled = $22, unproven = $23, \
-             inside = $24, answer = $25, answered_after = $26, lent = $27, called_off = $28 WHERE id = $1",
+             inside = $24, answer = $25, answered_after = $26, lent = $27, called_off = $28, opening = $29 WHERE id = $1",
         )
         .bind(&self.id)
         .bind(self.account.clone())
@@ -269,6 +273,7 @@ impl Reservation {
         .bind(self.answer.map(|answer| answer.after))
         .bind(i64::from(self.lent))
         .bind(i64::from(self.called_off))
+        .bind(self.opening)
         .execute(tx.on())
         .await?;
         if self.kept != Some(self.state) {

@@ -6,10 +6,11 @@ use sqlx::any::AnyRow;
 
 use super::{
     alarms::{self, Alarm},
-    code,
+    code, doors,
+    reservation::Reservation,
     rules::{
         placed::{self, Answer, Link},
-        settling::{Chain, Ended, Holds, Verdict},
+        settling::{Chain, Ended, Holds, ToldBy, Verdict},
     },
 };
 use crate::{
@@ -27,7 +28,9 @@ pub async fn doors_of(tx: &mut Tx, locker: &str, now: i64) -> Result<usize> {
         "SELECT d.door, d.settling_epoch, o.reservation_id, o.holds, o.ended_news, o.tokens_until, o.pins, \
          r.answer, r.answered_after, l.content_sensors, l.whole_news, l.whole_at, \
          (SELECT MIN(f.epoch) FROM occupancies f WHERE f.locker_id = o.locker_id AND f.door = o.door \
-         AND f.reservation_id = o.reservation_id) AS first_epoch FROM doors d JOIN lockers l ON l.id = d.locker_id \
+         AND f.reservation_id = o.reservation_id) AS first_epoch, \
+         (SELECT COUNT(*) FROM occupancies c WHERE c.locker_id = o.locker_id AND c.door = o.door \
+         AND c.reservation_id = o.reservation_id AND c.courier = 1) AS errands FROM doors d JOIN lockers l ON l.id = d.locker_id \
          JOIN occupancies o ON o.locker_id = d.locker_id AND o.door = d.door AND o.epoch = d.settling_epoch \
          LEFT JOIN reservations r ON r.id = o.reservation_id \
          WHERE d.locker_id = $1 AND d.settling_epoch IS NOT NULL ORDER BY d.door",
@@ -71,26 +74,38 @@ pub async fn doors_of(tx: &mut Tx, locker: &str, now: i64) -> Result<usize> {
     Ok(freed)
 }
 
+/// Ends the occupancy of a reservation's door on somebody's word, saves the reservation, and gives the door to the next at once
+/// where the locker's chain bears the word out.
+///
+/// # Errors
+/// When the database fails.
+pub async fn end(tx: &mut Tx, reservation: &mut Reservation, holds: Holds, now: i64) -> Result<()> {
+    let kept = doors::kept_for(tx, &reservation.id).await?;
+    let free = doors::end(tx, reservation, holds, now).await?;
+    reservation.save(tx, now).await?;
+    if let (Some((locker, _)), false) = (kept, free) {
+        doors_of(tx, &locker, now).await?;
+    }
+    Ok(())
+}
+
 async fn ended(tx: &mut Tx, locker: &str, row: &AnyRow) -> Result<Ended> {
-    let holds = if row.maybe_text("holds")?.as_deref() == Some("something") {
-        Holds::Something
-    } else {
-        Holds::Nothing
-    };
+    let holds = row.maybe_text("holds")?.map_or(Ok(Holds::Nothing), |holds| code::parse(&holds))?;
     let epoch = row.int("settling_epoch")?;
     // Of a token that is not known any more it is not known whose it was.
     let links = sqlx::query(
         "SELECT r.sequence, r.outcome FROM receipts r JOIN occupancies o ON o.locker_id = r.locker_id \
-         AND o.door = r.door AND o.epoch = $4 WHERE r.locker_id = $1 AND r.door = $2 AND r.standing = 'chained' \
-         AND (r.epoch BETWEEN $3 AND $4 OR (r.epoch IS NULL AND r.received_at >= o.began_at)) \
-         AND r.courier <= $5 ORDER BY r.sequence",
+         AND o.door = r.door AND o.epoch = $4 LEFT JOIN occupancies f ON f.locker_id = r.locker_id \
+         AND f.door = r.door AND f.epoch = r.epoch WHERE r.locker_id = $1 AND r.door = $2 \
+         AND r.standing = 'chained' AND (r.epoch BETWEEN $3 AND $4 OR (r.epoch IS NULL AND r.received_at >= o.began_at)) \
+         AND r.courier <= $5 AND COALESCE(f.courier, 0) >= $6 ORDER BY r.sequence",
     )
     .bind(locker)
     .bind(row.int("door")?)
     .bind(row.maybe_int("first_epoch")?.unwrap_or(epoch))
     .bind(epoch)
-    // Who takes out what is said to be taken is the customer.
-    .bind(i64::from(holds == Holds::Nothing))
+    .bind(i64::from(holds.told_by() != ToldBy::Customers))
+    .bind(i64::from(holds.told_by() == ToldBy::WhoFetches))
     .fetch_all(tx.on())
     .await?;
     let links = links.iter().map(link).collect::<Result<Vec<_>>>()?;
@@ -100,6 +115,7 @@ async fn ended(tx: &mut Tx, locker: &str, row: &AnyRow) -> Result<Ended> {
         holds,
         inside: placed::known(&links, answer, sensors),
         sensors,
+        errand: row.int("errands")? > 0,
         tokens_until: row.maybe_int("tokens_until")?,
         pin: row.int("pins")? == 1,
         news: row.maybe_int("ended_news")?.unwrap_or(0),

@@ -6,7 +6,7 @@ use postern_api::{
 };
 use sqlx::AnyConnection;
 
-use super::{code, feed, network::check_text, news, reservation::Reservation};
+use super::{code, ending, feed, network::check_text, reservation::Reservation};
 use crate::{
     error::{Result, invalid, refuse},
     hub::Hub,
@@ -30,7 +30,10 @@ pub async fn offer(
         return Err(invalid("/name", "must not be empty"));
     }
     let fits = match reservation.kind {
-        Kind::Pickup => reservation.state == State::Ready,
+        // Before it has arrived, too: it opens nothing until then.
+        Kind::Pickup => {
+            matches!(reservation.state, State::Announced | State::InTransit | State::Ready)
+        }
         Kind::Storage => matches!(reservation.state, State::Held | State::Ready),
         Kind::Return => false,
     };
@@ -153,7 +156,7 @@ pub async fn revoke(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, share
     }
     sqlx::query("UPDATE shares SET state = 'ended' WHERE id = $1").bind(share).execute(tx.on()).await?;
     if let Some(guest) = row.maybe_text("account_id")? {
-        news::end_share(tx, share, now).await?;
+        ending::share(tx, reservation, share, now).await?;
         feed::remove(tx, &guest, &reservation.id, now).await?;
     }
     reservation.note(now, TimelineEvent::Revoked, Some(&row.text("name")?), false);
@@ -164,7 +167,7 @@ pub async fn revoke(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, share
 /// that may have been delegated ends: whatever was passed on of the owner's living tokens, and not these themselves. Where
 /// there is nothing (it was done before, and no token was minted since) nothing changes.
 async fn revoke_in_person(tx: &mut Tx, reservation: &mut Reservation, now: i64) -> Result<()> {
-    if !news::end_in_person(tx, reservation, now).await? {
+    if !ending::in_person(tx, reservation, now).await? {
         return Ok(());
     }
     reservation.note(now, TimelineEvent::Revoked, None, false);

@@ -4,7 +4,7 @@ use postern_api::reservation::{Kind, State, TimelineEvent};
 
 use super::{
     alarms::{self, Alarm},
-    doors, feed, news,
+    doors, ending, feed,
     reservation::{Reservation, columns},
     rules::settling::Holds,
     settle,
@@ -97,7 +97,7 @@ async fn shares(hub: &Hub, now: i64) -> Result<()> {
         .fetch_optional(tx.on())
         .await?;
         let Some(ended) = ended else { continue };
-        news::end_share(&mut tx, &share, now).await?;
+        ending::share(&mut tx, &mut reservation, &share, now).await?;
         if let Some(guest) = ended.maybe_text("account_id")? {
             feed::remove(&mut tx, &guest, &reservation.id, now).await?;
         }

@@ -40,11 +40,11 @@ pub async fn say(
             match reservation.inside {
                 // Opened and said to be taken, and yet measured inside; or the closing has still to say.
                 Some(Inside::Present) => {
-                    doors::end(tx, reservation, Holds::Something, now).await?;
+                    doors::end(tx, reservation, Holds::Taken, now).await?;
                     left_inside(tx, reservation, now).await?;
                 }
                 Some(Inside::Open) if measures(tx, reservation).await? => {
-                    doors::end(tx, reservation, Holds::Something, now).await?;
+                    doors::end(tx, reservation, Holds::Taken, now).await?;
                 }
                 _ => doors::free(tx, &reservation.id).await?,
             }
@@ -57,7 +57,7 @@ pub async fn say(
             reservation.state = State::Collected;
             reservation.unproven = true;
             reservation.note(now, TimelineEvent::Collected, Some("you"), false);
-            doors::end(tx, reservation, Holds::Something, now).await?;
+            doors::end(tx, reservation, Holds::Taken, now).await?;
             reservation.save(tx, now).await
         }
         // Said by mistake, and no receipt has come that would say otherwise: it lies there still.

@@ -118,6 +118,7 @@ pub async fn from_row(hub: &Hub, on: &mut AnyConnection, row: &AnyRow, viewer: V
         identification,
         unproven: stored.unproven,
         lent: stored.lent,
+        opening: stored.opening.filter(|_| owner).and_then(|opening| u32::try_from(opening).ok()),
         actions,
         shares,
         timeline: if owner { stored.timeline } else { Vec::new() },
@@ -179,6 +180,9 @@ fn actions(
     match (stored.kind, stored.state) {
         (Kind::Pickup, State::Announced | State::InTransit) => {
             actions.extend([Action::ChangeLocker, Action::Hold, Action::Cancel]);
+            if may_share {
+                actions.push(Action::Share);
+            }
         }
         (Kind::Pickup, State::Ready) => {
             if stored.extensions < policy.extensions {

@@ -139,7 +139,6 @@ pub(super) async fn returned(
     let now = hub.clock.now();
     let mut parcel = parcels::lock(&mut change.tx, &carrier, &id).await?;
     parcels::went_back(&mut change.tx, &mut parcel, now).await?;
-    parcel.save(&mut change.tx, now).await?;
     change.finish(StatusCode::OK, &parcels::shown(&parcel)?).await
 }
 
@@ -179,7 +178,6 @@ async fn judge(
     let now = hub.clock.now();
     let mut parcel = parcels::lock(&mut change.tx, &carrier, &id).await?;
     parcels::judge(&mut change.tx, &mut parcel, accepted, now).await?;
-    parcel.save(&mut change.tx, now).await?;
     change.finish(StatusCode::OK, &parcels::shown(&parcel)?).await
 }
 
@@ -264,7 +262,7 @@ pub(super) async fn inside(
     let carrier = couriers::carrier_of(&hub, &customer).await?;
     let mut change = begin!(hub, customer, repeat);
     let mut parcel = parcels::lock(&mut change.tx, &carrier, &id).await?;
-    placing::say(&hub, &mut change.tx, &mut parcel, Who::Courier, body.inside).await?;
+    placing::say(&hub, &mut change.tx, &mut parcel, Who::Courier, &body).await?;
     parcel.save(&mut change.tx, hub.clock.now()).await?;
     change.finish(StatusCode::OK, &parcels::shown(&parcel)?).await
 }

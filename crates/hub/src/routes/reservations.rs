@@ -83,7 +83,7 @@ pub(super) async fn inside(
 ) -> Result<Response> {
     let mut change = begin!(hub, customer, repeat);
     let mut reservation = lock(&mut change.tx, &customer, &id, Whose::Own, &headers).await?;
-    placing::say(&hub, &mut change.tx, &mut reservation, Who::Customer, body.inside).await?;
+    placing::say(&hub, &mut change.tx, &mut reservation, Who::Customer, &body).await?;
     reservation.save(&mut change.tx, hub.clock.now()).await?;
     finish(&hub, change, &customer, &id).await
 }

@@ -15,6 +15,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (6, "0006_fewer_pages", include_str!("migrations/0006_fewer_pages.sql")),
     (7, "0007_occupancies", include_str!("migrations/0007_occupancies.sql")),
     (8, "0008_site_imports", include_str!("migrations/0008_site_imports.sql")),
+    (9, "0009_answers", include_str!("migrations/0009_answers.sql")),
 ];
 
 /// Names of the migrations that were run now.

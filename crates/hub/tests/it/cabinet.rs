@@ -11,7 +11,7 @@ use postern_protocol::{
     Timestamp,
     frame::{self, Reassembler},
     phone::{Greeted, Session},
-    receipt::Outcome,
+    receipt::{self, Outcome},
 };
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
@@ -69,6 +69,9 @@ pub(crate) struct Cabinet {
     local: Vec<LocalAnswer>,
     visits: u16,
     sensors: bool,
+    openings: Vec<u32>,
+    /// Seconds by which its wall clock is ahead.
+    pub(crate) ahead: i64,
 }
 
 fn bytes(text: &Value) -> Vec<u8> {
@@ -123,6 +126,8 @@ impl World {
             local: Vec::new(),
             visits: 0,
             sensors,
+            openings: Vec::new(),
+            ahead: 0,
         }
     }
 }
@@ -154,7 +159,8 @@ impl Cabinet {
         while self.uptime < end {
             let next = self.firmware.poll_timeout(Uptime(self.uptime)).0;
             self.uptime = next.max(self.uptime + 1).min(end);
-            self.firmware.hardware().wall = Some(Timestamp(self.clock.now() as u64));
+            let wall = Timestamp((self.clock.now() + self.ahead) as u64);
+            self.firmware.hardware().wall = Some(wall);
             self.firmware.tick(Uptime(self.uptime));
             self.drain();
         }
@@ -171,16 +177,18 @@ impl Cabinet {
 
     /// Connects with one request; the answers go on with the session.
     fn open(&mut self, device: &Device, request: &Request) -> (Connection, Session) {
-        // Its wall clock runs on while nobody is there.
-        self.pass(1);
-        self.visits += 1;
-        let connection = Connection(self.visits);
-        self.airs.insert(connection.0, (Reassembler::new(), Vec::new()));
-        self.firmware.connected(connection, FRAME, Uptime(self.uptime));
-        self.firmware.subscribed(connection, Uptime(self.uptime));
-        self.drain();
-        let hello = self.airs.get_mut(&connection.0).unwrap().1.remove(0);
-        let greeted = Greeted::from_hello(&self.identity(), &hello).unwrap();
+        let (connection, greeted) = self.greet();
+        self.ask(connection, greeted, device, request)
+    }
+
+    /// The first request to a locker that has greeted.
+    fn ask(
+        &mut self,
+        connection: Connection,
+        greeted: Greeted,
+        device: &Device,
+        request: &Request,
+    ) -> (Connection, Session) {
         let proof = device.key.sign(&greeted.challenge(request));
         let (message, session) = greeted.open(request, proof, postern_hub::random::bytes()).unwrap();
         self.send(connection, &message);
@@ -267,7 +275,43 @@ impl Cabinet {
         } else {
             self.open(device, &request)
         };
-        let receipt = match self.answer(connection, &mut session) {
+        self.at_the_door(connection, &mut session, request.door, hand)
+    }
+
+    /// As [`Cabinet::visit`], by a device that fetches what it needs for this very greeting.
+    pub(crate) async fn visit_bound(
+        &mut self,
+        device: &Device,
+        reservation: &Value,
+        operation: Operation,
+        hand: Hand,
+    ) -> Visit {
+        let (connection, greeted) = self.greet();
+        let asked = json!({ "reservations": [reservation["id"]], "hello_nonce": encode(greeted.hello_nonce()),
+                            "locker_time": greeted.hello().floor.0 });
+        let answer = device.post("/v1/tokens", asked).await.ok();
+        let grant = &answer["grants"][0];
+        let mut first = Self::request(grant, Operation::Status);
+        first.bulletin = Some(bytes(&answer["bulletins"][0]["bulletin"]));
+        let (connection, mut session) = self.ask(connection, greeted, device, &first);
+        match self.answer(connection, &mut session) {
+            Some(Reply::Status(_)) => {}
+            other => panic!("no status: {other:?}"),
+        }
+        let request = Self::request(grant, operation);
+        self.again(connection, &mut session, device, &request);
+        self.at_the_door(connection, &mut session, request.door, hand)
+    }
+
+    /// The locker has been asked for a door: what somebody does there.
+    fn at_the_door(
+        &mut self,
+        connection: Connection,
+        session: &mut Session,
+        door: Door,
+        hand: Hand,
+    ) -> Visit {
+        let receipt = match self.answer(connection, session) {
             Some(Reply::Receipt(receipt)) => receipt,
             Some(Reply::Refused(refusal)) => {
                 self.hang_up(connection);
@@ -275,14 +319,46 @@ impl Cabinet {
             }
             other => panic!("neither receipt nor refusal: {other:?}"),
         };
+        self.openings.push(receipt::verify(&receipt, &self.identity().receipt_key).unwrap().sequence);
         let mut receipts = vec![self.uploaded(&receipt)];
-        self.hand(request.door, hand);
-        match self.answer(connection, &mut session) {
+        self.hand(door, hand);
+        match self.answer(connection, session) {
             Some(Reply::Closing(closing)) => receipts.push(self.uploaded(&closing)),
             other => panic!("no closing: {other:?}"),
         }
         self.hang_up(connection);
         Visit::Open(receipts)
+    }
+
+    /// What a gateway of the operator's takes from the locker: all that it has signed and keeps.
+    pub(crate) fn uplink(&self) -> Vec<Value> {
+        self.firmware.receipts().map(|receipt| self.uploaded(&receipt)).collect()
+    }
+
+    /// A gateway of the operator's brings news; whether the locker takes them.
+    pub(crate) fn downlink(&mut self, bulletin: &Value) -> bool {
+        let heard = self.firmware.bulletin_received(&bytes(&bulletin["bulletin"]), Uptime(self.uptime));
+        self.drain();
+        heard.is_ok()
+    }
+
+    /// What the locker greets a device with: the nonce that a bulletin or token may be bound to, and the time.
+    pub(crate) fn greet(&mut self) -> (Connection, Greeted) {
+        // Its wall clock runs on while nobody is there.
+        self.pass(1);
+        self.visits += 1;
+        let connection = Connection(self.visits);
+        self.airs.insert(connection.0, (Reassembler::new(), Vec::new()));
+        self.firmware.connected(connection, FRAME, Uptime(self.uptime));
+        self.firmware.subscribed(connection, Uptime(self.uptime));
+        self.drain();
+        let hello = self.airs.get_mut(&connection.0).unwrap().1.remove(0);
+        (connection, Greeted::from_hello(&self.identity(), &hello).unwrap())
+    }
+
+    /// Places in the chain of the openings by devices, as their receipts said.
+    pub(crate) fn openings(&self) -> &[u32] {
+        &self.openings
     }
 
     /// Somebody types a PIN; the door that came open, which is closed again. None where it was refused.

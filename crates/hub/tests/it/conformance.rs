@@ -17,7 +17,7 @@ use crate::{
     world::{Locker, World},
 };
 #[allow(clippy::wildcard_imports)]
-use crate::{crowd::*, gaps::*, promises::*, races::*, services::*};
+use crate::{crowd::*, doors::*, gaps::*, promises::*, races::*, services::*};
 
 /// A story that does not come to its end fails, and says which it was.
 async fn in_time(story: &str, told: impl Future<Output = ()>) {
@@ -94,6 +94,14 @@ on_both!(
     late_receipt,
     empty_return,
     site_fair_share,
+    a_hoarder_evicts_nobody,
+    what_is_given_back_waits_for_the_chain,
+    a_carriers_word_waits_for_its_courier,
+    an_answer_is_of_one_opening,
+    a_loan_is_given_back_with_an_answer,
+    a_parcel_is_shared_before_it_arrives,
+    a_gateway_brings_receipts_and_news,
+    a_wrong_clock_is_set_right,
     same_on_both_databases,
     refresh_race,
     a_copied_session_ends_when_it_shows,

@@ -9,6 +9,7 @@ mod conformance;
 mod contract;
 mod crowd;
 mod document;
+mod doors;
 mod faults;
 mod forgetting;
 mod gaps;

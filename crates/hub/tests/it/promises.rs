@@ -15,23 +15,23 @@ use crate::{
 const HOUR: i64 = 3600;
 const DAY: i64 = 86_400;
 
-fn path(reservation: &Value, what: &str) -> String {
+pub(crate) fn path(reservation: &Value, what: &str) -> String {
     format!("/v1/reservations/{}{what}", reservation["id"].as_str().unwrap())
 }
 
 /// Everything that a device is given for one reservation.
-async fn fetch(device: &Device, reservation: &Value) -> (Value, Value) {
+pub(crate) async fn fetch(device: &Device, reservation: &Value) -> (Value, Value) {
     let answer = device.post("/v1/tokens", json!({ "reservations": [reservation["id"]] })).await.ok();
     (answer["grants"][0].clone(), answer["bulletins"].clone())
 }
 
-async fn hand_in(device: &Device, receipts: Vec<Value>) {
+pub(crate) async fn hand_in(device: &Device, receipts: Vec<Value>) {
     let results = device.post("/v1/receipts", json!({ "receipts": receipts })).await.ok();
     assert!(results["results"].as_array().unwrap().iter().all(|result| result == "accepted"), "{results}");
 }
 
 /// A courier of Heron Express, signed in.
-async fn courier(world: &World) -> Device {
+pub(crate) async fn courier(world: &World) -> Device {
     let made = world.heron.post("/v1/carrier/couriers", json!({ "name": "Cart 7" })).await.ok();
     let form = [
         ("grant_type", "enrolment"),
@@ -44,7 +44,7 @@ async fn courier(world: &World) -> Device {
 }
 
 /// Another device of the same account.
-async fn another_device(world: &World, passkey: &Passkey) -> Device {
+pub(crate) async fn another_device(world: &World, passkey: &Passkey) -> Device {
     let pending = Pending::new();
     let request = pending.open_page(&world.base).await;
     let started =
@@ -54,7 +54,7 @@ async fn another_device(world: &World, passkey: &Passkey) -> Device {
     Device::redeem(&world.base, &pending, done["redirect"].as_str().unwrap(), Key::p256(), &world.clock).await
 }
 
-async fn announce(world: &World, to: &Device, title: &str) -> Value {
+pub(crate) async fn announce(world: &World, to: &Device, title: &str) -> Value {
     let recipient = to.get("/v1/me").await.ok()["id"].clone();
     let parcel = json!({ "reference": format!("HX {title}"), "recipient": recipient, "title": title,
                          "site": "lindenhof", "size": "s", "chilled": true });
@@ -62,14 +62,20 @@ async fn announce(world: &World, to: &Device, title: &str) -> Value {
 }
 
 /// The courier's token for a parcel at this cabinet, and the news.
-async fn errand(cart: &Device, cabinet: &Cabinet, parcel: &Value) -> (Value, Value) {
+pub(crate) async fn errand(cart: &Device, cabinet: &Cabinet, parcel: &Value) -> (Value, Value) {
     let asked = json!({ "parcel": parcel["id"], "locker": cabinet.id });
     let answer = cart.post("/v1/courier/tokens", asked).await.ok();
     (answer["grants"][0].clone(), answer["bulletins"].clone())
 }
 
 /// A courier puts a parcel into the chilled compartment, by the protocol.
-async fn deliver(world: &World, cabinet: &mut Cabinet, cart: &Device, to: &Device, title: &str) -> Value {
+pub(crate) async fn deliver(
+    world: &World,
+    cabinet: &mut Cabinet,
+    cart: &Device,
+    to: &Device,
+    title: &str,
+) -> Value {
     let parcel = announce(world, to, title).await;
     let (grant, news) = errand(cart, cabinet, &parcel).await;
     assert_eq!(door(&grant), Locker::door("C2"));
@@ -80,18 +86,18 @@ async fn deliver(world: &World, cabinet: &mut Cabinet, cart: &Device, to: &Devic
     lies
 }
 
-async fn alarms(world: &World) -> Vec<String> {
+pub(crate) async fn alarms(world: &World) -> Vec<String> {
     let alarms = world.operator.get("/v1/operator/alarms").await.ok()["alarms"].clone();
     alarms.as_array().unwrap().iter().map(|alarm| alarm["kind"].as_str().unwrap().to_owned()).collect()
 }
 
 /// How the operator sees a door.
-async fn report(world: &World, cabinet: &Cabinet, door: u16) -> Value {
+pub(crate) async fn report(world: &World, cabinet: &Cabinet, door: u16) -> Value {
     let report = world.operator.get(&format!("/v1/operator/lockers/{}", cabinet.id)).await.ok();
     report["doors"].as_array().unwrap().iter().find(|one| one["door"] == door).unwrap().clone()
 }
 
-async fn later(world: &World, seconds: i64, devices: &mut [&mut Device]) {
+pub(crate) async fn later(world: &World, seconds: i64, devices: &mut [&mut Device]) {
     world.clock.advance(seconds);
     for device in devices {
         device.refresh().await.ok();
@@ -444,15 +450,18 @@ pub(crate) async fn empty_return(world: World) {
     let ada = world.customer("Ada").await;
     let jacket = ada.named("Winter jacket").await;
     let (mine, _) = fetch(&ada, &jacket).await;
-    let said = |inside: bool| ada.post("/v1/reservations/x/inside", json!({ "inside": inside }));
+    let said =
+        |inside: bool| ada.post("/v1/reservations/x/inside", json!({ "inside": inside, "opening": 0 }));
     assert_eq!(said(true).await.code(), "not_found");
     let inside = path(&jacket, "/inside");
-    assert_eq!(ada.post(&inside, json!({ "inside": true })).await.code(), "wrong_state", "from the sofa");
+    let word = |inside: bool, opening: &Value| json!({ "inside": inside, "opening": opening });
+    assert_eq!(ada.post(&inside, word(true, &json!(0))).await.code(), "wrong_state", "from the sofa");
     let receipts = cabinet.visit(&ada, &mine, Operation::Deposit, &json!([]), Hand::Nothing).receipts();
     hand_in(&ada, receipts).await;
-    assert_eq!(ada.named("Winter jacket").await["state"], "booked");
+    let opened = ada.named("Winter jacket").await;
+    assert_eq!((opened["state"].as_str(), opened["opening"].as_u64()), (Some("booked"), Some(0)));
     assert_eq!(
-        ada.post(&inside, json!({ "inside": true })).await.code(),
+        ada.post(&inside, word(true, &opened["opening"])).await.code(),
         "wrong_state",
         "a client that claims so"
     );
@@ -469,7 +478,8 @@ pub(crate) async fn empty_return(world: World) {
     let (mine, _) = fetch(&ada, &flat).await;
     let receipts = cabinet.visit(&ada, &mine, Operation::Access, &json!([]), Hand::Puts).receipts();
     hand_in(&ada, receipts).await;
-    for body in [json!({}), json!({ "empty": true })] {
+    let opening = ada.named("Flat 12 box").await["opening"].clone();
+    for body in [json!({}), json!({ "empty": true, "opening": opening })] {
         assert_eq!(ada.post(&release, body).await.code(), "something_inside");
     }
     let receipts = cabinet.visit(&ada, &mine, Operation::Access, &json!([]), Hand::Takes).receipts();
@@ -488,10 +498,10 @@ pub(crate) async fn empty_return(world: World) {
     let asked = ada.named("Winter jacket").await;
     assert_eq!(asked["state"], "booked");
     assert!(asked["actions"].as_array().unwrap().contains(&json!("confirm_placed")), "{asked}");
-    let answer = ada.post(&path(&jacket, "/inside"), json!({ "inside": false })).await.ok();
+    let answer = ada.post(&path(&jacket, "/inside"), word(false, &asked["opening"])).await.ok();
     assert_eq!(answer["state"], "booked");
     assert!(!answer["actions"].as_array().unwrap().contains(&json!("confirm_placed")));
-    let answer = ada.post(&path(&jacket, "/inside"), json!({ "inside": true })).await.ok();
+    let answer = ada.post(&path(&jacket, "/inside"), word(true, &asked["opening"])).await.ok();
     assert_eq!((answer["state"].as_str(), answer["unproven"].as_bool()), (Some("deposited"), Some(true)));
     assert_eq!(answer["timeline"].as_array().unwrap().last().unwrap()["proven"], false);
 
@@ -504,7 +514,9 @@ pub(crate) async fn empty_return(world: World) {
         "something_inside",
         "nobody has said"
     );
-    let released = ada.post(&path(&flat, "/release"), json!({ "empty": true })).await.ok();
+    let opening = ada.named("Flat 12 box").await["opening"].clone();
+    let said = json!({ "empty": true, "opening": opening });
+    let released = ada.post(&path(&flat, "/release"), said).await.ok();
     assert_eq!((released["state"].as_str(), released["unproven"].as_bool()), (Some("released"), Some(true)));
 
     // A courier's deposit likewise.
@@ -515,8 +527,9 @@ pub(crate) async fn empty_return(world: World) {
     hand_in(&cart, receipts).await;
     assert_eq!(ada.named("Running shoes").await["state"], "in_transit");
     let inside = format!("/v1/courier/parcels/{}/inside", shoes["id"].as_str().unwrap());
-    assert_eq!(ada.post(&inside, json!({ "inside": true })).await.code(), "forbidden");
-    assert_eq!(cart.post(&inside, json!({ "inside": true })).await.ok()["state"], "ready");
+    let opening = json!(plain.openings().last());
+    assert_eq!(ada.post(&inside, word(true, &opening)).await.code(), "forbidden");
+    assert_eq!(cart.post(&inside, word(true, &opening)).await.ok()["state"], "ready");
     assert_eq!(ada.named("Running shoes").await["unproven"], true);
 }
 

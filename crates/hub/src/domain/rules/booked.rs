@@ -53,6 +53,8 @@ pub struct Facts {
     pub who: Who,
     /// What is known of the compartment since that one's last opening.
     pub inside: Option<Inside>,
+    /// What was known before.
+    pub before: Option<Inside>,
     /// Whose the door is.
     pub door: Door,
     /// A customer has opened it.
@@ -100,6 +102,8 @@ pub enum Alarm {
     MayBeTaken,
     /// A customer put something in after the door was given to somebody else.
     PutInElsewhere,
+    /// What was given back was opened again, and it is not known any more what lies there.
+    OpenedAfterBack,
 }
 
 /// What follows.
@@ -133,7 +137,13 @@ pub fn judge(facts: Facts, event: Event) -> Verdict {
     match (facts.who, facts.kind) {
         (Who::Customer, Kind::Pickup) => collected(facts, event, &mut verdict),
         (Who::Customer, Kind::Return) => put_in(facts, event, &mut verdict),
-        (Who::Customer, Kind::Storage) | (Who::Courier, Kind::Storage) => note_opening(event, &mut verdict),
+        (_, Kind::Storage) => {
+            note_opening(event, &mut verdict);
+            let changed = facts.inside.and_then(Inside::counts) != facts.before.and_then(Inside::counts);
+            if facts.state == State::Released && facts.door == Door::Gone && changed {
+                verdict.alarm = Some(Alarm::OpenedAfterBack);
+            }
+        }
         (Who::Courier, Kind::Pickup) => match facts.state {
             State::Announced | State::InTransit | State::Cancelled => deposited(facts, event, &mut verdict),
             State::Ready if event_is_deposit(event) && !facts.opened_by_customer => {
@@ -308,6 +318,7 @@ mod tests {
             state,
             who,
             inside: Some(Inside::Open),
+            before: None,
             door: Door::Kept,
             opened_by_customer: false,
             took_out: None,
@@ -462,5 +473,20 @@ mod tests {
         assert_eq!(left.alarm, Some(Alarm::LeftInside));
         let said = Facts { unproven: true, ..facts(Who::Customer, Kind::Pickup, State::Collected) };
         assert!(!judge(said, COLLECT).unproven, "what was said is proven now");
+    }
+
+    #[test]
+    fn a_thing_that_is_taken_again_after_it_was_given_back_is_missed() {
+        let back = Facts {
+            before: Some(Inside::Present),
+            door: Door::Gone,
+            ..facts(Who::Customer, Kind::Storage, State::Released)
+        };
+        let access = Event::Opened { operation: Operation::Access, certain: true };
+        assert_eq!(judge(back, access).alarm, Some(Alarm::OpenedAfterBack));
+        let absent = Facts { inside: Some(Inside::Absent), ..back };
+        assert_eq!(judge(absent, Event::Closed).alarm, Some(Alarm::OpenedAfterBack));
+        let earlier = Facts { inside: Some(Inside::Present), ..back };
+        assert_eq!(judge(earlier, access).alarm, None, "an opening of before, whose receipt came late");
     }
 }

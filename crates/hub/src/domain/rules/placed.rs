@@ -56,11 +56,28 @@ impl Inside {
     pub const fn is_measured(self) -> bool {
         matches!(self, Self::Present | Self::Absent)
     }
+}
 
-    /// Whether nothing that a locker measured contradicts that it lies `inside`.
-    #[must_use]
-    pub const fn allows(self, inside: bool) -> bool {
-        !matches!((self, inside), (Self::Present, false) | (Self::Absent, true))
+/// Why an answer at the door does not count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unsaid {
+    /// The door was opened again since: the answer says nothing of what lies there now.
+    OpenedAgain,
+    /// The locker measured otherwise.
+    Measured,
+}
+
+/// Whether somebody may say so of the compartment, given the receipts in the order of the chain.
+///
+/// # Errors
+/// Why not.
+pub fn may_say(links: &[Link], answer: Answer) -> Result<(), Unsaid> {
+    if last_opening(links) != Some(answer.after) {
+        return Err(Unsaid::OpenedAgain);
+    }
+    match (known(links, None, false), answer.inside) {
+        (Some(Inside::Present), false) | (Some(Inside::Absent), true) => Err(Unsaid::Measured),
+        _ => Ok(()),
     }
 }
 
@@ -129,7 +146,22 @@ mod tests {
 
     #[test]
     fn a_word_does_not_stand_against_a_measurement() {
-        assert!(!Inside::Absent.allows(true) && !Inside::Present.allows(false));
-        assert!(Inside::Absent.allows(false) && Inside::Unknown.allows(true) && Inside::SaidIn.allows(false));
+        use Outcome::{Closed, ClosedAbsent, ClosedPresent, Opened};
+        let say = |story: &[Outcome], after, inside| may_say(&links(story), Answer { after, inside });
+        assert_eq!(say(&[Opened, ClosedAbsent], 0, true), Err(Unsaid::Measured));
+        assert_eq!(say(&[Opened, ClosedPresent], 0, false), Err(Unsaid::Measured));
+        assert_eq!(say(&[Opened, ClosedAbsent], 0, false), Ok(()));
+        assert_eq!(say(&[Opened, Closed], 0, true), Ok(()));
+        assert_eq!(say(&[Opened], 0, true), Ok(()));
+    }
+
+    #[test]
+    fn a_word_is_of_one_opening() {
+        use Outcome::{Closed, Opened};
+        let say = |story: &[Outcome], after| may_say(&links(story), Answer { after, inside: true });
+        assert_eq!(say(&[Opened, Closed, Opened, Closed], 0), Err(Unsaid::OpenedAgain));
+        assert_eq!(say(&[Opened, Closed, Opened, Closed], 2), Ok(()));
+        assert_eq!(say(&[Opened, Closed], 1), Err(Unsaid::OpenedAgain), "that is no opening");
+        assert_eq!(say(&[], 0), Err(Unsaid::OpenedAgain));
     }
 }

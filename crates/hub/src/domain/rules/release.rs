@@ -9,8 +9,8 @@ pub struct Given {
     pub lent: bool,
     /// What is known since its last opening; none where it was never opened.
     pub inside: Option<Inside>,
-    /// What the customer says now: that the compartment is empty.
-    pub empty: Option<bool>,
+    /// What the customer says now of the last opening: that the compartment is empty, or that the lent thing lies inside.
+    pub as_it_should_be: Option<bool>,
 }
 
 /// Why it is not given back.
@@ -46,15 +46,17 @@ pub fn give_back(given: Given) -> Result<Back, NotYet> {
         (_, None) => Ok(Back::Untouched),
         (_, Some(Inside::Open)) => Err(NotYet::StandsOpen),
         (true, Some(Inside::Present)) | (false, Some(Inside::Absent)) => Ok(Back::Proven),
-        (true, Some(Inside::Absent | Inside::SaidOut)) => Err(NotYet::NothingInside),
         (true, Some(Inside::SaidIn)) | (false, Some(Inside::SaidOut)) => Ok(Back::Said),
-        (true, Some(Inside::Unknown)) => Err(NotYet::Unsaid),
+        (true, Some(Inside::Absent)) => Err(NotYet::NothingInside),
         (false, Some(Inside::Present)) => Err(NotYet::SomethingInside),
-        (false, Some(Inside::Unknown | Inside::SaidIn)) => match given.empty {
-            Some(true) => Ok(Back::Said),
-            Some(false) => Err(NotYet::SomethingInside),
-            None => Err(NotYet::Unsaid),
-        },
+        (lent, Some(before @ (Inside::Unknown | Inside::SaidIn | Inside::SaidOut))) => {
+            match (given.as_it_should_be, lent) {
+                (Some(true), _) => Ok(Back::Said),
+                (None, _) if before == Inside::Unknown || !lent => Err(NotYet::Unsaid),
+                (Some(false) | None, true) => Err(NotYet::NothingInside),
+                (Some(false) | None, false) => Err(NotYet::SomethingInside),
+            }
+        }
     }
 }
 
@@ -64,7 +66,7 @@ mod tests {
 
     #[test]
     fn a_compartment_is_given_back_empty() {
-        let give = |inside, empty| give_back(Given { lent: false, inside, empty });
+        let give = |inside, empty| give_back(Given { lent: false, inside, as_it_should_be: empty });
         assert_eq!(give(None, None), Ok(Back::Untouched));
         assert_eq!(give(Some(Inside::Absent), None), Ok(Back::Proven));
         assert_eq!(
@@ -80,11 +82,16 @@ mod tests {
 
     #[test]
     fn a_lent_thing_is_given_back_inside() {
-        let give = |inside| give_back(Given { lent: true, inside, empty: Some(true) });
-        assert_eq!(give(None), Ok(Back::Untouched), "never taken");
-        assert_eq!(give(Some(Inside::Present)), Ok(Back::Proven));
-        assert_eq!(give(Some(Inside::SaidIn)), Ok(Back::Said));
-        assert_eq!(give(Some(Inside::Unknown)), Err(NotYet::Unsaid));
-        assert_eq!(give(Some(Inside::Absent)), Err(NotYet::NothingInside));
+        let give = |inside, said| give_back(Given { lent: true, inside, as_it_should_be: said });
+        assert_eq!(give(None, None), Ok(Back::Untouched), "never taken");
+        assert_eq!(give(Some(Inside::Present), None), Ok(Back::Proven));
+        assert_eq!(give(Some(Inside::SaidIn), None), Ok(Back::Said));
+        assert_eq!(give(Some(Inside::Unknown), None), Err(NotYet::Unsaid));
+        assert_eq!(give(Some(Inside::Unknown), Some(false)), Err(NotYet::NothingInside));
+        assert_eq!(give(Some(Inside::Unknown), Some(true)), Ok(Back::Said));
+        assert_eq!(give(Some(Inside::SaidOut), None), Err(NotYet::NothingInside));
+        assert_eq!(give(Some(Inside::SaidOut), Some(true)), Ok(Back::Said), "put in after all");
+        assert_eq!(give(Some(Inside::Absent), Some(true)), Err(NotYet::NothingInside), "the sensor counts");
+        assert_eq!(give(Some(Inside::Open), Some(true)), Err(NotYet::StandsOpen));
     }
 }

@@ -1,8 +1,10 @@
 //! How much news fits a bulletin, and what becomes of the rest (PROTOCOL.md, bulletin).
 
+use std::collections::BTreeMap;
+
 use postern_protocol::{
     IssuerKeys, KeyId,
-    bulletin::{Bulletin, DoorNews, MAX_EPOCHS},
+    bulletin::{Bulletin, DoorNews, MAX_EPOCHS, MAX_REVOKED},
     issue,
 };
 
@@ -42,18 +44,34 @@ pub fn fit(bulletin: &mut Bulletin, mut doors: Vec<Numbered>, newest: u32) -> bo
     }
 }
 
-/// How many of the living revocations of a locker, oldest first, do not fit a bulletin and become a higher epoch of their doors
-/// instead.
+/// Most tokens of one reservation that the bulletins of a locker name at a time. Whoever has had more minted has the door's
+/// epoch raised instead, and takes nobody's place.
+pub const MOST_NAMED: usize = 4;
+
+/// Which of the living revocations of a locker, of which each is somebody's, oldest first, become a higher epoch of their
+/// doors so that the rest fit a bulletin: of whoever has most at that moment, the oldest. Of several who have as many, it is the
+/// one whose is the oldest.
 #[must_use]
-pub fn too_many(living: usize) -> usize {
-    living.saturating_sub(postern_protocol::bulletin::MAX_REVOKED)
+pub fn make_room<S: Ord>(whose: &[S]) -> Vec<usize> {
+    let mut left: Vec<usize> = (0..whose.len()).collect();
+    let mut go = Vec::new();
+    while left.len() > MAX_REVOKED {
+        let mut counts = BTreeMap::new();
+        for place in &left {
+            *counts.entry(&whose[*place]).or_insert(0_usize) += 1;
+        }
+        let most = counts.values().max().copied().unwrap_or_default();
+        let Some(at) = left.iter().position(|place| counts.get(&whose[*place]) == Some(&most)) else { break };
+        go.push(left.remove(at));
+    }
+    go
 }
 
 #[cfg(test)]
 mod tests {
     use postern_protocol::{
         Door, Epoch, KeyId, LockerId, Timestamp,
-        bulletin::{MAX_REVOKED, Revocation, RevocationKind},
+        bulletin::{Revocation, RevocationKind},
     };
 
     use super::*;
@@ -129,6 +147,21 @@ mod tests {
         let mut told = bulletin();
         assert!(fit(&mut told, Vec::new(), 9));
         assert_eq!(told.number, 9);
-        assert_eq!((too_many(16), too_many(17)), (0, 1));
+    }
+
+    #[test]
+    fn whoever_has_most_makes_room() {
+        assert!(make_room(&["ada"; 16]).is_empty());
+        assert_eq!(make_room(&["ada"; 17]), [0], "the oldest of one's own");
+        let mut whose = vec!["ada"];
+        whose.extend(["mallory"; 15]);
+        whose.push("ben");
+        assert_eq!(make_room(&whose), [1], "not the oldest of all");
+        whose.extend(["ben"; 3]);
+        assert_eq!(make_room(&whose), [1, 2, 3, 4]);
+        let each: Vec<_> = (0..18).collect();
+        assert_eq!(make_room(&each), [0, 1], "who all have one");
+        let two: Vec<_> = (0..18).map(|n| n % 2).collect();
+        assert_eq!(make_room(&two), [0, 1], "in turn");
     }
 }

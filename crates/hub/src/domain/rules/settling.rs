@@ -1,14 +1,44 @@
 //! When the door of an occupancy that has ended is free for the next: never while something may lie in it.
 
+use serde::{Deserialize, Serialize};
+
 use super::placed::Inside;
 
-/// What the compartment holds unless it was opened since.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What the compartment holds, as was said when the occupancy ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Holds {
-    /// Nothing: what was booked was called off.
+    /// Nothing: what was booked was called off, or a compartment given back.
     Nothing,
-    /// Something that is said to have been taken out.
-    Something,
+    /// Something that the customer says they took out.
+    #[serde(rename = "something")]
+    Taken,
+    /// Something that the carrier says its courier took out.
+    Fetched,
+}
+
+impl Holds {
+    /// Whose openings tell: of what a courier fetched, those of the courier who came for it; of what a customer took, the
+    /// customer's; else everybody's.
+    #[must_use]
+    pub const fn told_by(self) -> ToldBy {
+        match self {
+            Self::Nothing => ToldBy::Everybody,
+            Self::Taken => ToldBy::Customers,
+            Self::Fetched => ToldBy::WhoFetches,
+        }
+    }
+}
+
+/// Whose openings tell what became of a compartment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ToldBy {
+    /// Anybody's.
+    Everybody,
+    /// The owner's and guests'.
+    Customers,
+    /// A courier's who was to take something out.
+    WhoFetches,
 }
 
 /// An occupancy that has ended.
@@ -20,6 +50,8 @@ pub struct Ended {
     pub inside: Option<Inside>,
     /// The locker measures what is inside when the door is closed.
     pub sensors: bool,
+    /// A courier was given a token to take something out: whose opening will be in the chain.
+    pub errand: bool,
     /// The last end of a token that was given for it, UNIX seconds; none where none was.
     pub tokens_until: Option<i64>,
     /// A PIN was given for it.
@@ -62,24 +94,19 @@ impl Ended {
     #[must_use]
     pub fn verdict(&self, chain: Chain) -> Verdict {
         let whole = self.is_told_whole(chain);
-        match (self.holds, self.inside) {
-            (Holds::Nothing, None) if whole => Verdict::Free,
-            (Holds::Nothing, Some(inside)) if inside.counts() == Some(false) => {
-                if whole {
-                    Verdict::Free
-                } else {
-                    Verdict::Wait
-                }
-            }
+        let unless_opened_since = |verdict| if whole { verdict } else { Verdict::Wait };
+        match (self.holds, self.inside.map(|inside| (inside, inside.counts()))) {
+            (Holds::Nothing, None | Some((_, Some(false)))) => unless_opened_since(Verdict::Free),
             (Holds::Nothing, Some(_)) => Verdict::Look,
             // Its closing will say what was left.
-            (Holds::Something, Some(Inside::Open)) if self.sensors => Verdict::Wait,
+            (Holds::Taken | Holds::Fetched, Some((Inside::Open, _))) if self.sensors => Verdict::Wait,
+            (Holds::Taken | Holds::Fetched, Some((_, Some(true)))) => Verdict::Look,
             // It was opened, as was said, and what was measured does not contradict.
-            (Holds::Something, Some(inside)) if inside.counts() != Some(true) => Verdict::Free,
-            (Holds::Something, Some(_)) => Verdict::Look,
+            (Holds::Taken | Holds::Fetched, Some(_)) => Verdict::Free,
+            // The carrier's couriers open by other means, and everybody else's openings have come in.
+            (Holds::Fetched, None) if !self.errand => unless_opened_since(Verdict::Free),
             // Everything has come in, and nobody opened it: it lies there still.
-            (Holds::Something, None) if whole => Verdict::Look,
-            (_, None) => Verdict::Wait,
+            (Holds::Taken | Holds::Fetched, None) => unless_opened_since(Verdict::Look),
         }
     }
 }
@@ -91,7 +118,7 @@ mod tests {
     const CHAIN: Chain = Chain { news: 3, at: 1000 };
 
     fn ended(holds: Holds, inside: Option<Inside>) -> Ended {
-        Ended { holds, inside, sensors: false, tokens_until: Some(2000), pin: true, news: 4 }
+        Ended { holds, inside, sensors: false, errand: true, tokens_until: Some(2000), pin: true, news: 4 }
     }
 
     #[test]
@@ -133,7 +160,7 @@ mod tests {
 
     #[test]
     fn what_is_only_said_to_be_taken_keeps_its_door_until_a_receipt_says_that_it_was_opened() {
-        let said = ended(Holds::Something, None);
+        let said = ended(Holds::Taken, None);
         assert_eq!(said.verdict(CHAIN), Verdict::Wait);
         assert_eq!(said.verdict(Chain { news: 4, ..CHAIN }), Verdict::Look, "nobody opened: it lies there");
         for (inside, verdict) in [
@@ -142,9 +169,24 @@ mod tests {
             (Inside::Absent, Verdict::Free),
             (Inside::Present, Verdict::Look),
         ] {
-            assert_eq!(ended(Holds::Something, Some(inside)).verdict(CHAIN), verdict, "{inside:?}");
+            assert_eq!(ended(Holds::Taken, Some(inside)).verdict(CHAIN), verdict, "{inside:?}");
         }
-        let measures = Ended { sensors: true, ..ended(Holds::Something, Some(Inside::Open)) };
+        let measures = Ended { sensors: true, ..ended(Holds::Taken, Some(Inside::Open)) };
+        assert_eq!(measures.verdict(CHAIN), Verdict::Wait);
+    }
+
+    #[test]
+    fn what_a_carrier_says_it_fetched_waits_for_its_courier() {
+        let fetched = |inside| ended(Holds::Fetched, inside);
+        assert_eq!(fetched(None).verdict(CHAIN), Verdict::Wait);
+        assert_eq!(fetched(None).verdict(Chain { news: 4, ..CHAIN }), Verdict::Look, "no courier opened it");
+        assert_eq!(fetched(Some(Inside::Unknown)).verdict(CHAIN), Verdict::Free);
+        assert_eq!(fetched(Some(Inside::Absent)).verdict(CHAIN), Verdict::Free);
+        assert_eq!(fetched(Some(Inside::Present)).verdict(CHAIN), Verdict::Look);
+        let by_key = Ended { errand: false, ..fetched(None) };
+        assert_eq!(by_key.verdict(CHAIN), Verdict::Wait, "somebody may have put something in");
+        assert_eq!(by_key.verdict(Chain { news: 4, ..CHAIN }), Verdict::Free, "no courier had a token");
+        let measures = Ended { sensors: true, ..fetched(Some(Inside::Open)) };
         assert_eq!(measures.verdict(CHAIN), Verdict::Wait);
     }
 }
