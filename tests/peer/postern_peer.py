@@ -362,22 +362,101 @@ def pin(secret: bytes, locker: bytes, door: int, epoch: int, slot: int) -> str:
     return f"{int.from_bytes(digest[:8], 'big') % 10**8:08}"
 
 
+# 14. Sharing in person
+
+# y of the points of small order on Ed25519.
+SMALL_ORDER = {0, 1, 2**255 - 20} | {
+    int.from_bytes(bytes.fromhex(y), "little")
+    for y in (
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+    )
+}
+ACCESS = "token delegation locker static_key receipt_key label title locker_name reopen_minutes".split()
+
+
+def base45_bytes(text: str) -> bytes:
+    data = b""
+    for at in range(0, len(text), 3):
+        group = text[at : at + 3]
+        value = sum(BASE45.index(character) * 45**place for place, character in enumerate(group))
+        if len(group) == 1 or value >= 256 ** (len(group) - 1):
+            raise ProtocolError("no base45")
+        data += value.to_bytes(len(group) - 1, "big")
+    return data
+
+
+def invitation(device: dict) -> str:
+    """Of a COSE_Key."""
+    hardware = device[1] == 2
+    public = (bytes([2 + device[-3]]) if hardware else b"") + device[-2]
+    return "PI1:" + ("P" if hardware else "E") + (public + sha256(public)[:4]).hex().upper()
+
+
+def read_invitation(text: str) -> dict:
+    """The COSE_Key in it."""
+    letter, digits = text[4:5], text[5:]
+    if text[:4] != "PI1:" or letter not in ("E", "P") or set(digits) - set("0123456789ABCDEF"):
+        raise ProtocolError("no invitation")
+    data = bytes.fromhex(digits)
+    public, check = data[:-4], data[-4:]
+    if len(public) != (33 if letter == "P" else 32) or sha256(public)[:4] != check:
+        raise ProtocolError("misread")
+    if letter == "E":
+        Ed25519PublicKey.from_public_bytes(public)
+        if int.from_bytes(public, "little") & ~(1 << 255) in SMALL_ORDER:
+            raise ProtocolError("small order")
+        return {1: 1, -1: 6, -2: public}
+    ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), public)
+    return {1: 2, -1: 1, -2: public[1:], -3: public[0] == 3}
+
+
+def access(said: dict) -> str:
+    return "PA1:" + base45(canonical([said[name] for name in ACCESS]))
+
+
+def read_access(text: str) -> dict:
+    if text[:4] != "PA1:" or len(text) > 2048:
+        raise ProtocolError("no access")
+    values = strict(base45_bytes(text[4:]))
+    if not isinstance(values, list) or [type(value) for value in values] != [bytes] * 5 + [str] * 3 + [int]:
+        raise ProtocolError("types")
+    said = dict(zip(ACCESS, values))
+    sizes = [len(said[name]) for name in ("locker", "static_key", "receipt_key")]
+    fits = sizes == [8, 32, 32] and 1 <= len(said["token"]) <= 384 and 1 <= len(said["delegation"]) <= 208
+    names = len(said["title"]) <= 40 and len(said["locker_name"]) <= 40
+    if not (fits and names and 0 <= said["reopen_minutes"] < 1 << 16):
+        raise ProtocolError("out of range")
+    return said
+
+
 # 15. `air`: the GATT service over TCP
 
 
+def record(kind: int, body: bytes = b"") -> bytes:
+    return struct.pack(">HB", 1 + len(body), kind) + body
+
+
 class Air:
-    WATCH, CONNECT, SUBSCRIBE, READ, WRITE = 1, 2, 3, 4, 5
+    WATCH, CONNECT, SUBSCRIBE, READ, WRITE, MONITOR = 1, 2, 3, 4, 5, 6
     SIGHTING, CONNECTED, REFUSED, SUBSCRIBED, VALUE, WRITTEN, NOTIFY = 0x81, 0x82, 0x83, 0x84, 0x85, 0x86, 0x87
+    ADAPTER = 0x88
+    # Lengths of the bodies of records that a server sends.
+    LENGTHS = {
+        SIGHTING: range(7, 32), CONNECTED: (2,), REFUSED: (1,), SUBSCRIBED: (0,), VALUE: range(513), WRITTEN: (1,),
+        NOTIFY: range(1024), ADAPTER: (1,),
+    }
+    PREFACE = b"POSTERN\x01"
 
     def __init__(self, host: str, port: int, deadline: float = 10):
         self.socket = socket.create_connection((host, port), deadline)
-        self.socket.sendall(b"POSTERN\x01")
+        self.socket.sendall(self.PREFACE)
 
     def close(self) -> None:
         self.socket.close()
 
     def send(self, kind: int, body: bytes = b"") -> None:
-        self.socket.sendall(struct.pack(">HB", 1 + len(body), kind) + body)
+        self.socket.sendall(record(kind, body))
 
     def take(self, count: int) -> bytes:
         data = b""
@@ -390,8 +469,12 @@ class Air:
 
     def receive(self) -> tuple[int, bytes]:
         (length,) = struct.unpack(">H", self.take(2))
-        body = self.take(length)
-        return body[0], body[1:]
+        if not 1 <= length <= 1024:
+            raise ProtocolError("length of a record")
+        kind, *body = self.take(length)
+        if len(body) not in self.LENGTHS.get(kind, ()) or kind == self.ADAPTER and not 1 <= body[0] <= 4:
+            raise ProtocolError(f"record {kind:02x}")
+        return kind, bytes(body)
 
 
 def find(host: str, port: int, locker: bytes) -> bytes:

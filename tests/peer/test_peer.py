@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import pathlib
+import socket
 import subprocess
 import tempfile
 import time
@@ -135,6 +136,57 @@ class Vectors(unittest.TestCase):
         for case in load("pin"):
             made = peer.pin(secret("pin secret"), bytes.fromhex(case["locker"]), case["door"], case["epoch"], case["slot"])
             self.assertEqual(made, case["pin"])
+
+    def test_sharing_in_person(self):
+        said = load("in_person")
+        for case in said["invitations"]:
+            device = (peer.Ed25519Device if "ed25519" in case["key"] else peer.P256Device)(secret("guest"))
+            self.assertEqual(peer.invitation(device.cose()), case["text"])
+            self.assertEqual(peer.read_invitation(case["text"]), device.cose())
+        for case in said["access"]:
+            text = ("label", "title", "locker_name", "reopen_minutes")
+            fields = {name: case[name] if name in text else bytes.fromhex(case[name]) for name in peer.ACCESS}
+            self.assertEqual(peer.access(fields), case["text"])
+            self.assertEqual(peer.read_access(case["text"]), fields)
+        self.assertGreater(len(said["refused"]), 20)
+        for case in said["refused"]:
+            for read in (peer.read_invitation, peer.read_access):
+                with self.assertRaises(Exception, msg=case["why"]):
+                    read(case["text"])
+
+    def test_air(self):
+        said = load("air")
+        self.assertEqual(peer.Air.PREFACE.hex(), said["preface"])
+        for case in said["records"]:
+            kind = getattr(peer.Air, case["kind"])
+            body = b""
+            if "address" in case:
+                body += bytes.fromhex(case["address"])
+            if "mtu" in case:
+                body += case["mtu"].to_bytes(2, "big")
+            if "rssi" in case:
+                rssi = 127 if case["rssi"] is None else case["rssi"]
+                body += rssi.to_bytes(1, "big", signed=True) + bytes.fromhex(case["data"])
+            for name in ("state", "reason", "status"):
+                body += bytes([case[name]]) if name in case else b""
+            for name in ("frame", "value"):
+                body += bytes.fromhex(case.get(name, ""))
+            self.assertEqual(peer.record(kind, body).hex(), case["bytes"], case["kind"])
+            if kind >= 0x80:
+                self.assertEqual(self.received(case["bytes"]), (kind, body))
+        for case in said["refused"]:
+            with self.assertRaises(peer.ProtocolError, msg=case["why"]):
+                self.received(case["bytes"])
+
+    @staticmethod
+    def received(octets):
+        """What the client makes of a record."""
+        air = peer.Air.__new__(peer.Air)
+        air.socket, server = socket.socketpair()
+        with air.socket, server:
+            server.sendall(bytes.fromhex(octets))
+            server.shutdown(socket.SHUT_WR)
+            return air.receive()
 
     def test_sessions(self):
         for case in load("session"):

@@ -10,7 +10,7 @@ use crate::locker::Size;
 pub struct NewParcel {
     /// The carrier's tracking number.
     pub reference: String,
-    /// Account id of the recipient, or their claim address; see the document.
+    /// Account id of the recipient.
     pub recipient: String,
     /// What the customer will see as the thing.
     pub title: String,

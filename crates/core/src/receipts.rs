@@ -99,6 +99,11 @@ impl Receipts {
         self.0.iter().all(|stored| stored.delivered || stored.rejected)
     }
 
+    /// The hub has all of a reservation.
+    pub(crate) fn has_delivered_all_of(&self, reservation: &str) -> bool {
+        self.0.iter().filter(|stored| stored.reservation == reservation).all(|stored| stored.delivered)
+    }
+
     /// For the window, newest first.
     pub(crate) fn view(&self) -> Vec<ReceiptView> {
         let view = |stored: &Stored| ReceiptView {

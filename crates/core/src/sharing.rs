@@ -2,18 +2,17 @@
 //! delegation). In person it is two codes: the guest shows its invitation, the owner scans it and shows the access, the
 //! guest scans that. Both are useless to anyone else: an invitation is a public key, and the access is bound to it.
 
-use minicbor::{Decode, Encode};
 use postern_api::{
     locker::LockerDescriptor,
     reservation::{Action, Carrier, Compartment, Kind, Reservation, Role, ShareOffer, State},
     token::{Grant, Operation},
 };
 use postern_protocol::{
-    DeviceKey, Door, Operations, Timestamp, TokenId, base45,
+    DeviceKey, Door, Operations, Timestamp, TokenId,
     delegation::{self, Delegation},
+    in_person::{self, Access},
 };
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::{
     cx::Cx,
@@ -26,12 +25,6 @@ use crate::{
     wallet::{self, Wallet},
 };
 
-/// What the text of an invitation begins with.
-const INVITATION: &str = "PI1:";
-/// What the text of access given in person begins with.
-const ACCESS: &str = "PA1:";
-/// Longest text that is looked at.
-const MAX_TEXT: usize = 2_048;
 /// The `RevokeShare` id of everything that was given in person: it ends together.
 pub(crate) const IN_PERSON: &str = "in-person";
 
@@ -70,30 +63,6 @@ impl GivenInPerson {
     }
 }
 
-/// What the owner's code says. Keys are short because a phone's camera must read it.
-#[derive(Encode, Decode)]
-#[cbor(array)]
-struct Access {
-    #[cbor(n(0), with = "minicbor::bytes")]
-    token: Vec<u8>,
-    #[cbor(n(1), with = "minicbor::bytes")]
-    delegation: Vec<u8>,
-    #[cbor(n(2), with = "minicbor::bytes")]
-    locker: [u8; 8],
-    #[cbor(n(3), with = "minicbor::bytes")]
-    static_key: [u8; 32],
-    #[cbor(n(4), with = "minicbor::bytes")]
-    receipt_key: [u8; 32],
-    #[n(5)]
-    label: String,
-    #[n(6)]
-    title: String,
-    #[n(7)]
-    locker_name: String,
-    #[n(8)]
-    reopen_minutes: u16,
-}
-
 /// A delegation that the device key is signing.
 struct Signing {
     ticket: Ticket,
@@ -112,36 +81,18 @@ pub(crate) struct Sharing {
     problem: Option<ProblemView>,
 }
 
-/// The text of a device's invitation: its public key, and a check against a misread.
-fn invitation(key: &event::DeviceKey) -> String {
-    let (letter, bytes): (char, &[u8]) = match key {
-        event::DeviceKey::Ed25519(bytes) => ('E', bytes),
-        event::DeviceKey::P256(bytes) => ('P', bytes),
-    };
-    let check = &Sha256::digest(bytes)[..4];
-    format!("{INVITATION}{letter}{}{}", hex::encode_upper(bytes), hex::encode_upper(check))
-}
-
-fn read_invitation(text: &str) -> Option<DeviceKey> {
-    let text = text.trim().strip_prefix(INVITATION).filter(|rest| rest.len() <= 128)?;
-    let (letter, rest) = text.split_at_checked(1)?;
-    let bytes = hex::decode(rest).ok()?;
-    let (key, check) = bytes.split_at_checked(bytes.len().checked_sub(4)?)?;
-    if Sha256::digest(key)[..4] != *check {
-        return None;
+/// The key of this device, as the protocol has it.
+fn own(key: &event::DeviceKey) -> DeviceKey {
+    match key {
+        event::DeviceKey::Ed25519(bytes) => DeviceKey::Ed25519(*bytes),
+        event::DeviceKey::P256(bytes) => DeviceKey::P256(*bytes),
     }
-    let key = match letter {
-        "E" => DeviceKey::Ed25519(key.try_into().ok()?),
-        "P" => DeviceKey::P256(key.try_into().ok()?),
-        _ => return None,
-    };
-    key.is_valid().then_some(key)
 }
 
 impl Sharing {
     /// Shows this device's invitation.
     pub(crate) fn show_invitation(&mut self, key: &event::DeviceKey) {
-        self.invitation = draw(&invitation(key));
+        self.invitation = draw(&in_person::invitation(&own(key)));
     }
 
     /// Not any more.
@@ -279,7 +230,7 @@ fn prepare(
     wallet: &Wallet,
     cx: &Cx<'_>,
 ) -> Result<Delegation, ProblemCode> {
-    let to = read_invitation(invitation).ok_or(ProblemCode::InvitationInvalid)?;
+    let to = in_person::read_invitation(invitation.trim()).ok_or(ProblemCode::InvitationInvalid)?;
     let reservation = wallet.reservation(id).ok_or(ProblemCode::ChangedMeanwhile)?;
     let compartment = reservation.compartment.as_ref().ok_or(ProblemCode::ChangedMeanwhile)?;
     let grant = wallet.grant(id, cx.now).ok_or(ProblemCode::TokenExpired)?;
@@ -315,36 +266,27 @@ fn compose(id: &str, delegation: Vec<u8>, wallet: &Wallet, cx: &Cx<'_>) -> Optio
     let reservation = wallet.reservation(id)?;
     let compartment = reservation.compartment.as_ref()?;
     let locker = wallet.locker(&compartment.locker)?;
-    let identity = wallet::identity(locker)?;
     let access = Access {
         token: wallet::decode(&wallet.grant(id, cx.now)?.token)?,
         delegation,
-        locker: identity.id.0,
-        static_key: identity.static_key,
-        receipt_key: identity.receipt_key,
+        locker: wallet::identity(locker)?,
         label: compartment.label.clone(),
-        title: text::clipped(reservation.title.clone(), 40),
-        locker_name: text::clipped(locker.name.clone(), 40),
+        title: text::clipped(reservation.title.clone(), in_person::MAX_NAME),
+        locker_name: text::clipped(locker.name.clone(), in_person::MAX_NAME),
         reopen_minutes: locker.reopen_minutes,
     };
-    let bytes = minicbor::to_vec(&access).ok()?;
-    Some(format!("{ACCESS}{}", base45::encode(&bytes)))
+    Some(access.text())
 }
 
-fn read_access(text: &str, own: &event::DeviceKey, wallet: &mut Wallet, cx: &Cx<'_>) -> Option<String> {
-    let encoded = text.strip_prefix(ACCESS).filter(|_| text.len() <= MAX_TEXT)?;
-    let access: Access = minicbor::decode(&base45::decode(encoded)?).ok()?;
+fn read_access(text: &str, key: &event::DeviceKey, wallet: &mut Wallet, cx: &Cx<'_>) -> Option<String> {
+    let access = Access::read(text)?;
     let (delegation, _) = delegation::parse(&access.delegation).ok()?;
-    let own = match own {
-        event::DeviceKey::Ed25519(bytes) => DeviceKey::Ed25519(*bytes),
-        event::DeviceKey::P256(bytes) => DeviceKey::P256(*bytes),
-    };
     let expires = i64::try_from(delegation.expires.0).ok()?;
-    if delegation.to != own || expires <= wallet.hub_time(cx.now) {
+    if delegation.to != own(key) || expires <= wallet.hub_time(cx.now) {
         return None;
     }
     let door = delegation.doors.first()?.0;
-    let locker_id = postern_protocol::LockerId(access.locker).to_string();
+    let locker_id = access.locker.id.to_string();
     let token_id = hex::encode(delegation.token.0);
     // The guest's own name for it: the hub has none.
     let id = format!("in-person-{}-{door}", &token_id[..16]);
@@ -373,8 +315,8 @@ fn read_access(text: &str, own: &event::DeviceKey, wallet: &mut Wallet, cx: &Cx<
         id: locker_id.clone(),
         name: access.locker_name,
         site: String::new(),
-        static_key: wallet::encode(&access.static_key),
-        receipt_key: wallet::encode(&access.receipt_key),
+        static_key: wallet::encode(&access.locker.static_key),
+        receipt_key: wallet::encode(&access.locker.receipt_key),
         scanner: false,
         keypad: false,
         content_sensors: false,

@@ -66,6 +66,16 @@ pub(crate) struct Trace {
     /// The hub was told of that on the strength of a receipt that it has from somebody else.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) told: bool,
+    /// The hub has taken what is known here of what is inside.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) heard: bool,
+}
+
+impl Trace {
+    /// What is inside, as far as this device knows: what the locker measured and signed comes before what anybody says.
+    pub(crate) fn lies_inside(&self) -> Option<bool> {
+        self.content.or(self.inside)
+    }
 }
 
 /// Access that somebody gave in person (PROTOCOL.md, delegation).
@@ -341,13 +351,21 @@ impl Wallet {
     /// The door was closed; what the locker measured inside, where its receipt said so.
     pub(crate) fn closed(&mut self, id: &str, content: Option<bool>) {
         let before = self.trace(id);
+        let heard = before.heard && content.is_none();
         let content = content.or(before.content);
-        self.traces.insert(id.to_owned(), Trace { closed: true, content, ..before });
+        self.traces.insert(id.to_owned(), Trace { closed: true, content, heard, ..before });
     }
 
     /// The customer says whether it is inside.
     pub(crate) fn placed(&mut self, id: &str, inside: bool) {
-        self.traces.insert(id.to_owned(), Trace { inside: Some(inside), ..self.trace(id) });
+        self.traces.insert(id.to_owned(), Trace { inside: Some(inside), heard: false, ..self.trace(id) });
+    }
+
+    /// The hub took in what this device knew of what is inside. From its next version on its word is the newer one.
+    pub(crate) fn heard(&mut self, id: &str) {
+        if self.trace(id).lies_inside().is_some() {
+            self.traces.insert(id.to_owned(), Trace { heard: true, ..self.trace(id) });
+        }
     }
 
     /// The customer says whether it was there and is taken.
@@ -515,6 +533,12 @@ impl Wallet {
         }
         if moved {
             self.epochs.remove(&reservation.id);
+        }
+        // The hub knew that it lay inside, and says that it does not: it was taken out again, by a PIN or another device.
+        let trace = self.trace(&reservation.id);
+        let taken_out = trace.heard && trace.lies_inside() == Some(true);
+        if taken_out && (reservation.kind, reservation.state) == (Kind::Return, State::Booked) {
+            self.traces.remove(&reservation.id);
         }
         self.fetching.passed_over.remove(&reservation.id);
         self.delegated.remove(&reservation.id);

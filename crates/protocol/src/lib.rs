@@ -13,6 +13,7 @@
 //! | [`receipt`], [`bulletin`] | Receipt, Bulletin |
 //! | [`qr`], [`pin`] | Opening code, PIN |
 //! | [`carry`] | Carrying receipts |
+//! | [`in_person`] | Sharing in person |
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -29,6 +30,7 @@ pub mod delegation;
 pub mod frame;
 pub mod gatt;
 mod ids;
+pub mod in_person;
 #[cfg(feature = "issue")]
 pub mod issue;
 mod keys;

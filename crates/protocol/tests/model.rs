@@ -85,6 +85,8 @@ fn every_promise_holds() {
         ("session.pv", 3, 2),
         ("epochs.pv", 2, 1),
         ("code.pv", 2, 1),
+        ("rights.pv", 5, 2),
+        ("ended.pv", 5, 4),
         ("later.pv", 2, 2),
     ] {
         let Some(verdicts) = verdicts(&fs::read_to_string(folder().join(file)).unwrap()) else {

@@ -41,7 +41,7 @@
 //! | `03` SUBSCRIBE | client | empty | subscribe to `tx`; the locker's HELLO follows as NOTIFY |
 //! | `84` SUBSCRIBED | server | empty | done |
 //! | `04` READ | client | empty | read `tx` |
-//! | `85` VALUE | server | 0 to 512 octets | the HELLO of this link as one single frame, whatever the MTU; empty before SUBSCRIBE |
+//! | `85` VALUE | server | 0 to 512 octets | the HELLO of this link as one single frame, whatever the MTU; made by the read where there is none yet, empty once there is a session |
 //! | `05` WRITE | client | one frame | write `rx`, with response |
 //! | `86` WRITTEN | server | status (1): 0, or an ATT error code (`0D`: longer than the server takes) | done |
 //! | `87` NOTIFY | server | one frame | notification of `tx`, at any time after SUBSCRIBE |

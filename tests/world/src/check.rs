@@ -31,10 +31,8 @@ impl World {
         });
         let empty = phone.core.standings().find_map(|(id, state)| {
             let booking = booking_of(id);
-            let it = &self.hub.bookings[booking];
-            let content =
-                self.cabinets[it.locker].look().and_then(|machine| machine.compartment(it.door)?.content);
-            (state == StateView::Deposited && content != Some(booking)).then_some(booking)
+            let empty = state == StateView::Deposited && !self.lies_inside(booking);
+            (empty && !self.was_told_inside(customer, id)).then_some(booking)
         });
         if let Some(booking) = empty {
             self.reference.object(
@@ -49,6 +47,23 @@ impl World {
         if self.log.is_some() || self.happened.is_multiple_of(WHOLE_VIEW) {
             self.check_whole_view(customer);
         }
+    }
+
+    /// What goes back by a booking lies behind its door.
+    fn lies_inside(&self, booking: usize) -> bool {
+        let it = &self.hub.bookings[booking];
+        let content =
+            self.cabinets[it.locker].look().and_then(|machine| machine.compartment(it.door)?.content);
+        content == Some(booking)
+    }
+
+    /// That a return lay inside was signed to this phone last, or the hub had it signed: that it was taken out again
+    /// since, by a PIN or with somebody else's device, the phone cannot know before it is told.
+    fn was_told_inside(&self, customer: usize, id: &str) -> bool {
+        let view = self.phones[customer].core.view();
+        let last = view.receipts.iter().filter(|it| it.reservation == id).max_by_key(|it| it.sequence);
+        self.hub.bookings[booking_of(id)].was_dropped_off
+            || last.is_some_and(|last| last.outcome == "closed_present")
     }
 
     fn check_opening(&mut self, customer: usize) {
@@ -137,9 +152,7 @@ impl World {
                     ),
                 );
             }
-            let content =
-                self.cabinets[it.locker].look().and_then(|machine| machine.compartment(it.door)?.content);
-            if it.state == State::Deposited && content != Some(booking) {
+            if it.state == State::Deposited && !self.lies_inside(booking) {
                 self.reference
                     .object(13, format!("return {booking} counts as dropped off, and nothing lies inside"));
             }

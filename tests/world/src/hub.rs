@@ -74,6 +74,10 @@ pub struct Booking {
     pub certain: bool,
     /// Some receipt says that it was, or that the locker cannot tell.
     opened: Option<u64>,
+    /// It counted as dropped off some time.
+    pub was_dropped_off: bool,
+    /// Openings and closings of it by their place in the chain, in which they need not arrive.
+    links: BTreeMap<u32, Outcome>,
     version: u64,
     position: u64,
 }
@@ -241,6 +245,8 @@ impl Hub {
             taken: None,
             certain: false,
             opened: None,
+            was_dropped_off: false,
+            links: BTreeMap::new(),
             version: 0,
             position: 0,
         });
@@ -605,11 +611,19 @@ impl Hub {
         let Some(booking) = booking else { return };
         let it = &mut self.bookings[booking];
         let collects = receipt.operation != Op::Deposit;
+        if receipt.outcome != Outcome::Jammed {
+            it.links.insert(receipt.sequence, receipt.outcome);
+        }
         match (it.kind, receipt.outcome) {
-            // Only what the locker measured says that something was put in.
-            (Kind::Return, Outcome::ClosedPresent) if it.state == State::Booked => {
-                self.put(booking, State::Deposited);
-            }
+            // Only what the locker measured says that something was put in, or taken out again.
+            (Kind::Return, _) => match (it.state, inside(&it.links)) {
+                (State::Booked, Some(true)) => {
+                    it.was_dropped_off = true;
+                    self.put(booking, State::Deposited);
+                }
+                (State::Deposited, Some(false)) => self.put(booking, State::Booked),
+                _ => return,
+            },
             // A locker that cannot tell counts as opened, and not as proof.
             (Kind::Pickup, Outcome::Opened | Outcome::AlreadyOpen | Outcome::Unknown) if collects => {
                 it.certain |= receipt.outcome != Outcome::Unknown;
@@ -647,6 +661,20 @@ impl Hub {
         self.touch(booking);
         yes(Said::Reservation(Box::new(self.reservation(booking, now))))
     }
+}
+
+/// What was measured inside since the last opening, given openings and closings by their place in the chain.
+fn inside(links: &BTreeMap<u32, Outcome>) -> Option<bool> {
+    let mut inside = None;
+    for outcome in links.values() {
+        inside = match outcome {
+            Outcome::ClosedPresent => Some(true),
+            Outcome::ClosedAbsent => Some(false),
+            Outcome::Closed => inside,
+            Outcome::Opened | Outcome::Jammed | Outcome::AlreadyOpen | Outcome::Unknown => None,
+        };
+    }
+    inside
 }
 
 impl Booking {

@@ -77,3 +77,25 @@ fn what_is_found_is_shrunk_to_what_matters() {
     assert!(small.steps.len() < plan.steps.len());
     assert!(matches!(small.steps[..], [(_, Step::Parcel { .. })]), "{:?}", small.steps);
 }
+
+/// A return that its customer puts in and, by PIN, takes out again, before anybody hears of either: when the receipts come
+/// it is booked once more, and brought once more.
+#[test]
+fn a_return_that_was_emptied_again_is_brought_again() {
+    let customer = 0;
+    let steps = vec![
+        // What goes back by an even number is forgotten at home the first time: this one has the 0.
+        (1_000, Step::Parcel { customer: 1, locker: 0, door: 2 }),
+        (20_000, Step::Return { customer, locker: 0, door: 1 }),
+        (30_000, Step::Walk { customer, locker: Some(0) }),
+        (40_000, Step::Gesture { customer }),
+        // The phone is out of reach before the door is closed.
+        (41_500, Step::Walk { customer, locker: None }),
+        (120_000, Step::Pin { customer }),
+    ];
+    let plan = Plan { seed: 3, lockers: 1, doors: 2, customers: 2, steps };
+    let (outcome, log) = world::run_logged(&plan);
+    assert_eq!(outcome.violations, []);
+    let said = |what: &str| log.iter().filter(|line| line.contains(what)).count();
+    assert_eq!((said("Fetch(1)"), said("Bring(1)")), (1, 2), "{}", log.join("\n"));
+}

@@ -275,6 +275,10 @@ impl Core {
                         };
                         let accepted = !results.next().is_some_and(refused);
                         self.kept.receipts.settled(receipt, accepted);
+                        let all = |id: &&String| self.kept.receipts.has_delivered_all_of(id);
+                        if let Some(id) = entry.reservation.as_ref().filter(all) {
+                            self.kept.wallet.heard(id);
+                        }
                     }
                 }
                 if receipts && self.kept.receipts.all_delivered() {
@@ -296,6 +300,7 @@ impl Core {
                     self.sharing.offer(reservation.clone(), name.clone(), offer);
                 }
             }
+            What::Placed { .. } => self.kept.wallet.heard(reservation),
             What::RevokeShare { share } if share == IN_PERSON => {
                 self.kept.given.ended(reservation);
                 // What is given from now on is of another token: every delegation of this one was ended.

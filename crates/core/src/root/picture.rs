@@ -278,8 +278,7 @@ impl Core {
             Kind::Pickup if trace.taken == Some(true) => StateView::Collected,
             Kind::Pickup if opened => StateView::Opened,
             Kind::Pickup => waits,
-            // What the locker measured and signed comes before what anybody says.
-            Kind::Return => match trace.content.or(trace.inside) {
+            Kind::Return => match trace.lies_inside() {
                 Some(true) => StateView::Deposited,
                 Some(false) => waits,
                 None if opened => StateView::Opened,

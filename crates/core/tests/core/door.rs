@@ -310,6 +310,25 @@ fn the_hub_is_heard_where_it_does_not_take_the_word() {
     assert_eq!(rig.reservation("b1").state, StateView::Opened, "asked again");
 }
 
+/// The hub has all that this phone knows, and then says that nothing lies inside: by a PIN or with another device it was
+/// taken out again. What was measured before is older.
+#[test]
+fn a_return_that_was_taken_out_again_is_not_dropped_off() {
+    for content in [Some(true), None] {
+        let mut rig = with_return(526, content);
+        rig.open(&["b1"]);
+        rig.close_door(1);
+        if content.is_none() {
+            rig.intent(Intent::ConfirmPlaced { reservation: "b1".into(), inside: true });
+        }
+        assert_eq!(rig.reservation("b1").state, StateView::Deposited, "{content:?}");
+        rig.change("b1", |reservation| reservation.state = State::Booked);
+        let view = rig.reservation("b1");
+        assert_eq!((view.state, view.inside), (StateView::Booked, None), "{content:?}");
+        assert!(view.actions.contains(&ActionView::Open), "{:?}", view.actions);
+    }
+}
+
 #[test]
 fn giving_back_asks_what_the_locker_cannot_measure() {
     let mut rig = Rig::new(524);

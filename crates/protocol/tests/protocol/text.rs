@@ -1,7 +1,7 @@
 //! PROTOCOL.md says what the code does: its hex is that of the vectors, its numbers are the constants.
 
 use postern_protocol::{
-    VERSION, bulletin, carry, frame, gatt, message, pin, qr,
+    VERSION, bulletin, carry, frame, gatt, in_person, message, pin, qr,
     receipt::{self, Outcome},
     token,
 };
@@ -42,7 +42,7 @@ fn the_worked_example_is_that_of_the_vectors() {
         seen += 1;
         rest = after;
     }
-    assert!(seen >= 43, "{seen}");
+    assert!(seen >= 44, "{seen}");
     // No block of hex without a marker.
     assert_eq!(TEXT.matches("```hex").count(), TEXT.matches(" -->\n```hex").count());
 }
@@ -88,6 +88,11 @@ fn the_numbers_are_the_constants() {
     says(&format!("| issuer keys | {} |", postern_protocol::IssuerKeys::MAX));
     says(&format!("| opening code: renewed / valid | {} s / {} s |", qr::RENEW_AFTER, qr::VALID_FOR));
     says(&format!("at most {} characters: `{}`", qr::MAX_TEXT, qr::PREFIX));
+    says(&format!("`{}`, one letter for the kind", in_person::INVITATION));
+    says(&format!("`{}` and base45 of", in_person::ACCESS));
+    says(&format!("title: tstr,                        ; at most {} characters", in_person::MAX_NAME));
+    assert_eq!(in_person::MAX_TEXT, 2_048);
+    says("in deterministic CBOR; at most 2,048 characters");
     says(&format!("HELLO has {} bytes.", common::greeting().1.len()));
     assert_eq!(pin::DIGITS, 8);
     says("Eight digits:");

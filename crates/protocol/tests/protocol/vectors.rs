@@ -8,12 +8,13 @@ use std::{fs, path::PathBuf};
 
 use postern_protocol::{
     ClockState, DeviceKey, Door, DoorEvent, DoorEventKind, Epoch, KeyId, Operation, OperationNonce,
-    Operations, Refusal, Reply, Request, StatusReport,
+    Operations, Refusal, Reply, Request, StatusReport, base45,
     bulletin::{self, Bulletin},
     carry,
     delegation::{self, Delegation},
     frame::{Reassembler, Tag, fragments},
     gatt::Advertisement,
+    in_person::{self, Access},
     locker_side::Greeting,
     phone::Greeted,
     pin,
@@ -35,6 +36,10 @@ fn h(bytes: impl AsRef<[u8]>) -> String {
 
 fn unhex(value: &Value) -> Vec<u8> {
     hex::decode(value.as_str().expect("a hex string")).expect("hex")
+}
+
+fn text_of(value: &Value) -> String {
+    value.as_str().expect("a text").to_owned()
 }
 
 fn key(key: &DeviceKey) -> Value {
@@ -416,6 +421,69 @@ fn sessions() -> Value {
     ])
 }
 
+/// Sharing in person: invitations of both kinds of key, access for each, and texts that are neither.
+fn shared_in_person() -> Value {
+    let invitations: Vec<_> = Device::both("guest")
+        .iter()
+        .map(|guest| json!({ "key": key(&guest.public()), "text": in_person::invitation(&guest.public()) }))
+        .collect();
+    let owner = Device::ed25519("device");
+    let given = |guest: &Device, label: &str, title: &str, locker_name: &str| {
+        let part = common::delegation(guest.public());
+        Access {
+            token: common::token(owner.public()),
+            delegation: delegation::assemble(&part, owner.sign(&delegation::signing_input(&part))),
+            locker: locker().identity(),
+            label: label.into(),
+            title: title.into(),
+            locker_name: locker_name.into(),
+            reopen_minutes: 10,
+        }
+    };
+    let [guest, hardware_guest] = Device::both("guest");
+    let usual = given(&guest, "A7", "Shoes", "Main station");
+    let longest =
+        given(&hardware_guest, "7", &"ж".repeat(in_person::MAX_NAME), &"駅".repeat(in_person::MAX_NAME));
+    let access: Vec<_> = [&usual, &longest]
+        .into_iter()
+        .map(|access| {
+            json!({
+                "token": h(&access.token), "delegation": h(&access.delegation), "locker": access.locker.id.to_string(),
+                "static_key": h(access.locker.static_key), "receipt_key": h(access.locker.receipt_key),
+                "label": access.label, "title": access.title, "locker_name": access.locker_name,
+                "reopen_minutes": access.reopen_minutes, "text": access.text(),
+            })
+        })
+        .collect();
+
+    let mut refused = vec![];
+    let mut add = |why: &str, text: String| {
+        assert!(in_person::read_invitation(&text).is_none() && Access::read(&text).is_none(), "{why}");
+        refused.push(json!({ "why": why, "text": text }));
+    };
+    let invitation = in_person::invitation(&guest.public());
+    add("an invitation in lower case", format!("PI1:{}", invitation[4..].to_lowercase()));
+    add("one digit misread", format!("PI1:E7{}", &invitation[6..]));
+    add("the wrong letter for the key", invitation.replacen('E', "P", 1));
+    add("the letter of no key", invitation.replacen('E', "X", 1));
+    add("an invitation cut short", invitation[..invitation.len() - 2].into());
+    add("an invitation with a digit more", format!("{invitation}0"));
+    // Of small order, with the right check.
+    add("a key that is none", in_person::invitation(&DeviceKey::Ed25519([0; 32])));
+    add("an opening code", opening_codes()[0]["text"].as_str().expect("a text").into());
+    let text = usual.text();
+    add("access in lower case", text.to_lowercase());
+    add("access cut short", text[..text.len() - 3].into());
+    add("a title of 41 characters", given(&guest, "A7", &"x".repeat(41), "").text());
+    add("a locker's name of 41 characters", given(&guest, "A7", "", &"x".repeat(41)).text());
+    add("more than 2048 characters", given(&guest, &"x".repeat(1_000), "", "").text());
+    let bytes = base45::decode(&text[4..]).expect("base45");
+    for (fault, bytes) in Item::parse(&bytes).faulty() {
+        add(&fault, format!("PA1:{}", base45::encode(&bytes)));
+    }
+    json!({ "invitations": invitations, "access": access, "refused": refused })
+}
+
 /// What every implementation must refuse although the signature is good.
 fn refused() -> Value {
     let header = [0xa2, 0x01, 0x27, 0x04, 0x44, 0, 0, 0, 1];
@@ -451,7 +519,7 @@ fn refused() -> Value {
 }
 
 /// File name and content of each.
-fn all() -> [(&'static str, Value); 12] {
+fn all() -> [(&'static str, Value); 13] {
     [
         ("keys", keys()),
         ("advertisement", advertisements()),
@@ -463,6 +531,7 @@ fn all() -> [(&'static str, Value); 12] {
         ("opening_code", opening_codes()),
         ("pin", pins()),
         ("carried", carried()),
+        ("in_person", shared_in_person()),
         ("session", sessions()),
         ("refused", refused()),
     ]
@@ -553,6 +622,33 @@ fn the_code_reads_the_frozen_bytes() {
     for case in cases("carried") {
         let receipts = carry::open(&bytes("hub carry"), locker().id, &unhex(&case["sealed"])).unwrap();
         assert_eq!(json!(receipts.iter().map(h).collect::<Vec<_>>()), case["receipts"]);
+    }
+    let shared = load("in_person");
+    let list = |name: &str| shared[name].as_array().unwrap().clone();
+    for case in list("invitations") {
+        let text = case["text"].as_str().unwrap();
+        assert_eq!(key(&in_person::read_invitation(text).unwrap()), case["key"]);
+    }
+    for case in list("access") {
+        let access = Access::read(case["text"].as_str().unwrap()).unwrap();
+        assert_eq!(access.text(), case["text"].as_str().unwrap());
+        assert_eq!(
+            (h(&access.token), h(&access.delegation)),
+            (text_of(&case["token"]), text_of(&case["delegation"]))
+        );
+        assert_eq!(access.locker, locker().identity());
+        assert_eq!(
+            (access.title, access.locker_name),
+            (text_of(&case["title"]), text_of(&case["locker_name"]))
+        );
+    }
+    for case in list("refused") {
+        let text = case["text"].as_str().unwrap();
+        assert!(
+            in_person::read_invitation(text).is_none() && Access::read(text).is_none(),
+            "{}",
+            case["why"]
+        );
     }
     for case in cases("refused") {
         assert!(token::verify(&unhex(&case["token"]), &issuers()).is_err(), "{}", case["why"]);

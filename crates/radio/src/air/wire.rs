@@ -197,6 +197,54 @@ mod tests {
         assert!(Record::Write(vec![0; MAX_RECORD]).encode().is_none());
     }
 
+    /// The frozen records of PROTOCOL.md, which were not written by this code.
+    #[tokio::test]
+    async fn the_frozen_records_are_read_and_written() {
+        use serde_json::Value;
+
+        let frozen: Value = serde_json::from_str(include_str!("../../../protocol/vectors/air.json")).unwrap();
+        let bytes = |value: &Value| hex::decode(value.as_str().unwrap()).unwrap();
+        let number = |value: &Value| value.as_u64().unwrap();
+        assert_eq!(bytes(&frozen["preface"]), PREFACE);
+        for case in frozen["records"].as_array().unwrap() {
+            let address = || bytes(&case["address"]).try_into().unwrap();
+            let mtu = || number(&case["mtu"]).try_into().unwrap();
+            let record = match case["kind"].as_str().unwrap() {
+                "WATCH" => Record::Watch,
+                "MONITOR" => Record::Monitor,
+                "SIGHTING" => Record::Sighting {
+                    address: address(),
+                    rssi: case["rssi"].as_i64().map(|rssi| rssi.try_into().unwrap()),
+                    payload: bytes(&case["data"]),
+                },
+                "ADAPTER" => Record::Adapter(match number(&case["state"]) {
+                    1 => AdapterState::On,
+                    2 => AdapterState::Off,
+                    3 => AdapterState::Absent,
+                    _ => AdapterState::Denied,
+                }),
+                "CONNECT" => Record::Connect { address: address(), mtu: mtu() },
+                "CONNECTED" => Record::Connected { mtu: mtu() },
+                "REFUSED" => Record::Refused(number(&case["reason"]) as u8),
+                "SUBSCRIBE" => Record::Subscribe,
+                "SUBSCRIBED" => Record::Subscribed,
+                "READ" => Record::Read,
+                "VALUE" => Record::Value(bytes(&case["value"])),
+                "WRITE" => Record::Write(bytes(&case["frame"])),
+                "WRITTEN" => Record::Written(number(&case["status"]) as u8),
+                "NOTIFY" => Record::Notify(bytes(&case["frame"])),
+                other => panic!("{other}"),
+            };
+            let frozen = bytes(&case["bytes"]);
+            assert_eq!(record.encode().unwrap(), frozen, "{record:?}");
+            assert_eq!(read(&mut frozen.as_slice()).await.unwrap(), record);
+        }
+        for case in frozen["refused"].as_array().unwrap() {
+            let read = read(&mut bytes(&case["bytes"]).as_slice()).await;
+            assert!(matches!(read, Err(WireError::Malformed)), "{}", case["why"]);
+        }
+    }
+
     #[tokio::test]
     async fn lengths_outside_the_bounds_end_the_stream() {
         for length in [0u16, 1025, u16::MAX] {
