@@ -5,3 +5,8 @@ declare module 'virtual:brand' {
   export const logo: string;
 }
 declare module 'virtual:brand.css';
+declare module '@postern/core.wasm?url' {
+  /** Address of the core's WebAssembly. */
+  const url: string;
+  export default url;
+}

@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 /// (RFC 8252 §7.1).
 pub const PHONE_REDIRECT: &str = "postern://signed-in";
 
+/// The app that a hub serves itself, below its base URL. Signing in there comes back to this page of the hub's own.
+pub const PAGE_PATH: &str = "/app/";
+
 /// `GET /.well-known/postern`: what a client must know of a hub before it signs in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

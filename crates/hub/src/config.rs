@@ -49,6 +49,8 @@ pub struct Config {
     pub policy: Policy,
     /// Whether `/metrics` may be read without a key.
     pub public_metrics: bool,
+    /// Whether the app for browsers is served, at `/app/`.
+    pub web_app: bool,
     /// Webhooks may go to plain http and to private networks: for trying things out, never in the open.
     pub webhooks_anywhere: bool,
 }
@@ -199,6 +201,7 @@ impl Default for Config {
             behind_proxy: false,
             policy: Policy::default(),
             public_metrics: false,
+            web_app: true,
             webhooks_anywhere: false,
         }
     }

@@ -29,9 +29,9 @@ const LONGEST_BODY: usize = 256 * 1024;
 const LONGEST_REPORT: usize = 12 * 1024 * 1024;
 
 /// Everything that the hub answers to.
-pub fn router(hub: Arc<Hub>) -> Router {
+pub fn router(hub: Arc<Hub>, web_app: Router<Arc<Hub>>) -> Router {
     let (api, document) = documented().split_for_parts();
-    meta::with_document(api, document).merge(apps::router()).with_state(hub)
+    meta::with_document(api, document).merge(apps::router()).merge(web_app).with_state(hub)
 }
 
 /// The OpenAPI document of the interface.
