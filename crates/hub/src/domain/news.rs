@@ -24,11 +24,13 @@ use crate::{
     error::{Error, Result, invalid},
     hub::Hub,
     random,
-    store::{RowExt, Tx},
+    store::{Tx, news as rows},
 };
 
 /// Most lockers in one call.
 const MOST: usize = 200;
+/// News of doors that are read for one bulletin, which holds fewer.
+const MOST_DOORS: i64 = 64;
 /// A locker that is further off than this has a clock that runs wrong (PROTOCOL.md, time).
 const CLOCK_OFF: i64 = 300;
 
@@ -45,19 +47,9 @@ fn small(number: i64) -> Result<u32> {
 /// # Errors
 /// When the database fails.
 pub async fn next(tx: &mut Tx, locker: &str, now: i64) -> Result<i64> {
-    let number = sqlx::query("UPDATE lockers SET news = news + 1 WHERE id = $1 RETURNING news")
-        .bind(locker)
-        .fetch_one(tx.on())
-        .await?
-        .int("news")?;
-    let holders =
-        sqlx::query("SELECT DISTINCT account_id FROM grants WHERE locker_id = $1 AND expires_at > $2 AND account_id <> ''")
-            .bind(locker)
-            .bind(now)
-            .fetch_all(tx.on())
-            .await?;
-    for holder in holders {
-        tx.wake(&holder.text("account_id")?);
+    let number = rows::count(tx, locker).await?;
+    for holder in rows::holders(tx, locker, now).await? {
+        tx.wake(&holder);
     }
     Ok(number)
 }
@@ -67,17 +59,8 @@ pub async fn next(tx: &mut Tx, locker: &str, now: i64) -> Result<i64> {
 /// # Errors
 /// When the database fails.
 pub async fn of_account(on: &mut AnyConnection, account: &str, now: i64) -> Result<Vec<LockerNews>> {
-    let rows = sqlx::query(
-        "SELECT l.id, l.news FROM lockers l WHERE l.news > l.news_known AND l.id IN (SELECT g.locker_id FROM grants g \
-         WHERE g.account_id = $1 AND g.expires_at > $2) ORDER BY l.id LIMIT 500",
-    )
-    .bind(account)
-    .bind(now)
-    .fetch_all(on)
-    .await?;
-    rows.iter()
-        .map(|row| Ok(LockerNews { locker: row.text("id")?, number: small(row.int("news")?)? }))
-        .collect()
+    let unheard = rows::unheard(on, account, now).await?;
+    unheard.into_iter().map(|(locker, number)| Ok(LockerNews { locker, number: small(number)? })).collect()
 }
 
 /// The newest bulletins for lockers where the customer, guest or courier has access.
@@ -96,15 +79,7 @@ pub async fn wanted(
     let now = hub.clock.now();
     let mut bulletins = Vec::new();
     for locker in wanted.lockers.iter().collect::<BTreeSet<_>>() {
-        let holds = sqlx::query(
-            "SELECT token_id FROM grants WHERE account_id = $1 AND locker_id = $2 AND expires_at > $3 LIMIT 1",
-        )
-        .bind(&customer.account)
-        .bind(locker)
-        .bind(now)
-        .fetch_optional(tx.on())
-        .await?;
-        if holds.is_some() {
+        if rows::holds_token(tx, &customer.account, locker, now).await? {
             bulletins.extend(bulletin(hub, tx, locker, None, now).await?);
         }
     }
@@ -123,12 +98,8 @@ pub async fn bulletin(
     nonce: Option<[u8; 16]>,
     now: i64,
 ) -> Result<Option<BulletinFor>> {
-    let row = sqlx::query("SELECT news, news_known, created_at FROM lockers WHERE id = $1")
-        .bind(locker)
-        .fetch_optional(tx.on())
-        .await?;
-    let Some(row) = row else { return Ok(None) };
-    let (newest, known, joined) = (row.int("news")?, row.int("news_known")?, row.int("created_at")?);
+    let Some(row) = rows::locker(tx, locker).await? else { return Ok(None) };
+    let rows::Locker { newest, known, joined } = row;
     let seconds = |at: i64| u64::try_from(at).map(Timestamp).map_err(|_| broken("time"));
     let keys = hub.keyring.all();
     let add_keys: Vec<_> = keys
@@ -141,41 +112,27 @@ pub async fn bulletin(
     if newest <= known && add_keys.is_empty() && remove_keys.is_empty() && nonce.is_none() {
         return Ok(None);
     }
-    let rows = sqlx::query(
-        "SELECT door, revoked_epoch, ended_slots, news_number FROM doors WHERE locker_id = $1 AND news_number > $2 \
-         AND (revoked_epoch > proven_epoch OR ended_slots > 0) ORDER BY news_number LIMIT 64",
-    )
-    .bind(locker)
-    .bind(known)
-    .fetch_all(tx.on())
-    .await?;
+    let told = rows::doors(tx, locker, known, MOST_DOORS).await?;
     let mut of_doors = Vec::new();
-    for row in &rows {
+    for door in &told {
         let news = DoorNews {
-            door: Door(doors::number(row.int("door")?)?),
-            epoch: Epoch(u32::try_from(row.int("revoked_epoch")?).map_err(|_| broken("epoch"))?),
-            ended_slots: u8::try_from(row.int("ended_slots")?).map_err(|_| broken("PIN slot"))?,
+            door: Door(doors::number(door.door)?),
+            epoch: Epoch(u32::try_from(door.epoch).map_err(|_| broken("epoch"))?),
+            ended_slots: u8::try_from(door.ended_slots).map_err(|_| broken("PIN slot"))?,
         };
-        of_doors.push(Numbered { news, number: small(row.int("news_number")?)? });
+        of_doors.push(Numbered { news, number: small(door.number)? });
     }
     // Beyond those that were read there may be more, which no bulletin up to here holds.
-    let complete_to =
-        if rows.len() == 64 { of_doors.last().map_or(0, |last| last.number) } else { small(newest)? };
-    let rows = sqlx::query(
-        "SELECT kind, name, at FROM revocations WHERE locker_id = $1 AND drop_at > $2 ORDER BY kind, name",
-    )
-    .bind(locker)
-    .bind(now)
-    .fetch_all(tx.on())
-    .await?;
+    let all = (told.len() as i64) < MOST_DOORS;
+    let complete_to = if all { small(newest)? } else { of_doors.last().map_or(0, |last| last.number) };
     let mut living = Vec::new();
-    for row in &rows {
-        let kind = u8::try_from(row.int("kind")?).ok().and_then(|kind| RevocationKind::try_from(kind).ok());
-        let name = hex::decode(row.text("name")?).ok().and_then(|name| name.try_into().ok());
+    for one in rows::revoked(tx, locker, now).await? {
+        let kind = u8::try_from(one.kind).ok().and_then(|kind| RevocationKind::try_from(kind).ok());
+        let name = hex::decode(one.name).ok().and_then(|name| name.try_into().ok());
         living.push(Revocation {
             kind: kind.ok_or_else(|| broken("revocation"))?,
             name: name.ok_or_else(|| broken("revocation"))?,
-            at: seconds(row.int("at")?)?,
+            at: seconds(one.at)?,
         });
     }
     let mut bulletin = Bulletin {

@@ -3,9 +3,9 @@
 
 use postern_api::{
     problem::Code,
-    reservation::{Inside as Said, Kind, State},
+    reservation::{Inside as Said, State},
 };
-use postern_protocol::{Operation, receipt::Outcome};
+use postern_protocol::receipt::Outcome;
 
 use super::{
     alarms::{self, Alarm},
@@ -13,14 +13,13 @@ use super::{
     reservation::Reservation,
     rules::{
         booked::{self, By, Door, Event, Facts, Then, Who},
-        placed::{self, Answer, Inside, Link, Unsaid},
+        placed::{self, Answer, Inside, Unsaid},
     },
-    settle,
 };
 use crate::{
     error::{Result, refuse},
     hub::Hub,
-    store::{RowExt, Tx},
+    store::{Tx, chain},
 };
 
 /// What became known.
@@ -38,39 +37,6 @@ pub struct Happened<'a> {
     pub door: i64,
 }
 
-/// Receipts of the reservation at a door, by its couriers or by everybody else, in the order of the chain.
-async fn links(tx: &mut Tx, reservation: &str, locker: &str, door: i64, who: Who) -> Result<Vec<Link>> {
-    let rows = sqlx::query(
-        "SELECT sequence, outcome FROM receipts WHERE reservation_id = $1 AND locker_id = $2 AND door = $3 \
-         AND courier = $4 AND standing = 'chained' AND outcome <> $5 ORDER BY sequence",
-    )
-    .bind(reservation)
-    .bind(locker)
-    .bind(door)
-    .bind(i64::from(who == Who::Courier))
-    .bind(Outcome::Jammed as i64)
-    .fetch_all(tx.on())
-    .await?;
-    rows.iter().map(settle::link).collect()
-}
-
-/// Whether their last opening to take something out is certain; none where there was none.
-async fn took_out(tx: &mut Tx, reservation: &str, locker: &str, door: i64, who: Who) -> Result<Option<bool>> {
-    let row = sqlx::query(
-        "SELECT outcome FROM receipts WHERE reservation_id = $1 AND locker_id = $2 AND door = $3 AND courier = $4 \
-         AND standing = 'chained' AND outcome IN (0, 2, 3) AND operation IN ($5, $6) ORDER BY sequence DESC LIMIT 1",
-    )
-    .bind(reservation)
-    .bind(locker)
-    .bind(door)
-    .bind(i64::from(who == Who::Courier))
-    .bind(Operation::Collect as i64)
-    .bind(Operation::Access as i64)
-    .fetch_optional(tx.on())
-    .await?;
-    row.map(|row| Ok(row.int("outcome")? != Outcome::Unknown as i64)).transpose()
-}
-
 /// Takes in what happened. The caller saves the reservation.
 ///
 /// # Errors
@@ -83,27 +49,22 @@ pub async fn move_on(
 ) -> Result<()> {
     let now = hub.clock.now();
     let Happened { who, event, at, locker, door } = happened;
-    let place = sqlx::query(
-        "SELECT d.reservation_id, l.content_sensors, (SELECT o.reservation_id FROM occupancies o \
-         WHERE o.locker_id = d.locker_id AND o.door = d.door AND o.epoch = d.settling_epoch) AS settling \
-         FROM doors d JOIN lockers l ON l.id = d.locker_id WHERE d.locker_id = $1 AND d.door = $2",
-    )
-    .bind(locker)
-    .bind(door)
-    .fetch_optional(tx.on())
-    .await?;
+    let place = chain::place(tx, locker, door).await?;
     // A door that was never provisioned: the receipt stands in the chain, and that is all.
     let Some(place) = place else { return Ok(()) };
-    let sensors = place.int("content_sensors")? == 1;
-    let links = links(tx, &reservation.id, locker, door, who).await?;
+    let sensors = place.sensors;
+    let by_courier = who == Who::Courier;
+    let links = chain::of_reservation(tx, &reservation.id, (locker, door), by_courier).await?;
+    let links = placed::links(links);
+    let took_out = chain::last_taking_out(tx, &reservation.id, (locker, door), by_courier).await?;
     let inside = placed::known(&links, reservation.answer, sensors);
     let here = (reservation.locker.as_deref(), reservation.door) == (Some(locker), Some(door));
     if who == Who::Customer && here {
         reservation.opening = placed::last_opening(&links);
     }
-    let whose = if place.maybe_text("reservation_id")?.as_deref() == Some(&*reservation.id) {
+    let whose = if place.reservation.as_deref() == Some(&*reservation.id) {
         Door::Kept
-    } else if place.maybe_text("settling")?.as_deref() == Some(&*reservation.id) {
+    } else if place.settling.as_deref() == Some(&*reservation.id) {
         Door::Settling
     } else {
         Door::Gone
@@ -116,7 +77,7 @@ pub async fn move_on(
         before: reservation.inside,
         door: whose,
         opened_by_customer: reservation.first_opened.is_some(),
-        took_out: took_out(tx, &reservation.id, locker, door, who).await?,
+        took_out: took_out.map(|outcome| outcome != Outcome::Unknown),
         sensors,
         unproven: reservation.unproven,
     };
@@ -212,21 +173,15 @@ fn words(alarm: booked::Alarm) -> (&'static str, &'static str, bool) {
 /// `WrongState` where no receipt says that the door was opened then, where it was opened again since, or where the locker
 /// measured otherwise.
 pub async fn say(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, who: Who, said: &Said) -> Result<()> {
-    if !may_say(reservation, who) {
+    if !booked::may_say(who, reservation.kind, reservation.state, reservation.lent) {
         return Err(refuse(Code::WrongState, "nothing is to be put in"));
     }
-    let of = sqlx::query(
-        "SELECT locker_id, door, happened_at FROM receipts WHERE reservation_id = $1 AND courier = $2 AND sequence = $3 \
-         AND standing = 'chained' AND outcome IN (0, 2, 3) ORDER BY received_at DESC LIMIT 1",
-    )
-    .bind(&reservation.id)
-    .bind(i64::from(who == Who::Courier))
-    .bind(i64::from(said.opening))
-    .fetch_optional(tx.on())
-    .await?
-    .ok_or_else(|| refuse(Code::WrongState, "no receipt says that the door was opened then"))?;
-    let (locker, door) = (of.text("locker_id")?, of.int("door")?);
-    let links = links(tx, &reservation.id, &locker, door, who).await?;
+    let by_courier = who == Who::Courier;
+    let of = chain::opening(tx, &reservation.id, by_courier, i64::from(said.opening))
+        .await?
+        .ok_or_else(|| refuse(Code::WrongState, "no receipt says that the door was opened then"))?;
+    let links = chain::of_reservation(tx, &reservation.id, (&of.locker, of.door), by_courier).await?;
+    let links = placed::links(links);
     let answer = Answer { after: i64::from(said.opening), inside: said.inside };
     placed::may_say(&links, answer).map_err(|why| match why {
         Unsaid::OpenedAgain => refuse(Code::WrongState, "the door was opened again since"),
@@ -235,25 +190,13 @@ pub async fn say(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, who: Who
         }
     })?;
     reservation.answer = Some(answer);
-    let happened = Happened { who, event: Event::Said, at: of.int("happened_at")?, locker: &locker, door };
+    let happened = Happened { who, event: Event::Said, at: of.at, locker: &of.locker, door: of.door };
     move_on(hub, tx, reservation, happened).await
-}
-
-fn may_say(reservation: &Reservation, who: Who) -> bool {
-    match (who, reservation.kind, reservation.state) {
-        (Who::Customer, Kind::Return, State::Booked | State::Cancelled | State::Deposited)
-        | (
-            Who::Courier,
-            Kind::Pickup,
-            State::Announced | State::InTransit | State::Cancelled | State::Ready,
-        ) => true,
-        (Who::Customer, Kind::Storage, State::Held | State::Ready) => reservation.lent,
-        _ => false,
-    }
 }
 
 /// Whether the customer should be asked what lies inside.
 #[must_use]
 pub fn is_unsaid(reservation: &Reservation) -> bool {
-    may_say(reservation, Who::Customer) && matches!(reservation.inside, Some(Inside::Open | Inside::Unknown))
+    booked::may_say(Who::Customer, reservation.kind, reservation.state, reservation.lent)
+        && matches!(reservation.inside, Some(Inside::Open | Inside::Unknown))
 }

@@ -17,14 +17,20 @@ use super::{
     alarms::{self, Alarm},
     placing,
     reservation::Reservation,
-    rules::booked::{Event, Who},
+    rules::{
+        booked::{Event, Who},
+        chain::{self, Neighbour, New, Step, Whole},
+    },
     settle,
 };
 use crate::{
-    error::{Error, Result, invalid},
+    error::{Result, invalid},
     hub::Hub,
     random,
-    store::{RowExt, Tx},
+    store::{
+        Tx,
+        receipts::{self as rows, Kept, Standing, Whose},
+    },
 };
 
 /// Most receipts, or sealed parts, in one call.
@@ -43,17 +49,6 @@ struct Good {
     read: Receipt,
     /// Whom it is about, as far as is known before anything is locked.
     whose: Whose,
-}
-
-/// Whom a receipt is about.
-#[derive(Clone, Default)]
-struct Whose {
-    /// The token is one of this hub's, or the PIN's occupancy is known.
-    known: bool,
-    reservation: Option<String>,
-    epoch: Option<i64>,
-    courier: bool,
-    share: Option<String>,
 }
 
 /// Takes receipts in.
@@ -150,8 +145,8 @@ async fn take_all(hub: &Hub, tx: &mut Tx, brought: Vec<Brought>) -> Result<Vec<R
     for ((locker, sequence, place), one) in good {
         let result = take_in(hub, tx, &locker, &one, &mut reservations, now).await?;
         if let (ReceiptResult::Accepted, Some(chain)) = (result, chains.get_mut(&locker)) {
-            chain.grows |= i64::from(sequence) == chain.to + 1;
-            chain.heard = chain.heard.max(i64::from(one.read.news));
+            chain.grows |= i64::from(sequence) == chain.row.to + 1;
+            chain.row.heard = chain.row.heard.max(i64::from(one.read.news));
             chain.changed = true;
         }
         results[place] = result;
@@ -165,14 +160,10 @@ async fn take_all(hub: &Hub, tx: &mut Tx, brought: Vec<Brought>) -> Result<Vec<R
 
 /// What of a receipt with this hash is known already.
 async fn known(tx: &mut Tx, hash: &str) -> Result<Option<ReceiptResult>> {
-    let row = sqlx::query("SELECT standing FROM receipts WHERE hash = $1")
-        .bind(hash)
-        .fetch_optional(tx.on())
-        .await?;
-    row.map(|row| {
-        Ok(if row.text("standing")? == "fork" { ReceiptResult::Fork } else { ReceiptResult::Known })
-    })
-    .transpose()
+    Ok(rows::standing(tx, hash).await?.map(|standing| match standing {
+        Standing::Chained => ReceiptResult::Known,
+        Standing::Fork => ReceiptResult::Fork,
+    }))
 }
 
 async fn verify(
@@ -183,12 +174,7 @@ async fn verify(
     let key = match keys.get(&brought.locker) {
         Some(known) => *known,
         None => {
-            let row = sqlx::query("SELECT receipt_key FROM lockers WHERE id = $1")
-                .bind(&brought.locker)
-                .fetch_optional(tx.on())
-                .await?;
-            let wrong = |_| Error::Internal("a stored receipt key has a wrong length".to_owned());
-            let key = row.map(|row| row.bytes("receipt_key")?.try_into().map_err(wrong)).transpose()?;
+            let key = rows::key(tx, &brought.locker).await?;
             keys.insert(brought.locker.clone(), key);
             key
         }
@@ -213,29 +199,21 @@ async fn take_in(
     }
     let fork = contradicts(tx, locker, one).await?;
     let whose = if fork { Whose::default() } else { one.whose.clone() };
-    sqlx::query(
-        "INSERT INTO receipts (hash, locker_id, sequence, previous, token_id, door, operation, outcome, happened_at, \
-         reservation_id, standing, bytes, received_at, news, epoch, courier) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
-    )
-    .bind(&one.hash)
-    .bind(locker)
-    .bind(i64::from(read.sequence))
-    .bind(hex::encode(read.previous))
-    .bind(hex::encode(read.token.0))
-    .bind(i64::from(read.door.0))
-    .bind(read.operation as i64)
-    .bind(read.outcome as i64)
-    .bind(happened_at(read, now))
-    .bind(whose.reservation.clone())
-    .bind(if fork { "fork" } else { "chained" })
-    .bind(one.bytes.clone())
-    .bind(now)
-    .bind(i64::from(read.news))
-    .bind(whose.epoch)
-    .bind(i64::from(whose.courier))
-    .execute(tx.on())
-    .await?;
+    let kept = Kept {
+        hash: &one.hash,
+        locker,
+        sequence: i64::from(read.sequence),
+        previous: &hex::encode(read.previous),
+        token: hex::encode(read.token.0),
+        door: i64::from(read.door.0),
+        operation: read.operation as i64,
+        outcome: read.outcome as i64,
+        happened_at: chain::happened_at(read.at.0, now),
+        standing: if fork { Standing::Fork } else { Standing::Chained },
+        bytes: &one.bytes,
+        news: i64::from(read.news),
+    };
+    rows::keep(tx, kept, &whose, now).await?;
     if fork {
         let alarm = Alarm {
             kind: "fork",
@@ -267,119 +245,43 @@ async fn take_in(
     Ok(ReceiptResult::Accepted)
 }
 
-/// Whether it cannot be true together with what is there: another receipt at its place, or a neighbour that names
-/// another hash.
 async fn contradicts(tx: &mut Tx, locker: &str, one: &Good) -> Result<bool> {
     let sequence = i64::from(one.read.sequence);
+    let beside = rows::beside(tx, locker, sequence).await?;
+    let neighbour = |(sequence, hash, previous)| Neighbour { sequence, hash, previous };
+    let beside: Vec<_> = beside.into_iter().map(neighbour).collect();
     let previous = hex::encode(one.read.previous);
-    if one.read.sequence == 0 && one.read.previous != [0; 16] {
-        return Ok(true);
-    }
-    let neighbours = sqlx::query(
-        "SELECT sequence, hash, previous FROM receipts WHERE locker_id = $1 AND sequence BETWEEN $2 AND $3 \
-         AND standing = 'chained'",
-    )
-    .bind(locker)
-    .bind(sequence - 1)
-    .bind(sequence + 1)
-    .fetch_all(tx.on())
-    .await?;
-    for row in neighbours {
-        let at = row.int("sequence")?;
-        let fits = if at == sequence {
-            row.text("hash")? == one.hash
-        } else if at < sequence {
-            row.text("hash")? == previous
-        } else {
-            row.text("previous")? == one.hash
-        };
-        if !fits {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+    Ok(chain::contradicts(New { sequence, hash: &one.hash, previous: &previous }, &beside))
 }
 
 async fn whose(tx: &mut Tx, locker: &str, read: &Receipt) -> Result<Whose> {
-    let door = i64::from(read.door.0);
-    if let Some(pin) = read.pin() {
-        let row = sqlx::query(
-            "SELECT o.reservation_id, s.share_id FROM occupancies o LEFT JOIN pin_slots p \
-             ON p.locker_id = o.locker_id AND p.door = o.door AND p.epoch = o.epoch AND p.slot = $4 \
-             LEFT JOIN sessions s ON s.id = p.session_id WHERE o.locker_id = $1 AND o.door = $2 AND o.epoch = $3",
-        )
-        .bind(locker)
-        .bind(door)
-        .bind(i64::from(pin.epoch.0))
-        .bind(i64::from(pin.slot))
-        .fetch_optional(tx.on())
-        .await?;
-        return row.map_or(Ok(Whose::default()), |row| {
-            Ok(Whose {
-                known: true,
-                reservation: row.maybe_text("reservation_id")?,
-                epoch: Some(i64::from(pin.epoch.0)),
-                courier: false,
-                share: row.maybe_text("share_id")?,
-            })
-        });
-    }
-    let row = sqlx::query(
-        "SELECT g.reservation_id, g.epoch, g.share_id, a.courier_of FROM grants g \
-         LEFT JOIN accounts a ON a.id = g.account_id WHERE g.token_id = $1 AND g.locker_id = $2",
-    )
-    .bind(hex::encode(read.token.0))
-    .bind(locker)
-    .fetch_optional(tx.on())
-    .await?;
-    row.map_or(Ok(Whose::default()), |row| {
-        Ok(Whose {
-            known: true,
-            reservation: Some(row.text("reservation_id")?),
-            epoch: Some(row.int("epoch")?),
-            courier: row.maybe_text("courier_of")?.is_some(),
-            share: row.maybe_text("share_id")?,
-        })
-    })
-}
-
-/// What the locker says, but never after now: a locker whose clock is ahead cannot write the future.
-fn happened_at(read: &Receipt, now: i64) -> i64 {
-    i64::try_from(read.at.0).unwrap_or(now).min(now)
+    let found = match read.pin() {
+        Some(pin) => {
+            let at = (locker, i64::from(read.door.0));
+            rows::of_pin(tx, at, i64::from(pin.epoch.0), i64::from(pin.slot)).await?
+        }
+        None => rows::of_token(tx, locker, &hex::encode(read.token.0)).await?,
+    };
+    Ok(found.unwrap_or_default())
 }
 
 /// What a receipt shows of what its locker has heard.
 async fn learn(tx: &mut Tx, locker: &str, one: &Good) -> Result<()> {
     if one.read.news > 0 {
-        sqlx::query(
-            "UPDATE doors SET proven_epoch = revoked_epoch WHERE locker_id = $1 AND news_number BETWEEN 1 AND $2 \
-             AND proven_epoch < revoked_epoch",
-        )
-        .bind(locker)
-        .bind(i64::from(one.read.news))
-        .execute(tx.on())
-        .await?;
+        rows::prove_news(tx, locker, i64::from(one.read.news)).await?;
     }
     if let Some(epoch) = one.whose.epoch {
-        sqlx::query(
-            "UPDATE doors SET proven_epoch = $1 WHERE locker_id = $2 AND door = $3 AND proven_epoch < $1",
-        )
-        .bind(epoch)
-        .bind(locker)
-        .bind(i64::from(one.read.door.0))
-        .execute(tx.on())
-        .await?;
+        rows::prove_epoch(tx, locker, i64::from(one.read.door.0), epoch).await?;
     }
     Ok(())
 }
 
-/// A locker's chain, as far as it is complete, and what that proves.
+/// Receipts that are passed at once.
+const STRIDE: i64 = 500;
+
+/// A locker's chain under way.
 struct Chain {
-    to: i64,
-    news: i64,
-    at: i64,
-    /// The newest news that any receipt acknowledges.
-    heard: i64,
+    row: rows::Chain,
     /// The next link has come.
     grows: bool,
     changed: bool,
@@ -388,63 +290,27 @@ struct Chain {
 impl Chain {
     /// Whoever brings receipts of this locker in the same moment waits here: the chain grows one by one.
     async fn lock(tx: &mut Tx, locker: &str) -> Result<Self> {
-        let row = sqlx::query(
-            "UPDATE lockers SET whole_to = whole_to WHERE id = $1 RETURNING whole_to, whole_news, whole_at, news_known",
-        )
-        .bind(locker)
-        .fetch_one(tx.on())
-        .await?;
-        Ok(Self {
-            to: row.int("whole_to")?,
-            news: row.int("whole_news")?,
-            at: row.int("whole_at")?,
-            heard: row.int("news_known")?,
-            grows: false,
-            changed: false,
-        })
+        Ok(Self { row: rows::lock_chain(tx, locker).await?, grows: false, changed: false })
     }
 
     /// Moves on the place up to which the chain is complete.
     async fn write(mut self, tx: &mut Tx, locker: &str) -> Result<()> {
+        let mut whole = Whole { to: self.row.to, news: self.row.news, at: self.row.at };
         while self.grows {
-            let links = sqlx::query(
-                "SELECT sequence, news, happened_at FROM receipts WHERE locker_id = $1 \
-                 AND sequence BETWEEN $2 AND $3 AND standing = 'chained' ORDER BY sequence",
-            )
-            .bind(locker)
-            .bind(self.to + 1)
-            .bind(self.to + 500)
-            .fetch_all(tx.on())
-            .await?;
-            let before = self.to;
-            for link in links {
-                if link.int("sequence")? != self.to + 1 {
-                    break;
-                }
-                self.to += 1;
-                self.news = self.news.max(link.int("news")?);
-                self.at = self.at.max(link.int("happened_at")?);
-            }
-            self.grows = self.to == before + 500;
+            let steps = rows::steps(tx, locker, whole.to + 1, STRIDE).await?;
+            let step = |(sequence, news, at)| Step { sequence, news, at };
+            let steps: Vec<_> = steps.into_iter().map(step).collect();
+            self.grows = whole.grow(&steps) && steps.len() as i64 == STRIDE;
         }
-        sqlx::query(
-            "UPDATE lockers SET whole_to = $1, whole_news = $2, whole_at = $3, news_known = $4 WHERE id = $5",
-        )
-        .bind(self.to)
-        .bind(self.news)
-        .bind(self.at)
-        .bind(self.heard)
-        .bind(locker)
-        .execute(tx.on())
-        .await?;
-        Ok(())
+        let row = rows::Chain { to: whole.to, news: whole.news, at: whole.at, heard: self.row.heard };
+        rows::write_chain(tx, locker, row).await
     }
 }
 
 /// Moves the reservation on by what the receipt proves.
 async fn apply(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, one: &Good, now: i64) -> Result<()> {
     let read = &one.read;
-    let at = happened_at(read, now);
+    let at = chain::happened_at(read.at.0, now);
     let who = if one.whose.courier { Who::Courier } else { Who::Customer };
     let door = (read.locker.to_string(), i64::from(read.door.0));
     if read.outcome == Outcome::Jammed {
@@ -470,10 +336,7 @@ async fn apply(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, one: &Good
         reservation.first_opened = Some(reservation.first_opened.map_or(at, |first| first.min(at)));
         reservation.last_opened = Some(reservation.last_opened.map_or(at, |last| last.max(at)));
         if let Some(share) = &one.whose.share {
-            sqlx::query("UPDATE shares SET state = 'used' WHERE state = 'accepted' AND id = $1")
-                .bind(share)
-                .execute(tx.on())
-                .await?;
+            rows::use_share(tx, share).await?;
         }
     }
     let happened = placing::Happened { who, event, at, locker: &door.0, door: door.1 };
@@ -486,27 +349,15 @@ async fn apply(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, one: &Good
 /// # Errors
 /// `NotFound` where there is no such locker.
 pub async fn gaps(hub: &Hub, locker: &str) -> Result<Vec<(i64, i64)>> {
-    let row = sqlx::query("SELECT whole_to FROM lockers WHERE id = $1")
-        .bind(locker)
-        .fetch_optional(hub.store.read())
-        .await?
-        .ok_or(Code::NotFound)?;
-    let mut expected = row.int("whole_to")? + 1;
-    let rows = sqlx::query(
-        "SELECT sequence FROM receipts WHERE locker_id = $1 AND sequence >= $2 AND standing = 'chained' \
-         ORDER BY sequence",
-    )
-    .bind(locker)
-    .bind(expected)
-    .fetch_all(hub.store.read())
-    .await?;
+    let mut on = hub.store.read().acquire().await?;
+    let (to, places) = rows::beyond(&mut on, locker).await?.ok_or(Code::NotFound)?;
+    let mut expected = to + 1;
     let mut gaps = Vec::new();
-    for row in rows {
-        let sequence = row.int("sequence")?;
-        if sequence > expected {
-            gaps.push((expected, sequence - 1));
+    for place in places {
+        if place > expected {
+            gaps.push((expected, place - 1));
         }
-        expected = sequence + 1;
+        expected = place + 1;
     }
     Ok(gaps)
 }

@@ -6,7 +6,7 @@ use sqlx::any::AnyRow;
 use super::{
     code, feed,
     rules::placed::{Answer, Inside},
-    settle, webhooks,
+    webhooks,
 };
 use crate::{
     error::{Error, Result},
@@ -100,6 +100,12 @@ macro_rules! columns {
 }
 pub(crate) use columns;
 
+/// What was said at the door.
+fn answer(row: &AnyRow) -> Result<Option<Answer>> {
+    let said = row.maybe_int("answer")?.zip(row.maybe_int("answered_after")?);
+    Ok(said.map(|(inside, after)| Answer { after, inside: inside == 1 }))
+}
+
 impl Reservation {
     /// A reservation that begins now.
     #[must_use]
@@ -173,8 +179,8 @@ impl Reservation {
             timeline: serde_json::from_str(&row.text("timeline")?)
                 .map_err(|_| Error::Internal("a stored timeline cannot be read".to_owned()))?,
             unproven: row.int("unproven")? == 1,
-            inside: settle::read_inside(row.maybe_text("inside")?)?,
-            answer: settle::answer(row)?,
+            inside: row.maybe_text("inside")?.map(|inside| code::parse(&inside)).transpose()?,
+            answer: answer(row)?,
             opening: row.maybe_int("opening")?,
             lent: row.int("lent")? == 1,
             called_off: row.int("called_off")? == 1,

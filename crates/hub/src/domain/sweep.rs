@@ -12,7 +12,7 @@ use super::{
 use crate::{
     error::Result,
     hub::Hub,
-    store::{RowExt, Tx},
+    store::{RowExt, Tx, chain},
 };
 
 const DAY: i64 = 86_400;
@@ -116,7 +116,7 @@ pub async fn reconcile(hub: &Hub) -> Result<usize> {
     let now = hub.clock.now();
     let mut freed = 0;
     let mut on = hub.store.snapshot().await?;
-    let lockers = settle::lockers(&mut on).await?;
+    let lockers = chain::unsettled(&mut on).await?;
     drop(on);
     for locker in lockers {
         let mut tx = hub.store.begin().await?;

@@ -8,10 +8,13 @@
 //! Architecture invariant: every change goes through [`Tx`], and nothing is answered before its commit returned.
 
 mod alone;
+pub mod chain;
 mod checkpoint;
 mod fault;
 mod herald;
 mod migrate;
+pub mod news;
+pub mod receipts;
 mod row;
 pub mod transfer;
 mod tx;

@@ -123,6 +123,21 @@ pub struct Verdict {
     pub begins: bool,
 }
 
+/// Whether somebody may answer at the door whether it lies inside: something was to be put in, or to be put back.
+#[must_use]
+pub const fn may_say(who: Who, kind: Kind, state: State, lent: bool) -> bool {
+    match (who, kind, state) {
+        (Who::Customer, Kind::Return, State::Booked | State::Cancelled | State::Deposited)
+        | (
+            Who::Courier,
+            Kind::Pickup,
+            State::Announced | State::InTransit | State::Cancelled | State::Ready,
+        ) => true,
+        (Who::Customer, Kind::Storage, State::Held | State::Ready) => lent,
+        _ => false,
+    }
+}
+
 /// What follows from what became known.
 #[must_use]
 pub fn judge(facts: Facts, event: Event) -> Verdict {

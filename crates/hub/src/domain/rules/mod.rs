@@ -3,6 +3,7 @@
 
 pub mod access;
 pub mod booked;
+pub mod chain;
 pub mod placed;
 pub mod release;
 pub mod revoked;

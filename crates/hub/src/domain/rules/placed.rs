@@ -13,6 +13,12 @@ pub struct Link {
     pub outcome: Outcome,
 }
 
+/// Links from rows of the chain: place and outcome.
+#[must_use]
+pub fn links(rows: Vec<(i64, Outcome)>) -> Vec<Link> {
+    rows.into_iter().map(|(sequence, outcome)| Link { sequence, outcome }).collect()
+}
+
 /// What somebody at the door said of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Answer {

@@ -1,0 +1,274 @@
+//! Receipts of a locker as rows: what the chain holds of a door, of an occupancy, of a reservation.
+
+use postern_protocol::{Operation, receipt::Outcome};
+use sqlx::{AnyConnection, any::AnyRow};
+
+use super::{RowExt, Tx};
+use crate::error::{Error, Result};
+
+/// One receipt: its place in the chain, and what it says.
+pub type Link = (i64, Outcome);
+
+fn link(row: &AnyRow) -> Result<Link> {
+    let outcome = u8::try_from(row.int("outcome")?).ok().and_then(|outcome| Outcome::try_from(outcome).ok());
+    let outcome = outcome.ok_or_else(|| Error::Internal("a stored outcome cannot be read".to_owned()))?;
+    Ok((row.int("sequence")?, outcome))
+}
+
+/// A door of an occupancy that has ended and is not proven yet.
+#[derive(Clone, Debug)]
+pub struct Settling {
+    /// The door.
+    pub door: i64,
+    /// The last epoch of the occupancy.
+    pub epoch: i64,
+    /// The first.
+    pub first_epoch: i64,
+    /// Whose it was, unless that is forgotten.
+    pub reservation: Option<String>,
+    /// What was said that it holds.
+    pub holds: Option<String>,
+    /// Number of the news that ends its access.
+    pub ended_news: i64,
+    /// The last end of a token that was given for it.
+    pub tokens_until: Option<i64>,
+    /// A PIN was given for it.
+    pub pin: bool,
+    /// A courier was given a token to take something out.
+    pub errand: bool,
+    /// What was said at the door: whether it lies inside, and after which opening.
+    pub answer: Option<(bool, i64)>,
+    /// The locker measures what is inside.
+    pub sensors: bool,
+    /// The newest news that a receipt of the complete chain acknowledges.
+    pub whole_news: i64,
+    /// The latest time of a receipt of it.
+    pub whole_at: i64,
+}
+
+/// Doors of a locker that are settling.
+///
+/// # Errors
+/// When the database fails.
+pub async fn settling(tx: &mut Tx, locker: &str) -> Result<Vec<Settling>> {
+    let rows = sqlx::query(
+        "SELECT d.door, d.settling_epoch, o.reservation_id, o.holds, o.ended_news, o.tokens_until, o.pins, \
+         r.answer, r.answered_after, l.content_sensors, l.whole_news, l.whole_at, \
+         (SELECT MIN(f.epoch) FROM occupancies f WHERE f.locker_id = o.locker_id AND f.door = o.door \
+         AND f.reservation_id = o.reservation_id) AS first_epoch, \
+         (SELECT COUNT(*) FROM occupancies c WHERE c.locker_id = o.locker_id AND c.door = o.door \
+         AND c.reservation_id = o.reservation_id AND c.courier = 1) AS errands FROM doors d \
+         JOIN lockers l ON l.id = d.locker_id \
+         JOIN occupancies o ON o.locker_id = d.locker_id AND o.door = d.door AND o.epoch = d.settling_epoch \
+         LEFT JOIN reservations r ON r.id = o.reservation_id \
+         WHERE d.locker_id = $1 AND d.settling_epoch IS NOT NULL ORDER BY d.door",
+    )
+    .bind(locker)
+    .fetch_all(tx.on())
+    .await?;
+    rows.iter()
+        .map(|row| {
+            let epoch = row.int("settling_epoch")?;
+            let answer = row.maybe_int("answer")?.map(|inside| inside == 1);
+            Ok(Settling {
+                door: row.int("door")?,
+                epoch,
+                first_epoch: row.maybe_int("first_epoch")?.unwrap_or(epoch),
+                reservation: row.maybe_text("reservation_id")?,
+                holds: row.maybe_text("holds")?,
+                ended_news: row.maybe_int("ended_news")?.unwrap_or(0),
+                tokens_until: row.maybe_int("tokens_until")?,
+                pin: row.int("pins")? == 1,
+                errand: row.int("errands")? > 0,
+                answer: answer.zip(row.maybe_int("answered_after")?),
+                sensors: row.int("content_sensors")? == 1,
+                whole_news: row.int("whole_news")?,
+                whole_at: row.int("whole_at")?,
+            })
+        })
+        .collect()
+}
+
+/// Frees a door of the occupancy that was judged, and of none that has ended since; whether it did.
+///
+/// # Errors
+/// When the database fails.
+pub async fn free(tx: &mut Tx, locker: &str, ended: &Settling) -> Result<bool> {
+    let free = sqlx::query(
+        "UPDATE doors SET settling_epoch = NULL WHERE locker_id = $1 AND door = $2 AND settling_epoch = $3",
+    )
+    .bind(locker)
+    .bind(ended.door)
+    .bind(ended.epoch)
+    .execute(tx.on())
+    .await?;
+    Ok(free.rows_affected() > 0)
+}
+
+/// Lockers with settling doors.
+///
+/// # Errors
+/// When the database fails.
+pub async fn unsettled(on: &mut AnyConnection) -> Result<Vec<String>> {
+    let rows = sqlx::query(
+        "SELECT DISTINCT locker_id FROM doors WHERE settling_epoch IS NOT NULL ORDER BY locker_id LIMIT 5000",
+    )
+    .fetch_all(on)
+    .await?;
+    rows.iter().map(|row| row.text("locker_id")).collect()
+}
+
+/// Whose receipts of an occupancy are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Of {
+    /// Everybody's.
+    Everybody,
+    /// Not couriers'.
+    Customers,
+    /// Those of an epoch of a courier who takes something out.
+    Errands,
+}
+
+/// Receipts of an occupancy, in the order of the chain.
+///
+/// # Errors
+/// When the database fails.
+pub async fn of_occupancy(tx: &mut Tx, locker: &str, ended: &Settling, of: Of) -> Result<Vec<Link>> {
+    // Of a token that is not known any more it is not known whose it was.
+    let rows = sqlx::query(
+        "SELECT r.sequence, r.outcome FROM receipts r JOIN occupancies o ON o.locker_id = r.locker_id \
+         AND o.door = r.door AND o.epoch = $4 LEFT JOIN occupancies f ON f.locker_id = r.locker_id \
+         AND f.door = r.door AND f.epoch = r.epoch WHERE r.locker_id = $1 AND r.door = $2 \
+         AND r.standing = 'chained' AND (r.epoch BETWEEN $3 AND $4 OR (r.epoch IS NULL AND r.received_at >= o.began_at)) \
+         AND r.courier <= $5 AND COALESCE(f.courier, 0) >= $6 ORDER BY r.sequence",
+    )
+    .bind(locker)
+    .bind(ended.door)
+    .bind(ended.first_epoch)
+    .bind(ended.epoch)
+    .bind(i64::from(of != Of::Customers))
+    .bind(i64::from(of == Of::Errands))
+    .fetch_all(tx.on())
+    .await?;
+    rows.iter().map(link).collect()
+}
+
+/// Receipts of a reservation at a door, by its couriers or by everybody else, in the order of the chain.
+///
+/// # Errors
+/// When the database fails.
+pub async fn of_reservation(
+    tx: &mut Tx,
+    reservation: &str,
+    (locker, door): (&str, i64),
+    by_courier: bool,
+) -> Result<Vec<Link>> {
+    let rows = sqlx::query(
+        "SELECT sequence, outcome FROM receipts WHERE reservation_id = $1 AND locker_id = $2 AND door = $3 \
+         AND courier = $4 AND standing = 'chained' AND outcome <> $5 ORDER BY sequence",
+    )
+    .bind(reservation)
+    .bind(locker)
+    .bind(door)
+    .bind(i64::from(by_courier))
+    .bind(Outcome::Jammed as i64)
+    .fetch_all(tx.on())
+    .await?;
+    rows.iter().map(link).collect()
+}
+
+/// The outcome of their last opening to take something out; none where there was none.
+///
+/// # Errors
+/// When the database fails.
+pub async fn last_taking_out(
+    tx: &mut Tx,
+    reservation: &str,
+    (locker, door): (&str, i64),
+    by_courier: bool,
+) -> Result<Option<Outcome>> {
+    let row = sqlx::query(
+        "SELECT sequence, outcome FROM receipts WHERE reservation_id = $1 AND locker_id = $2 AND door = $3 AND courier = $4 \
+         AND standing = 'chained' AND outcome IN (0, 2, 3) AND operation IN ($5, $6) ORDER BY sequence DESC LIMIT 1",
+    )
+    .bind(reservation)
+    .bind(locker)
+    .bind(door)
+    .bind(i64::from(by_courier))
+    .bind(Operation::Collect as i64)
+    .bind(Operation::Access as i64)
+    .fetch_optional(tx.on())
+    .await?;
+    row.map(|row| Ok(link(&row)?.1)).transpose()
+}
+
+/// An opening of a reservation.
+#[derive(Clone, Debug)]
+pub struct Opening {
+    /// Locker id.
+    pub locker: String,
+    /// Its door.
+    pub door: i64,
+    /// When, UNIX seconds.
+    pub at: i64,
+}
+
+/// The opening of a reservation at this place in a chain.
+///
+/// # Errors
+/// When the database fails.
+pub async fn opening(
+    tx: &mut Tx,
+    reservation: &str,
+    by_courier: bool,
+    sequence: i64,
+) -> Result<Option<Opening>> {
+    let row = sqlx::query(
+        "SELECT locker_id, door, happened_at FROM receipts WHERE reservation_id = $1 AND courier = $2 AND sequence = $3 \
+         AND standing = 'chained' AND outcome IN (0, 2, 3) ORDER BY received_at DESC LIMIT 1",
+    )
+    .bind(reservation)
+    .bind(i64::from(by_courier))
+    .bind(sequence)
+    .fetch_optional(tx.on())
+    .await?;
+    row.map(|row| {
+        Ok(Opening { locker: row.text("locker_id")?, door: row.int("door")?, at: row.int("happened_at")? })
+    })
+    .transpose()
+}
+
+/// A door, as far as a receipt of it is concerned.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The reservation that it is kept for.
+    pub reservation: Option<String>,
+    /// The reservation whose occupancy has ended and is not proven yet.
+    pub settling: Option<String>,
+    /// The locker measures what is inside.
+    pub sensors: bool,
+}
+
+/// A door of a locker; none where there is no such door.
+///
+/// # Errors
+/// When the database fails.
+pub async fn place(tx: &mut Tx, locker: &str, door: i64) -> Result<Option<Place>> {
+    let row = sqlx::query(
+        "SELECT d.reservation_id, l.content_sensors, (SELECT o.reservation_id FROM occupancies o \
+         WHERE o.locker_id = d.locker_id AND o.door = d.door AND o.epoch = d.settling_epoch) AS settling \
+         FROM doors d JOIN lockers l ON l.id = d.locker_id WHERE d.locker_id = $1 AND d.door = $2",
+    )
+    .bind(locker)
+    .bind(door)
+    .fetch_optional(tx.on())
+    .await?;
+    row.map(|row| {
+        Ok(Place {
+            reservation: row.maybe_text("reservation_id")?,
+            settling: row.maybe_text("settling")?,
+            sensors: row.int("content_sensors")? == 1,
+        })
+    })
+    .transpose()
+}
