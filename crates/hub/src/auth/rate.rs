@@ -1,7 +1,7 @@
 //! Rate limits for each caller. They slow down who asks too often; they never lock an account, so that nobody can lock out its
 //! owner.
 
-use std::num::NonZeroU32;
+use std::{num::NonZeroU32, time::Duration};
 
 use governor::{
     DefaultKeyedRateLimiter, Quota, RateLimiter,
@@ -21,6 +21,16 @@ impl Limiter {
     #[must_use]
     pub fn new(per_minute: u32) -> Self {
         let quota = Quota::per_minute(NonZeroU32::new(per_minute).unwrap_or(NonZeroU32::MIN));
+        Self { callers: RateLimiter::keyed(quota), clock: DefaultClock::default() }
+    }
+
+    /// So many a day for each caller, all of them at once if need be.
+    #[must_use]
+    pub fn per_day(count: u32) -> Self {
+        let count = NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN);
+        let quota = Quota::with_period(Duration::from_secs(86_400) / count.get())
+            .unwrap_or(Quota::per_hour(NonZeroU32::MIN))
+            .allow_burst(count);
         Self { callers: RateLimiter::keyed(quota), clock: DefaultClock::default() }
     }
 

@@ -6,6 +6,7 @@ mod words;
 use axum::http::{HeaderMap, header};
 
 pub use self::{docs::docs, words::Words};
+use crate::domain::shares::For;
 
 const FRAME: &str = include_str!("frame.html");
 const FRONT: &str = include_str!("front.html");
@@ -55,9 +56,15 @@ pub fn add_passkey(network: &str, words: &Words, request: &str) -> String {
 
 /// The page that a claim link leads to; `link` opens the app, which `app` has for those without.
 #[must_use]
-pub fn claim(network: &str, words: &Words, link: &str, app: Option<&str>) -> String {
-    let values = [("link", &*escape(link)), ("get_part", &*get_app(words, words.claim_get, app))];
-    frame(network, words, words.claim_title, "page", &fill(CLAIM, words, &values))
+pub fn claim(network: &str, words: &Words, of: For, link: &str, app: Option<&str>) -> String {
+    let (title, text) = match of {
+        For::Share => (words.claim_title, words.claim_text),
+        For::Parcel => (words.parcel_title, words.parcel_text),
+    };
+    let (link, get_part) = (escape(link), get_app(words, words.claim_get, app));
+    let (heading, text) = (escape(title), escape(text));
+    let values = [("link", &*link), ("get_part", &*get_part), ("heading", &*heading), ("text", &*text)];
+    frame(network, words, title, "page", &fill(CLAIM, words, &values))
 }
 
 /// Where the app is to be had, where that is known; `why` comes before it.
@@ -159,7 +166,8 @@ mod tests {
             assert!(!front("A", words, None).contains("id=\"get\""));
             for html in [
                 front("A", words, Some("https://apps.example/?a&b")),
-                claim("A", words, "postern://claim?a", Some("https://apps.example/?a&b")),
+                claim("A", words, For::Share, "postern://claim?a", Some("https://apps.example/?a&b")),
+                claim("A", words, For::Parcel, "postern://claim?a", Some("https://apps.example/?a&b")),
             ] {
                 assert!(
                     !html.contains("{{") && html.contains("href=\"https://apps.example/?a&amp;b\""),

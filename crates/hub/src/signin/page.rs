@@ -65,7 +65,7 @@ pub(super) async fn claim(
 ) -> Response {
     let words = pages::words(&headers);
     match shares::check(&hub, &secret).await {
-        Ok(()) => {
+        Ok(of) => {
             let query = url::form_urlencoded::Serializer::new(String::new())
                 .append_pair("hub", hub.public_url())
                 .append_pair("claim", &secret)
@@ -73,7 +73,7 @@ pub(super) async fn claim(
             let app = hub.config.apps.get.as_deref();
             page(
                 StatusCode::OK,
-                pages::claim(&hub.config.name, words, &format!("postern://claim?{query}"), app),
+                pages::claim(&hub.config.name, words, of, &format!("postern://claim?{query}"), app),
             )
         }
         Err(error) if error.code() == Code::ClaimEnded => {

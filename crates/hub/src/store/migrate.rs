@@ -1,6 +1,6 @@
 //! Schema versions. A migration that was released is never edited; a new one follows it.
 
-use super::{Backend, Store};
+use super::{Backend, Store, accounts};
 use crate::{
     error::{Error, Result},
     store::RowExt,
@@ -15,7 +15,12 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (6, "0006_fewer_pages", include_str!("migrations/0006_fewer_pages.sql")),
     (7, "0007_occupancies", include_str!("migrations/0007_occupancies.sql")),
     (8, "0008_site_imports", include_str!("migrations/0008_site_imports.sql")),
+    (NUMBERS, "0028_customer_numbers", include_str!("migrations/0028_customer_numbers.sql")),
+    (29, "0029_mail", include_str!("migrations/0029_mail.sql")),
 ];
+
+/// After which every account is given its customer number: a check digit is nothing for SQL.
+const NUMBERS: i64 = 28;
 
 /// Names of the migrations that were run now.
 pub(super) async fn run(store: &Store) -> Result<Vec<&'static str>> {
@@ -56,6 +61,9 @@ pub(super) async fn run(store: &Store) -> Result<Vec<&'static str>> {
     for (version, name, sql) in MIGRATIONS.iter().filter(|(version, ..)| *version > newest) {
         let sql = sql.replace("{{BYTES}}", bytes).replace("{{BY_KEY}}", by_key);
         sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(tx.on()).await?;
+        if *version == NUMBERS {
+            accounts::give_numbers(tx.on()).await?;
+        }
         sqlx::query("INSERT INTO schema_versions (version, name) VALUES ($1, $2)")
             .bind(*version)
             .bind(*name)

@@ -7,10 +7,14 @@
 //!
 //! Architecture invariant: every change goes through [`Tx`], and nothing is answered before its commit returned.
 
+pub mod accounts;
 mod alone;
 mod checkpoint;
+pub mod claims;
+pub mod emails;
 mod fault;
 mod herald;
+pub mod letters;
 mod migrate;
 mod row;
 mod tx;

@@ -200,7 +200,7 @@ thing: string, } | { "type": "removeDevice",
 /**
  * Which.
  */
-device: string, } | { "type": "watchNearby", 
+device: string, } | { "type": "chooseAddressSite", site: string, name: string, address: string, } | { "type": "showAccount" } | { "type": "closeAccount" } | { "type": "setName", name: string, } | { "type": "setEmail", email: string, language: string | null, } | { "type": "confirmEmail", code: string, } | { "type": "forgetEmail" } | { "type": "addPasskey" } | { "type": "removePasskey", passkey: string, } | { "type": "makeRecoveryCodes" } | { "type": "dismissRecoveryCodes" } | { "type": "exportAccount" } | { "type": "dismissExport" } | { "type": "deleteAccount" } | { "type": "watchNearby", 
 /**
  * On or off.
  */

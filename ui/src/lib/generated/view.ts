@@ -439,7 +439,7 @@ problem: ProblemView | null, };
 /**
  * Everything that a customer can meet.
  */
-export type ProblemCode = "bluetoothOff" | "bluetoothAbsent" | "bluetoothDenied" | "locationOff" | "outOfRange" | "lockerBusy" | "linkLost" | "notTheLocker" | "refused" | "jammed" | "throttled" | "lockerFull" | "tokenExpired" | "lockerClockUnset" | "gestureTooOld" | "keyRefused" | "hubUnreachable" | "wrongHub" | "clockSkew" | "signInAbandoned" | "signInMismatch" | "signInRefused" | "browserFailed" | "hubRefused" | "hubFault" | "versionMismatch" | "changedMeanwhile" | "limitReached" | "fairShare" | "somethingInside" | "noCompartment" | "claimEnded" | "invitationInvalid" | "notDelegable";
+export type ProblemCode = "bluetoothOff" | "bluetoothAbsent" | "bluetoothDenied" | "locationOff" | "outOfRange" | "lockerBusy" | "linkLost" | "notTheLocker" | "refused" | "jammed" | "throttled" | "lockerFull" | "tokenExpired" | "lockerClockUnset" | "gestureTooOld" | "keyRefused" | "hubUnreachable" | "wrongHub" | "clockSkew" | "signInAbandoned" | "signInMismatch" | "signInRefused" | "browserFailed" | "hubRefused" | "hubFault" | "versionMismatch" | "changedMeanwhile" | "limitReached" | "fairShare" | "somethingInside" | "noCompartment" | "claimEnded" | "invitationInvalid" | "notDelegable" | "notAnAddress" | "wrongCode" | "codeEnded" | "lastWayIn" | "giveBackFirst";
 
 /**
  * What went wrong, and what decides what comes next.
@@ -711,7 +711,11 @@ preferLowDoors: boolean,
 /**
  * Lockers in range are listened for while the home screen is seen.
  */
-nearby: boolean, };
+nearby: boolean, 
+/**
+ * Where the customer has things sent to.
+ */
+addressSite?: AddressSite, };
 
 /**
  * A share that was just made.
@@ -963,6 +967,16 @@ settings: SettingsView,
  */
 notices: Array<NoticeView>, 
 /**
+ * The account, for its owner; none for guests and while nobody is signed in.
+ */
+account?: AccountView, 
+/**
  * UNIX seconds for which this view holds.
  */
 now: number, };
+
+export type AddressSite = { id: string, name: string, address: string, };
+export type EmailView = { address: string | null, pending: string | null, delivery: string | null, };
+export type PasskeyView = { id: string, name: string, createdAt: number, lastUsedAt: number, };
+export type AccountProblemView = { of: string, problem: ProblemView, };
+export type AccountView = { number: string | null, site: AddressSite | null, email: EmailView | null, finished: number, doing: string | null, problem: AccountProblemView | null, passkeys: Array<PasskeyView>, recoveryCodesLeft: number | null, recoveryCodes: Array<string>, hinderedBy: Array<string>, parcels: Array<string>, export: string | null, };
