@@ -123,6 +123,8 @@ pub(crate) enum Picture<'a> {
 pub(crate) struct SignIn {
     stage: Stage,
     claim: Option<String>,
+    /// Another passkey is to be made.
+    adding: bool,
     problem: Option<ProblemView>,
     /// Came before the secrets were open, which say what was awaited.
     early: Vec<String>,
@@ -152,6 +154,7 @@ impl SignIn {
     pub(crate) fn start(&mut self, base: &str, claim: Option<String>, cx: &mut Cx<'_>) {
         self.cancel(cx);
         self.claim = claim;
+        self.adding = false;
         let Some(base) = base_url(base) else {
             self.problem = Some(problem(ProblemCode::WrongHub));
             return;
@@ -168,6 +171,12 @@ impl SignIn {
             },
         });
         self.stage = Stage::Discovering { ticket, base, deadline: cx.now.monotonic_ms + ANSWER_MS };
+    }
+
+    /// The signed-in customer wants another passkey: shows one they have in the browser, makes another, and comes back.
+    pub(crate) fn add_passkey(&mut self, base: &str, cx: &mut Cx<'_>) {
+        self.start(base, None, cx);
+        self.adding = true;
     }
 
     /// The customer gave up, or another attempt begins.
@@ -284,6 +293,9 @@ impl SignIn {
                 .append_pair("dpop_jkt", thumbprint);
             if let Some(claim) = &self.claim {
                 query.append_pair("claim", claim);
+            }
+            if self.adding {
+                query.append_pair("add_passkey", "true");
             }
         }
         let (url, deadline) = (url.to_string(), cx.now.monotonic_ms + BROWSER_MS);

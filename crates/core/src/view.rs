@@ -64,6 +64,10 @@ pub struct View {
     pub settings: SettingsView,
     /// Things to tell once.
     pub notices: Vec<NoticeView>,
+    /// The account, for its owner; none for guests and while nobody is signed in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub account: Option<AccountView>,
     /// UNIX seconds for which this view holds.
     pub now: i64,
 }
@@ -104,6 +108,7 @@ impl View {
             outbox: Vec::new(),
             settings: SettingsView::default(),
             notices: Vec::new(),
+            account: None,
             now,
         }
     }
@@ -152,6 +157,100 @@ pub enum SessionView {
     },
     /// This device was removed from the account; everything was wiped.
     Revoked,
+}
+
+/// The account as its owner sees it. Lists are empty until the account was looked at (`showAccount`).
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export_to = "view.ts")]
+pub struct AccountView {
+    /// The customer number as it is printed; none from a hub that gives none.
+    pub number: Option<String>,
+    /// The site that the customer has things sent to, for the address to give to shops.
+    pub site: Option<AddressSite>,
+    /// The e-mail address; none where the network sends no mail.
+    pub email: Option<EmailView>,
+    /// How many wishes about the account have come to an end since the app began, well or not.
+    pub finished: u32,
+    /// What is being done: `name`, `email`, `confirmEmail`, `forgetEmail`, `removePasskey`, `recoveryCodes`, `export`, `delete`.
+    pub doing: Option<String>,
+    /// What went wrong last.
+    pub problem: Option<AccountProblemView>,
+    /// Ways in.
+    pub passkeys: Vec<PasskeyView>,
+    /// Recovery codes that were not used yet.
+    pub recovery_codes_left: Option<u32>,
+    /// Recovery codes that were just made, to be written down. Secret; shown once.
+    pub recovery_codes: Vec<String>,
+    /// Reservations that are to be given back or cancelled before the account can be deleted.
+    pub hindered_by: Vec<String>,
+    /// Parcels that would lose their recipient with it.
+    pub parcels: Vec<String>,
+    /// Everything that the hub keeps of the account (JSON), to be kept as a file.
+    pub export: Option<String>,
+}
+
+/// Codes and export are the customer's alone.
+impl core::fmt::Debug for AccountView {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("AccountView")
+            .field("doing", &self.doing)
+            .field("problem", &self.problem)
+            .field("recovery_codes_left", &self.recovery_codes_left)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What went wrong with the account, and with what.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export_to = "view.ts")]
+pub struct AccountProblemView {
+    /// As `AccountView::doing`, or `account`, `passkeys` or `deletion`.
+    pub of: String,
+    /// Why and what now.
+    pub problem: ProblemView,
+}
+
+/// A way into the account.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export_to = "view.ts")]
+pub struct PasskeyView {
+    /// Passkey id.
+    pub id: String,
+    /// Untrusted text.
+    pub name: String,
+    /// UNIX seconds.
+    pub created_at: i64,
+    /// UNIX seconds.
+    pub last_used_at: i64,
+}
+
+/// The account's e-mail address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export_to = "view.ts")]
+pub struct EmailView {
+    /// Confirmed.
+    pub address: Option<String>,
+    /// Waits for its code.
+    pub pending: Option<String>,
+    /// What became of the letter with the code: `queued`, `delayed`, `sent`, `refused`, `given_up`.
+    pub delivery: Option<String>,
+}
+
+/// A site that the customer has things sent to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export_to = "view.ts")]
+pub struct AddressSite {
+    /// Site id.
+    pub id: String,
+    /// Untrusted text.
+    pub name: String,
+    /// Untrusted text.
+    pub address: String,
 }
 
 /// A device of the account.
@@ -719,11 +818,22 @@ pub struct SettingsView {
     pub prefer_low_doors: bool,
     /// Lockers in range are listened for while the home screen is seen.
     pub nearby: bool,
+    /// Where the customer has things sent to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub address_site: Option<AddressSite>,
 }
 
 impl Default for SettingsView {
     fn default() -> Self {
-        Self { reminders: true, habits: true, confirm_opening: false, prefer_low_doors: false, nearby: false }
+        Self {
+            reminders: true,
+            habits: true,
+            confirm_opening: false,
+            prefer_low_doors: false,
+            nearby: false,
+            address_site: None,
+        }
     }
 }
 

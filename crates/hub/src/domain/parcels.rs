@@ -11,21 +11,34 @@ use super::{
     code, doors,
     network::check_text,
     reservation::{Reservation, columns},
-    rules::settling::Holds,
+    rules::{recipient::Recipient, settling::Holds},
     settle,
 };
 use crate::{
     error::{Result, invalid, refuse},
     hub::Hub,
+    mail::{self, Letter},
     random,
-    store::{RowExt, Tx},
+    store::{
+        RowExt, Tx, accounts, claims, emails,
+        letters::{self, About},
+    },
 };
 
-/// A carrier tells of a parcel.
+/// A parcel that was announced, and the secret of the claim link that was made for it.
+pub struct Announced {
+    /// The parcel.
+    pub parcel: Reservation,
+    /// Secret.
+    pub claim: String,
+}
+
+/// A carrier tells of a parcel. Whether the network knows the recipient changes nothing of what the carrier is told: a known
+/// one has it in the list, and the claim link is made for everybody.
 ///
 /// # Errors
-/// `Malformed` where a field is not sound, `NotFound` where there is no such recipient or site.
-pub async fn announce(hub: &Hub, tx: &mut Tx, carrier: &str, new: &NewParcel) -> Result<Reservation> {
+/// `Malformed` where a field is not sound.
+pub async fn announce(hub: &Hub, tx: &mut Tx, carrier: &str, new: &NewParcel) -> Result<Announced> {
     let now = hub.clock.now();
     check_text(&new.title, 120, "/title")?;
     if new.title.trim().is_empty() {
@@ -35,19 +48,18 @@ pub async fn announce(hub: &Hub, tx: &mut Tx, carrier: &str, new: &NewParcel) ->
     if new.reference.trim().is_empty() {
         return Err(invalid("/reference", "must not be empty"));
     }
-    let site =
-        sqlx::query("SELECT id FROM sites WHERE id = $1").bind(&new.site).fetch_optional(tx.on()).await?;
-    if site.is_none() {
-        return Err(invalid("/site", "no such site"));
-    }
-    let account = sqlx::query("SELECT id FROM accounts WHERE id = $1 AND guest = 0")
-        .bind(&new.recipient)
+    let site = sqlx::query("SELECT name, address FROM sites WHERE id = $1")
+        .bind(&new.site)
         .fetch_optional(tx.on())
         .await?
-        .ok_or_else(|| invalid("/recipient", "no such recipient"))?
-        .text("id")?;
+        .ok_or_else(|| invalid("/site", "no such site"))?;
+    let recipient = Recipient::read(&new.recipient).map_err(|why| invalid("/recipient", why))?;
+    let (account, language) = match &recipient {
+        Recipient::Number(number) => (accounts::with_number(tx.on(), *number).await?, None),
+        Recipient::Email(email) => emails::reader(tx.on(), email).await?.unzip(),
+    };
     let mut reservation = Reservation::new(Kind::Pickup, State::Announced, new.title.trim(), carrier);
-    reservation.account = Some(account);
+    reservation.account = account;
     reservation.reference = Some(new.reference.trim().to_owned());
     reservation.site = Some(new.site.clone());
     reservation.size = Some(code::of(&new.size));
@@ -58,7 +70,24 @@ pub async fn announce(hub: &Hub, tx: &mut Tx, carrier: &str, new: &NewParcel) ->
     reservation.note(now, TimelineEvent::Announced, Some(by), false);
     claim_reference(tx, &reservation).await?;
     reservation.insert(tx, now).await?;
-    Ok(reservation)
+    let claim = random::secret();
+    claims::make(tx.on(), &reservation.id, &random::hash(&claim)).await?;
+    if let (Recipient::Email(email), Some(mail)) = (&recipient, &hub.config.mail)
+        && hub.letters.take(&email.key()).is_ok()
+    {
+        let (site, place) = (site.text("name")?, site.text("address")?);
+        let link = &claim_link(hub, &claim);
+        let letter = Letter::Parcel { carrier: &name, site: (&site, &place), link };
+        let language = language.as_deref().unwrap_or(&mail.language);
+        mail::queue(hub, tx, (email, language), About::Parcel(&reservation.id), letter).await?;
+    }
+    Ok(Announced { parcel: reservation, claim })
+}
+
+/// The link with this secret.
+#[must_use]
+pub fn claim_link(hub: &Hub, secret: &str) -> String {
+    format!("{}/claim/{secret}", hub.public_url())
 }
 
 /// One parcel of a carrier's under way for each reference: of many announced at once, one is the first. Whoever waited for it
@@ -279,7 +308,9 @@ pub async fn find(hub: &Hub, carrier: &str, id: &str) -> Result<Parcel> {
     .fetch_optional(hub.store.read())
     .await?
     .ok_or(Code::NotFound)?;
-    shown(&Reservation::from_row(&row)?)
+    let mut on = hub.store.read().acquire().await?;
+    let letter = letters::standing(&mut on, About::Parcel(id)).await?;
+    Ok(Parcel { letter: letter.as_ref().map(mail::delivery), ..shown(&Reservation::from_row(&row)?)? })
 }
 
 /// What a carrier sees of it.
@@ -295,6 +326,8 @@ pub fn shown(parcel: &Reservation) -> Result<Parcel> {
         door: parcel.door.map(doors::number).transpose()?,
         version: u64::try_from(parcel.version).unwrap_or_default(),
         unproven: parcel.unproven,
+        letter: None,
+        claim_link: None,
     })
 }
 

@@ -279,6 +279,13 @@ pub async fn retention(hub: &Hub) -> Result<()> {
         ("DELETE FROM sessions WHERE revoked_at < $1", now - 30 * DAY),
         ("DELETE FROM deliveries WHERE state = 'done' AND next_at < $1", now - 7 * DAY),
         ("DELETE FROM deliveries WHERE state = 'dead' AND next_at < $1", now - 30 * DAY),
+        ("DELETE FROM letters WHERE state NOT IN ('due', 'sending') AND next_at < $1", now - 30 * DAY),
+        // Mail was switched off.
+        ("DELETE FROM letters WHERE until_at < $1", now - DAY),
+        (
+            "UPDATE emails SET pending = NULL, code = NULL WHERE code IS NOT NULL AND code_until < $1",
+            now - DAY,
+        ),
         ("DELETE FROM alarms WHERE resolved_at < $1", old),
         // A guest is forgotten with the share that brought them.
         (

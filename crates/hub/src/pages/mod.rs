@@ -6,6 +6,7 @@ mod words;
 use axum::http::{HeaderMap, header};
 
 pub use self::{docs::docs, words::Words};
+use crate::domain::shares::For;
 
 const FRAME: &str = include_str!("frame.html");
 const FRONT: &str = include_str!("front.html");
@@ -57,7 +58,18 @@ pub fn add_passkey(network: &str, words: &Words, request: &str) -> String {
 /// The page that a claim link leads to; `link` opens the app, which `app` has for those without. `here` is the app for
 /// browsers, where the hub serves it.
 #[must_use]
-pub fn claim(network: &str, words: &Words, link: &str, here: Option<&str>, app: Option<&str>) -> String {
+pub fn claim(
+    network: &str,
+    words: &Words,
+    of: For,
+    link: &str,
+    here: Option<&str>,
+    app: Option<&str>,
+) -> String {
+    let (title, text) = match of {
+        For::Share => (words.claim_title, words.claim_text),
+        For::Parcel => (words.parcel_title, words.parcel_text),
+    };
     let here_part = here.map_or_else(String::new, |here| fill(HERE, words, &[("here", &escape(here))]));
     let kind = if here.is_some() { "quiet" } else { "button" };
     let values = [
@@ -65,8 +77,10 @@ pub fn claim(network: &str, words: &Words, link: &str, here: Option<&str>, app: 
         ("here_part", &*here_part),
         ("kind", kind),
         ("get_part", &*get_app(words, words.claim_get, app)),
+        ("heading", &*escape(title)),
+        ("text", &*escape(text)),
     ];
-    frame(network, words, words.claim_title, "page", &fill(CLAIM, words, &values))
+    frame(network, words, title, "page", &fill(CLAIM, words, &values))
 }
 
 /// Where the app is to be had, where that is known; `why` comes before it.
@@ -168,9 +182,11 @@ mod tests {
             assert!(!front("A", words, None).contains("id=\"get\""));
             for html in [
                 front("A", words, Some("https://apps.example/?a&b")),
+                claim("A", words, For::Share, "postern://claim?a", None, Some("https://apps.example/?a&b")),
                 claim(
                     "A",
                     words,
+                    For::Parcel,
                     "postern://claim?a",
                     Some("/app/#claim=x"),
                     Some("https://apps.example/?a&b"),

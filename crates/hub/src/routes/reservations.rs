@@ -269,7 +269,7 @@ pub(super) async fn claim(
 ) -> Result<Response> {
     customer.not_guest()?;
     let mut change = begin!(hub, customer, repeat);
-    let (_, id) = shares::claim(&hub, &mut change.tx, &customer.account, &body.claim).await?;
+    let id = shares::claim(&hub, &mut change.tx, &customer.account, false, &body.claim).await?;
     finish(&hub, change, &customer, &id).await
 }
 

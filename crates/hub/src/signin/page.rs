@@ -66,7 +66,7 @@ pub(super) async fn claim(
 ) -> Response {
     let words = pages::words(&headers);
     match shares::check(&hub, &secret).await {
-        Ok(()) => {
+        Ok(of) => {
             let query = url::form_urlencoded::Serializer::new(String::new())
                 .append_pair("hub", hub.public_url())
                 .append_pair("claim", &secret)
@@ -79,6 +79,7 @@ pub(super) async fn claim(
                 pages::claim(
                     &hub.config.name,
                     words,
+                    of,
                     &format!("postern://claim?{query}"),
                     here.as_deref(),
                     app,
