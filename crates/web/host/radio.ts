@@ -47,6 +47,11 @@ class Over extends Error {
   }
 }
 
+/** A copy: the browser writes the next value into the same place. */
+function bytesOf(value: DataView): Bytes {
+  return new Uint8Array(value.buffer as ArrayBuffer, value.byteOffset, value.byteLength).slice();
+}
+
 const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
 /** Rejects with `lost` where the browser does not answer: services that never resolve, a write that nobody takes. */
@@ -169,7 +174,7 @@ class Dial {
   private received = 0;
   readonly gone: Promise<void>;
   private left!: () => void;
-  private frames = new Frames();
+  private readonly frames = new Frames();
   private device: Device | null = null;
   private rx: Characteristic | null = null;
   private tx: Characteristic | null = null;
@@ -275,22 +280,23 @@ class Dial {
     const service = await within(server.getPrimaryService(SERVICE), patience);
     const rx = await within(service.getCharacteristic(RX), patience);
     const tx = await within(service.getCharacteristic(TX), patience);
-    const frames = new Frames();
-    this.frames = frames;
-    // Before the subscription: nothing must fall between the two.
+    const early: Bytes[] = [];
+    // Before the subscription: nothing must fall between the two. What comes before it is known to stand waits for that.
     tx.addEventListener('characteristicvaluechanged', () => {
-      if (this.frames === frames && tx.value) this.notified(tx.value);
+      if (!tx.value) return;
+      if (this.tx === tx) this.notified(bytesOf(tx.value));
+      else early.push(bytesOf(tx.value));
     });
     await within(tx.startNotifications(), patience);
     if (!server.connected) throw new Over('lost');
     [this.rx, this.tx] = [rx, tx];
     this.facts.progress(this.attempt, 'subscribed');
-    if (!this.frames.has_hello()) this.wait(HELLO_PATIENCE);
+    this.wait(HELLO_PATIENCE);
+    for (const frame of early.splice(0)) this.notified(frame);
   }
 
-  private notified(value: DataView): void {
+  private notified(frame: Bytes): void {
     if (this.over) return;
-    const frame = new Uint8Array(value.buffer.slice(value.byteOffset, value.byteOffset + value.byteLength)) as Bytes;
     try {
       const messages = this.frames.push(frame) as Bytes[];
       // A page is not told the MTU. A frame of the locker's that came whole shows what fits.
@@ -322,8 +328,7 @@ class Dial {
     try {
       const value = await within(this.tx.readValue(), CALL);
       if (this.over) return;
-      const bytes = new Uint8Array(value.buffer.slice(value.byteOffset, value.byteOffset + value.byteLength)) as Bytes;
-      this.deliver(this.frames.push_read(bytes) as Bytes[]);
+      this.deliver(this.frames.push_read(bytesOf(value)) as Bytes[]);
     } catch {
       this.end('lost');
     }

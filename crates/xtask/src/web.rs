@@ -22,8 +22,6 @@ use crate::{
 };
 
 const TARGET: &str = "wasm32-unknown-unknown";
-/// Binaryen, whose `wasm-opt` makes it smaller.
-const BINARYEN: (&str, &str) = ("binaryen", "132.0.0");
 /// Of the standard library no more than is used, and of panics no words: a page has nowhere to print them.
 const LEAN: &str = "-Zlocation-detail=none -Zunstable-options -Cpanic=immediate-abort";
 /// Bounds, gzipped, in bytes: everything on a first visit; of it the WebAssembly; what the first picture needs.
@@ -94,17 +92,6 @@ fn make_core(core: &Path) -> Result<()> {
     bindgen.args(["run", "--quiet", "--locked", "--manifest-path"]).arg(tool).arg("--target-dir");
     bindgen.arg(toolchain::built().join("bindgen")).arg("--").arg(made).arg(folder);
     process::run(&mut bindgen)?;
-
-    let binaryen = toolchain::node(BINARYEN.0, BINARYEN.1)?;
-    let mut smaller = process::command("node");
-    smaller.arg(binaryen.join("bin/wasm-opt")).args([
-        "-Oz",
-        "--all-features",
-        "--strip-debug",
-        "--strip-producers",
-    ]);
-    smaller.arg(core).arg("-o").arg(core);
-    process::run(&mut smaller)?;
 
     let types = root().join("crates/web/host/core.d.ts");
     let told = fs::read_to_string(folder.join("core.d.ts"))?;
