@@ -130,10 +130,6 @@ export class Engine {
      */
     redirected(url: string): void;
     /**
-     * A message left completely.
-     */
-    sent(attempt: bigint): void;
-    /**
      * Answer to an order `sign`: r and s, 32 bytes each; none where the key refused.
      */
     signed(ticket: bigint, signature?: Uint8Array | number[] | null): void;
@@ -214,7 +210,6 @@ export interface InitOutput {
     readonly engine_received: (a: number, b: bigint, c: number, d: number) => void;
     readonly engine_redirect_ready: (a: number, b: number, c: number) => void;
     readonly engine_redirected: (a: number, b: number, c: number) => void;
-    readonly engine_sent: (a: number, b: bigint) => void;
     readonly engine_signed: (a: number, b: bigint, c: number, d: number) => void;
     readonly engine_tick: (a: number) => void;
     readonly engine_unanswered: (a: number, b: bigint, c: number) => void;

@@ -46,7 +46,6 @@ export class Host {
         adapter: (state) => this.tell((engine) => engine.adapter(state)),
         progress: (attempt, stage) => this.tell((engine) => engine.dialled(attempt, stage)),
         message: (attempt, bytes) => this.tell((engine) => engine.received(attempt, bytes)),
-        sent: (attempt) => this.tell((engine) => engine.sent(attempt)),
         ended: (attempt, why) => this.tell((engine) => engine.link_ended(attempt, why)),
       },
       {

@@ -31,7 +31,6 @@ export interface Facts {
   adapter(state: Adapter): void;
   progress(attempt: bigint, stage: 'sighted' | 'connected' | 'subscribed'): void;
   message(attempt: bigint, bytes: Bytes): void;
-  sent(attempt: bigint): void;
   ended(attempt: bigint, why: Ended): void;
 }
 
@@ -352,7 +351,6 @@ class Dial {
         await within(plain ? rx.writeValueWithResponse(frame) : rx.writeValueWithoutResponse(frame), CALL);
         if (this.over) return;
       }
-      this.facts.sent(this.attempt);
     } catch {
       this.end('lost');
     }

@@ -238,11 +238,6 @@ impl Engine {
         self.handle(Event::Radio(RadioEvent::Message { attempt, bytes }));
     }
 
-    /// A message left completely.
-    pub fn sent(&mut self, attempt: u64) {
-        self.handle(Event::Radio(RadioEvent::Sent { attempt }));
-    }
-
     /// A dial failed or a link ended: `notFound`, `lost`, `frame`, `hungUp`, or what the adapter is now.
     ///
     /// # Errors
