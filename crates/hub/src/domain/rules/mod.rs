@@ -4,6 +4,7 @@
 pub mod access;
 pub mod booked;
 pub mod chain;
+pub mod parcel;
 pub mod placed;
 pub mod release;
 pub mod revoked;
