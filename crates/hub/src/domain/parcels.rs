@@ -11,11 +11,15 @@ use super::{
     code, doors,
     network::check_text,
     reservation::{Reservation, columns},
-    rules::{recipient::Recipient, settling::Holds},
+    rules::{
+        parcel::{self, Not, Wish},
+        recipient::Recipient,
+        settling::Holds,
+    },
     settle,
 };
 use crate::{
-    error::{Result, invalid, refuse},
+    error::{Error, Result, invalid, refuse},
     hub::Hub,
     mail::{self, Letter},
     random,
@@ -112,21 +116,35 @@ async fn claim_reference(tx: &mut Tx, parcel: &Reservation) -> Result<()> {
     }
 }
 
+/// As the contract refuses it.
+pub(super) fn not(why: Not) -> Error {
+    match why {
+        Not::State => Code::WrongState.into(),
+        Not::Limit => Code::LimitReached.into(),
+        Not::Time => invalid("/until", "after now and within the operator's limit"),
+    }
+}
+
+/// Lets what the carrier says become true, with its name in the chain of custody. False where it is so already.
+async fn become_of(tx: &mut Tx, parcel: &mut Reservation, wish: Wish, now: i64) -> Result<bool> {
+    let Some((state, event)) = parcel::wish(parcel.kind, parcel.state, wish).map_err(not)? else {
+        return Ok(false);
+    };
+    parcel.state = state;
+    let name = carrier_name(tx, &parcel.carrier).await?;
+    parcel.note(now, event, Some(&name), false);
+    Ok(true)
+}
+
 /// The parcel left for the site.
 ///
 /// # Errors
 /// `WrongState` where it is not merely announced.
 pub async fn dispatch(hub: &Hub, tx: &mut Tx, mut parcel: Reservation) -> Result<Reservation> {
     let now = hub.clock.now();
-    match parcel.state {
-        State::InTransit => return Ok(parcel),
-        State::Announced => {}
-        _ => return Err(Code::WrongState.into()),
+    if become_of(tx, &mut parcel, Wish::Dispatch, now).await? {
+        parcel.save(tx, now).await?;
     }
-    parcel.state = State::InTransit;
-    let name = carrier_name(tx, &parcel.carrier).await?;
-    parcel.note(now, TimelineEvent::InTransit, Some(&name), false);
-    parcel.save(tx, now).await?;
     Ok(parcel)
 }
 
@@ -156,9 +174,7 @@ pub async fn deposit(
     mut parcel: Reservation,
     deposit: &Deposit,
 ) -> Result<Reservation> {
-    if !matches!(parcel.state, State::Announced | State::InTransit) {
-        return Err(Code::WrongState.into());
-    }
+    parcel::wish(parcel.kind, parcel.state, Wish::Deposit).map_err(not)?;
     let site = sqlx::query("SELECT site_id FROM lockers WHERE id = $1 AND retired_at IS NULL")
         .bind(&deposit.locker)
         .fetch_optional(tx.on())
@@ -192,10 +208,8 @@ pub async fn deposit(
             doors::book(tx, &mut parcel, wanted, taking).await?;
         }
     }
-    parcel.state = State::Ready;
     parcel.unproven = true;
-    let name = carrier_name(tx, &parcel.carrier).await?;
-    parcel.note(now, TimelineEvent::Deposited, Some(&name), false);
+    become_of(tx, &mut parcel, Wish::Deposit, now).await?;
     begin_window(hub, tx, &mut parcel, deposit.until).await?;
     parcel.save(tx, now).await?;
     Ok(parcel)
@@ -216,13 +230,10 @@ pub async fn begin_window(
         .bind(&parcel.carrier)
         .fetch_one(tx.on())
         .await?;
-    let until = until.unwrap_or(now + row.int("pickup_hours")? * 3600);
-    if until <= now || until > now + 30 * 86_400 {
-        return Err(invalid("/until", "after now and within 30 days"));
-    }
+    let until = parcel::window(now, until, row.int("pickup_hours")?, parcel.held_until);
+    let until = until.map_err(|_| invalid("/until", "after now and within 30 days"))?;
     parcel.since = Some(now);
-    // Somebody who is away keeps the parcel longer.
-    parcel.until = Some(until.max(parcel.held_until.unwrap_or(0)));
+    parcel.until = Some(until);
     Ok(())
 }
 
@@ -231,16 +242,11 @@ pub async fn begin_window(
 /// # Errors
 /// `WrongState` where it lies in a locker already.
 pub async fn call_off(hub: &Hub, tx: &mut Tx, parcel: &mut Reservation) -> Result<()> {
-    match (parcel.kind, parcel.state) {
-        (Kind::Pickup, State::Cancelled) => return Ok(()),
-        (Kind::Pickup, State::Announced | State::InTransit) => {}
-        _ => return Err(Code::WrongState.into()),
-    }
     let now = hub.clock.now();
+    if !become_of(tx, parcel, Wish::CallOff, now).await? {
+        return Ok(());
+    }
     doors::end(tx, parcel, Holds::Nothing, now).await?;
-    parcel.state = State::Cancelled;
-    let name = carrier_name(tx, &parcel.carrier).await?;
-    parcel.note(now, TimelineEvent::Ended, Some(&name), false);
     parcel.save(tx, now).await
 }
 
@@ -250,13 +256,8 @@ pub async fn call_off(hub: &Hub, tx: &mut Tx, parcel: &mut Reservation) -> Resul
 /// # Errors
 /// `WrongState` where it has not expired.
 pub async fn went_back(tx: &mut Tx, parcel: &mut Reservation, now: i64) -> Result<()> {
-    if parcel.kind != Kind::Pickup || parcel.state != State::Expired {
-        return Err(Code::WrongState.into());
-    }
-    parcel.state = State::Returned;
+    become_of(tx, parcel, Wish::GoBack, now).await?;
     parcel.unproven = true;
-    let name = carrier_name(tx, &parcel.carrier).await?;
-    parcel.note(now, TimelineEvent::Returned, Some(&name), false);
     settle::end(tx, parcel, Holds::Fetched, now).await
 }
 
@@ -265,18 +266,8 @@ pub async fn went_back(tx: &mut Tx, parcel: &mut Reservation, now: i64) -> Resul
 /// # Errors
 /// `WrongState` where it was not put in.
 pub async fn judge(tx: &mut Tx, parcel: &mut Reservation, accepted: bool, now: i64) -> Result<()> {
-    if parcel.kind != Kind::Return || parcel.state != State::Deposited {
-        return Err(Code::WrongState.into());
-    }
-    let (state, event) = if accepted {
-        (State::Accepted, TimelineEvent::Accepted)
-    } else {
-        (State::Refused, TimelineEvent::Refused)
-    };
-    parcel.state = state;
+    become_of(tx, parcel, Wish::Judge { accepted }, now).await?;
     parcel.unproven = false;
-    let name = carrier_name(tx, &parcel.carrier).await?;
-    parcel.note(now, event, Some(&name), false);
     settle::end(tx, parcel, Holds::Fetched, now).await
 }
 

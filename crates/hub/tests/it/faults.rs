@@ -16,7 +16,7 @@ use tokio::net::TcpSocket;
 use crate::{
     client::{Answer, Device, Key, Partner, Pending, http, register},
     postgres::Postgres,
-    served::{HUB, Served, run},
+    served::{HUB, Served, demo_data},
     world::World,
 };
 
@@ -127,8 +127,7 @@ async fn postgres_crashes_under_load_and_comes_back() {
     let settings =
         format!("database = {:?}\n[policy]\npartner_requests_per_minute = 10000000\n", postgres.database());
     std::fs::write(folder.path().join("postern.toml"), settings).unwrap();
-    let keys: Value =
-        serde_json::from_str(run(folder.path(), &["demo-data"]).1.lines().last().unwrap()).unwrap();
+    let keys = demo_data(folder.path());
     let served = Served::start(folder.path(), "127.0.0.1:0");
     let account = ada(&served.base).await.number().await;
     let key = keys["carriers"][0]["key"].as_str().unwrap().to_owned();

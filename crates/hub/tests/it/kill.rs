@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::{
     client::{Answer, Device, Key, Partner, Pending, http, register},
     postgres::Postgres,
-    served::{HUB, Served, run},
+    served::{HUB, Served, demo_data, run},
     world::Locker,
 };
 
@@ -30,8 +30,7 @@ async fn killed_under_load(settings: &str) {
     // The load is more than the hub would take from one carrier.
     let settings = format!("{settings}[policy]\npartner_requests_per_minute = 10000000\n");
     std::fs::write(folder.path().join("postern.toml"), settings).unwrap();
-    let data: Value =
-        serde_json::from_str(run(folder.path(), &["demo-data"]).1.lines().last().unwrap()).unwrap();
+    let data = demo_data(folder.path());
     let mut served = Served::start(folder.path(), "127.0.0.1:0");
     let listen = format!("127.0.0.1:{}", served.base.rsplit(':').next().unwrap());
     let base = served.base.clone();

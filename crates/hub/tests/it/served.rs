@@ -17,6 +17,13 @@ pub(crate) fn run(data: &Path, arguments: &[&str]) -> (bool, String) {
     (output.status.success(), text)
 }
 
+/// The keys that `demo-data` prints, whatever is logged beside them.
+pub(crate) fn demo_data(data: &Path) -> Value {
+    let output = Command::new(HUB).args(["demo-data", "--data"]).arg(data).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
 /// `postern-hub serve`, killed with this value.
 pub(crate) struct Served {
     pub(crate) process: Child,

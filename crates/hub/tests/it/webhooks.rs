@@ -250,13 +250,11 @@ fn listener(status: &'static str) -> (String, std::sync::mpsc::Receiver<String>)
 async fn a_receiver_on_this_machine_is_told_through_no_proxy() {
     use crate::{
         client::{Device, Key, Partner, Pending, register},
-        served::{Served, run},
+        served::{Served, demo_data},
     };
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("postern.toml"), "webhooks_anywhere = true\n").unwrap();
-    let (fine, printed) = run(folder.path(), &["demo-data"]);
-    assert!(fine, "{printed}");
-    let data: Value = printed.lines().find_map(|line| serde_json::from_str(line).ok()).unwrap();
+    let data = demo_data(folder.path());
     let (proxy, asked) = listener("502 Bad Gateway");
     let (receiver, heard) = listener("204 No Content");
     let proxied = [("http_proxy", &*proxy), ("HTTP_PROXY", &proxy), ("ALL_PROXY", &proxy)];

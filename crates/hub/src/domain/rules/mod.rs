@@ -7,6 +7,7 @@ pub mod chain;
 pub mod deletion;
 pub mod email;
 pub mod number;
+pub mod parcel;
 pub mod placed;
 pub mod recipient;
 pub mod release;
