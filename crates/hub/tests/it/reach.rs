@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     client::{Answer, Device, Key, Pending, http, page_post},
-    world::World,
+    world::{Locker, World},
 };
 
 async fn try_announce(world: &World, reference: &str, recipient: &str) -> Answer {
@@ -194,8 +194,10 @@ pub(crate) async fn landlords_know_residents_by_their_number(world: World) {
         world.operator.send(Method::PUT, &member(&of_nobody(&number)), unit).await.code(),
         "not_found"
     );
-    let holding =
-        |number: &str| json!({ "number": number, "title": "Cellar", "locker": locker.id, "door": 7 });
+    let holding = |number: &str| {
+        json!({ "number": number, "title": "Cellar", "locker": locker.id,
+                                            "door": Locker::door("D4") })
+    };
     assert_eq!(world.operator.post("/v1/operator/holdings", holding(&me)).await.code(), "malformed");
     world.operator.post("/v1/operator/holdings", holding(&number)).await.ok();
     assert_eq!(ada.named("Cellar").await["state"], "held");
