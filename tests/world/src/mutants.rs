@@ -230,6 +230,13 @@ const MUTANTS: &[Mutant] = &[
         replacement: "self.kept.wallet.closed(id, Some(true))",
         expected: &[13],
     },
+    Mutant {
+        name: "the app holds what it measured against what the hub says since",
+        file: "crates/core/src/wallet.rs",
+        original: "trace.heard && trace.lies_inside() == Some(true)",
+        replacement: "false",
+        expected: &[4, 13],
+    },
 ];
 
 /// What the copy's protocol crate gets, so that all crates can ask which defect is switched on.
