@@ -11,7 +11,7 @@ import { chromium } from '../../ui/node_modules/playwright-core/index.mjs';
 const here = fileURLToPath(new URL('.', import.meta.url));
 const binaries = process.env.POSTERN_BINARIES ?? join(here, '../../target/debug');
 /** Milliseconds for anything on a machine that has other things to do. Where a promise is shorter, a test measures it. */
-export const PATIENCE = 60_000;
+export const PATIENCE = 90_000;
 export const PHONE = { width: 390, height: 844 };
 /** Longer than the gesture takes, milliseconds. */
 const HOLD = 750;
