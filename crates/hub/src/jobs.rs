@@ -91,6 +91,7 @@ async fn look_after(hub: Arc<Hub>) {
                 hourly = Instant::now() + Duration::from_secs(3600);
                 all.push(("reconciliation", sweep::reconcile(&hub).await.map(|_| ())));
                 all.push(("retention", sweep::retention(&hub).await));
+                all.push(("numbers", sweep::numbers(&hub).await));
             }
         }
         for limiter in [&hub.requests, &hub.partner_requests, &hub.sign_ins, &hub.renewals, &hub.letters] {

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     error::{Error, Result, refuse},
     random,
-    store::{RowExt, Tx, accounts},
+    store::{RowExt, Tx, accounts, claims},
 };
 
 /// A new account, with a customer number; its id.
@@ -117,11 +117,56 @@ pub async fn deletion(on: &mut AnyConnection, account: &str) -> Result<Deletion>
     Ok(deletion)
 }
 
+/// Whether a door waits for the receipts of an occupancy of this reservation.
+async fn is_settling(tx: &mut Tx, reservation: &str) -> Result<bool> {
+    let row = sqlx::query(
+        "SELECT d.door FROM doors d JOIN occupancies o ON o.locker_id = d.locker_id AND o.door = d.door \
+         AND o.epoch = d.settling_epoch WHERE o.reservation_id = $1 LIMIT 1",
+    )
+    .bind(reservation)
+    .fetch_optional(tx.on())
+    .await?;
+    Ok(row.is_some())
+}
+
+/// Whom the owner let in is nobody else's to read.
+async fn name_no_guests(tx: &mut Tx, reservation: &str) -> Result<()> {
+    sqlx::query("UPDATE shares SET name = '–' WHERE reservation_id = $1")
+        .bind(reservation)
+        .execute(tx.on())
+        .await?;
+    Ok(())
+}
+
+/// Parcels that this guest collects by a carrier's link, and that nobody owns: the link is good again.
+async fn leave_parcels(tx: &mut Tx, account: &str) -> Result<()> {
+    let rows = sqlx::query(
+        "SELECT s.id, s.reservation_id, s.claim_hash FROM shares s JOIN reservations r ON r.id = s.reservation_id \
+         WHERE s.account_id = $1 AND s.state <> 'ended' AND r.account_id IS NULL AND r.claim_hash IS NULL \
+         AND r.state IN ('announced', 'in_transit', 'ready', 'opened', 'expired') ORDER BY s.id",
+    )
+    .bind(account)
+    .fetch_all(tx.on())
+    .await?;
+    for row in rows {
+        let (share, hash) = (row.text("id")?, row.text("claim_hash")?);
+        sqlx::query("UPDATE shares SET claim_hash = $1 WHERE id = $2")
+            .bind(format!("left {share}"))
+            .bind(&share)
+            .execute(tx.on())
+            .await?;
+        claims::make(tx.on(), &row.text("reservation_id")?, &hash).await?;
+    }
+    Ok(())
+}
+
 /// Deletes an account with everything that is only its own. What a carrier still has in a locker loses its recipient.
 ///
 /// # Errors
 /// `WrongState` while the account holds compartments: they are given back first.
 pub async fn delete(tx: &mut Tx, account: &str, now: i64) -> Result<()> {
+    // What is being booked holds this row: it is waited for, and seen below.
+    sqlx::query("UPDATE accounts SET feed = feed WHERE id = $1").bind(account).execute(tx.on()).await?;
     let rows = sqlx::query("SELECT id FROM reservations WHERE account_id = $1 ORDER BY id")
         .bind(account)
         .fetch_all(tx.on())
@@ -133,15 +178,24 @@ pub async fn delete(tx: &mut Tx, account: &str, now: i64) -> Result<()> {
             Fate::Hinders => {
                 return Err(refuse(Code::WrongState, "give compartments back and cancel returns first"));
             }
+            // A door whose receipts are still on their way is looked for by its reservation.
+            Fate::Forgotten if is_settling(tx, &id).await? => {
+                reservation.account = None;
+                reservation.timeline.clear();
+                reservation.save(tx, now).await?;
+                name_no_guests(tx, &id).await?;
+            }
             Fate::Forgotten => sweep::forget(tx, &id).await?,
             Fate::LosesOwner => {
                 doors::revoke(tx, &mut reservation, now).await?;
                 reservation.account = None;
                 reservation.timeline.clear();
                 reservation.save(tx, now).await?;
+                name_no_guests(tx, &id).await?;
             }
         }
     }
+    leave_parcels(tx, account).await?;
     let devices =
         sqlx::query("SELECT id FROM sessions WHERE account_id = $1 AND revoked_at IS NULL ORDER BY id")
             .bind(account)

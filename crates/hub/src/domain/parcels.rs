@@ -77,7 +77,7 @@ pub async fn announce(hub: &Hub, tx: &mut Tx, carrier: &str, new: &NewParcel) ->
     let claim = random::secret();
     claims::make(tx.on(), &reservation.id, &random::hash(&claim)).await?;
     if let (Recipient::Email(email), Some(mail)) = (&recipient, &hub.config.mail)
-        && hub.letters.take(&email.key()).is_ok()
+        && hub.letters.take(&format!("parcel {}", email.key())).is_ok()
     {
         let (site, place) = (site.text("name")?, site.text("address")?);
         let link = &claim_link(hub, &claim);

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     error::Result,
     hub::Hub,
-    store::{RowExt, Tx, chain},
+    store::{RowExt, Tx, accounts, chain},
 };
 
 const DAY: i64 = 86_400;
@@ -216,6 +216,16 @@ async fn gaps(hub: &Hub, now: i64) -> Result<()> {
         tx.commit().await?;
     }
     Ok(())
+}
+
+/// Gives a number to customers who have none: an instance of the version before may have signed them up.
+///
+/// # Errors
+/// When the database fails.
+pub async fn numbers(hub: &Hub) -> Result<()> {
+    let mut tx = hub.store.begin().await?;
+    accounts::give_numbers(tx.on()).await?;
+    tx.commit().await
 }
 
 /// Deletes what need not be kept.

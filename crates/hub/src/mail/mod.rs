@@ -166,7 +166,9 @@ impl Post {
         let count = due.len();
         // One after the other: a server that is slow is not helped by more at once.
         for letter in due {
-            let (attempt, error) = self.attempt(hub, &letter).await?;
+            // One that cannot be read is given up, and holds up no other.
+            let unread = |error: Error| (Attempt::Answered(553), error.to_string());
+            let (attempt, error) = self.attempt(hub, &letter).await.unwrap_or_else(unread);
             settle(hub, &letter, attempt, &error).await?;
         }
         Ok(count)

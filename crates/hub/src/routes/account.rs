@@ -94,7 +94,7 @@ pub(super) async fn new_email(
     let mut change = begin!(hub, customer, repeat);
     // Nobody is written to more often than that, whoever asks for it.
     hub.letters.take(&customer.account)?;
-    hub.letters.take(&address.key())?;
+    hub.letters.take(&format!("code {}", address.key()))?;
     let code = one_time_code();
     let now = hub.clock.now();
     let kept = kept_of(&hub, &customer.account, &code);
@@ -147,7 +147,9 @@ pub(super) async fn confirm_email(
     let kept = emails::of(change.tx.on(), &customer.account).await?;
     let address = kept.pending.as_deref().filter(|_| is_right(&kept)).map(ReadEmail::read);
     let Some(Ok(address)) = address else { return Err(Code::CodeEnded.into()) };
-    emails::prove(change.tx.on(), &customer.account, &address, now).await?;
+    if !emails::prove(change.tx.on(), &customer.account, &address, &typed, now).await? {
+        return Err(Code::CodeEnded.into());
+    }
     let account = read(&hub, change.tx.on(), &customer).await?;
     change.finish(StatusCode::OK, &account).await
 }

@@ -55,6 +55,16 @@ pub async fn give_numbers(on: &mut AnyConnection) -> Result<()> {
     Ok(())
 }
 
+/// Whether it is a courier's.
+///
+/// # Errors
+/// When the database fails.
+pub async fn is_courier(on: &mut AnyConnection, account: &str) -> Result<bool> {
+    let row =
+        sqlx::query("SELECT courier_of FROM accounts WHERE id = $1").bind(account).fetch_one(on).await?;
+    Ok(row.maybe_text("courier_of")?.is_some())
+}
+
 /// The customer with this number.
 ///
 /// # Errors

@@ -92,7 +92,13 @@ pub async fn count_guess(on: &mut AnyConnection, account: &str) -> Result<()> {
 ///
 /// # Errors
 /// When the database fails.
-pub async fn prove(on: &mut AnyConnection, account: &str, address: &Email, now: i64) -> Result<()> {
+pub async fn prove(
+    on: &mut AnyConnection,
+    account: &str,
+    address: &Email,
+    code: &str,
+    now: i64,
+) -> Result<bool> {
     sqlx::query(
         "UPDATE emails SET address = NULL, address_key = NULL, verified_at = NULL \
          WHERE address_key = $1 AND account_id <> $2",
@@ -101,17 +107,18 @@ pub async fn prove(on: &mut AnyConnection, account: &str, address: &Email, now: 
     .bind(account)
     .execute(&mut *on)
     .await?;
-    sqlx::query(
+    let proven = sqlx::query(
         "UPDATE emails SET address = $1, address_key = $2, verified_at = $3, pending = NULL, code = NULL \
-         WHERE account_id = $4",
+         WHERE account_id = $4 AND code = $5",
     )
     .bind(address.as_str())
     .bind(address.key())
     .bind(now)
     .bind(account)
+    .bind(code)
     .execute(on)
     .await?;
-    Ok(())
+    Ok(proven.rows_affected() == 1)
 }
 
 /// Forgets all addresses of `account`.

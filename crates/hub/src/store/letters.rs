@@ -100,12 +100,14 @@ pub async fn take_due(on: &mut AnyConnection, now: i64) -> Result<Vec<Due>> {
 /// # Errors
 /// When the database fails.
 pub async fn put_off(on: &mut AnyConnection, id: &str, at: i64, error: &str) -> Result<()> {
-    sqlx::query("UPDATE letters SET state = 'due', next_at = $1, error = $2 WHERE id = $3")
-        .bind(at)
-        .bind(error)
-        .bind(id)
-        .execute(on)
-        .await?;
+    sqlx::query(
+        "UPDATE letters SET state = 'due', next_at = $1, error = $2 WHERE id = $3 AND state = 'sending'",
+    )
+    .bind(at)
+    .bind(error)
+    .bind(id)
+    .execute(on)
+    .await?;
     Ok(())
 }
 
@@ -114,7 +116,7 @@ pub async fn put_off(on: &mut AnyConnection, id: &str, at: i64, error: &str) -> 
 /// # Errors
 /// When the database fails.
 pub async fn end(on: &mut AnyConnection, id: &str, state: &str, error: &str, now: i64) -> Result<()> {
-    sqlx::query("UPDATE letters SET state = $1, next_at = $2, error = $3, sealed = NULL WHERE id = $4")
+    sqlx::query("UPDATE letters SET state = $1, next_at = $2, error = $3, sealed = NULL WHERE id = $4 AND state = 'sending'")
         .bind(state)
         .bind(now)
         .bind(error)
