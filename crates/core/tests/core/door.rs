@@ -344,6 +344,15 @@ fn giving_back_asks_what_the_locker_cannot_measure() {
     rig.advance(1_000);
     assert_eq!(rig.reservation("own").release, Some(ReleaseView::AskEmpty));
     assert_eq!(rig.reservation("lent").release, Some(ReleaseView::AskInside));
+    // At the door, with no network: what is lent is put back, and who stands there says so.
+    rig.open(&["lent"]);
+    rig.close_door(2);
+    assert!(rig.reservation("lent").actions.contains(&ActionView::ConfirmPlaced));
+    assert!(!rig.reservation("own").actions.contains(&ActionView::ConfirmPlaced));
+    rig.intent(Intent::ConfirmPlaced { reservation: "lent".into(), inside: true });
+    assert_eq!(rig.hub.calls("/v1/reservations/lent/inside")[0].body, r#"{"inside":true,"opening":0}"#);
+    assert!(!rig.reservation("lent").actions.contains(&ActionView::ConfirmPlaced));
+    rig.advance(10_000);
     // The hub knows of an opening by PIN.
     rig.change("own", |reservation| reservation.opening = Some(7));
     rig.intent(Intent::Release { reservation: "own".into(), confirmed: Some(true) });
