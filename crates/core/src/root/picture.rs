@@ -335,10 +335,13 @@ impl Core {
         if trace.content.is_some() || trace.inside.is_some() || self.unlock.is_open(&reservation.id) {
             return false;
         }
-        let here = reservation.kind == Kind::Return
-            && reservation.state == State::Booked
-            && trace.opened_at.is_some();
-        here || reservation.actions.contains(&Action::ConfirmPlaced)
+        let is_put_in = match reservation.kind {
+            Kind::Return => reservation.state == State::Booked,
+            // A thing that is lent is put back.
+            Kind::Storage => reservation.lent && reservation.state == State::Held,
+            Kind::Pickup => false,
+        };
+        (is_put_in && trace.opened_at.is_some()) || reservation.actions.contains(&Action::ConfirmPlaced)
     }
 
     /// Something pretended to be its locker.
