@@ -1,5 +1,6 @@
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { defineConfig } from 'vite';
+import { licencesPlugin } from './tools/licences.ts';
 import { messagesPlugin } from './tools/messages.ts';
 import { brandPlugin } from './brands/plugin.ts';
 
@@ -12,7 +13,7 @@ export default defineConfig(({ mode }) => {
   const recorded = mode === 'recorded';
   return {
     base: './',
-    plugins: [messagesPlugin(), brandPlugin(process.env['POSTERN_BRAND'] ?? 'postern'), svelte()],
+    plugins: [messagesPlugin(), licencesPlugin(), brandPlugin(process.env['POSTERN_BRAND'] ?? 'postern'), svelte()],
     build: {
       outDir: process.env['POSTERN_UI_OUT'] ?? (recorded ? 'dist-recorded' : 'dist'),
       emptyOutDir: true,

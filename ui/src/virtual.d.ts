@@ -5,3 +5,9 @@ declare module 'virtual:brand' {
   export const logo: string;
 }
 declare module 'virtual:brand.css';
+declare module 'virtual:licences' {
+  /** What of others travels with the page. */
+  export const licences: { name: string; version: string; licence: string; text: string }[];
+  /** Of the app. */
+  export const version: string;
+}
