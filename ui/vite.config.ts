@@ -1,5 +1,6 @@
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { defineConfig } from 'vite';
+import { licencesPlugin } from './tools/licences.ts';
 import { messagesPlugin } from './tools/messages.ts';
 import { brandPlugin } from './brands/plugin.ts';
 import { webPlugin } from './tools/web.ts';
@@ -16,7 +17,7 @@ export default defineConfig(({ mode }) => {
   const brand = process.env['POSTERN_BRAND'] ?? 'postern';
   return {
     base: './',
-    plugins: [messagesPlugin(), brandPlugin(brand), svelte(), ...(web ? [webPlugin(brand)] : [])],
+    plugins: [messagesPlugin(), licencesPlugin(), brandPlugin(brand), svelte(), ...(web ? [webPlugin(brand)] : [])],
     build: {
       outDir: process.env['POSTERN_UI_OUT'] ?? (recorded ? 'dist-recorded' : web ? '../crates/web/dist/page' : 'dist'),
       emptyOutDir: true,

@@ -10,3 +10,9 @@ declare module '@postern/core.wasm?url' {
   const url: string;
   export default url;
 }
+declare module 'virtual:licences' {
+  /** What of others travels with the page. */
+  export const licences: { name: string; version: string; licence: string; text: string }[];
+  /** Of the app. */
+  export const version: string;
+}

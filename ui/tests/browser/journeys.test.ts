@@ -784,6 +784,20 @@ test('a card says what to do next, and how far it is once the customer wants to 
   expect(await place()).toContain('1.1 km');
 });
 
+test('version, help and the licences of others are found in the settings', async () => {
+  const page = await ui.page();
+  await ui.show(page, 'settings');
+  expect(await page.getByTestId('version').innerText()).toMatch(/^Postern \d+\.\d+\.\d+$/);
+  await page.getByTestId('help').click();
+  await page.getByTestId('help-sheet').getByText('The locker isn’t found').waitFor();
+  await page.keyboard.press('Escape');
+  await page.getByTestId('licences').click();
+  const licence = page.getByTestId('licences-sheet').getByTestId('licence').filter({ hasText: 'intl-messageformat' });
+  await licence.locator('summary').click();
+  await licence.getByText(/Redistribution and use/).waitFor();
+  expect(page.faults).toEqual([]);
+});
+
 test('home is places: what ends soon first, what is to be done there to choose from, what is on its way with its place', async () => {
   const page = await ui.page();
   await ui.show(page, 'home-places');
