@@ -27,7 +27,7 @@ const LEAN: &str = "-Zlocation-detail=none -Zunstable-options -Cpanic=immediate-
 /// Bounds, gzipped, in bytes: everything that a first visit fetches, all languages included; of it the WebAssembly; what the
 /// first picture needs. The first two are what it is, so that it does not grow; the aim is 480 and 360 kB (with Brotli, which
 /// browsers ask for, the WebAssembly is 364).
-const MOST: (u64, u64, u64) = (660_000, 480_000, 100_000);
+const MOST: (u64, u64, u64) = (670_000, 480_000, 100_000);
 
 /// `cargo xtask web`.
 #[derive(Args)]
