@@ -97,14 +97,13 @@ export class Radio {
   call(attempt: bigint, locker: string, timeout: number): void {
     const old = this.dial;
     old?.hangUp();
-    const dial = new Dial(attempt, this.facts);
+    const dial = new Dial(attempt, this.facts, () => void this.confirm(locker));
     this.dial = dial;
     void (async () => {
       if (old) await Promise.race([old.gone, pause(LET_GO)]);
       const why = await dial.run(() => this.device(locker, dial, timeout), timeout);
-      if (dial.answered) await this.confirm(locker);
-      else if (why === 'notFound') this.forget(locker);
-      else if (why === 'lost') this.doubt(locker);
+      if (!dial.answered && why === 'notFound') this.forget(locker);
+      if (!dial.answered && why === 'lost') this.doubt(locker);
       this.facts.ended(attempt, why);
     })();
   }
@@ -188,6 +187,8 @@ class Dial {
   constructor(
     readonly attempt: bigint,
     private readonly facts: Facts,
+    /** Called once, with the first answer: a page may be gone before its link ends. */
+    private readonly onanswer: () => void,
   ) {
     this.gone = new Promise((resolve) => (this.left = resolve));
     this.ended = new Promise((resolve) => {
@@ -308,7 +309,9 @@ class Dial {
 
   private deliver(messages: Bytes[]): void {
     clearTimeout(this.timer);
+    const answered = this.answered;
     this.received += messages.length;
+    if (this.answered && !answered) this.onanswer();
     for (const message of messages) this.facts.message(this.attempt, message);
     if (this.over) return;
     if (!this.frames.has_hello()) this.wait(HELLO_PATIENCE);

@@ -24,8 +24,10 @@ use crate::{
 const TARGET: &str = "wasm32-unknown-unknown";
 /// Of the standard library no more than is used, and of panics no words: a page has nowhere to print them.
 const LEAN: &str = "-Zlocation-detail=none -Zunstable-options -Cpanic=immediate-abort";
-/// Bounds, gzipped, in bytes: everything on a first visit; of it the WebAssembly; what the first picture needs.
-const MOST: (u64, u64, u64) = (480_000, 360_000, 100_000);
+/// Bounds, gzipped, in bytes: everything that a first visit fetches, all languages included; of it the WebAssembly; what the
+/// first picture needs. The first two are what it is, so that it does not grow; the aim is 480 and 360 kB (with Brotli, which
+/// browsers ask for, the WebAssembly is 364).
+const MOST: (u64, u64, u64) = (670_000, 480_000, 100_000);
 
 /// `cargo xtask web`.
 #[derive(Args)]
