@@ -83,7 +83,7 @@ pub struct DoorService {
     pub out_of_order: bool,
 }
 
-/// `PUT /v1/operator/sites/{site}/members/{account}`: who lives or works at a site.
+/// `PUT /v1/operator/sites/{site}/members/{number}`: who lives or works at a site.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Member {
@@ -95,8 +95,8 @@ pub struct Member {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct NewHolding {
-    /// Account id.
-    pub account: String,
+    /// The resident's customer number, in any grouping.
+    pub number: String,
     /// What the resident calls it.
     pub title: String,
     /// Locker id.

@@ -5,7 +5,7 @@
 //! goes to proven holders alone, and a guesser always hears the same word.
 
 use postern_protocol::{
-    ClockState, DeviceKey, Door, IssuerKeys, LockerId, Operation, OperationNonce, Refusal, Timestamp,
+    ClockState, DeviceKey, Door, Epoch, IssuerKeys, LockerId, Operation, OperationNonce, Refusal, Timestamp,
     bulletin::RevocationKind,
     delegation::{self, Delegation},
     token::{self, Claims},
@@ -168,6 +168,11 @@ impl Holder {
         }
     }
 
+    /// The token is of an epoch of this door below the one that the locker knows, or not for this door.
+    pub(crate) fn is_behind(&self, door: Door, known: Epoch) -> bool {
+        self.claims.epoch_of(door).is_none_or(|epoch| epoch < known)
+    }
+
     /// Epoch, uses and the rule of reopening.
     pub(crate) fn may_move(
         &self,
@@ -177,7 +182,7 @@ impl Holder {
         config: &Config,
     ) -> Result<(), Reason> {
         let line = ledger.door(wish.door).ok_or(Reason::Door)?;
-        if self.claims.epoch_of(wish.door).is_none_or(|epoch| epoch < line.epoch) {
+        if self.is_behind(wish.door, line.epoch) {
             return Err(Reason::Epoch);
         }
         let tokens = &ledger.tokens;

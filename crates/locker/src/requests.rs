@@ -187,7 +187,7 @@ impl<H: Hardware> Locker<H> {
         self.hear_epochs(holder, |door| !moves || door != wish.door)?;
         let behind = || {
             let line = self.store.ledger().door(wish.door);
-            line.is_some_and(|line| holder.claims.epoch_of(wish.door).is_none_or(|epoch| epoch < line.epoch))
+            line.is_some_and(|line| holder.is_behind(wish.door, line.epoch))
         };
         let verdict = match holder.is_current(reading.at, self.config.longest_token) {
             Ok(()) if wish.operation != Operation::Carry && behind() => Err(Reason::Epoch),

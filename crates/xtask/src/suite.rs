@@ -16,7 +16,7 @@ use crate::{
     peer, platforms, process, python,
     report::{Logs, Tally, libtest, one, page_line, seconds},
     setup::{self, Use},
-    tidy,
+    tidy, web,
     workspace::{root, target},
 };
 
@@ -60,6 +60,8 @@ pub(crate) enum Part {
     Lab,
     /// The protocol's second implementation, in Python, over `air` and over the real Bluetooth stack.
     Peer,
+    /// The app in a phone's browser, over the real Bluetooth stack.
+    Web,
 }
 
 impl Part {
@@ -80,7 +82,7 @@ impl Part {
 
     /// Whether its tests speak Bluetooth.
     fn needs_lab(self) -> bool {
-        matches!(self, Self::Window | Self::Lab | Self::Peer)
+        matches!(self, Self::Window | Self::Lab | Self::Peer | Self::Web)
     }
 
     fn name(self) -> &'static str {
@@ -92,6 +94,7 @@ impl Part {
             Self::Window => "window",
             Self::Lab => "lab",
             Self::Peer => "peer",
+            Self::Web => "web",
         }
     }
 }
@@ -112,6 +115,9 @@ pub(crate) fn run(flags: &Flags) -> Result<ExitCode> {
     setup::ensure(&uses(&parts, !without_lab))?;
     build::announce(build::What::Tests);
     build::page()?;
+    if parts.contains(&Part::Web) {
+        web::build(false)?;
+    }
     if parts.contains(&Part::Unit) {
         // For the clients that are generated of the hub's document; the test takes what it finds there.
         let wanted = std::fs::read_to_string(root().join("tests/contract/requirements.txt"))?;
@@ -142,9 +148,6 @@ pub(crate) fn run(flags: &Flags) -> Result<ExitCode> {
         results.push(("platforms", platforms::tally(), began.elapsed()));
     }
 
-    for failure in logs.failures()? {
-        println!("\nfailed in {failure}");
-    }
     println!("\nlogs: {}", logs.folder.strip_prefix(root()).unwrap_or(&logs.folder).display());
     let mut total = Tally::default();
     for (part, tally, took) in &results {
@@ -187,6 +190,7 @@ fn uses(parts: &[Part], lab: bool) -> Vec<Use> {
             Part::Window => &[Use::Window, Use::Browser, Use::WindowTests, Use::Lab],
             Part::Lab => &[Use::Lab],
             Part::Peer => &[Use::Python, Use::Lab],
+            Part::Web => &[Use::Browser, Use::Lab],
         });
     }
     uses.retain(|one| lab || *one != Use::Lab);
@@ -226,6 +230,7 @@ impl Suite {
             Part::Tidy => tidy::all(self.quick)?,
             Part::Ui => page(&self.logs)?,
             Part::Peer => peer::run(&self.logs, self.lab.as_ref())?,
+            Part::Web => web::test(&self.logs, self.lab.as_ref())?,
             Part::Unit | Part::World | Part::Window | Part::Lab => self.rust(part, tests)?,
         };
         Ok((part.name(), tally, began.elapsed()))
@@ -291,7 +296,7 @@ impl Suite {
                     // Each window has a display, a bus and a keyring of its own.
                     Part::Window => test.arg("--test-threads=2"),
                     Part::World | Part::Lab => test.arg("--test-threads=1"),
-                    Part::Tidy | Part::Unit | Part::Ui | Part::Peer => &mut test,
+                    Part::Tidy | Part::Unit | Part::Ui | Part::Peer | Part::Web => &mut test,
                 };
                 if self.quick && part == Part::World {
                     test.env("POSTERN_WORLD_SECONDS", QUICK_WORLD);

@@ -415,6 +415,8 @@ impl Hub {
                     last_seen_at: 0,
                 }],
                 prefers_low_doors: false,
+                number: None,
+                email: None,
             })),
             (Method::Get, "/v1/changes") => self.changes(customer, query, now),
             (Method::Post, "/v1/tokens") => self.grants(customer, body, now),

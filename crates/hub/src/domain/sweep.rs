@@ -12,7 +12,7 @@ use super::{
 use crate::{
     error::Result,
     hub::Hub,
-    store::{RowExt, Tx, chain},
+    store::{RowExt, Tx, accounts, chain},
 };
 
 const DAY: i64 = 86_400;
@@ -218,6 +218,16 @@ async fn gaps(hub: &Hub, now: i64) -> Result<()> {
     Ok(())
 }
 
+/// Gives a number to customers who have none: an instance of the version before may have signed them up.
+///
+/// # Errors
+/// When the database fails.
+pub async fn numbers(hub: &Hub) -> Result<()> {
+    let mut tx = hub.store.begin().await?;
+    accounts::give_numbers(tx.on()).await?;
+    tx.commit().await
+}
+
 /// Deletes what need not be kept.
 ///
 /// # Errors
@@ -279,6 +289,13 @@ pub async fn retention(hub: &Hub) -> Result<()> {
         ("DELETE FROM sessions WHERE revoked_at < $1", now - 30 * DAY),
         ("DELETE FROM deliveries WHERE state = 'done' AND next_at < $1", now - 7 * DAY),
         ("DELETE FROM deliveries WHERE state = 'dead' AND next_at < $1", now - 30 * DAY),
+        ("DELETE FROM letters WHERE state NOT IN ('due', 'sending') AND next_at < $1", now - 30 * DAY),
+        // Mail was switched off.
+        ("DELETE FROM letters WHERE until_at < $1", now - DAY),
+        (
+            "UPDATE emails SET pending = NULL, code = NULL WHERE code IS NOT NULL AND code_until < $1",
+            now - DAY,
+        ),
         ("DELETE FROM alarms WHERE resolved_at < $1", old),
         // A guest is forgotten with the share that brought them.
         (

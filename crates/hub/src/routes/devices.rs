@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{Json, extract::State, http::StatusCode, response::Response};
 use postern_api::{
-    account::{Account, Changes, Export, ExportedProblem, Passkey, Passkeys, RecoveryCodes},
+    account::{Account, Changes, Export, ExportedPhoto, ExportedProblem, Passkey, Passkeys, RecoveryCodes},
     problem::Code,
     sync::UploadedReceipt,
 };
@@ -195,19 +195,27 @@ pub(super) async fn export(State(hub): State<Arc<Hub>>, customer: Customer) -> R
         export.receipts.push(UploadedReceipt { locker: row.text("locker_id")?, receipt });
     }
     let rows = sqlx::query(
-        "SELECT p.reservation_id, p.kind, p.note, p.created_at, \
-         (SELECT COUNT(*) FROM photos f WHERE f.problem_id = p.id) AS photos FROM problems p \
-         WHERE p.account_id = $1 ORDER BY p.id",
+        "SELECT id, reservation_id, kind, note, created_at FROM problems WHERE account_id = $1 ORDER BY id",
     )
     .bind(&customer.account)
     .fetch_all(&mut *on)
     .await?;
     for row in &rows {
+        let photos = sqlx::query("SELECT media_type, bytes FROM photos WHERE problem_id = $1 ORDER BY id")
+            .bind(row.text("id")?)
+            .fetch_all(&mut *on)
+            .await?;
+        let picture = |row: &sqlx::any::AnyRow| {
+            let bytes = random::encode(row.bytes("bytes")?);
+            Ok(ExportedPhoto { media_type: row.text("media_type")?, bytes })
+        };
+        let pictures = photos.iter().map(picture).collect::<Result<Vec<_>>>()?;
         export.problems.push(ExportedProblem {
             reservation: row.text("reservation_id")?,
             kind: code::parse(&row.text("kind")?)?,
             note: row.text("note")?,
-            photos: u32::try_from(row.int("photos")?).unwrap_or(0),
+            photos: u32::try_from(pictures.len()).unwrap_or(u32::MAX),
+            pictures,
             at: row.int("created_at")?,
         });
     }

@@ -24,9 +24,9 @@ use crate::{
         customer as wishes, network::check_text, placing, problems, reservation::Reservation,
         rules::booked::Who, shares, taken as confirmation, view,
     },
-    error::Result,
+    error::{Result, refuse},
     hub::Hub,
-    store::Tx,
+    store::{Tx, accounts},
     write::{Change, Empty, Write},
 };
 
@@ -269,7 +269,10 @@ pub(super) async fn claim(
 ) -> Result<Response> {
     customer.not_guest()?;
     let mut change = begin!(hub, customer, repeat);
-    let (_, id) = shares::claim(&hub, &mut change.tx, &customer.account, &body.claim).await?;
+    if accounts::is_courier(change.tx.on(), &customer.account).await? {
+        return Err(refuse(Code::Forbidden, "not for couriers"));
+    }
+    let id = shares::claim(&hub, &mut change.tx, &customer.account, false, &body.claim).await?;
     finish(&hub, change, &customer, &id).await
 }
 

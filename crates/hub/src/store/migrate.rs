@@ -1,6 +1,6 @@
 //! Schema versions. A migration that was released is never edited; a new one follows it.
 
-use super::{Backend, Store};
+use super::{Backend, Store, accounts};
 use crate::{
     error::{Error, Result},
     store::RowExt,
@@ -16,7 +16,12 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (7, "0007_occupancies", include_str!("migrations/0007_occupancies.sql")),
     (8, "0008_site_imports", include_str!("migrations/0008_site_imports.sql")),
     (9, "0009_answers", include_str!("migrations/0009_answers.sql")),
+    (NUMBERS, "0010_customer_numbers", include_str!("migrations/0010_customer_numbers.sql")),
+    (11, "0011_mail", include_str!("migrations/0011_mail.sql")),
 ];
+
+/// After which every account is given its customer number: a check digit is nothing for SQL.
+const NUMBERS: i64 = 10;
 
 /// Names of the migrations that were run now.
 pub(super) async fn run(store: &Store) -> Result<Vec<&'static str>> {
@@ -57,6 +62,9 @@ pub(super) async fn run(store: &Store) -> Result<Vec<&'static str>> {
     for (version, name, sql) in MIGRATIONS.iter().filter(|(version, ..)| *version > newest) {
         let sql = sql.replace("{{BYTES}}", bytes).replace("{{BY_KEY}}", by_key);
         sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(tx.on()).await?;
+        if *version == NUMBERS {
+            accounts::give_numbers(tx.on()).await?;
+        }
         sqlx::query("INSERT INTO schema_versions (version, name) VALUES ($1, $2)")
             .bind(*version)
             .bind(*name)

@@ -289,6 +289,11 @@ impl Device {
         answer
     }
 
+    /// The customer number, as the app shows it.
+    pub(crate) async fn number(&self) -> String {
+        self.get("/v1/me").await.ok()["number"].as_str().expect("a customer number").to_owned()
+    }
+
     /// All reservations.
     pub(crate) async fn reservations(&self) -> Vec<Value> {
         self.get("/v1/changes").await.ok()["reservations"].as_array().unwrap().clone()

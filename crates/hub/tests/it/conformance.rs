@@ -17,7 +17,7 @@ use crate::{
     world::{Locker, World},
 };
 #[allow(clippy::wildcard_imports)]
-use crate::{crowd::*, doors::*, gaps::*, promises::*, races::*, services::*};
+use crate::{crowd::*, doors::*, gaps::*, promises::*, races::*, reach::*, services::*};
 
 /// A story that does not come to its end fails, and says which it was.
 async fn in_time(story: &str, told: impl Future<Output = ()>) {
@@ -109,6 +109,11 @@ on_both!(
     crossed_changes_come_through,
     an_account_is_deleted_under_its_own_requests,
     looking_at_a_claim_link_waits_for_nobody,
+    every_announcement_gets_the_same_answer,
+    a_parcel_is_taken_up_by_its_link,
+    landlords_know_residents_by_their_number,
+    deletion_says_what_it_means,
+    accounts_of_before_are_given_numbers,
 );
 
 async fn a_new_customer_finds_what_waits(world: World) {
@@ -320,7 +325,7 @@ async fn a_repeated_write_is_done_once(world: World) {
     world.locker().await;
     let ada = world.customer("Ada").await;
     let me = ada.get("/v1/me").await.ok();
-    let parcel = json!({ "reference": "HX1", "recipient": me["id"], "title": "Lamp", "site": "lindenhof", "size": "m" });
+    let parcel = json!({ "reference": "HX1", "recipient": me["number"], "title": "Lamp", "site": "lindenhof", "size": "m" });
     let send = |body: Value, key: &'static str| {
         crate::client::Answer::of(
             world
@@ -379,7 +384,7 @@ async fn the_feed_tells_each_change_once(world: World) {
     let me = ada.get("/v1/me").await.ok();
     let start = ada.get("/v1/changes").await.ok()["cursor"].as_str().unwrap().to_owned();
     for n in 0..150 {
-        let parcel = json!({ "reference": format!("N{n}"), "recipient": me["id"], "title": format!("Parcel {n}"),
+        let parcel = json!({ "reference": format!("N{n}"), "recipient": me["number"], "title": format!("Parcel {n}"),
                              "site": "lindenhof", "size": "m" });
         let made = world.heron.post("/v1/carrier/parcels", parcel).await.ok();
         let path = format!("/v1/carrier/parcels/{}/dispatch", made["id"].as_str().unwrap());

@@ -10,7 +10,7 @@ mod jvm;
 mod linux;
 mod release;
 mod table;
-mod toolchain;
+pub(crate) mod toolchain;
 mod windows;
 
 use std::{

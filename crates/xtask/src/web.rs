@@ -1,0 +1,222 @@
+//! `cargo xtask web`: the core as WebAssembly, the page around it, both where the hub's build takes them in; and the tests and
+//! the demo of the app in a browser.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, ExitCode},
+    time::SystemTime,
+};
+
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+
+use crate::{
+    build,
+    guarded_lab::GuardedLab,
+    platforms::toolchain::{self, Toolchain},
+    process,
+    report::{Logs, Tally, one, page_line},
+    setup::{self, Use},
+    workspace::{root, target},
+};
+
+const TARGET: &str = "wasm32-unknown-unknown";
+/// Of the standard library no more than is used, and of panics no words: a page has nowhere to print them.
+const LEAN: &str = "-Zlocation-detail=none -Zunstable-options -Cpanic=immediate-abort";
+/// Bounds, gzipped, in bytes: everything that a first visit fetches, all languages included; of it the WebAssembly; what the
+/// first picture needs. The first two are what it is, so that it does not grow; the aim is 480 and 360 kB (with Brotli, which
+/// browsers ask for, the WebAssembly is 364).
+const MOST: (u64, u64, u64) = (670_000, 480_000, 100_000);
+
+/// `cargo xtask web`.
+#[derive(Args)]
+pub(crate) struct Flags {
+    /// Also where nothing changed.
+    #[arg(long)]
+    again: bool,
+}
+
+/// `cargo xtask web`.
+///
+/// # Errors
+/// Something is missing, does not build, or has grown too large.
+pub(crate) fn run(flags: &Flags) -> Result<ExitCode> {
+    setup::ensure(&[Use::Build, Use::Page])?;
+    build(flags.again)?;
+    sizes()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Builds core and page where something of them changed.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn build(again: bool) -> Result<()> {
+    setup::node_modules()?;
+    let page = page();
+    let sources =
+        ["crates/core/src", "crates/protocol/src", "crates/api/src", "crates/web/src", "Cargo.lock"];
+    let core = target().join("web/core/core_bg.wasm");
+    let stale = sources.iter().map(|source| newest(&root().join(source))).collect::<Result<Vec<_>>>()?;
+    let stale = stale.into_iter().max().unwrap_or(SystemTime::UNIX_EPOCH) > setup::changed(&core);
+    if again || stale {
+        make_core(&core)?;
+    }
+    let around = ["ui", "crates/web/host"].iter().map(|source| newest(&root().join(source)));
+    let around = around.collect::<Result<Vec<_>>>()?.into_iter().max().unwrap_or(SystemTime::UNIX_EPOCH);
+    if around.max(setup::changed(&core)) > setup::changed(&page.join("web.html")) || again {
+        println!("building the page for browsers (vite build --mode web)");
+        let vite = root().join("ui/node_modules/vite/bin/vite.js");
+        let mut build = process::command("node");
+        build.arg(vite).args(["build", "--mode", "web", "--logLevel", "warn"]).current_dir(root().join("ui"));
+        build.env("POSTERN_WEB_CORE", core.parent().context("a file has a folder")?);
+        process::run(&mut build)?;
+    }
+    Ok(())
+}
+
+/// Where the hub's build looks for it.
+fn page() -> PathBuf {
+    root().join("crates/web/dist/page")
+}
+
+fn make_core(core: &Path) -> Result<()> {
+    println!("building the core as WebAssembly");
+    let mut cargo = compiler()?;
+    cargo.args(["--package", "postern-web", "--lib", "--profile", "web"]);
+    process::run(&mut cargo)?;
+    let made = toolchain::built().join(TARGET).join("web/postern_web.wasm");
+
+    let folder = core.parent().context("a file has a folder")?;
+    let tool = root().join("crates/web/bindgen/Cargo.toml");
+    let mut bindgen = process::cargo();
+    bindgen.args(["run", "--quiet", "--locked", "--manifest-path"]).arg(tool).arg("--target-dir");
+    bindgen.arg(toolchain::built().join("bindgen")).arg("--").arg(made).arg(folder);
+    process::run(&mut bindgen)?;
+
+    let types = root().join("crates/web/host/core.d.ts");
+    let told = fs::read_to_string(folder.join("core.d.ts"))?;
+    let kept = fs::read_to_string(&types).unwrap_or_default();
+    if told != kept {
+        fs::write(&types, told)?;
+        ensure!(std::env::var_os("CI").is_none(), "{} was not what the core says", types.display());
+        println!("{} has changed with the core: commit it", types.display());
+    }
+    Ok(())
+}
+
+/// cargo for WebAssembly: the machine's own target where it is installed, else the compiler that `platforms` unpacks.
+fn compiler() -> Result<Command> {
+    let sysroot = process::output(process::command("rustc").args(["--print", "sysroot"]))?;
+    if Path::new(sysroot.trim()).join("lib/rustlib").join(TARGET).exists() {
+        let mut cargo = process::cargo();
+        cargo.args(["build", "--locked", "--target", TARGET, "--target-dir"]).arg(toolchain::built());
+        return Ok(cargo);
+    }
+    let toolchain = Toolchain::with(&[toolchain::RUST])?;
+    let mut cargo = process::cargo();
+    toolchain.lend(&mut cargo);
+    cargo.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS", LEAN);
+    cargo.args(["build", "--locked", "--target", TARGET, "-Zbuild-std=std,panic_abort"]);
+    cargo.arg("-Zbuild-std-features=optimize_for_size").arg("--target-dir").arg(toolchain::built());
+    Ok(cargo)
+}
+
+/// When the newest file below changed; of `ui`, what makes the page.
+fn newest(path: &Path) -> Result<SystemTime> {
+    let left_out = |name: &str| name == "node_modules" || name == "tests" || name.starts_with("dist");
+    if !path.is_dir() {
+        return Ok(setup::changed(path));
+    }
+    let mut newest = SystemTime::UNIX_EPOCH;
+    for entry in fs::read_dir(path).with_context(|| format!("cannot list {}", path.display()))? {
+        let entry = entry?;
+        if !left_out(&entry.file_name().to_string_lossy()) {
+            newest = newest.max(self::newest(&entry.path())?);
+        }
+    }
+    Ok(newest)
+}
+
+/// Every file below a folder.
+fn files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))? {
+        let path = entry?.path();
+        if path.is_dir() {
+            all.extend(files(&path)?);
+        } else {
+            all.push(path);
+        }
+    }
+    all.sort();
+    Ok(all)
+}
+
+/// What a first visit fetches, by part, held to its bounds.
+fn sizes() -> Result<()> {
+    let (mut all, mut wasm, mut first) = (0, 0, 0);
+    let html = fs::read_to_string(page().join("web.html"))?;
+    for path in files(&page())? {
+        let name = path.strip_prefix(page())?.to_string_lossy().into_owned();
+        if name.ends_with(".gz") || name.ends_with(".br") {
+            continue;
+        }
+        let packed = PathBuf::from(format!("{}.gz", path.display()));
+        let size = fs::metadata(if packed.exists() { &packed } else { &path })?.len();
+        println!("{size:>9}  {name}");
+        all += size;
+        wasm += if name.ends_with(".wasm") { size } else { 0 };
+        first += if name == "web.html" || html.contains(&name) { size } else { 0 };
+    }
+    println!("{all:>9}  in all, gzipped; {wasm} of it WebAssembly; {first} before the first picture");
+    let (most, most_wasm, most_first) = MOST;
+    ensure!(all <= most, "a first visit fetches {all} bytes, more than {most}");
+    ensure!(wasm <= most_wasm, "the core has {wasm} bytes, more than {most_wasm}");
+    ensure!(first <= most_first, "the first picture needs {first} bytes, more than {most_first}");
+    Ok(())
+}
+
+/// The tests of the app in a browser, with the hub that has it built in.
+///
+/// # Errors
+/// They cannot be started.
+pub(crate) fn test(logs: &Logs, lab: Option<&GuardedLab>) -> Result<Tally> {
+    let mut tally = match sizes() {
+        Ok(()) => Tally { passed: 1, failed: 0 },
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            Tally { passed: 0, failed: 1 }
+        }
+    };
+    let mut tests = process::command("node");
+    tests.args(["--test", "--test-concurrency=1"]).arg(root().join("tests/web/web.test.mjs"));
+    surround(&mut tests, lab, &target().join("test/web"));
+    tally.add(one("web", &mut tests, &logs.file("web"), page_line)?);
+    Ok(tally)
+}
+
+/// The story of the app in a browser, with pictures and a transcript in `out`.
+///
+/// # Errors
+/// Something does not build, or the story does not end as it should.
+pub(crate) fn demo(out: &Path) -> Result<ExitCode> {
+    setup::ensure(&[Use::Build, Use::Page, Use::Browser, Use::Lab])?;
+    build::announce(build::What::Programs);
+    build(false)?;
+    build::page()?;
+    build::binaries()?;
+    let lab = GuardedLab::up()?;
+    let mut story = process::command("node");
+    story.arg(root().join("tests/web/story.mjs"));
+    surround(&mut story, Some(&lab), out);
+    Ok(if process::status(&mut story)?.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn surround(command: &mut Command, lab: Option<&GuardedLab>, out: &Path) {
+    command.current_dir(root()).env("POSTERN_BINARIES", target().join("debug")).env("POSTERN_OUT", out);
+    if let Some(lab) = lab {
+        command.env("POSTERN_LAB_BUS", lab.bus());
+    }
+}
