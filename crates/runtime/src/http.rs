@@ -323,14 +323,17 @@ fn is_of_tls(error: &(dyn std::error::Error + 'static)) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, path::Path};
+    use std::{
+        fs,
+        path::{Path, PathBuf},
+    };
 
     use super::*;
 
     /// On Android a client that asks the platform whom to believe panics at its first use (`roots`).
     #[test]
     fn one_place_makes_clients() {
-        fn look(folder: &Path, found: &mut Vec<String>) {
+        fn look(folder: &Path, found: &mut Vec<PathBuf>) {
             for entry in fs::read_dir(folder).unwrap() {
                 let path = entry.unwrap().path();
                 if path.is_dir() {
@@ -339,7 +342,7 @@ mod tests {
                     let text = fs::read_to_string(&path).unwrap();
                     let code = text.split("#[cfg(test)]").next().unwrap_or_default();
                     for _ in code.matches("reqwest::Client::").chain(code.matches("ClientBuilder::new")) {
-                        found.push(path.display().to_string());
+                        found.push(path.clone());
                     }
                 }
             }
