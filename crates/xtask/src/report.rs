@@ -48,6 +48,26 @@ impl Logs {
         Ok(Self { folder })
     }
 
+    /// What failed and what it said, of each log: who sees only the end of a long run is to know it too.
+    ///
+    /// # Errors
+    /// A log cannot be read.
+    pub(crate) fn failures(&self) -> Result<Vec<String>> {
+        let mut files: Vec<_> =
+            std::fs::read_dir(&self.folder)?.map(|file| Ok(file?.path())).collect::<Result<_>>()?;
+        files.sort();
+        let mut failures = Vec::new();
+        for file in files.into_iter().filter(|file| file.extension().is_some_and(|end| end == "log")) {
+            let log = std::fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
+            let said = said(&String::from_utf8_lossy(&log));
+            if !said.is_empty() {
+                let name = file.file_stem().unwrap_or_default().to_string_lossy();
+                failures.push(format!("{name}\n{}", said.join("\n")));
+            }
+        }
+        Ok(failures)
+    }
+
     /// The file of this name.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.folder.join(format!("{name}.log"))
@@ -108,6 +128,25 @@ pub(crate) fn one(
     Ok(tally)
 }
 
+/// Lines of a log that are repeated at the end.
+const REPEATED: usize = 40;
+
+/// What a log says of failures: libtest's and unittest's paragraphs of them, and the names that the page's runners mark.
+fn said(log: &str) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut inside = false;
+    for line in log.lines().map(plain) {
+        let word = line.trim();
+        let begins = word == "failures:" || line.starts_with("FAIL: ") || line.starts_with("ERROR: ");
+        inside = (inside || begins) && !line.starts_with("test result: ") && !line.starts_with("Ran ");
+        let named = ["FAIL ", "✘ ", "× ", "not ok "].iter().any(|mark| word.starts_with(mark));
+        if (inside || named) && !word.is_empty() && lines.len() < REPEATED {
+            lines.push(format!("    {line}"));
+        }
+    }
+    lines
+}
+
 /// Without the escape sequences that colour it.
 fn plain(line: &str) -> String {
     let mut text = String::with_capacity(line.len());
@@ -163,7 +202,7 @@ fn count(text: &str, word: &str) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Tally, libtest, page_line, plain};
+    use super::{Tally, libtest, page_line, plain, said};
 
     #[test]
     fn every_kind_of_summary_is_read() {
@@ -177,6 +216,17 @@ mod tests {
         assert_eq!(page_line("  12 passed (3.4s)"), tally(12, 0));
         assert_eq!(page_line("  2 flaky"), tally(0, 2));
         assert_eq!(page_line("# pass 4"), tally(4, 0));
+    }
+
+    #[test]
+    fn what_failed_is_found_in_a_log() {
+        let log = "test fine ... ok\ntest bad ... FAILED\n\nfailures:\n\n---- bad stdout ----\npanicked at x.rs\n\n\
+                   failures:\n    bad\n\ntest result: FAILED. 1 passed; 1 failed\nafter\n";
+        let lines = said(log);
+        assert_eq!(lines[1..3], ["    ---- bad stdout ----", "    panicked at x.rs"]);
+        assert!(!lines.iter().any(|line| line.contains("after") || line.contains("fine")));
+        assert_eq!(said("\u{1b}[31m × home > is there\u{1b}[39m"), ["     × home > is there"]);
+        assert_eq!(said("ok 1\n# pass 1\ntest result: ok. 1 passed; 0 failed"), [""; 0]);
     }
 
     #[test]

@@ -148,6 +148,9 @@ pub(crate) fn run(flags: &Flags) -> Result<ExitCode> {
         results.push(("platforms", platforms::tally(), began.elapsed()));
     }
 
+    for failure in logs.failures()? {
+        println!("\nfailed in {failure}");
+    }
     println!("\nlogs: {}", logs.folder.strip_prefix(root()).unwrap_or(&logs.folder).display());
     let mut total = Tally::default();
     for (part, tally, took) in &results {

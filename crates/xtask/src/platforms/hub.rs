@@ -61,7 +61,10 @@ pub(crate) fn run(steps: &mut Vec<Step>) -> Result<()> {
         "the hub's .deb, installed into a clean root: makes its database and key there",
         || {
             clean.install(&package)?;
+            // As systemd makes it for the service (`StateDirectory=`): the hub itself makes none, so that a path that was
+            // mistyped is not taken for a new hub.
             let data = clean.folder.join("home/data");
+            process::run(process::command("install").args(["-d", "-m", "700"]).arg(&data))?;
             for arguments in [&["migrate"][..], &["keys", "operator", "first"]] {
                 let mut hub = process::command(clean.folder.join("usr/bin/postern-hub"));
                 hub.args(arguments).arg("--data").arg(&data);
