@@ -180,10 +180,10 @@ fn carried(cargo: &mut Command) -> &mut Command {
     cargo.arg("--lib")
 }
 
-/// A build for a phone that is told of no hub must not come about: it would look for one on the phone.
+/// A build for a phone that is told of no hub must not come about: it would look for one on the phone. The same selection as
+/// [`carried`] in general, so that nothing but the runtime is compiled again.
 fn homeless(cargo: &mut Command) -> Result<()> {
-    let check = cargo.args(["--package", "postern-runtime", "--lib"]).env_remove("POSTERN_DEFAULT_HUB");
-    let output = check.output()?;
+    let output = carried(cargo).env_remove("POSTERN_DEFAULT_HUB").output()?;
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(!output.status.success(), "a phone is built without a hub");
     ensure!(said.contains("POSTERN_DEFAULT_HUB must name the hub"), "it failed for another reason: {said}");
