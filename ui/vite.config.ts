@@ -27,7 +27,11 @@ export default defineConfig(({ mode }) => {
       assetsInlineLimit: 0,
       modulePreload: { polyfill: false },
       reportCompressedSize: false,
-      rollupOptions: { input: recorded ? 'recorded.html' : web ? 'web.html' : 'index.html' },
+      rollupOptions: {
+        input: recorded ? 'recorded.html' : web ? 'web.html' : 'index.html',
+        // Sheets come in one file: alone each compresses badly, and who opened one has the others.
+        output: { codeSplitting: { includeDependenciesRecursively: false, groups: [{ name: 'sheets', test: /src\/components\/sheets\// }] } },
+      },
     },
     // Messages come parsed (tools/messages.ts); this module keeps the type guards and leaves the parser out.
     resolve: { alias: { '@formatjs/icu-messageformat-parser': '@formatjs/icu-messageformat-parser/no-parser.js' } },
