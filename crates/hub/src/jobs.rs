@@ -66,8 +66,8 @@ async fn write(hub: Arc<Hub>, post: Post) {
     loop {
         tick.tick().await;
         match post.round(&hub).await {
-            Ok(count) if count > 0 => tick.reset_immediately(),
-            Ok(_) => {}
+            Ok(true) => tick.reset_immediately(),
+            Ok(false) => {}
             Err(error) => tracing::error!(%error, "mail"),
         }
     }

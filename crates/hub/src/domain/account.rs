@@ -129,17 +129,24 @@ async fn is_settling(tx: &mut Tx, reservation: &str) -> Result<bool> {
     Ok(row.is_some())
 }
 
-/// Whom the owner let in is nobody else's to read.
-async fn name_no_guests(tx: &mut Tx, reservation: &str) -> Result<()> {
+/// It goes on without its owner: what they did with it, and whom they let in, is nobody else's to read.
+async fn lose_owner(tx: &mut Tx, reservation: &mut Reservation, now: i64) -> Result<()> {
+    reservation.account = None;
+    reservation.timeline.clear();
+    reservation.save(tx, now).await?;
     sqlx::query("UPDATE shares SET name = '–' WHERE reservation_id = $1")
-        .bind(reservation)
+        .bind(&reservation.id)
         .execute(tx.on())
         .await?;
     Ok(())
 }
 
-/// Parcels that this guest collects by a carrier's link, and that nobody owns: the link is good again.
-async fn leave_parcels(tx: &mut Tx, account: &str) -> Result<()> {
+/// Parcels that this guest collects by a carrier's link, and that nobody owns: the link is good again. For a guest whose last
+/// device is signed out, too, who has no other way back.
+///
+/// # Errors
+/// When the database fails.
+pub async fn leave_parcels(tx: &mut Tx, account: &str) -> Result<()> {
     let rows = sqlx::query(
         "SELECT s.id, s.reservation_id, s.claim_hash FROM shares s JOIN reservations r ON r.id = s.reservation_id \
          WHERE s.account_id = $1 AND s.state <> 'ended' AND r.account_id IS NULL AND r.claim_hash IS NULL \
@@ -150,7 +157,7 @@ async fn leave_parcels(tx: &mut Tx, account: &str) -> Result<()> {
     .await?;
     for row in rows {
         let (share, hash) = (row.text("id")?, row.text("claim_hash")?);
-        sqlx::query("UPDATE shares SET claim_hash = $1 WHERE id = $2")
+        sqlx::query("UPDATE shares SET claim_hash = $1, state = 'ended' WHERE id = $2")
             .bind(format!("left {share}"))
             .bind(&share)
             .execute(tx.on())
@@ -160,19 +167,27 @@ async fn leave_parcels(tx: &mut Tx, account: &str) -> Result<()> {
     Ok(())
 }
 
+async fn reservations(tx: &mut Tx, account: &str) -> Result<Vec<String>> {
+    let rows = sqlx::query("SELECT id FROM reservations WHERE account_id = $1 ORDER BY id")
+        .bind(account)
+        .fetch_all(tx.on())
+        .await?;
+    rows.iter().map(|row| row.text("id")).collect()
+}
+
 /// Deletes an account with everything that is only its own. What a carrier still has in a locker loses its recipient.
 ///
 /// # Errors
 /// `WrongState` while the account holds compartments: they are given back first.
 pub async fn delete(tx: &mut Tx, account: &str, now: i64) -> Result<()> {
+    // Reservations before accounts, as every change locks them.
+    for id in reservations(tx, account).await? {
+        Reservation::hold(tx, &id).await?;
+    }
+    leave_parcels(tx, account).await?;
     // What is being booked holds this row: it is waited for, and seen below.
     sqlx::query("UPDATE accounts SET feed = feed WHERE id = $1").bind(account).execute(tx.on()).await?;
-    let rows = sqlx::query("SELECT id FROM reservations WHERE account_id = $1 ORDER BY id")
-        .bind(account)
-        .fetch_all(tx.on())
-        .await?;
-    for row in rows {
-        let id = row.text("id")?;
+    for id in reservations(tx, account).await? {
         let Some(mut reservation) = Reservation::lock(tx, &id).await? else { continue };
         match fate(reservation.kind, reservation.state) {
             Fate::Hinders => {
@@ -180,22 +195,19 @@ pub async fn delete(tx: &mut Tx, account: &str, now: i64) -> Result<()> {
             }
             // A door whose receipts are still on their way is looked for by its reservation.
             Fate::Forgotten if is_settling(tx, &id).await? => {
-                reservation.account = None;
-                reservation.timeline.clear();
-                reservation.save(tx, now).await?;
-                name_no_guests(tx, &id).await?;
+                if reservation.kind != Kind::Pickup {
+                    // In the customer's own words.
+                    reservation.title = "–".to_owned();
+                }
+                lose_owner(tx, &mut reservation, now).await?;
             }
             Fate::Forgotten => sweep::forget(tx, &id).await?,
             Fate::LosesOwner => {
                 doors::revoke(tx, &mut reservation, now).await?;
-                reservation.account = None;
-                reservation.timeline.clear();
-                reservation.save(tx, now).await?;
-                name_no_guests(tx, &id).await?;
+                lose_owner(tx, &mut reservation, now).await?;
             }
         }
     }
-    leave_parcels(tx, account).await?;
     let devices =
         sqlx::query("SELECT id FROM sessions WHERE account_id = $1 AND revoked_at IS NULL ORDER BY id")
             .bind(account)

@@ -239,9 +239,12 @@ pub async fn retention(hub: &Hub) -> Result<()> {
     loop {
         let mut tx = hub.store.begin().await?;
         let ended = sqlx::query(
-            // As the index `reservations_ended` says it: said with IN, SQLite reads all that ended.
+            // As the index `reservations_ended` says it: said with IN, SQLite reads all that ended. What a door still waits for
+            // is kept until somebody has looked.
             "SELECT id, account_id FROM reservations WHERE updated_at < $1 AND state NOT IN \
-             ('announced', 'in_transit', 'ready', 'opened', 'expired', 'booked', 'deposited', 'held') LIMIT 200",
+             ('announced', 'in_transit', 'ready', 'opened', 'expired', 'booked', 'deposited', 'held') \
+             AND id NOT IN (SELECT o.reservation_id FROM doors d JOIN occupancies o ON o.locker_id = d.locker_id \
+             AND o.door = d.door AND o.epoch = d.settling_epoch WHERE o.reservation_id IS NOT NULL) LIMIT 200",
         )
         .bind(old)
         .fetch_all(tx.on())

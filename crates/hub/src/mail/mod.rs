@@ -154,24 +154,22 @@ impl Post {
         Ok(Self { transport: builder.build(), from, domain })
     }
 
-    /// Sends up to eight letters that are due; how many there were.
+    /// Sends a letter that is due; whether there was one. One after the other: a server that is slow is not helped by more at
+    /// once, and each is held for no longer than it takes.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn round(&self, hub: &Arc<Hub>) -> Result<usize> {
+    pub async fn round(&self, hub: &Arc<Hub>) -> Result<bool> {
         let now = hub.clock.now();
         let mut tx = hub.store.begin().await?;
         let due = letters::take_due(tx.on(), now).await?;
         tx.commit().await?;
-        let count = due.len();
-        // One after the other: a server that is slow is not helped by more at once.
-        for letter in due {
-            // One that cannot be read is given up, and holds up no other.
-            let unread = |error: Error| (Attempt::Answered(553), error.to_string());
-            let (attempt, error) = self.attempt(hub, &letter).await.unwrap_or_else(unread);
-            settle(hub, &letter, attempt, &error).await?;
-        }
-        Ok(count)
+        let Some(letter) = due else { return Ok(false) };
+        // One that cannot be read is given up, and holds up no other.
+        let unread = |error: Error| (Attempt::Unreadable, error.to_string());
+        let (attempt, error) = self.attempt(hub, &letter).await.unwrap_or_else(unread);
+        settle(hub, &letter, attempt, &error).await?;
+        Ok(true)
     }
 
     async fn attempt(&self, hub: &Hub, letter: &Due) -> Result<(Attempt, String)> {

@@ -84,7 +84,7 @@ pub(super) async fn new_email(
     customer: Customer,
     Write { body, repeat }: Write<NewEmail>,
 ) -> Result<Response> {
-    customer.not_guest()?;
+    customer.has_own_account()?;
     let mail =
         hub.config.mail.as_ref().ok_or_else(|| refuse(Code::WrongState, "this network sends no mail"))?;
     let address = ReadEmail::read(&body.email).map_err(|why| invalid("/email", why))?;
@@ -125,7 +125,7 @@ pub(super) async fn confirm_email(
     customer: Customer,
     Write { body, repeat }: Write<EmailCode>,
 ) -> Result<Response> {
-    customer.not_guest()?;
+    customer.has_own_account()?;
     let typed: String = body.code.chars().filter(char::is_ascii_digit).take(64).collect();
     let typed = kept_of(&hub, &customer.account, &typed);
     let now = hub.clock.now();
@@ -162,7 +162,7 @@ pub(super) async fn forget_email(
     customer: Customer,
     Write { repeat, .. }: Write<Empty>,
 ) -> Result<Response> {
-    customer.not_guest()?;
+    customer.has_own_account()?;
     let mut change = begin!(hub, customer, repeat);
     emails::forget(change.tx.on(), &customer.account).await?;
     let account = read(&hub, change.tx.on(), &customer).await?;

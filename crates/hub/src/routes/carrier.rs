@@ -250,7 +250,7 @@ pub(super) async fn tasks(
     customer: Customer,
     Query(round): Query<Round>,
 ) -> Result<Json<Tasks>> {
-    let carrier = couriers::carrier_of(&hub, &customer).await?;
+    let carrier = customer.carrier()?;
     let Round { site, locker, number, after } = round;
     Ok(Json(couriers::tasks(&hub, &carrier, &couriers::Round { site, locker, number, after }).await?))
 }
@@ -263,7 +263,7 @@ pub(super) async fn carried(
     customer: Customer,
     Write { body, repeat }: Write<Carried>,
 ) -> Result<Response> {
-    couriers::carrier_of(&hub, &customer).await?;
+    customer.carrier()?;
     let mut change = begin!(hub, customer, repeat);
     let results = receipts::carried(&hub, &mut change.tx, &body).await?;
     change.finish(StatusCode::OK, &results).await
@@ -278,7 +278,7 @@ pub(super) async fn inside(
     Path(id): Path<String>,
     Write { body, repeat }: Write<Inside>,
 ) -> Result<Response> {
-    let carrier = couriers::carrier_of(&hub, &customer).await?;
+    let carrier = customer.carrier()?;
     let mut change = begin!(hub, customer, repeat);
     let mut parcel = parcels::lock(&mut change.tx, &carrier, &id).await?;
     placing::say(&hub, &mut change.tx, &mut parcel, Who::Courier, &body).await?;
@@ -294,7 +294,7 @@ pub(super) async fn courier_token(
     customer: Customer,
     Write { body, repeat }: Write<CourierTokenRequest>,
 ) -> Result<Response> {
-    let carrier = couriers::carrier_of(&hub, &customer).await?;
+    let carrier = customer.carrier()?;
     let mut change = begin!(hub, customer, repeat);
     let grants = couriers::token(&hub, &mut change.tx, &customer, &carrier, &body).await?;
     change.finish(StatusCode::OK, &grants).await

@@ -77,7 +77,7 @@ async fn check_own(tx: &mut Tx, customer: &Customer, id: &str) -> Result<()> {
 #[utoipa::path(get, path = "/v1/passkeys", tag = "account", security(("dpop" = [])),
     responses((status = 200, body = Passkeys)))]
 pub(super) async fn passkeys(State(hub): State<Arc<Hub>>, customer: Customer) -> Result<Json<Passkeys>> {
-    customer.not_guest()?;
+    customer.has_own_account()?;
     let mut on = hub.store.snapshot().await?;
     let passkeys = read_passkeys(&mut on, &customer.account).await?;
     let left = sqlx::query("SELECT COUNT(*) AS codes FROM recovery_codes WHERE account_id = $1")
@@ -115,7 +115,7 @@ pub(super) async fn remove_passkey(
     Path(id): Path<String>,
     Write { repeat, .. }: Write<Empty>,
 ) -> Result<Response> {
-    customer.not_guest()?;
+    customer.has_own_account()?;
     let mut change = begin!(hub, customer, repeat);
     let gone = sqlx::query("DELETE FROM passkeys WHERE id = $1 AND account_id = $2")
         .bind(&id)
@@ -151,7 +151,7 @@ pub(super) async fn recovery_codes(
     customer: Customer,
     Write { repeat, .. }: Write<Empty>,
 ) -> Result<Response> {
-    customer.not_guest()?;
+    customer.has_own_account()?;
     let mut change = begin!(hub, customer, repeat);
     let codes = accounts::new_recovery_codes(&mut change.tx, &customer.account, hub.clock.now()).await?;
     change.finish(StatusCode::CREATED, &RecoveryCodes { codes }).await
@@ -229,6 +229,8 @@ pub(super) async fn delete(
     customer: Customer,
     Write { repeat, .. }: Write<Empty>,
 ) -> Result<Response> {
+    // Whose openings are a courier's is told by its account; its carrier ends it.
+    customer.is_no_courier()?;
     let mut change = begin!(hub, customer, repeat);
     accounts::delete(&mut change.tx, &customer.account, hub.clock.now()).await?;
     change.done().await

@@ -16,11 +16,11 @@ fn draw() -> Number {
     Number::of(u64::from_be_bytes(random::bytes()))
 }
 
-/// Gives `account` a customer number of its own.
+/// Gives `account` a customer number of its own, unless it has one or is gone.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn give_number(on: &mut AnyConnection, account: &str) -> Result<Number> {
+pub async fn give_number(on: &mut AnyConnection, account: &str) -> Result<()> {
     for _ in 0..DRAWS {
         let number = draw();
         let given = sqlx::query(
@@ -32,8 +32,9 @@ pub async fn give_number(on: &mut AnyConnection, account: &str) -> Result<Number
         .execute(&mut *on)
         .await?
         .rows_affected();
-        if given == 1 {
-            return Ok(number);
+        let lacks = "SELECT id FROM accounts WHERE id = $1 AND number IS NULL";
+        if given == 1 || sqlx::query(lacks).bind(account).fetch_optional(&mut *on).await?.is_none() {
+            return Ok(());
         }
     }
     Err(Error::Internal("no customer number is free".to_owned()))
@@ -53,16 +54,6 @@ pub async fn give_numbers(on: &mut AnyConnection) -> Result<()> {
         give_number(on, &account.text("id")?).await?;
     }
     Ok(())
-}
-
-/// Whether it is a courier's.
-///
-/// # Errors
-/// When the database fails.
-pub async fn is_courier(on: &mut AnyConnection, account: &str) -> Result<bool> {
-    let row =
-        sqlx::query("SELECT courier_of FROM accounts WHERE id = $1").bind(account).fetch_one(on).await?;
-    Ok(row.maybe_text("courier_of")?.is_some())
 }
 
 /// The customer with this number.

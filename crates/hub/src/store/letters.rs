@@ -72,30 +72,29 @@ pub async fn put(
     Ok(())
 }
 
-/// Takes up to eight letters that are due.
+/// Takes the letter that has been due for longest.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn take_due(on: &mut AnyConnection, now: i64) -> Result<Vec<Due>> {
-    let rows = sqlx::query(
+pub async fn take_due(on: &mut AnyConnection, now: i64) -> Result<Option<Due>> {
+    let row = sqlx::query(
         "UPDATE letters SET state = 'sending', next_at = $1, attempts = attempts + 1 WHERE id IN \
-         (SELECT id FROM letters WHERE state IN ('due', 'sending') AND next_at <= $2 ORDER BY next_at LIMIT 8) \
+         (SELECT id FROM letters WHERE state IN ('due', 'sending') AND next_at <= $2 ORDER BY next_at LIMIT 1) \
          AND state IN ('due', 'sending') AND next_at <= $2 RETURNING id, sealed, attempts, until_at",
     )
     .bind(now + HELD)
     .bind(now)
-    .fetch_all(on)
+    .fetch_optional(on)
     .await?;
-    rows.iter()
-        .map(|row| {
-            let sealed = row.maybe_bytes("sealed")?.unwrap_or_default();
-            let (attempts, until) = (row.int("attempts")?, row.int("until_at")?);
-            Ok(Due { id: row.text("id")?, sealed, attempts, until })
-        })
-        .collect()
+    row.map(|row| {
+        let sealed = row.maybe_bytes("sealed")?.unwrap_or_default();
+        let (attempts, until) = (row.int("attempts")?, row.int("until_at")?);
+        Ok(Due { id: row.text("id")?, sealed, attempts, until })
+    })
+    .transpose()
 }
 
-/// It is to be tried again at `at`.
+/// It is to be tried again at `at`, unless another process has settled it meanwhile.
 ///
 /// # Errors
 /// When the database fails.
@@ -111,18 +110,20 @@ pub async fn put_off(on: &mut AnyConnection, id: &str, at: i64, error: &str) -> 
     Ok(())
 }
 
-/// It was sent, refused or given up: address and text are gone.
+/// It was sent, refused or given up: address and text are gone. What another process has settled meanwhile stays as it is.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn end(on: &mut AnyConnection, id: &str, state: &str, error: &str, now: i64) -> Result<()> {
-    sqlx::query("UPDATE letters SET state = $1, next_at = $2, error = $3, sealed = NULL WHERE id = $4 AND state = 'sending'")
-        .bind(state)
-        .bind(now)
-        .bind(error)
-        .bind(id)
-        .execute(on)
-        .await?;
+    sqlx::query(
+        "UPDATE letters SET state = $1, next_at = $2, error = $3, sealed = NULL WHERE id = $4 AND state = 'sending'",
+    )
+    .bind(state)
+    .bind(now)
+    .bind(error)
+    .bind(id)
+    .execute(on)
+    .await?;
     Ok(())
 }
 

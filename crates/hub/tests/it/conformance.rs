@@ -17,7 +17,7 @@ use crate::{
     world::{Locker, World},
 };
 #[allow(clippy::wildcard_imports)]
-use crate::{crowd::*, doors::*, gaps::*, promises::*, races::*, reach::*, services::*};
+use crate::{crowd::*, doors::*, gaps::*, leaving::*, promises::*, races::*, reach::*, services::*};
 
 /// A story that does not come to its end fails, and says which it was.
 async fn in_time(story: &str, told: impl Future<Output = ()>) {
@@ -114,6 +114,14 @@ on_both!(
     landlords_know_residents_by_their_number,
     deletion_says_what_it_means,
     accounts_of_before_are_given_numbers,
+    customers_without_a_number_are_given_one,
+    a_door_outlives_the_account_that_it_waits_for,
+    what_a_door_waits_for_is_kept,
+    a_guest_who_leaves_gives_the_link_back,
+    a_guest_waits_for_as_long_as_the_parcel_does,
+    nobody_reads_whom_a_former_owner_let_in,
+    couriers_have_no_account_of_their_own,
+    nothing_is_booked_for_an_account_that_ends,
 );
 
 async fn a_new_customer_finds_what_waits(world: World) {

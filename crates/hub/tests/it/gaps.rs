@@ -146,7 +146,7 @@ async fn courier(world: &World) -> Device {
     Device::from_answer(&world.base, key, &answer, &world.clock)
 }
 
-async fn sign_out(world: &World, key: &Key, token: &str, client: &str) -> Answer {
+pub(crate) async fn sign_out(world: &World, key: &Key, token: &str, client: &str) -> Answer {
     let url = format!("{}/oauth/revoke", world.base);
     let proof = key.proof("POST", &url, None, world.clock.now());
     let form = [("token", token), ("token_type_hint", "refresh_token"), ("client_id", client)];

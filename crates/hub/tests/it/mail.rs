@@ -3,6 +3,7 @@
 use std::{
     path::Path,
     process::{Child, Command},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -296,6 +297,179 @@ async fn mail_that_does_not_arrive_is_told(database: Option<String>) {
     world.hub.store.close().await;
 }
 
+/// The letter about a parcel to an address.
+async fn parcel_letter(post: &Post, to: &str) -> Value {
+    let deadline = Instant::now() + PATIENCE;
+    let about_parcel = |letter: &&Value| {
+        letter["to"] == json!([to])
+            && letter["headers"]["subject"].as_str().unwrap().contains("Heron Express")
+    };
+    loop {
+        if let Some(letter) = post.letters().iter().find(about_parcel) {
+            return letter.clone();
+        }
+        assert!(Instant::now() < deadline, "no letter about a parcel to {to}: {:?}", post.letters());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// How the carrier is told of the letter about its parcel.
+async fn told(world: &World, parcel: &Value, expected: &str) {
+    let path = format!("/v1/carrier/parcels/{}", parcel["id"].as_str().unwrap());
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let letter = world.heron.get(&path).await.ok()["letter"].clone();
+        if letter == expected {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{letter} instead of {expected}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Whoever asks for codes to an address of somebody else keeps no parcel's letter from them, and no carrier keeps them from
+/// confirming it.
+async fn codes_and_parcels_use_up_nothing_of_each_other(database: Option<String>) {
+    let post = Post::open();
+    let world = world(&post, database).await;
+    let (ada, ben) = (world.customer("Ada").await, world.customer("Ben").await);
+    for _ in 0..8 {
+        ask_code(&ada, "victim@example.org", "en").await.ok();
+    }
+    assert_eq!(ask_code(&ben, "victim@example.org", "en").await.status, 429, "whoever asks");
+    announce(&world, "HX-victim", "victim@example.org").await;
+    parcel_letter(&post, "victim@example.org").await;
+    for n in 0..12 {
+        announce(&world, &format!("HX-{n}"), "busy-shopper@example.org").await;
+    }
+    ask_code(&ben, "busy-shopper@example.org", "en").await.ok();
+    delivery(&ben, "sent").await;
+    world.hub.stopping.cancel();
+    world.hub.store.close().await;
+}
+
+/// A letter of which the disk lost something is given up, which is no fault of the address, and the others go their way.
+async fn an_unreadable_letter_is_given_up(database: Option<String>) {
+    let mut post = Post::vacant();
+    let world = world(&post, database).await;
+    let lost = announce(&world, "HX-lost", "lost@example.org").await;
+    told(&world, &lost, "delayed").await;
+    let fine = announce(&world, "HX-fine", "fine@example.org").await;
+    told(&world, &fine, "delayed").await;
+    let mut tx = world.hub.store.begin().await.unwrap();
+    sqlx::query("UPDATE letters SET sealed = $1 WHERE reservation_id = $2")
+        .bind(vec![0_u8; 64])
+        .bind(lost["id"].as_str().unwrap())
+        .execute(tx.on())
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    post.begin(&[]);
+    world.clock.advance(60);
+    parcel_letter(&post, "fine@example.org").await;
+    told(&world, &fine, "sent").await;
+    told(&world, &lost, "given_up").await;
+    world.hub.stopping.cancel();
+    world.hub.store.close().await;
+}
+
+/// An address goes from one to another while its code is given several times at once: it is confirmed once.
+async fn a_code_confirms_once(database: Option<String>) {
+    let post = Post::open();
+    let world = world(&post, database).await;
+    let (ada, ben) = (world.customer("Ada").await, world.customer("Ben").await);
+    ask_code(&ben, "both@example.org", "en").await.ok();
+    confirm(&ben, &code_of(&post.letter("both@example.org", 0).await)).await.ok();
+    ask_code(&ada, "both@example.org", "en").await.ok();
+    let code = code_of(&post.letter("both@example.org", 1).await);
+    // Ben's address is in use just now, so that all of them come to the same point.
+    let mut tx = world.hub.store.begin().await.unwrap();
+    sqlx::query("UPDATE emails SET language = language WHERE address_key = 'both@example.org'")
+        .execute(tx.on())
+        .await
+        .unwrap();
+    let (answers, ()) =
+        tokio::join!(futures::future::join_all((0..4).map(|_| confirm(&ada, &code))), async {
+            tokio::time::sleep(Duration::from_millis(1500)).await;
+            drop(tx);
+        });
+    assert_eq!(answers.iter().filter(|answer| answer.status == 200).count(), 1, "{answers:?}");
+    for late in answers.iter().filter(|answer| answer.status != 200) {
+        assert_eq!(late.code(), "code_ended");
+    }
+    assert_eq!(ada.get("/v1/me").await.ok()["email"]["address"], "both@example.org");
+    assert_eq!(ben.get("/v1/me").await.ok()["email"], json!({}));
+
+    // Two who share a mailbox confirm at once: the later one has it, and nobody sees a fault of the hub's.
+    for (number, device) in [&ada, &ben].into_iter().enumerate() {
+        ask_code(device, "shared@example.org", "en").await.ok();
+        post.letter("shared@example.org", number).await;
+    }
+    let codes = [
+        code_of(&post.letter("shared@example.org", 0).await),
+        code_of(&post.letter("shared@example.org", 1).await),
+    ];
+    let (first, second) = tokio::join!(confirm(&ada, &codes[0]), confirm(&ben, &codes[1]));
+    first.ok();
+    second.ok();
+    let mut having = 0;
+    for device in [&ada, &ben] {
+        having += usize::from(device.get("/v1/me").await.ok()["email"]["address"] == "shared@example.org");
+    }
+    assert_eq!(having, 1);
+    world.hub.stopping.cancel();
+    world.hub.store.close().await;
+}
+
+/// A mail server that says nothing keeps an instance waiting; another, which believes that it has died, sends the letter. What
+/// the first one then finds changes nothing of that.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_instance_has_sent_stays_sent() {
+    let Some(postgres) = Postgres::start() else { return };
+    let mute = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let post = Post::open();
+    let database = postgres.database();
+    let config = |port: u16| Config {
+        mail: Some(Mail { port: Some(port), ..post.settings() }),
+        database: Some(database.clone()),
+        ..Config::default()
+    };
+    let folder = Arc::new(tempfile::tempdir().unwrap());
+    let one = World::in_folder(config(mute.local_addr().unwrap().port()), Arc::clone(&folder)).await;
+    let ada = one.customer("Ada").await;
+    ask_code(&ada, "ada@example.org", "en").await.ok();
+    let held = tokio::time::timeout(PATIENCE, mute.accept()).await.unwrap().unwrap();
+    let two = World::in_folder(config(post.port), folder).await;
+    two.clock.advance(150);
+    post.letter("ada@example.org", 0).await;
+    delivery(&ada, "sent").await;
+    drop((held, mute));
+    for _ in 0..60 {
+        assert_eq!(ada.get("/v1/me").await.ok()["email"]["delivery"], "sent");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(post.letters().len(), 1);
+    for world in [&one, &two] {
+        world.hub.stopping.cancel();
+        world.hub.store.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn codes_and_parcels_use_up_nothing_of_each_other_on_sqlite() {
+    codes_and_parcels_use_up_nothing_of_each_other(None).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unreadable_letter_is_given_up_on_sqlite() {
+    an_unreadable_letter_is_given_up(None).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_code_confirms_once_on_sqlite() {
+    a_code_confirms_once(None).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn addresses_are_confirmed_on_sqlite() {
     addresses_are_confirmed_and_parcels_find_them(None).await;
@@ -311,6 +485,9 @@ async fn mail_on_postgres() {
     let Some(postgres) = Postgres::start() else { return };
     addresses_are_confirmed_and_parcels_find_them(Some(postgres.database())).await;
     mail_that_does_not_arrive_is_told(Some(postgres.database())).await;
+    codes_and_parcels_use_up_nothing_of_each_other(Some(postgres.database())).await;
+    an_unreadable_letter_is_given_up(Some(postgres.database())).await;
+    a_code_confirms_once(Some(postgres.database())).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

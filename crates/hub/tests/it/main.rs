@@ -16,6 +16,7 @@ mod gaps;
 mod imports;
 mod instances;
 mod kill;
+mod leaving;
 mod mail;
 mod matrix;
 mod operating;

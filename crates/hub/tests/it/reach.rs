@@ -16,22 +16,22 @@ async fn try_announce(world: &World, reference: &str, recipient: &str) -> Answer
     world.heron.post("/v1/carrier/parcels", parcel).await
 }
 
-async fn announce(world: &World, reference: &str, recipient: &str) -> Value {
+pub(crate) async fn announce_to(world: &World, reference: &str, recipient: &str) -> Value {
     let answer = try_announce(world, reference, recipient).await;
     assert_eq!(answer.status, 201, "{}", answer.body);
     answer.body
 }
 
-fn secret(parcel: &Value) -> String {
+pub(crate) fn secret(parcel: &Value) -> String {
     parcel["claim_link"].as_str().unwrap().rsplit('/').next().unwrap().to_owned()
 }
 
-async fn claim(device: &Device, parcel: &Value) -> Answer {
+pub(crate) async fn claim(device: &Device, parcel: &Value) -> Answer {
     device.post("/v1/claims", json!({ "claim": secret(parcel) })).await
 }
 
 /// Another number with a right check digit: nobody's, very likely.
-fn of_nobody(number: &str) -> String {
+pub(crate) fn of_nobody(number: &str) -> String {
     let digits: String = number.chars().filter(char::is_ascii_digit).collect();
     let other = if digits.starts_with('9') { "1" } else { "9" };
     (0..10).map(|check| format!("{other}{}{check}", &digits[1..9])).find(|typed| is_number(typed)).unwrap()
@@ -47,7 +47,7 @@ fn is_number(typed: &str) -> bool {
 }
 
 /// A guest who came by the claim link of this parcel.
-async fn guest(world: &World, parcel: &Value) -> Device {
+pub(crate) async fn guest(world: &World, parcel: &Value) -> Device {
     let pending = Pending::new();
     let request = pending.open_page_with(&world.base, &[("claim", &secret(parcel))]).await;
     let done = page_post(&world.base, "/authorize/guest", &json!({ "request": request })).await.ok();
@@ -72,7 +72,7 @@ pub(crate) async fn every_announcement_gets_the_same_answer(world: World) {
         ("HX6", "somebody@example.org", false),
     ] {
         let began = Instant::now();
-        let answer = announce(&world, reference, recipient).await;
+        let answer = announce_to(&world, reference, recipient).await;
         assert!(began.elapsed() >= Duration::from_millis(20), "no answer comes before its beat");
         let mut form: Vec<_> = answer
             .as_object()
@@ -120,7 +120,7 @@ pub(crate) async fn a_parcel_is_taken_up_by_its_link(world: World) {
     let (ada, ben) = (world.customer("Ada").await, world.customer("Ben").await);
     let (mine, nobodys) = (ada.number().await, of_nobody(&ada.number().await));
     // Nobody's: whoever is signed in has it in the list.
-    let parcel = announce(&world, "HX1", &nobodys).await;
+    let parcel = announce_to(&world, "HX1", &nobodys).await;
     let page = Answer::of(http().get(parcel["claim_link"].as_str().unwrap()).header("accept-language", "de"))
         .await
         .ok();
@@ -135,7 +135,7 @@ pub(crate) async fn a_parcel_is_taken_up_by_its_link(world: World) {
     assert_eq!(over.status, 410);
 
     // Somebody's: they keep it, and see that the link was taken up.
-    let parcel = announce(&world, "HX2", &mine).await;
+    let parcel = announce_to(&world, "HX2", &mine).await;
     let taken = claim(&ben, &parcel).await.ok();
     assert_eq!((&taken["role"], &taken["reference"]), (&json!("guest"), &Value::Null));
     let own = ada.named("HX2").await;
@@ -145,14 +145,14 @@ pub(crate) async fn a_parcel_is_taken_up_by_its_link(world: World) {
     ada.send(Method::DELETE, &revoke, json!({})).await.ok();
     assert!(ben.reservations().await.iter().all(|one| one["title"] != "HX2"));
     // The owner's own.
-    let parcel = announce(&world, "HX3", &mine).await;
+    let parcel = announce_to(&world, "HX3", &mine).await;
     assert_eq!(claim(&ada, &parcel).await.ok()["role"], "owner");
     assert_eq!(claim(&ben, &parcel).await.code(), "claim_ended");
 
     // Without an account, and known to nobody or to somebody: the same.
     let locker = world.locker().await;
     for (reference, recipient) in [("HX4", &mine), ("HX5", &nobodys)] {
-        let parcel = announce(&world, reference, recipient).await;
+        let parcel = announce_to(&world, reference, recipient).await;
         let guest = guest(&world, &parcel).await;
         let id = parcel["id"].as_str().unwrap();
         let told = guest.get("/v1/me").await.ok();
@@ -166,12 +166,12 @@ pub(crate) async fn a_parcel_is_taken_up_by_its_link(world: World) {
     }
 
     // By many at once: one has it.
-    let parcel = announce(&world, "HX6", &nobodys).await;
+    let parcel = announce_to(&world, "HX6", &nobodys).await;
     let answers =
         futures::future::join_all((0..8).map(|n| claim(if n % 2 == 0 { &ada } else { &ben }, &parcel))).await;
     assert_eq!(answers.iter().filter(|answer| answer.status == 200).count(), 1);
     // What has ended, foreign and guessed links.
-    let parcel = announce(&world, "HX7", &nobodys).await;
+    let parcel = announce_to(&world, "HX7", &nobodys).await;
     let cancel = format!("/v1/carrier/parcels/{}/cancel", parcel["id"].as_str().unwrap());
     world.heron.post(&cancel, json!({})).await.ok();
     assert_eq!(claim(&ada, &parcel).await.code(), "claim_ended");
@@ -237,7 +237,7 @@ pub(crate) async fn deletion_says_what_it_means(world: World) {
     assert_eq!(ada.send(Method::DELETE, "/v1/me", json!({})).await.status, 204);
     assert!(!ada.get("/v1/me").await.status.is_success());
     // To a carrier nothing has changed.
-    let parcel = announce(&world, "HX1", &number).await;
+    let parcel = announce_to(&world, "HX1", &number).await;
     assert!(parcel["claim_link"].as_str().is_some());
     drop(locker);
 }

@@ -55,6 +55,8 @@ pub enum Attempt {
     Answered(u16),
     /// It was not reached, or not understood.
     Unreached,
+    /// The hub itself cannot read what it had written.
+    Unreadable,
 }
 
 /// What comes next.
@@ -75,6 +77,7 @@ pub enum Next {
 pub fn after(attempt: Attempt, tried: usize, until: i64, now: i64) -> Next {
     match attempt {
         Attempt::Taken => Next::Sent,
+        Attempt::Unreadable => Next::GivenUp,
         // No such mailbox, not here, not a mailbox's name: what concerns the address alone. Other answers of 500 and above are
         // about us (credentials, policy) and may be set right.
         Attempt::Answered(550 | 551 | 553) => Next::Refused,
@@ -106,6 +109,7 @@ mod tests {
         assert_eq!(after(Attempt::Answered(550), 1, 1_000_000, 0), Next::Refused);
         assert_eq!(after(Attempt::Answered(451), 1, 1_000_000, 0), Next::Again(30));
         assert_eq!(after(Attempt::Answered(535), 2, 1_000_000, 0), Next::Again(120), "a fault of ours");
+        assert_eq!(after(Attempt::Unreadable, 1, i64::MAX, 0), Next::GivenUp, "no fault of the address");
         assert_eq!(after(Attempt::Unreached, 3, 700, 200), Next::GivenUp, "of no use by then");
         assert_eq!(after(Attempt::Unreached, 8, i64::MAX, 0), Next::GivenUp, "often enough");
         let (mut now, mut tried) = (0, 1);
