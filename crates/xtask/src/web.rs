@@ -27,10 +27,13 @@ use crate::{
 const TARGET: &str = "wasm32-unknown-unknown";
 /// Of the standard library no more than is used, and of panics no words: a page has nowhere to print them.
 const LEAN: &str = "-Zlocation-detail=none -Zunstable-options -Cpanic=immediate-abort";
-/// Bounds, gzipped, in bytes: everything that a first visit fetches, all languages included; of it the WebAssembly; what the
-/// first picture needs. The first two are what it is, so that it does not grow; the aim is 480 and 360 kB (with Brotli, which
-/// browsers ask for, the WebAssembly is 364).
-const MOST: (u64, u64, u64) = (670_000, 480_000, 100_000);
+/// Bounds, gzipped, in bytes: everything that a first visit fetches, all languages included; of it the WebAssembly; scripts and
+/// styles that the page names, without which nothing is drawn. The aim of the first two is 480 and 360 kB. They are what it has
+/// come to, with a hundredth to spare, so that it does not grow unnoticed (with Brotli, which browsers ask for where they speak
+/// TLS, the WebAssembly is 387 kB). The first picture of a first visit waits for the WebAssembly too; later ones have it.
+const MOST: (u64, u64, u64) = (722_000, 511_000, 100_000);
+/// Files of tests/web that hold tests.
+const TESTS: [&str; 2] = ["tabs.test.mjs", "web.test.mjs"];
 /// For a hub to get ready.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -257,9 +260,11 @@ fn sizes() -> Result<()> {
         println!("{size:>9}  {name}");
         all += size;
         wasm += if name.ends_with(".wasm") { size } else { 0 };
-        first += if name == "web.html" || html.contains(&name) { size } else { 0 };
+        // An icon or a manifest holds nothing up.
+        let drawn = name.ends_with(".js") || name.ends_with(".css");
+        first += if name == "web.html" || (drawn && html.contains(&name)) { size } else { 0 };
     }
-    println!("{all:>9}  in all, gzipped; {wasm} of it WebAssembly; {first} before the first picture");
+    println!("{all:>9}  in all, gzipped; {wasm} of it WebAssembly; {first} beside it before the first picture");
     let (most, most_wasm, most_first) = MOST;
     ensure!(all <= most, "a first visit fetches {all} bytes, more than {most}");
     ensure!(wasm <= most_wasm, "the core has {wasm} bytes, more than {most_wasm}");
@@ -280,7 +285,8 @@ pub(crate) fn test(logs: &Logs, lab: Option<&GuardedLab>) -> Result<Tally> {
         }
     };
     let mut tests = process::command("node");
-    tests.args(["--test", "--test-concurrency=1"]).arg(root().join("tests/web/web.test.mjs"));
+    tests.args(["--test", "--test-concurrency=1"]);
+    tests.args(TESTS.map(|name| root().join("tests/web").join(name)));
     surround(&mut tests, lab, &target().join("test/web"));
     tally.add(one("web", &mut tests, &logs.file("web"), page_line)?);
     Ok(tally)
