@@ -1,6 +1,7 @@
 // The app in a phone's browser, end to end. `cargo xtask test --only web`.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
 import { PATIENCE, Phone, World, browser, lab, until } from './rig.mjs';
 
 const TITLE = 'Two paperbacks';
@@ -203,8 +204,55 @@ describe('an opening over Web Bluetooth', { concurrency: false, ...over }, () =>
     await owner.phase('failed');
     await owner.see('problem');
     assert.equal((await world.door(BOX_DOOR)).open, false);
+    // Nothing is under way: another tab has its turn, although the words still stand here.
+    const first = owner.page;
+    await owner.tab();
+    await owner.page.goto(`${world.url}/app/`);
+    await owner.see('home');
+    await first.waitForSelector('[data-testid="halted"][data-why="passed"]', { timeout: PATIENCE });
+    await first.close();
+    await owner.show(BOX);
+  });
+
+  test('web_dial_that_is_over_connects_nobody: however late the chooser or the connection is', async () => {
+    const connected = () =>
+      owner.page.evaluate(async () => (await navigator.bluetooth.getDevices()).some((device) => device.gatt.connected));
+    // The chooser is answered after the customer has given up.
+    owner.choose = () => undefined;
+    let prompt;
+    const listen = (asked) => (prompt = asked);
+    owner.cdp.on('DeviceAccess.deviceRequestPrompted', listen);
+    await owner.hold();
+    await until('a choice', () => prompt?.devices.length > 0);
+    await owner.tap('[data-testid="cancel-opening"]');
     await leave();
+    await owner.cdp.send('DeviceAccess.selectPrompt', { id: prompt.id, deviceId: prompt.devices[0].id });
+    for (let n = 0; n < 30; n += 1) {
+      assert.equal(await connected(), false, 'nobody waits for it');
+      await pause(200);
+    }
+    owner.cdp.off('DeviceAccess.deviceRequestPrompted', listen);
     owner.choose = (devices) => devices[0];
+    // The connection stands after the customer has given up.
+    await owner.page.evaluate(() => {
+      const server = BluetoothRemoteGATTServer.prototype;
+      const { connect } = server;
+      server.connect = async function () {
+        server.connect = connect;
+        globalThis.dialled = true;
+        await new Promise((done) => setTimeout(done, 3000));
+        globalThis.late = connect.call(this);
+        return globalThis.late;
+      };
+    });
+    await owner.hold();
+    await until('the dial', () => owner.page.evaluate(() => globalThis.dialled === true));
+    await owner.tap('[data-testid="cancel-opening"]');
+    await leave();
+    await until('the late connection', () => owner.page.evaluate(() => globalThis.late !== undefined));
+    await owner.page.evaluate(() => globalThis.late.catch(() => undefined));
+    await until('it to be let go', async () => !(await connected()), 10_000);
+    assert.equal((await world.door(BOX_DOOR)).open, false);
   });
 
   test('web_first_connection_fails: it is repeated without another chooser', async () => {
@@ -232,7 +280,22 @@ describe('an opening over Web Bluetooth', { concurrency: false, ...over }, () =>
 
   test('web_lost_hello_is_read: and the door opens', async () => {
     await world.faults({ air: { lose_hellos: 1 } });
+    await owner.page.evaluate(() => {
+      const { prototype } = BluetoothRemoteGATTCharacteristic;
+      globalThis.written = [];
+      for (const how of ['writeValueWithResponse', 'writeValueWithoutResponse']) {
+        const write = prototype[how];
+        prototype[how] = function (value) {
+          globalThis.written.push(value.byteLength);
+          return write.call(this, value);
+        };
+      }
+    });
     await opens();
+    const written = await owner.page.evaluate(() => globalThis.written);
+    // A read comes whole over any link: it says nothing of what a write may carry. OPEN takes several frames.
+    assert.ok(written.length > 2, String(written));
+    assert.ok(written.slice(0, 3).every((length) => length <= 20), String(written));
   });
 
   test('web_disconnect_at_every_step: each ends with words, and the door opens at most once', async () => {

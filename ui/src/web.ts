@@ -30,10 +30,15 @@ async function halt(why: Elsewhere): Promise<void> {
   halted = null;
   document.getElementById('app')?.toggleAttribute('inert', why !== null);
   if (why === null) return;
-  await useLanguage(loadPreferences().language);
+  // Where nothing arrives, the words may not either: then in English, which comes with the page.
+  await useLanguage(loadPreferences().language).catch(() => undefined);
   halted = mount(Halted, { target: document.body, props: { why } });
 }
 
 let last = Promise.resolve();
-void mountApp(webBridge(wasm, (why) => (last = last.then(() => halt(why)))));
+const say = (why: Elsewhere) => (last = last.then(() => halt(why)));
+void mountApp(webBridge(wasm, say)).catch((error: unknown) => {
+  console.error(error);
+  say('missing');
+});
 void keepOffline().catch(() => undefined);

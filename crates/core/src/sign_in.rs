@@ -122,7 +122,10 @@ pub(crate) enum Picture<'a> {
 #[derive(Default)]
 pub(crate) struct SignIn {
     stage: Stage,
+    /// The claim link that this sign-in is to take up; kept for another attempt where this one failed.
     claim: Option<String>,
+    /// Base URL of the hub whose claim link that is.
+    claim_of: Option<String>,
     /// Another passkey is to be made.
     adding: bool,
     problem: Option<ProblemView>,
@@ -154,6 +157,7 @@ impl SignIn {
     pub(crate) fn start(&mut self, base: &str, claim: Option<String>, cx: &mut Cx<'_>) {
         self.cancel(cx);
         self.claim = claim;
+        self.claim_of = base_url(base);
         self.adding = false;
         let Some(base) = base_url(base) else {
             self.problem = Some(problem(ProblemCode::WrongHub));
@@ -185,6 +189,10 @@ impl SignIn {
     }
 
     fn end(&mut self, problem: Option<ProblemView>, cx: &mut Cx<'_>) {
+        // What the customer gave up, or left behind the browser, is not taken up by the next sign-in.
+        if problem.is_none() || matches!(self.stage, Stage::InBrowser { .. }) {
+            self.claim = None;
+        }
         if matches!(self.stage, Stage::Preparing { .. } | Stage::InBrowser { .. }) {
             cx.out.push(Effect::StopListening);
         }
@@ -199,6 +207,17 @@ impl SignIn {
     /// Says why there is no session any more.
     pub(crate) fn explain(&mut self, problem: Option<ProblemView>) {
         self.problem = problem;
+    }
+
+    /// The claim link that an attempt at this hub left behind by failing. No other hub learns of it.
+    pub(crate) fn unfinished_claim(&self, base: &str) -> Option<String> {
+        let same = matches!(self.stage, Stage::None) && base_url(base) == self.claim_of;
+        self.claim.clone().filter(|_| same)
+    }
+
+    /// A claim link waits here that is written down nowhere.
+    pub(crate) fn is_claiming(&self) -> bool {
+        self.claim.is_some() && !matches!(self.stage, Stage::InBrowser { .. } | Stage::Exchanging { .. })
     }
 
     /// Whether an HTTP answer is this machine's.
@@ -221,8 +240,9 @@ impl SignIn {
             Stage::Exchanging { address, .. } => match token_response(result) {
                 Ok(tokens) => {
                     let live = Live::new(address, tokens, cx.now.unix());
-                    if live.is_none() {
-                        self.fail(ProblemCode::WrongHub, cx);
+                    match live {
+                        Some(_) => self.claim = None,
+                        None => self.fail(ProblemCode::WrongHub, cx),
                     }
                     live
                 }
@@ -333,6 +353,10 @@ impl SignIn {
                 verifier: waiting.verifier.clone(),
             };
             let (url, code) = (waiting.url.clone(), waiting.code.clone());
+            self.claim = Url::parse(&url).ok().and_then(|url| {
+                url.query_pairs().find(|(name, _)| name == "claim").map(|(_, claim)| claim.into_owned())
+            });
+            self.claim_of = base_url(&waiting.address.base);
             let deadline = cx.now.monotonic_ms + (left * 1000).min(BROWSER_MS);
             match code {
                 Some(code) => self.exchange(&expected, &code, device_name, cx),

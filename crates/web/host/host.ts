@@ -10,8 +10,11 @@ type Bytes = Uint8Array<ArrayBuffer>;
 export interface Surroundings {
   /** Where the core's WebAssembly is. */
   wasm: string;
-  /** Another tab has the app: shown until it lets go, which it is asked to. `null`: it is this tab's turn. */
-  elsewhere(why: 'waiting' | 'passed' | null): void;
+  /**
+   * Why the app is not here. `waiting`: another tab has it, shown until it lets go, which it is asked to. `passed`: another tab
+   * took it over. `missing`: the core has not arrived, and may still. `null`: it is here.
+   */
+  elsewhere(why: 'waiting' | 'passed' | 'missing' | null): void;
   /** The core has stopped for good. */
   broken(error: unknown): void;
   notify(notice: Notice): void;
@@ -21,6 +24,11 @@ export interface Surroundings {
 const PAGE = '/app/';
 /** In the fragment, which no server sees: `#claim=SECRET`. */
 const CLAIM = '#claim=';
+/** Milliseconds after which a core that has not arrived is spoken of. */
+const SLOW = 10_000;
+/** Steps of an opening after which nothing is under way any more, and those that are only looked at once the link has ended. */
+const OVER = ['closed', 'failed', 'cancelled'];
+const STANDING = ['opened', 'mayBeOpen', 'nextDoor'];
 
 /**
  * Runs the core: facts go in, orders come out and are carried out with the order guarantees of `postern_runtime`. What is
@@ -33,6 +41,14 @@ export class Host {
   private readonly radio: Radio;
   private readonly orders: Order[] = [];
   private working = false;
+  /** The secrets are being opened for the first time. */
+  private starting = true;
+  /** Exchanges and signatures that are not answered yet. */
+  private unanswered = 0;
+  private step: string | null = null;
+  /** What of the page's address the core has been given. */
+  private given: { back: string | null; claim: string | null } = { back: null, claim: null };
+  private release: () => void = () => undefined;
   private idle: (() => void)[] = [];
   private push: AbortController | null = null;
   private timer: ReturnType<typeof setTimeout> | undefined;
@@ -58,14 +74,34 @@ export class Host {
     );
   }
 
-  /** Takes this tab's turn and begins. Views come as JSON, the first at once. */
+  /**
+   * Takes this tab's turn and begins. Views come as JSON, the first at once. Rejects where the core cannot be had; the turn is
+   * given back then.
+   */
   async start(onView: (view: string) => void): Promise<void> {
-    const [came] = await Promise.all([this.taken(), init({ module_or_path: this.around.wasm })]);
+    const core = init({ module_or_path: this.around.wasm });
+    core.catch(() => undefined);
+    const mine = await turn(() => this.around.elsewhere('waiting'));
+    this.release = mine.pass;
+    this.around.elsewhere(null);
+    const slow = setTimeout(() => this.around.elsewhere('missing'), SLOW);
+    try {
+      await core;
+      this.engine = new Engine(location.origin, deviceName());
+    } catch (error) {
+      await this.end();
+      throw error;
+    } finally {
+      clearTimeout(slow);
+    }
+    this.around.elsewhere(null);
+    mine.onwanted = () => void this.pass();
     this.onView = onView;
-    this.engine = new Engine(location.origin, deviceName());
     this.draw();
-    came();
+    this.arrive();
     await this.open(false);
+    this.starting = false;
+    this.tidyAddress();
     void this.radio.start();
     document.addEventListener('visibilitychange', () => {
       const seen = document.visibilityState === 'visible';
@@ -75,7 +111,7 @@ export class Host {
     addEventListener('pageshow', () => this.tell((engine) => engine.tick()));
     addEventListener('online', () => this.tell((engine) => engine.intent('{"type":"refresh"}')));
     addEventListener('pagehide', () => this.tell((engine) => engine.finish()));
-    addEventListener('hashchange', () => this.arrived());
+    addEventListener('hashchange', () => this.arrive());
   }
 
   /** Hands the core what the customer wants. */
@@ -83,48 +119,78 @@ export class Host {
     this.tell((engine) => engine.intent(intent));
   }
 
-  /** Waits for the turn; what brought the page here is taken off its address first, where nobody can read it later. */
-  private async taken(): Promise<() => void> {
+  /**
+   * Gives the core what brought the page here. It stays in the address, where a reload or another tab finds it again, until the
+   * core has it for good (`tidyAddress`).
+   */
+  private arrive(): void {
+    if (this.closed || !this.engine) return;
     const query = new URLSearchParams(location.search);
-    const back = query.has('state') && (query.has('code') || query.has('error')) ? location.href : null;
-    if (location.search) history.replaceState(null, '', PAGE + location.hash);
-    const claim = takeClaim();
-    const mine = await turn(() => this.around.elsewhere('waiting'));
-    this.around.elsewhere(null);
-    mine.onwanted = () => void this.pass(mine.pass);
-    return () => {
-      if (back) this.tell((engine) => engine.redirected(back));
-      if (claim) this.tell((engine) => engine.deep_link(claim));
-    };
+    const back = location.href;
+    if (query.has('state') && (query.has('code') || query.has('error')) && this.given.back !== back) {
+      this.given.back = back;
+      this.tell((engine) => engine.redirected(back));
+    }
+    const claim = claimLink();
+    if (claim && this.given.claim !== claim) {
+      this.given.claim = claim;
+      this.tell((engine) => engine.deep_link(claim));
+    }
   }
 
-  /** A claim link in a page that is open already. */
-  private arrived(): void {
-    const claim = takeClaim();
-    if (claim) this.tell((engine) => engine.deep_link(claim));
+  /**
+   * Takes out of the address what the core has written down or is done with: afterwards nobody can read it there. Only with
+   * nothing left to be done are the core's words on disk.
+   */
+  private tidyAddress(): void {
+    if (this.closed || this.starting || this.working || this.orders.length > 0) return;
+    let { search, hash } = location;
+    if (search && (this.given.back === location.href || !new URLSearchParams(search).has('state'))) search = '';
+    if (this.given.claim !== null && !this.engine.is_claiming()) {
+      if (claimLink() === this.given.claim) hash = '';
+      this.given.claim = null;
+    }
+    if (search !== location.search || hash !== location.hash) history.replaceState(history.state, '', PAGE + search + hash);
   }
 
-  /** Another tab takes over, once no door is under way. */
-  private async pass(pass: () => void): Promise<void> {
+  /** Another tab takes over, once nothing is under way. */
+  private async pass(): Promise<void> {
     if (this.closed || this.busy) return;
     this.tell((engine) => engine.finish());
+    if (this.closed) return;
+    this.closed = true;
+    this.around.elsewhere('passed');
+    await this.end();
+  }
+
+  /** A core that stopped in the middle of a thought is not asked again; another tab may have its turn. */
+  private broke(error: unknown): void {
+    if (this.closed) return;
+    this.closed = true;
+    this.around.broken(error);
+    void this.end();
+  }
+
+  /** Nothing is begun any more. What is to be saved is, and then it is another tab's turn. */
+  private async end(): Promise<void> {
     this.closed = true;
     clearTimeout(this.timer);
     this.push?.abort();
-    await this.radio.close();
+    await this.radio.close().catch(() => undefined);
     await this.settled();
     this.vault?.close();
-    this.around.elsewhere('passed');
-    pass();
+    this.release();
   }
 
-  /** A door is under way, or the session is being renewed: not the moment to stop. */
+  /**
+   * Not the moment to stop: a door is under way, or something is on its way to the hub or the disk. What was begun in one tab is
+   * never begun again in the next: a code that comes twice ends its session.
+   */
   private get busy(): boolean {
-    return this.opening || this.exchanges > 0;
+    const over = this.step === null || OVER.includes(this.step);
+    const door = !over && (this.radio.isDialling || !STANDING.includes(this.step ?? ''));
+    return this.starting || door || this.working || this.orders.length > 0 || this.unanswered > 0;
   }
-
-  private opening = false;
-  private exchanges = 0;
 
   /** A fact goes in; what comes of it is begun. */
   private tell(fact: (engine: Engine) => void): void {
@@ -136,10 +202,7 @@ export class Host {
       const due = this.engine.due();
       if (due !== undefined) this.timer = setTimeout(() => this.tell((engine) => engine.tick()), Math.min(due + 1, 0x7fffffff));
     } catch (error) {
-      // A core that stopped in the middle of a thought is not asked again.
-      this.closed = true;
-      clearTimeout(this.timer);
-      this.around.broken(error);
+      this.broke(error);
       return;
     }
     if (!this.drawing) {
@@ -152,14 +215,18 @@ export class Host {
   private draw(): void {
     this.drawing = false;
     if (this.closed) return;
-    const view = this.engine.view();
-    if (view === undefined) return;
-    this.onView(view);
+    let view;
+    try {
+      view = this.engine.view();
+    } catch (error) {
+      return this.broke(error);
+    }
+    if (view !== undefined) this.onView(view);
   }
 
-  /** The page says whether a door is under way. */
-  set underWay(on: boolean) {
-    this.opening = on;
+  /** The page says how far an opening is (`OpeningPhase.step`), none without one. */
+  set opening(step: string | null) {
+    this.step = step;
   }
 
   private async settled(): Promise<void> {
@@ -170,24 +237,31 @@ export class Host {
   private async work(): Promise<void> {
     if (this.working) return;
     this.working = true;
-    while (this.orders.length > 0) {
-      // Of several saves in a row, only what the last leaves need ever be on disk.
-      let whole = false;
-      let entries: Bytes[] = [];
-      let saving = false;
-      for (let next = this.orders[0]; next?.kind === 'save' || next?.kind === 'append'; next = this.orders[0]) {
-        this.orders.shift();
-        saving = true;
-        if (next.kind === 'save') [whole, entries] = [true, []];
-        entries.push(next.bytes);
+    try {
+      while (this.orders.length > 0) {
+        // Of several saves in a row, only what the last leaves need ever be on disk.
+        let whole = false;
+        let entries: Bytes[] = [];
+        let saving = false;
+        for (let next = this.orders[0]; next?.kind === 'save' || next?.kind === 'append'; next = this.orders[0]) {
+          this.orders.shift();
+          saving = true;
+          if (next.kind === 'save') [whole, entries] = [true, []];
+          entries.push(next.bytes);
+        }
+        if (saving) {
+          await this.vault?.save(whole, entries).catch(() => this.tell((engine) => engine.not_saved()));
+        }
+        const order = this.orders.shift();
+        // Of a tab that gives up its turn only what is to be saved is carried out.
+        if (order && (!this.closed || order.kind === 'session')) await this.carryOut(order);
       }
-      if (saving) {
-        await this.vault?.save(whole, entries).catch(() => this.tell((engine) => engine.not_saved()));
-      }
-      const order = this.orders.shift();
-      if (order) await this.carryOut(order);
+    } catch (error) {
+      this.broke(error);
+    } finally {
+      this.working = false;
     }
-    this.working = false;
+    this.tidyAddress();
     for (const resolve of this.idle.splice(0)) resolve();
   }
 
@@ -235,13 +309,13 @@ export class Host {
   }
 
   private async exchange(order: Extract<Order, { kind: 'http' }>): Promise<void> {
-    this.exchanges += 1;
+    this.unanswered += 1;
     try {
       const { status, date, etag, body } = await this.hub.send(order, this.vault);
-      this.exchanges -= 1;
+      this.unanswered -= 1;
       this.tell((engine) => engine.answered(order.ticket, status, date, etag, body));
     } catch (error) {
-      this.exchanges -= 1;
+      this.unanswered -= 1;
       const sent = error instanceof NoAnswer ? error.sent : true;
       this.tell((engine) => engine.unanswered(order.ticket, sent));
     }
@@ -257,14 +331,19 @@ export class Host {
   }
 
   private async sign(ticket: bigint, message: Bytes): Promise<void> {
+    this.unanswered += 1;
     const signature = await this.vault?.sign(message).catch(() => undefined);
+    this.unanswered -= 1;
     this.tell((engine) => engine.signed(ticket, signature));
   }
 
   /** The sign-in page, in this very tab; it comes back to this page. */
   private goTo(url: string): void {
-    if (new URL(url).origin === location.origin) location.assign(url);
-    else this.tell((engine) => engine.browser_failed());
+    if (new URL(url).origin === location.origin) {
+      // What is to come back is on disk by now, the claim link with it: nobody follows that twice by going back.
+      history.replaceState(history.state, '', PAGE);
+      location.assign(url);
+    } else this.tell((engine) => engine.browser_failed());
   }
 
   private async open(memoryOnly: boolean): Promise<void> {
@@ -292,10 +371,10 @@ export class Host {
 /** What the adapter was when it was last asked, for a support desk. */
 export type { Adapter };
 
-function takeClaim(): string | null {
+/** The claim link that the page was opened with. */
+function claimLink(): string | null {
   if (!location.hash.startsWith(CLAIM)) return null;
   const secret = location.hash.slice(CLAIM.length);
-  history.replaceState(null, '', PAGE);
   return `${location.origin}/claim/${encodeURIComponent(secret)}`;
 }
 

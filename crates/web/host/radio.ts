@@ -104,6 +104,7 @@ export class Radio {
       const why = await dial.run(() => this.device(locker, dial, timeout), timeout);
       if (!dial.answered && why === 'notFound') this.forget(locker);
       if (!dial.answered && why === 'lost') this.doubt(locker);
+      if (this.dial === dial) this.dial = null;
       this.facts.ended(attempt, why);
     })();
   }
@@ -114,6 +115,11 @@ export class Radio {
 
   hangUp(attempt: bigint): void {
     if (this.dial?.attempt === attempt) this.dial.hangUp();
+  }
+
+  /** A dial is under way, or its link stands. */
+  get isDialling(): boolean {
+    return this.dial !== null;
   }
 
   /** Resolves when nothing is connected any more. */
@@ -129,6 +135,7 @@ export class Radio {
     const air = bluetooth();
     if (!air) throw new Over('absent');
     if (!(await dial.activation(timeout))) throw new Over('notFound');
+    dial.goesOn();
     const device = await air.requestDevice({ filters: [{ services: [SERVICE] }] }).catch(async (error: unknown) => {
       const name = error instanceof DOMException ? error.name : '';
       if (name === 'SecurityError' || name === 'NotAllowedError') throw new Over('denied');
@@ -166,6 +173,9 @@ export class Radio {
   }
 }
 
+/** Which dial had a device last: connections belong to devices, of which each locker has one. */
+const users = new WeakMap<Device, Dial>();
+
 /** One attempt, from the chooser to the end of the link. */
 class Dial {
   /** Messages that came; the second is an answer. */
@@ -177,6 +187,8 @@ class Dial {
   private rx: Characteristic | null = null;
   private tx: Characteristic | null = null;
   private reads = 0;
+  /** What the browser told while the HELLO was being read. */
+  private whileReading: { value: DataView; frame: Bytes }[] | null = null;
   private longest = SMALLEST;
   private timer: ReturnType<typeof setTimeout> | undefined;
   private writes: Promise<void> = Promise.resolve();
@@ -194,6 +206,7 @@ class Dial {
     this.ended = new Promise((resolve) => {
       this.end = (why) => {
         this.over = true;
+        clearTimeout(this.timer);
         resolve(why);
       };
     });
@@ -210,19 +223,27 @@ class Dial {
   /** Resolves to why it ended; by then the connection is let go. */
   async run(find: () => Promise<Device>, timeout: number): Promise<Ended> {
     const link = async (): Promise<Ended> => {
+      this.goesOn();
       // Whoever reads a chooser takes their time: the clock starts afterwards.
       const device = await find();
+      this.goesOn();
       this.device = device;
+      users.set(device, this);
       this.facts.progress(this.attempt, 'sighted');
       await this.connect(device, performance.now() + timeout);
       return this.ended;
     };
-    const why = await Promise.race([this.ended, link().catch((error: unknown) => (error instanceof Over ? error.why : 'lost'))]);
-    this.over = true;
-    clearTimeout(this.timer);
+    const linked = link().catch((error: unknown) => (error instanceof Over ? error.why : 'lost'));
+    const why = await Promise.race([this.ended, linked]);
+    this.end(why);
     await this.letGo();
     this.left();
     return why;
+  }
+
+  /** After each wait: a dial that is over takes no further step. */
+  goesOn(): void {
+    if (this.over) throw new Over('hungUp');
   }
 
   /**
@@ -251,25 +272,33 @@ class Dial {
         await this.begin(device, Math.min(CALL, deadline - performance.now()));
         return;
       } catch (error) {
-        if (this.over) throw new Over('hungUp');
-        device.gatt?.disconnect();
+        this.goesOn();
+        this.disconnect(device);
         if (performance.now() + PAUSE >= deadline) throw error instanceof Over ? error : new Over('notFound');
         const available = await bluetooth()?.getAvailability().catch(() => false);
         if (!available) throw new Over('off');
         await pause(PAUSE);
-        if (this.over) throw new Over('hungUp');
+        this.goesOn();
       }
     }
   }
 
   private async begin(device: Device, patience: number): Promise<void> {
     if (!device.gatt) throw new Over('denied');
+    const connecting = device.gatt.connect();
     let server;
     try {
-      server = await within(device.gatt.connect(), patience);
+      server = await within(connecting, patience);
     } catch {
       throw new Over('notFound');
+    } finally {
+      // One that stands only now, with nobody waiting for it, is let go.
+      void connecting.then(
+        () => this.over && this.disconnect(device),
+        () => undefined,
+      );
     }
+    this.goesOn();
     this.facts.progress(this.attempt, 'connected');
     const lost = () => {
       // Before the subscription it is a connection to be tried again.
@@ -280,14 +309,18 @@ class Dial {
     const service = await within(server.getPrimaryService(SERVICE), patience);
     const rx = await within(service.getCharacteristic(RX), patience);
     const tx = await within(service.getCharacteristic(TX), patience);
+    this.goesOn();
     const early: Bytes[] = [];
     // Before the subscription: nothing must fall between the two. What comes before it is known to stand waits for that.
     tx.addEventListener('characteristicvaluechanged', () => {
-      if (!tx.value) return;
-      if (this.tx === tx) this.notified(bytesOf(tx.value));
-      else early.push(bytesOf(tx.value));
+      const { value } = tx;
+      if (!value) return;
+      if (this.tx !== tx) early.push(bytesOf(value));
+      else if (this.whileReading) this.whileReading.push({ value, frame: bytesOf(value) });
+      else this.notified(bytesOf(value));
     });
     await within(tx.startNotifications(), patience);
+    this.goesOn();
     if (!server.connected) throw new Over('lost');
     [this.rx, this.tx] = [rx, tx];
     this.facts.progress(this.attempt, 'subscribed');
@@ -327,12 +360,23 @@ class Dial {
   private async overdue(): Promise<void> {
     if (this.over || !this.tx) return;
     if (this.frames.has_hello() || ++this.reads > HELLO_READS) return this.end('lost');
+    // A browser tells what was read by the same event as what was notified; a read says nothing of the MTU.
+    const meanwhile: { value: DataView; frame: Bytes }[] = [];
+    this.whileReading = meanwhile;
     try {
       const value = await within(this.tx.readValue(), CALL);
+      this.whileReading = null;
       if (this.over) return;
-      this.deliver(this.frames.push_read(bytesOf(value)) as Bytes[]);
+      const read = bytesOf(value);
+      const told = meanwhile.findIndex((one) => one.value === value);
+      const own = told >= 0 ? told : meanwhile.findIndex((one) => one.frame.join() === read.join());
+      if (own >= 0) meanwhile.splice(own, 1);
+      this.deliver(this.frames.push_read(read) as Bytes[]);
+      for (const { frame } of meanwhile) this.notified(frame);
     } catch {
       this.end('lost');
+    } finally {
+      this.whileReading = null;
     }
   }
 
@@ -365,6 +409,11 @@ class Dial {
     // What is not unsubscribed BlueZ subscribes by itself at the next link, before anybody listens.
     if (this.tx && device.gatt.connected) await within(this.tx.stopNotifications(), UNSUBSCRIBE).catch(() => undefined);
     this.tx = null;
-    device.gatt.disconnect();
+    this.disconnect(device);
+  }
+
+  /** A later dial may have the device by now. */
+  private disconnect(device: Device): void {
+    if (users.get(device) === this) device.gatt?.disconnect();
   }
 }

@@ -67,6 +67,46 @@ function openDatabase(): Promise<IDBDatabase> {
   return answer(request);
 }
 
+interface Keys {
+  /** The device's key. */
+  device: CryptoKeyPair;
+  /** What is on the disk is sealed with it. */
+  seal: CryptoKey;
+}
+
+async function newKeys(): Promise<Keys> {
+  const device = await crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, false, ['sign', 'verify']);
+  const seal = await crypto.subtle.generateKey({ name: 'AES-GCM', length: 256 }, false, ['encrypt', 'decrypt']);
+  return { device, seal };
+}
+
+/** Both keys, or none. */
+async function read(store: IDBObjectStore): Promise<Keys | null> {
+  const [device, seal] = await Promise.all([
+    answer(store.get('device')) as Promise<CryptoKeyPair | undefined>,
+    answer(store.get('seal')) as Promise<CryptoKey | undefined>,
+  ]);
+  return device && seal ? { device, seal } : null;
+}
+
+/** The keys of this browser, made where there are none. Whoever comes first has made them: nobody's are replaced. */
+async function keysIn(database: IDBDatabase): Promise<Keys> {
+  const there = await read(database.transaction(KEYS).objectStore(KEYS));
+  if (there) return there;
+  const made = await newKeys();
+  const transaction = database.transaction([KEYS, STATE, SMALL], 'readwrite', { durability: 'strict' });
+  const over = done(transaction);
+  const meanwhile = await read(transaction.objectStore(KEYS));
+  if (!meanwhile) {
+    // Whatever was sealed or bound to an earlier key is worthless.
+    for (const store of [STATE, SMALL]) transaction.objectStore(store).clear();
+    transaction.objectStore(KEYS).put(made.device, 'device');
+    transaction.objectStore(KEYS).put(made.seal, 'seal');
+  }
+  await over;
+  return meanwhile ?? made;
+}
+
 /**
  * Secrets of this browser. The device's key and the key that seals are WebCrypto's and cannot be exported; IndexedDB keeps
  * them as they are. Each sealed entry is bound to the file that it belongs to and to its place there, so that entries can
@@ -89,21 +129,7 @@ export class Vault {
   /** Opens what there is, or makes it. Rejects where the browser keeps nothing. */
   static async open(memoryOnly: boolean): Promise<{ vault: Vault; opened: Opened }> {
     const database = memoryOnly ? null : await openDatabase();
-    const stored = database && database.transaction(KEYS).objectStore(KEYS);
-    let device = stored && ((await answer(stored.get('device'))) as CryptoKeyPair | undefined);
-    let seal = stored && ((await answer(stored.get('seal'))) as CryptoKey | undefined);
-    if (!device || !seal) {
-      device = await crypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, false, ['sign', 'verify']);
-      seal = await crypto.subtle.generateKey({ name: 'AES-GCM', length: 256 }, false, ['encrypt', 'decrypt']);
-      if (database) {
-        const transaction = database.transaction([KEYS, STATE, SMALL], 'readwrite', { durability: 'strict' });
-        // Whatever was sealed or bound to an earlier key is worthless.
-        for (const store of [STATE, SMALL]) transaction.objectStore(store).clear();
-        transaction.objectStore(KEYS).put(device, 'device');
-        transaction.objectStore(KEYS).put(seal, 'seal');
-        await done(transaction);
-      }
-    }
+    const { device, seal } = database ? await keysIn(database) : await newKeys();
     const { x, y } = (await crypto.subtle.exportKey('jwk', device.publicKey)) as PublicKey;
     const jwk: PublicKey = { kty: 'EC', crv: 'P-256', x, y };
     const point = new Uint8Array(await crypto.subtle.exportKey('raw', device.publicKey));

@@ -1,8 +1,10 @@
-// The service worker: the page without a network. VERSION and FILES stand before this, written by ui/tools/web.ts.
+// The service worker: the page without a network. Before this stand VERSION and FILES, written by ui/tools/web.ts, and HEADERS,
+// written by the hub (crates/hub/src/server/web_app.rs).
 "use strict";
-/* global VERSION, FILES */
+/* global VERSION, FILES, HEADERS */
 
-const CACHE = `postern ${VERSION}`;
+// A kept page keeps the headers that it came with: others make another version.
+const CACHE = `postern ${VERSION} ${HEADERS}`;
 /** How many versions are kept: a page that is still open fetches its parts from the one that it came with. */
 const KEPT = 3;
 

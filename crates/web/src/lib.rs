@@ -156,6 +156,12 @@ impl Engine {
         self.handle(Event::DeepLink { url });
     }
 
+    /// A claim link was followed that is neither taken up nor written down yet: whoever brought it keeps it until then.
+    #[must_use]
+    pub fn is_claiming(&self) -> bool {
+        self.core.is_claiming()
+    }
+
     /// Answer to an order `sign`: r and s, 32 bytes each; none where the key refused.
     pub fn signed(&mut self, ticket: u64, signature: Option<Vec<u8>>) {
         let signature = signature.and_then(|bytes| bytes.try_into().ok());

@@ -287,7 +287,8 @@ impl Core {
         let hub =
             self.session.hub().map(|hub| hub.base.clone()).or(hub).unwrap_or_else(|| self.config.hub.clone());
         if text::clipped(hub.clone(), 2048) == hub {
-            self.sign_in.start(&hub, None, cx);
+            let claim = self.sign_in.unfinished_claim(&hub);
+            self.sign_in.start(&hub, claim, cx);
         } else {
             self.sign_in.explain(Some(Self::hub_problem(ProblemCode::WrongHub)));
         }

@@ -187,6 +187,11 @@ impl Core {
         }
     }
 
+    /// A claim link was followed that is neither taken up nor written down yet: whoever brought it keeps it until then.
+    pub fn is_claiming(&self) -> bool {
+        self.claim.is_some() || self.sign_in.is_claiming()
+    }
+
     fn save(&mut self) -> Option<Effect> {
         self.kept.account = self.session.account().cloned().or(self.kept.account.take());
         self.kept.last_contact = self.network.last_contact();

@@ -119,18 +119,56 @@ pub enum For {
 pub async fn check(hub: &Hub, secret: &str) -> Result<For> {
     // Anybody may look, as often as they like: that keeps nobody from writing.
     let mut on = hub.store.read().acquire().await?;
-    if claims::parcel(&mut on, &random::hash(secret)).await?.is_some() {
+    let (hash, now) = (random::hash(secret), hub.clock.now());
+    if claims::parcel(&mut on, &hash).await?.is_some() {
         return Ok(For::Parcel);
     }
-    find(&mut on, secret, hub.clock.now()).await.map(|_| For::Share)
+    // Whoever came by it a moment ago may come again.
+    match claims::guest(&mut on, &hash, None, now - AGAIN).await? {
+        Some((_, true)) => Ok(For::Parcel),
+        Some((_, false)) => Ok(For::Share),
+        None => find(&mut on, secret, now).await.map(|_| For::Share),
+    }
 }
 
-/// `account` takes up a claim link. Reservation id.
+/// How long a guest's device may take up the same link again, seconds: a page that was closed too early has nothing but the
+/// link, and the code that it led to is over after a minute.
+const AGAIN: i64 = 600;
+
+/// The guest that the device with this key became by this link a moment ago. The key is only named here: whatever is made
+/// for it is worth nothing without it.
+///
+/// # Errors
+/// When the database fails.
+pub async fn guest_again(
+    hub: &Hub,
+    tx: &mut Tx,
+    secret: &str,
+    thumbprint: Option<&str>,
+) -> Result<Option<String>> {
+    let Some(thumbprint) = thumbprint else { return Ok(None) };
+    let since = hub.clock.now() - AGAIN;
+    let found = claims::guest(tx.on(), &random::hash(secret), Some(thumbprint), since).await?;
+    Ok(found.map(|(account, _)| account))
+}
+
+/// What this account has by this link already.
+///
+/// # Errors
+/// When the database fails.
+pub async fn held(tx: &mut Tx, account: &str, secret: &str) -> Result<Option<String>> {
+    claims::held(tx.on(), account, &random::hash(secret)).await
+}
+
+/// `account` takes up a claim link, or comes by it again. Reservation id.
 ///
 /// # Errors
 /// `ClaimEnded`; `WrongState` where it is a share of the owner's own.
 pub async fn claim(hub: &Hub, tx: &mut Tx, account: &str, guest: bool, secret: &str) -> Result<String> {
     let hash = random::hash(secret);
+    if let Some(id) = claims::held(tx.on(), account, &hash).await? {
+        return Ok(id);
+    }
     match claims::parcel(tx.on(), &hash).await? {
         Some(parcel) => claim_parcel(hub, tx, Claimer { account, guest }, &parcel, &hash).await,
         None => claim_share(hub, tx, account, secret).await,
@@ -152,8 +190,11 @@ async fn claim_parcel(hub: &Hub, tx: &mut Tx, by: Claimer<'_>, id: &str, hash: &
     }
     let claimant = Claimant { guest: by.guest, owner: parcel.account.as_deref() == Some(by.account) };
     match recipient::claim(claimant, parcel.account.is_some()) {
-        Claimed::Theirs => {}
-        Claimed::Own => parcel.account = Some(by.account.to_owned()),
+        Claimed::Theirs => claims::note_owner(tx.on(), id, hash).await?,
+        Claimed::Own => {
+            parcel.account = Some(by.account.to_owned());
+            claims::note_owner(tx.on(), id, hash).await?;
+        }
         Claimed::Collect => {
             // For as long as the parcel is there: shares end with what they are of.
             let until = now + 10 * 365 * 86_400;

@@ -267,8 +267,11 @@ pub(super) async fn claim(
     customer: Customer,
     Write { body, repeat }: Write<NewClaim>,
 ) -> Result<Response> {
-    customer.has_own_account()?;
     let mut change = begin!(hub, customer, repeat);
+    // A guest has the one link, and may follow it again.
+    if shares::held(&mut change.tx, &customer.account, &body.claim).await?.is_none() {
+        customer.has_own_account()?;
+    }
     let id = shares::claim(&hub, &mut change.tx, &customer.account, false, &body.claim).await?;
     finish(&hub, change, &customer, &id).await
 }

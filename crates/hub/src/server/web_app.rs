@@ -12,6 +12,7 @@ use axum::{
     routing::get,
 };
 use postern_api::{account::PAGE_PATH, problem::Code};
+use sha2::{Digest, Sha256};
 
 use crate::{error::refuse, hub::Hub};
 
@@ -35,6 +36,23 @@ const PERMISSIONS: &str = "bluetooth=(self), camera=(self), geolocation=(self), 
     clipboard-write=(self), clipboard-read=(), microphone=(), usb=(), serial=(), hid=(), midi=(), payment=(), \
     display-capture=(), publickey-credentials-get=(), publickey-credentials-create=()";
 
+/// What every file of the page comes with, but for its kind and how long it is kept.
+const HEADERS: [(HeaderName, &str); 9] = [
+    (header::VARY, "accept-encoding"),
+    (header::CONTENT_SECURITY_POLICY, POLICY),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (HeaderName::from_static("permissions-policy"), PERMISSIONS),
+    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    (HeaderName::from_static("cross-origin-embedder-policy"), "require-corp"),
+];
+/// The service worker, by which a browser keeps the page.
+const WORKER: &str = "worker.js";
+/// The one that takes it away again.
+const FAREWELL: &str = include_str!("../../../web/host/farewell.js");
+
 /// Whether this program has the page in it.
 #[must_use]
 pub fn is_built_in() -> bool {
@@ -50,7 +68,8 @@ pub fn is_served(hub: &Hub) -> bool {
 /// The routes, where the operator wants them.
 pub fn router(hub: &Hub) -> Router<Arc<Hub>> {
     if !hub.config.web_app {
-        return Router::new();
+        // Browsers that had the page keep it until its worker says otherwise.
+        return Router::new().route("/app/worker.js", get(async || script(FAREWELL.to_owned())));
     }
     Router::new()
         .route("/app", get(|| async { Redirect::permanent(PAGE_PATH) }))
@@ -74,6 +93,9 @@ fn answer(name: &str, asked: &HeaderMap) -> Response {
     let Some(file) = FILES.iter().find(|file| file.name == name) else {
         return refuse(Code::NotFound, "no such path").into_response();
     };
+    if name == WORKER {
+        return script(worker(&String::from_utf8_lossy(file.plain), &HEADERS));
+    }
     let takes = |coding: &str| accepts(asked, coding);
     let (body, coding) = match (file.brotli, file.gzip) {
         (Some(brotli), _) if takes("br") => (brotli, Some("br")),
@@ -87,19 +109,30 @@ fn answer(name: &str, asked: &HeaderMap) -> Response {
     }
     // The digest of its content is in the name of what lies in `assets`.
     let kept = if name.starts_with("assets/") { "public, max-age=31536000, immutable" } else { "no-cache" };
-    for (name, value) in [
-        (header::CONTENT_TYPE, kind(name)),
-        (header::CACHE_CONTROL, kept),
-        (header::VARY, "accept-encoding"),
-        (header::CONTENT_SECURITY_POLICY, POLICY),
-        (header::REFERRER_POLICY, "no-referrer"),
-        (header::X_FRAME_OPTIONS, "DENY"),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (HeaderName::from_static("permissions-policy"), PERMISSIONS),
-        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
-        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
-        (HeaderName::from_static("cross-origin-embedder-policy"), "require-corp"),
-    ] {
+    let own = [(header::CONTENT_TYPE, kind(name)), (header::CACHE_CONTROL, kept)];
+    for (name, value) in own.into_iter().chain(HEADERS) {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// The worker with the digest of what surrounds the page: browsers take up a worker whose bytes differ, and a page that is
+/// kept comes with the headers that it was kept with.
+fn worker(built: &str, headers: &[(HeaderName, &str)]) -> String {
+    let mut digest = Sha256::new();
+    for (name, value) in headers {
+        digest.update(format!("{name}: {value}\n"));
+    }
+    let digest = hex::encode(&digest.finalize()[..8]);
+    format!("const HEADERS = \"{digest}\";\n{built}")
+}
+
+/// A script that is made here, for the page's own folder.
+fn script(text: String) -> Response {
+    let mut response = (StatusCode::OK, text).into_response();
+    let headers = response.headers_mut();
+    let own = [(header::CONTENT_TYPE, kind(WORKER)), (header::CACHE_CONTROL, "no-cache")];
+    for (name, value) in own.into_iter().chain(HEADERS) {
         headers.insert(name, HeaderValue::from_static(value));
     }
     response
@@ -135,6 +168,16 @@ mod tests {
 
     fn asked(value: &'static str) -> HeaderMap {
         HeaderMap::from_iter([(header::ACCEPT_ENCODING, HeaderValue::from_static(value))])
+    }
+
+    #[test]
+    fn other_headers_make_another_worker() {
+        let mut stricter = HEADERS;
+        stricter[1].1 = "default-src 'none'";
+        let (one, other) = (worker("built", &HEADERS), worker("built", &stricter));
+        assert!(one.starts_with("const HEADERS = \"") && one.ends_with("\nbuilt"), "{one}");
+        assert_ne!(one, other);
+        assert_eq!(one, worker("built", &HEADERS));
     }
 
     #[test]

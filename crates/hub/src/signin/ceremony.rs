@@ -195,11 +195,14 @@ pub(super) async fn guest(
     from_own_page(&hub, &headers)?;
     hub.sign_ins.take(&caller.0)?;
     let request = open_request(&hub, &body.request)?;
-    if request.claim.is_none() {
+    let Some(claim) = &request.claim else {
         return Err(refuse(Code::Forbidden, "no claim link"));
-    }
+    };
     let mut tx = hub.store.begin().await?;
-    let account = account::create_guest(&mut tx, hub.clock.now()).await?;
+    let account = match shares::guest_again(&hub, &mut tx, claim, request.thumbprint.as_deref()).await? {
+        Some(account) => account,
+        None => account::create_guest(&mut tx, hub.clock.now()).await?,
+    };
     finish(&hub, tx, &request, (&account, true), &headers).await
 }
 

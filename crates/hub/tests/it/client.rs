@@ -103,6 +103,16 @@ impl Key {
         }
     }
 
+    /// RFC 7638: the members in lexicographic order.
+    pub(crate) fn thumbprint(&self) -> String {
+        let jwk = self.jwk().1;
+        let members: Vec<String> = ["crv", "kty", "x", "y"]
+            .into_iter()
+            .filter_map(|name| Some(format!("\"{name}\":{}", jwk.get(name)?)))
+            .collect();
+        encode(Sha256::digest(format!("{{{}}}", members.join(","))))
+    }
+
     pub(crate) fn sign(&self, message: &[u8]) -> [u8; 64] {
         match self {
             Self::Ed25519(key) => key.sign(message).to_bytes(),

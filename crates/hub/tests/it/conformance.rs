@@ -111,6 +111,7 @@ on_both!(
     looking_at_a_claim_link_waits_for_nobody,
     every_announcement_gets_the_same_answer,
     a_parcel_is_taken_up_by_its_link,
+    who_took_a_link_may_take_it_again,
     landlords_know_residents_by_their_number,
     deletion_says_what_it_means,
     accounts_of_before_are_given_numbers,

@@ -25,7 +25,7 @@ export interface Platform {
   openBluetoothSettings(): Promise<boolean>;
   /** Opens an http(s) address in the system browser. */
   openInBrowser(url: string): Promise<boolean>;
-  /** Copies; a secret text is taken off the clipboard again after half a minute. */
+  /** Copies; a secret text is taken off the clipboard again after half a minute, in a browser not. */
   copyText(text: string, secret: boolean): Promise<boolean>;
   /** Facts for a support desk, without secrets; null where there are none. */
   diagnostics(): Promise<string | null>;

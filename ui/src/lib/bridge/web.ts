@@ -2,13 +2,11 @@ import { Host } from '@postern/host';
 import type { View } from '../generated/view';
 import type { Bridge, Platform } from './bridge';
 
-/** Milliseconds after which a secret is taken off the clipboard. */
-const SECRET_MS = 30_000;
 /** Milliseconds of vibration and pause. */
 const FEELINGS = { taken: [15], opened: [40, 60, 40], wrong: [120] } as const;
 
 /** What the page shows where it is not this tab's turn. */
-export type Elsewhere = 'waiting' | 'passed' | 'broken' | null;
+export type Elsewhere = 'waiting' | 'passed' | 'broken' | 'missing' | null;
 
 interface Detector {
   detect(picture: ImageData): Promise<{ rawValue: string }[]>;
@@ -50,11 +48,8 @@ export function webBridge(wasm: string, elsewhere: (why: Elsewhere) => void): Br
   const platform: Platform = {
     openBluetoothSettings: async () => false,
     openInBrowser: (url) => does(() => /^https?:/.test(url) && window.open(url, '_blank', 'noopener,noreferrer')),
-    copyText: (text, secret) =>
-      does(async () => {
-        await navigator.clipboard.writeText(text);
-        if (secret) setTimeout(() => void does(() => navigator.clipboard.writeText('')), SECRET_MS);
-      }),
+    // A page that is not in front may not write, and none may look: it stays there, and the words say so.
+    copyText: (text) => does(() => navigator.clipboard.writeText(text)),
     diagnostics: async () => `postern, in a browser\n${navigator.userAgent}\nbluetooth: ${'bluetooth' in navigator}`,
     setLanguage: async () => true,
     autostart: async () => null,
@@ -89,7 +84,7 @@ export function webBridge(wasm: string, elsewhere: (why: Elsewhere) => void): Br
     subscribe: (onView) =>
       host.start((text) => {
         const view = JSON.parse(text) as View;
-        host.underWay = view.opening !== null;
+        host.opening = view.opening?.phase.step ?? null;
         void keepLit(view.opening !== null);
         onView(view);
       }),
