@@ -12,6 +12,7 @@ use super::{
     rules::{
         access::{self, For},
         settling::Holds,
+        share,
     },
 };
 use crate::{
@@ -420,13 +421,69 @@ pub async fn clear(tx: &mut Tx, locker: &str, door: i64, now: i64) -> Result<()>
     Ok(())
 }
 
-/// Takes a door out of service, or puts it back.
+/// Whether a door is kept for the reservation, or settling after it: nobody else's.
+///
+/// # Errors
+/// When the database fails.
+pub async fn is_of(tx: &mut Tx, reservation: &Reservation) -> Result<bool> {
+    let row = sqlx::query(
+        "SELECT d.door FROM doors d WHERE d.locker_id = $1 AND d.door = $2 AND (d.reservation_id = $3 \
+         OR EXISTS (SELECT 1 FROM occupancies o WHERE o.locker_id = d.locker_id AND o.door = d.door \
+         AND o.epoch = d.settling_epoch AND o.reservation_id = $3))",
+    )
+    .bind(reservation.locker.clone())
+    .bind(reservation.door)
+    .bind(&reservation.id)
+    .fetch_optional(tx.on())
+    .await?;
+    Ok(row.is_some())
+}
+
+/// Takes the reservation's door out of service because `account` says that it should be, where the door is the reservation's
+/// and nobody else's, until somebody has looked. Whether it is out of service now: it is one of the account's share of the
+/// site, and whoever has had that taken out already is heard without it.
+///
+/// # Errors
+/// When the database fails.
+pub async fn report(tx: &mut Tx, reservation: &Reservation, account: &str) -> Result<bool> {
+    let (Some(locker), Some(door)) = (&reservation.locker, reservation.door) else { return Ok(false) };
+    if !is_of(tx, reservation).await? {
+        return Ok(false);
+    }
+    // Of several reports at once, each counts those before it.
+    sqlx::query("UPDATE accounts SET feed = feed WHERE id = $1").bind(account).execute(tx.on()).await?;
+    let row = sqlx::query(
+        "SELECT d.out_of_order, (SELECT COUNT(*) FROM doors r WHERE r.site_id = d.site_id AND r.reported_by = $3) \
+         AS reported, (SELECT COUNT(*) FROM doors s JOIN lockers l ON l.id = s.locker_id AND l.retired_at IS NULL \
+         WHERE s.site_id = d.site_id) AS doors FROM doors d WHERE d.locker_id = $1 AND d.door = $2",
+    )
+    .bind(locker)
+    .bind(door)
+    .bind(account)
+    .fetch_one(tx.on())
+    .await?;
+    if row.int("out_of_order")? == 1 {
+        return Ok(true);
+    }
+    if row.int("reported")? >= share::of_account(row.int("doors")?) {
+        return Ok(false);
+    }
+    sqlx::query("UPDATE doors SET out_of_order = 1, reported_by = $3 WHERE locker_id = $1 AND door = $2")
+        .bind(locker)
+        .bind(door)
+        .bind(account)
+        .execute(tx.on())
+        .await?;
+    Ok(true)
+}
+
+/// Takes a door out of service, or puts it back, as an operator says.
 ///
 /// # Errors
 /// `NotFound` where there is no such door.
 pub async fn set_out_of_order(tx: &mut Tx, locker: &str, door: i64, out: bool) -> Result<()> {
     let changed = sqlx::query(
-        "UPDATE doors SET out_of_order = $1 WHERE locker_id = $2 AND door = $3 \
+        "UPDATE doors SET out_of_order = $1, reported_by = NULL WHERE locker_id = $2 AND door = $3 \
          AND NOT EXISTS (SELECT 1 FROM lockers l WHERE l.id = doors.locker_id AND l.retired_at IS NOT NULL)",
     )
     .bind(i64::from(out))

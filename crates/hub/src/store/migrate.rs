@@ -18,6 +18,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (9, "0009_answers", include_str!("migrations/0009_answers.sql")),
     (NUMBERS, "0010_customer_numbers", include_str!("migrations/0010_customer_numbers.sql")),
     (11, "0011_mail", include_str!("migrations/0011_mail.sql")),
+    (12, "0012_whose_doors", include_str!("migrations/0012_whose_doors.sql")),
 ];
 
 /// After which every account is given its customer number: a check digit is nothing for SQL.

@@ -17,7 +17,7 @@ use crate::{
     world::{Locker, World},
 };
 #[allow(clippy::wildcard_imports)]
-use crate::{crowd::*, doors::*, gaps::*, promises::*, races::*, reach::*, services::*};
+use crate::{crowd::*, doors::*, gaps::*, keeping::*, promises::*, races::*, reach::*, services::*};
 
 /// A story that does not come to its end fails, and says which it was.
 async fn in_time(story: &str, told: impl Future<Output = ()>) {
@@ -94,6 +94,7 @@ on_both!(
     late_receipt,
     empty_return,
     site_fair_share,
+    reports_take_no_more_than_a_share,
     a_hoarder_evicts_nobody,
     what_is_given_back_waits_for_the_chain,
     a_carriers_word_waits_for_its_courier,

@@ -1,0 +1,4 @@
+-- Whose share of the site a door counts against that was taken out of service because they said so; empty: of an account
+-- that is deleted. None where nobody did, or an operator has looked since.
+ALTER TABLE doors ADD COLUMN reported_by TEXT;
+CREATE INDEX doors_reported ON doors (reported_by) WHERE reported_by IS NOT NULL;

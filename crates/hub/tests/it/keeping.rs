@@ -1,0 +1,75 @@
+//! Who keeps which door, and what a receipt or a word may change of that: the real hub over HTTP, the real firmware at the
+//! door. On both databases by `conformance`; SECURITY.md names these tests.
+
+use postern_protocol::Operation;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::{
+    cabinet::Hand,
+    promises::{courier, deliver, errand, fetch, hand_in, path, report},
+    world::{Locker, World},
+};
+
+/// Another public site.
+async fn yard(world: &World) {
+    let site = json!({ "name": "Yard 5", "address": "Yard 5, Berlin", "latitude": 52.5, "longitude": 13.4, "hours": "24/7",
+                       "always_open": true, "access": "public", "step_free": true });
+    world.operator.send(Method::PUT, "/v1/operator/sites/yard", site).await.ok();
+}
+
+fn stuck() -> Value {
+    json!({ "kind": "door_stuck" })
+}
+
+/// Whoever reports doors as unusable takes no more of a site than their share, and no door that is somebody else's by now.
+pub(crate) async fn reports_take_no_more_than_a_share(world: World) {
+    yard(&world).await;
+    let cabinet = world.cabinet_at("yard", true).await;
+    let (ada, ben, mallory) =
+        (world.customer("Ada").await, world.customer("Ben").await, world.customer("Mallory").await);
+    let mut refused = 0;
+    for n in 0..20 {
+        let wish = json!({ "code": format!("R-{n}"), "site": "yard", "size": "xs" });
+        let answer = mallory.post("/v1/returns", wish).await;
+        if answer.status != 201 {
+            assert_eq!(answer.code(), "fair_share");
+            refused += 1;
+            continue;
+        }
+        let booked = answer.ok();
+        mallory.post(&path(&booked, "/problems"), stuck()).await.ok();
+        mallory.post(&path(&booked, "/cancel"), json!({})).await.ok();
+    }
+    assert_eq!(refused, 16, "a quarter of the site, reported or booked");
+    let parcel = json!({ "reference": "HX 7", "recipient": ada.number().await, "title": "Salad", "site": "yard", "size": "s" });
+    let parcel = world.heron.post("/v1/carrier/parcels", parcel).await.ok();
+    errand(&courier(&world).await, &cabinet, &parcel).await;
+    // Once somebody has looked, it counts no more.
+    let report_of = |door| report(&world, &cabinet, door);
+    let mut out = Vec::new();
+    for door in 1..=16 {
+        if report_of(door).await["out_of_order"] == true {
+            out.push(door);
+        }
+    }
+    assert_eq!(out.len(), 4);
+    let clear = format!("/v1/operator/lockers/{}/doors/{}/clear", cabinet.id, out[0]);
+    assert_eq!(world.operator.post(&clear, json!({})).await.status, 204);
+    mallory.post("/v1/returns", json!({ "code": "R-x", "site": "yard", "size": "xs" })).await.ok();
+
+    // What she had is Ben's by the time that Ada reports it.
+    let mut cabinet = world.cabinet(true).await;
+    let cart = courier(&world).await;
+    let salad = deliver(&world, &mut cabinet, &cart, &ada, "Salad").await;
+    let (mine, _) = fetch(&ada, &salad).await;
+    let receipts = cabinet.visit(&ada, &mine, Operation::Collect, &json!([]), Hand::Takes).receipts();
+    hand_in(&ada, receipts).await;
+    ada.post(&path(&salad, "/taken"), json!({ "taken": true })).await.ok();
+    let lamp = deliver(&world, &mut cabinet, &cart, &ben, "Lamp").await;
+    ada.post(&path(&salad, "/problems"), stuck()).await.ok();
+    let c2 = Locker::door("C2");
+    assert_eq!(report(&world, &cabinet, c2).await["out_of_order"], false, "it is Ben's");
+    ben.post(&path(&lamp, "/problems"), stuck()).await.ok();
+    assert_eq!(report(&world, &cabinet, c2).await["out_of_order"], true);
+}
