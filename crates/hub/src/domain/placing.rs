@@ -57,7 +57,7 @@ pub async fn move_on(
     let links = chain::of_reservation(tx, &reservation.id, (locker, door), by_courier).await?;
     let links = placed::links(links);
     let took_out = chain::last_taking_out(tx, &reservation.id, (locker, door), by_courier).await?;
-    let inside = placed::known(&links, reservation.answer, sensors);
+    let inside = placed::known(&links, reservation.answer_at(locker, door), sensors);
     let here = (reservation.locker.as_deref(), reservation.door) == (Some(locker), Some(door));
     if who == Who::Customer && here {
         reservation.opening = placed::last_opening(&links);
@@ -76,6 +76,7 @@ pub async fn move_on(
         inside,
         before: reservation.inside,
         door: whose,
+        here,
         opened_by_customer: reservation.first_opened.is_some(),
         took_out: took_out.map(|outcome| outcome != Outcome::Unknown),
         sensors,
@@ -84,7 +85,10 @@ pub async fn move_on(
     let verdict = booked::judge(facts, event);
     tracing::debug!(?facts, ?event, ?verdict, "judged");
     let before = reservation.state;
-    reservation.inside = inside;
+    // Of a door that is not its own it says nothing of what lies in its own.
+    if here || whose == Door::Kept || verdict.then == Then::Keep {
+        reservation.inside = inside;
+    }
     reservation.state = verdict.state;
     reservation.unproven = verdict.unproven;
     let carrier = parcels::carrier_name(tx, &reservation.carrier).await?;
@@ -190,6 +194,7 @@ pub async fn say(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, who: Who
         }
     })?;
     reservation.answer = Some(answer);
+    reservation.answered_of = Some((of.locker.clone(), of.door));
     let happened = Happened { who, event: Event::Said, at: of.at, locker: &of.locker, door: of.door };
     move_on(hub, tx, reservation, happened).await
 }

@@ -60,7 +60,8 @@ pub async fn settling(tx: &mut Tx, locker: &str) -> Result<Vec<Settling>> {
          AND c.reservation_id = o.reservation_id AND c.courier = 1) AS errands FROM doors d \
          JOIN lockers l ON l.id = d.locker_id \
          JOIN occupancies o ON o.locker_id = d.locker_id AND o.door = d.door AND o.epoch = d.settling_epoch \
-         LEFT JOIN reservations r ON r.id = o.reservation_id \
+         LEFT JOIN reservations r ON r.id = o.reservation_id AND r.answered_locker = d.locker_id \
+         AND r.answered_door = d.door \
          WHERE d.locker_id = $1 AND d.settling_epoch IS NOT NULL ORDER BY d.door",
     )
     .bind(locker)
@@ -224,8 +225,11 @@ pub async fn opening(
     sequence: i64,
 ) -> Result<Option<Opening>> {
     let row = sqlx::query(
-        "SELECT locker_id, door, happened_at FROM receipts WHERE reservation_id = $1 AND courier = $2 AND sequence = $3 \
-         AND standing = 'chained' AND outcome IN (0, 2, 3) ORDER BY received_at DESC LIMIT 1",
+        // Of two lockers that have one there, the one where a door is kept for it.
+        "SELECT locker_id, door, happened_at FROM receipts r WHERE reservation_id = $1 AND courier = $2 AND sequence = $3 \
+         AND standing = 'chained' AND outcome IN (0, 2, 3) ORDER BY CASE WHEN EXISTS (SELECT 1 FROM doors d \
+         WHERE d.locker_id = r.locker_id AND d.door = r.door AND d.reservation_id = $1) THEN 0 ELSE 1 END, \
+         received_at DESC LIMIT 1",
     )
     .bind(reservation)
     .bind(i64::from(by_courier))

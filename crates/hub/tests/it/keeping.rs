@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     cabinet::Hand,
-    promises::{courier, deliver, errand, fetch, hand_in, path, report},
+    promises::{alarms, announce, courier, deliver, errand, fetch, hand_in, path, report},
     world::{Locker, World},
 };
 
@@ -72,4 +72,47 @@ pub(crate) async fn reports_take_no_more_than_a_share(world: World) {
     assert_eq!(report(&world, &cabinet, c2).await["out_of_order"], false, "it is Ben's");
     ben.post(&path(&lamp, "/problems"), stuck()).await.ok();
     assert_eq!(report(&world, &cabinet, c2).await["out_of_order"], true);
+}
+
+/// What happens at a door that the parcel was to lie in, or lay in before, moves nothing of it where it lies now.
+pub(crate) async fn a_receipt_of_another_door_moves_nothing(world: World) {
+    let mut first = world.cabinet(true).await;
+    let mut second = world.cabinet(true).await;
+    let ada = world.customer("Ada").await;
+    let cart = courier(&world).await;
+    // Too small: nothing is put in, and the courier goes to the other cabinet before the network is back.
+    let salad = announce(&world, &ada, "Salad").await;
+    let (grant, news) = errand(&cart, &first, &salad).await;
+    let late = first.visit(&cart, &grant, Operation::Deposit, &news, Hand::Nothing).receipts();
+    let (grant, news) = errand(&cart, &second, &salad).await;
+    let receipts = second.visit(&cart, &grant, Operation::Deposit, &news, Hand::Puts).receipts();
+    hand_in(&cart, receipts).await;
+    let before = ada.named("Salad").await;
+    assert_eq!((before["state"].as_str(), &before["compartment"]["locker"]), (Some("ready"), &json!(second.id)));
+    let (mine, _) = fetch(&ada, &salad).await;
+    hand_in(&cart, late).await;
+    let after = ada.named("Salad").await;
+    assert_eq!((&after["state"], &after["compartment"]), (&before["state"], &before["compartment"]));
+    let kept = report(&world, &second, Locker::door("C2")).await;
+    assert_eq!(kept["reservation"], salad["id"], "{kept}");
+
+    // It is put over, and a phone without a network opens where it was.
+    let taken = second.visit(&cart, &grant, Operation::Reopen, &json!([]), Hand::Takes).receipts();
+    hand_in(&cart, taken).await;
+    assert_eq!(ada.named("Salad").await["state"], "in_transit");
+    let (grant, news) = errand(&cart, &first, &salad).await;
+    let late = second.visit(&ada, &mine, Operation::Collect, &json!([]), Hand::Nothing).receipts();
+    let receipts = first.visit(&cart, &grant, Operation::Deposit, &news, Hand::Puts).receipts();
+    hand_in(&cart, receipts).await;
+    let before = ada.named("Salad").await;
+    assert_eq!((before["state"].as_str(), &before["compartment"]["locker"]), (Some("ready"), &json!(first.id)));
+    hand_in(&ada, late).await;
+    let after = ada.named("Salad").await;
+    assert_eq!((&after["state"], &after["compartment"]), (&before["state"], &before["compartment"]));
+    let opened = after["timeline"].as_array().unwrap().iter().filter(|one| one["event"] == "opened").count();
+    assert_eq!(opened, 1, "it stands in the record");
+    let (mine, news) = fetch(&ada, &salad).await;
+    assert_eq!(mine["operations"][0], "collect");
+    first.visit(&ada, &mine, Operation::Collect, &news, Hand::Takes).receipts();
+    assert!(!alarms(&world).await.contains(&"taken_after_extend".to_owned()));
 }

@@ -57,6 +57,8 @@ pub struct Facts {
     pub before: Option<Inside>,
     /// Whose the door is.
     pub door: Door,
+    /// It is the door that the reservation was last known to have.
+    pub here: bool,
     /// A customer has opened it.
     pub opened_by_customer: bool,
     /// Whether it is certain that their last opening to take something out came to be; none where there was none.
@@ -161,7 +163,7 @@ pub fn judge(facts: Facts, event: Event) -> Verdict {
         }
         (Who::Courier, Kind::Pickup) => match facts.state {
             State::Announced | State::InTransit | State::Cancelled => deposited(facts, event, &mut verdict),
-            State::Ready if event_is_deposit(event) && !facts.opened_by_customer => {
+            State::Ready if event_is_deposit(event) && !facts.opened_by_customer && facts.door == Door::Kept => {
                 taken_back_out(facts, &mut verdict);
             }
             _ => taken_out(facts, event, &mut verdict),
@@ -185,14 +187,15 @@ fn note_opening(event: Event, verdict: &mut Verdict) {
 fn collected(facts: Facts, event: Event, verdict: &mut Verdict) {
     note_opening(event, verdict);
     match (facts.state, event) {
+        // Of a door that it lay in before, or was to lie in, nothing follows.
         (State::Ready | State::Expired, Event::Opened { operation, .. })
-            if operation != Operation::Deposit =>
+            if operation != Operation::Deposit && facts.door == Door::Kept =>
         {
             verdict.state = State::Opened;
             verdict.unproven = false;
         }
         // What was only said is proven now. Whether the door is free is a question of what was left in it.
-        (State::Collected, Event::Opened { .. }) => verdict.unproven = false,
+        (State::Collected, Event::Opened { .. }) if facts.here => verdict.unproven = false,
         (State::Collected, Event::Closed) if facts.inside == Some(Inside::Present) => {
             verdict.alarm = Some(Alarm::LeftInside);
         }
@@ -280,8 +283,9 @@ fn taken_out(facts: Facts, event: Event, verdict: &mut Verdict) {
         Event::Said => (false, facts.took_out == Some(true)),
     };
     let opened = matches!(event, Event::Opened { .. });
+    let kept = facts.door == Door::Kept;
     match (facts.kind, facts.state) {
-        (Kind::Pickup, State::Expired | State::Ready) if taken => {
+        (Kind::Pickup, State::Expired | State::Ready) if kept && taken => {
             if facts.state == State::Ready {
                 verdict.alarm = Some(Alarm::TakenAfterExtend);
             }
@@ -289,10 +293,10 @@ fn taken_out(facts: Facts, event: Event, verdict: &mut Verdict) {
             verdict.unproven = false;
             verdict.notes.push((TimelineEvent::Returned, By::Carrier, true));
         }
-        (Kind::Return, State::Deposited) if taken => {
+        (Kind::Return, State::Deposited) if kept && taken => {
             verdict.notes.push((TimelineEvent::InTransit, By::Carrier, true));
         }
-        (Kind::Pickup, State::Expired | State::Ready) | (Kind::Return, State::Deposited) if opened => {
+        (Kind::Pickup, State::Expired | State::Ready) | (Kind::Return, State::Deposited) if kept && opened => {
             verdict.notes.push((TimelineEvent::Opened, By::Carrier, false));
             verdict.alarm = Some(Alarm::MayBeTaken);
         }
@@ -303,7 +307,7 @@ fn taken_out(facts: Facts, event: Event, verdict: &mut Verdict) {
         (facts.kind, verdict.state),
         (Kind::Pickup, State::Returned) | (Kind::Return, State::Deposited)
     );
-    if !out || facts.door == Door::Gone {
+    if !out || !facts.here || facts.door == Door::Gone {
         return;
     }
     match facts.inside {
@@ -335,6 +339,7 @@ mod tests {
             inside: Some(Inside::Open),
             before: None,
             door: Door::Kept,
+            here: true,
             opened_by_customer: false,
             took_out: None,
             sensors: false,
@@ -462,6 +467,33 @@ mod tests {
                 assert_eq!(gone.notes, [(event, By::Carrier, true)]);
             }
         }
+    }
+
+    #[test]
+    fn what_happens_at_another_door_changes_only_the_record() {
+        for door in [Door::Settling, Door::Gone] {
+            for state in [State::Ready, State::Expired, State::Opened] {
+                for inside in [Inside::Open, Inside::Absent, Inside::Unknown, Inside::SaidOut] {
+                    for who in [Who::Courier, Who::Customer] {
+                        let elsewhere = facts(who, Kind::Pickup, state);
+                        let elsewhere =
+                            Facts { door, here: false, inside: Some(inside), took_out: Some(true), ..elsewhere };
+                        for event in [DEPOSIT, COLLECT, Event::Closed, Event::Said] {
+                            let verdict = judge(elsewhere, event);
+                            assert_eq!(
+                                (verdict.state, verdict.then, verdict.unproven),
+                                (state, Then::Stays, false),
+                                "{who:?} {door:?} {inside:?} {event:?}"
+                            );
+                            let noted = verdict.notes.iter().all(|(what, ..)| *what == TimelineEvent::Opened);
+                            assert!(noted, "{who:?} {door:?} {inside:?} {event:?}");
+                        }
+                    }
+                }
+            }
+        }
+        let said = Facts { unproven: true, door: Door::Gone, here: false, ..facts(Who::Customer, Kind::Pickup, State::Collected) };
+        assert!(judge(said, COLLECT).unproven, "what is said of one door is not proven by another");
     }
 
     #[test]

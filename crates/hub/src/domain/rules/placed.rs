@@ -101,7 +101,7 @@ pub fn last_opening(links: &[Link]) -> Option<i64> {
 pub fn known(links: &[Link], answer: Option<Answer>, sensors: bool) -> Option<Inside> {
     let opened = last_opening(links)?;
     let said = answer
-        .filter(|answer| answer.after >= opened)
+        .filter(|answer| answer.after == opened)
         .map(|answer| if answer.inside { Inside::SaidIn } else { Inside::SaidOut });
     let closed = links.iter().rfind(|link| link.sequence > opened && link.outcome.is_closing());
     Some(match closed.map(|link| link.outcome) {

@@ -2,3 +2,8 @@
 -- that is deleted. None where nobody did, or an operator has looked since.
 ALTER TABLE doors ADD COLUMN reported_by TEXT;
 CREATE INDEX doors_reported ON doors (reported_by) WHERE reported_by IS NOT NULL;
+
+-- Which door an answer was given at: the place of an opening in a chain is one of its locker alone.
+ALTER TABLE reservations ADD COLUMN answered_locker TEXT;
+ALTER TABLE reservations ADD COLUMN answered_door BIGINT;
+UPDATE reservations SET answered_locker = locker_id, answered_door = door WHERE answer IS NOT NULL;
