@@ -211,32 +211,55 @@ pub async fn take_kept(
     reservation.epoch = row.int("epoch")?;
     reservation.site = Some(row.text("site_id")?);
     let booked_by = reservation.account.clone().filter(|_| taking.by_customer);
-    occupy(tx, reservation, For::Customer, booked_by, taking.now).await?;
+    let anew = Occupancy { whom: For::Customer, booked_by, first_epoch: reservation.epoch };
+    occupy(tx, reservation, anew, taking.now).await?;
     Ok(true)
 }
 
-/// Writes down whose the reservation's epoch is.
-async fn occupy(
-    tx: &mut Tx,
-    reservation: &Reservation,
+/// An epoch of a door, as it begins.
+struct Occupancy {
     whom: For,
+    /// Whose share of the site it counts against.
     booked_by: Option<String>,
-    now: i64,
-) -> Result<()> {
+    /// The epoch since which the door has been the reservation's without a break.
+    first_epoch: i64,
+}
+
+/// Writes down whose the reservation's epoch is.
+async fn occupy(tx: &mut Tx, reservation: &Reservation, occupancy: Occupancy, now: i64) -> Result<()> {
     sqlx::query(
-        "INSERT INTO occupancies (locker_id, door, epoch, reservation_id, booked_by, courier, began_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (locker_id, door, epoch) DO NOTHING",
+        "INSERT INTO occupancies (locker_id, door, epoch, reservation_id, booked_by, courier, first_epoch, began_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (locker_id, door, epoch) DO NOTHING",
     )
     .bind(reservation.locker.clone())
     .bind(reservation.door)
     .bind(reservation.epoch)
     .bind(&reservation.id)
-    .bind(booked_by)
-    .bind(i64::from(whom == For::Courier))
+    .bind(occupancy.booked_by)
+    .bind(i64::from(occupancy.whom == For::Courier))
+    .bind(occupancy.first_epoch)
     .bind(now)
     .execute(tx.on())
     .await?;
     Ok(())
+}
+
+/// What goes on in the epoch after `epoch` of a door: whose it is stays the same.
+async fn goes_on(tx: &mut Tx, (locker, door): (&str, i64), epoch: i64, whom: For) -> Result<Occupancy> {
+    let row = sqlx::query(
+        "SELECT booked_by, first_epoch FROM occupancies WHERE locker_id = $1 AND door = $2 AND epoch = $3",
+    )
+    .bind(locker)
+    .bind(door)
+    .bind(epoch)
+    .fetch_optional(tx.on())
+    .await?;
+    Ok(match row {
+        Some(row) => {
+            Occupancy { whom, booked_by: row.maybe_text("booked_by")?, first_epoch: row.int("first_epoch")? }
+        }
+        None => Occupancy { whom, booked_by: None, first_epoch: epoch },
+    })
 }
 
 /// The door that is kept for a reservation, if there is one.
@@ -328,6 +351,11 @@ pub async fn keep_again(
     if kept_for(tx, &reservation.id).await?.is_some_and(|kept| kept != (locker.to_owned(), door)) {
         end(tx, reservation, Holds::Nothing, now).await?;
     }
+    let ended = sqlx::query("SELECT COALESCE(settling_epoch, epoch) AS epoch FROM doors WHERE locker_id = $1 AND door = $2")
+        .bind(locker)
+        .bind(door)
+        .fetch_optional(tx.on())
+        .await?;
     let kept = sqlx::query(
         "UPDATE doors SET reservation_id = $1, settling_epoch = NULL WHERE locker_id = $2 AND door = $3 \
          AND (reservation_id = $1 OR EXISTS (SELECT 1 FROM occupancies o WHERE o.locker_id = doors.locker_id \
@@ -339,12 +367,13 @@ pub async fn keep_again(
     .bind(door)
     .fetch_optional(tx.on())
     .await?;
-    let Some(row) = kept else { return Ok(false) };
+    let (Some(row), Some(ended)) = (kept, ended) else { return Ok(false) };
     reservation.locker = Some(locker.to_owned());
     reservation.door = Some(door);
     reservation.epoch = row.int("epoch")?;
     reservation.site = Some(row.text("site_id")?);
-    occupy(tx, reservation, For::Customer, None, now).await?;
+    let occupancy = goes_on(tx, (locker, door), ended.int("epoch")?, For::Customer).await?;
+    occupy(tx, reservation, occupancy, now).await?;
     Ok(true)
 }
 
@@ -386,17 +415,10 @@ async fn raise(tx: &mut Tx, reservation: &mut Reservation, whom: For, now: i64) 
     .fetch_one(tx.on())
     .await?;
     let epoch = row.int("epoch")?;
-    let booked_by =
-        sqlx::query("SELECT booked_by FROM occupancies WHERE locker_id = $1 AND door = $2 AND epoch = $3")
-            .bind(&locker)
-            .bind(door)
-            .bind(epoch - 1)
-            .fetch_optional(tx.on())
-            .await?;
-    let booked_by = booked_by.map_or(Ok(None), |row| row.maybe_text("booked_by"))?;
+    let occupancy = goes_on(tx, (&locker, door), epoch - 1, whom).await?;
     let mut occupant = reservation.clone();
     (occupant.locker, occupant.door, occupant.epoch) = (Some(locker.clone()), Some(door), epoch);
-    occupy(tx, &occupant, whom, booked_by, now).await?;
+    occupy(tx, &occupant, occupancy, now).await?;
     if (reservation.locker.as_deref(), reservation.door) == (Some(locker.as_str()), Some(door)) {
         reservation.epoch = epoch;
     }

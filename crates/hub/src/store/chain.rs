@@ -22,7 +22,7 @@ pub struct Settling {
     pub door: i64,
     /// The last epoch of the occupancy.
     pub epoch: i64,
-    /// The first.
+    /// The first: all in between are of the same reservation, and the door was nobody else's meanwhile.
     pub first_epoch: i64,
     /// Whose it was, unless that is forgotten.
     pub reservation: Option<String>,
@@ -54,10 +54,8 @@ pub async fn settling(tx: &mut Tx, locker: &str) -> Result<Vec<Settling>> {
     let rows = sqlx::query(
         "SELECT d.door, d.settling_epoch, o.reservation_id, o.holds, o.ended_news, o.tokens_until, o.pins, \
          r.answer, r.answered_after, l.content_sensors, l.whole_news, l.whole_at, \
-         (SELECT MIN(f.epoch) FROM occupancies f WHERE f.locker_id = o.locker_id AND f.door = o.door \
-         AND f.reservation_id = o.reservation_id) AS first_epoch, \
-         (SELECT COUNT(*) FROM occupancies c WHERE c.locker_id = o.locker_id AND c.door = o.door \
-         AND c.reservation_id = o.reservation_id AND c.courier = 1) AS errands FROM doors d \
+         o.first_epoch, (SELECT COUNT(*) FROM occupancies c WHERE c.locker_id = o.locker_id AND c.door = o.door \
+         AND c.epoch BETWEEN o.first_epoch AND o.epoch AND c.courier = 1) AS errands FROM doors d \
          JOIN lockers l ON l.id = d.locker_id \
          JOIN occupancies o ON o.locker_id = d.locker_id AND o.door = d.door AND o.epoch = d.settling_epoch \
          LEFT JOIN reservations r ON r.id = o.reservation_id AND r.answered_locker = d.locker_id \
@@ -69,12 +67,11 @@ pub async fn settling(tx: &mut Tx, locker: &str) -> Result<Vec<Settling>> {
     .await?;
     rows.iter()
         .map(|row| {
-            let epoch = row.int("settling_epoch")?;
             let answer = row.maybe_int("answer")?.map(|inside| inside == 1);
             Ok(Settling {
                 door: row.int("door")?,
-                epoch,
-                first_epoch: row.maybe_int("first_epoch")?.unwrap_or(epoch),
+                epoch: row.int("settling_epoch")?,
+                first_epoch: row.int("first_epoch")?,
                 reservation: row.maybe_text("reservation_id")?,
                 holds: row.maybe_text("holds")?,
                 ended_news: row.maybe_int("ended_news")?.unwrap_or(0),

@@ -96,6 +96,7 @@ on_both!(
     site_fair_share,
     reports_take_no_more_than_a_share,
     a_receipt_of_another_door_moves_nothing,
+    strangers_settle_no_door,
     a_hoarder_evicts_nobody,
     what_is_given_back_waits_for_the_chain,
     a_carriers_word_waits_for_its_courier,

@@ -116,3 +116,42 @@ pub(crate) async fn a_receipt_of_another_door_moves_nothing(world: World) {
     first.visit(&ada, &mine, Operation::Collect, &news, Hand::Takes).receipts();
     assert!(!alarms(&world).await.contains(&"taken_after_extend".to_owned()));
 }
+
+/// A door is settled by what those did whose it was then, and by nobody's before: the parcel was to lie there once, then
+/// somebody else's did, and now it does.
+pub(crate) async fn strangers_settle_no_door(world: World) {
+    yard(&world).await;
+    world.cabinet_at("yard", true).await;
+    let mut cabinet = world.cabinet(true).await;
+    let (ada, ben) = (world.customer("Ada").await, world.customer("Ben").await);
+    let cart = courier(&world).await;
+    let c2 = Locker::door("C2");
+    let salad = announce(&world, &ada, "Salad").await;
+    errand(&cart, &cabinet, &salad).await;
+    // She moves it elsewhere, and the door is free again once the locker has heard so.
+    ada.post(&path(&salad, "/move"), json!({ "site": "yard" })).await.ok();
+    let (mine, news) = fetch(&ada, &ada.named("Flat 12 box").await).await;
+    let receipts = cabinet.visit(&ada, &mine, Operation::Access, &news, Hand::Nothing).receipts();
+    hand_in(&ada, receipts).await;
+    assert_eq!(report(&world, &cabinet, c2).await["settling"], false);
+    // It is Ben's for a while.
+    let lamp = deliver(&world, &mut cabinet, &cart, &ben, "Lamp").await;
+    let (bens, news) = fetch(&ben, &lamp).await;
+    let receipts = cabinet.visit(&ben, &bens, Operation::Collect, &news, Hand::Takes).receipts();
+    hand_in(&ben, receipts).await;
+    ben.post(&path(&lamp, "/taken"), json!({ "taken": true })).await.ok();
+    // And hers after all.
+    ada.post(&path(&salad, "/move"), json!({ "site": "lindenhof" })).await.ok();
+    let (grant, news) = errand(&cart, &cabinet, &salad).await;
+    let receipts = cabinet.visit(&cart, &grant, Operation::Deposit, &news, Hand::Puts).receipts();
+    hand_in(&cart, receipts).await;
+    assert_eq!(ada.named("Salad").await["state"], "ready");
+    // By mistake she says that she has it. Nobody has opened that door since it was put in.
+    ada.post(&path(&salad, "/taken"), json!({ "taken": true })).await.ok();
+    postern_hub::domain::sweep::reconcile(&world.hub).await.unwrap();
+    let kept = report(&world, &cabinet, c2).await;
+    assert_eq!(kept["settling"], true, "{kept}");
+    let other = announce(&world, &ben, "Tea").await;
+    let asked = json!({ "parcel": other["id"], "locker": cabinet.id });
+    assert_eq!(cart.post("/v1/courier/tokens", asked).await.code(), "no_compartment");
+}

@@ -7,3 +7,10 @@ CREATE INDEX doors_reported ON doors (reported_by) WHERE reported_by IS NOT NULL
 ALTER TABLE reservations ADD COLUMN answered_locker TEXT;
 ALTER TABLE reservations ADD COLUMN answered_door BIGINT;
 UPDATE reservations SET answered_locker = locker_id, answered_door = door WHERE answer IS NOT NULL;
+
+-- The epoch since which the door has been the reservation's without a break: what became of it is told by the receipts of
+-- those epochs alone.
+ALTER TABLE occupancies ADD COLUMN first_epoch BIGINT NOT NULL DEFAULT 0;
+UPDATE occupancies SET first_epoch = COALESCE((SELECT MAX(p.epoch) + 1 FROM occupancies p
+    WHERE p.locker_id = occupancies.locker_id AND p.door = occupancies.door AND p.epoch < occupancies.epoch
+    AND COALESCE(p.reservation_id, '') <> COALESCE(occupancies.reservation_id, '')), 0);
