@@ -89,6 +89,10 @@ pub async fn move_on(
     if here || whose == Door::Kept || verdict.then == Then::Keep {
         reservation.inside = inside;
     }
+    // What power failed at came to be after all.
+    if (verdict.state, reservation.first_opened) == (State::Opened, None) {
+        reservation.was_opened(at);
+    }
     reservation.state = verdict.state;
     reservation.unproven = verdict.unproven;
     let carrier = parcels::carrier_name(tx, &reservation.carrier).await?;

@@ -332,9 +332,10 @@ async fn apply(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, one: &Good
         // Nothing moved, yet the door stood open for whoever asked: for the customer that is an opening.
         Event::Opened { operation: read.operation, certain: read.outcome != Outcome::Unknown }
     };
-    if let (Event::Opened { .. }, Who::Customer) = (event, who) {
-        reservation.first_opened = Some(reservation.first_opened.map_or(at, |first| first.min(at)));
-        reservation.last_opened = Some(reservation.last_opened.map_or(at, |last| last.max(at)));
+    if let (Event::Opened { certain, .. }, Who::Customer) = (event, who) {
+        if certain {
+            reservation.was_opened(at);
+        }
         if let Some(share) = &one.whose.share {
             rows::use_share(tx, share).await?;
         }

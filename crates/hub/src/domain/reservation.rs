@@ -308,6 +308,12 @@ impl Reservation {
         self.timeline.insert(place, TimelineEntry { at, event, by: by.map(str::to_owned), proven });
     }
 
+    /// A customer opened it.
+    pub fn was_opened(&mut self, at: i64) {
+        self.first_opened = Some(self.first_opened.map_or(at, |first| first.min(at)));
+        self.last_opened = Some(self.last_opened.map_or(at, |last| last.max(at)));
+    }
+
     /// What was said last, where it was said of this door: another locker counts its receipts by itself.
     #[must_use]
     pub fn answer_at(&self, locker: &str, door: i64) -> Option<Answer> {

@@ -71,6 +71,7 @@ async fn ended(tx: &mut Tx, locker: &str, door: &chain::Settling) -> Result<Ende
     Ok(Ended {
         holds,
         inside: placed::known(&links, answer, door.sensors),
+        certain: placed::is_certain(&links),
         sensors: door.sensors,
         errand: door.errand,
         tokens_until: door.tokens_until,

@@ -97,6 +97,7 @@ on_both!(
     reports_take_no_more_than_a_share,
     a_receipt_of_another_door_moves_nothing,
     strangers_settle_no_door,
+    power_failed_at_the_latch_locks_nobody_out,
     a_hoarder_evicts_nobody,
     what_is_given_back_waits_for_the_chain,
     a_carriers_word_waits_for_its_courier,

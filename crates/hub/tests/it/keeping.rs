@@ -1,13 +1,13 @@
 //! Who keeps which door, and what a receipt or a word may change of that: the real hub over HTTP, the real firmware at the
 //! door. On both databases by `conformance`; SECURITY.md names these tests.
 
-use postern_protocol::Operation;
+use postern_protocol::{Operation, receipt::Outcome};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::{
     cabinet::Hand,
-    promises::{alarms, announce, courier, deliver, errand, fetch, hand_in, path, report},
+    promises::{alarms, announce, courier, deliver, errand, fetch, hand_in, later, path, report},
     world::{Locker, World},
 };
 
@@ -154,4 +154,33 @@ pub(crate) async fn strangers_settle_no_door(world: World) {
     let other = announce(&world, &ben, "Tea").await;
     let asked = json!({ "parcel": other["id"], "locker": cabinet.id });
     assert_eq!(cart.post("/v1/courier/tokens", asked).await.code(), "no_compartment");
+}
+
+/// Power fails as the customer's door is to open, and the door stays shut: an hour later it is theirs to open as before.
+pub(crate) async fn power_failed_at_the_latch_locks_nobody_out(world: World) {
+    let mut locker = world.locker().await;
+    let mut ada = world.customer("Ada").await;
+    let books = ada.named("Two paperbacks").await;
+    let (mine, _) = fetch(&ada, &books).await;
+    let receipt = locker.receipt(&mine, Operation::Collect, Outcome::Unknown, world.clock.now());
+    hand_in(&ada, vec![receipt]).await;
+    later(&world, 3600, &mut [&mut ada]).await;
+    let lies = ada.named("Two paperbacks").await;
+    assert_eq!((lies["state"].as_str(), &lies["actions"][0]), (Some("ready"), &json!("open")));
+    let (again, _) = fetch(&ada, &books).await;
+    assert_eq!(again["operations"][0], "collect");
+    let opened = lies["timeline"].as_array().unwrap().last().unwrap();
+    assert_eq!((opened["event"].as_str(), opened["proven"].as_bool()), (Some("opened"), Some(false)));
+    // That she has it, on such a receipt alone, gives the door to nobody.
+    let said = ada.post(&path(&books, "/taken"), json!({ "taken": true })).await.ok();
+    assert_eq!(said["unproven"], true);
+    postern_hub::domain::sweep::reconcile(&world.hub).await.unwrap();
+    let seen = world.operator.get(&format!("/v1/operator/lockers/{}", locker.id)).await.ok();
+    assert_eq!(seen["doors"][usize::from(Locker::door("A2")) - 1]["settling"], true);
+    // It was a mistake; with the new key it comes open.
+    ada.post(&path(&books, "/taken"), json!({ "taken": false })).await.ok();
+    let (again, _) = fetch(&ada, &books).await;
+    let receipt = locker.receipt(&again, Operation::Collect, Outcome::Opened, world.clock.now());
+    hand_in(&ada, vec![receipt]).await;
+    assert_eq!(ada.named("Two paperbacks").await["state"], "opened");
 }

@@ -188,14 +188,26 @@ fn collected(facts: Facts, event: Event, verdict: &mut Verdict) {
     note_opening(event, verdict);
     match (facts.state, event) {
         // Of a door that it lay in before, or was to lie in, nothing follows.
-        (State::Ready | State::Expired, Event::Opened { operation, .. })
-            if operation != Operation::Deposit && facts.door == Door::Kept =>
+        // Where power failed at the latch it may lie there behind a door that never moved: it stays theirs to collect, unless
+        // the locker has measured that it is gone.
+        (State::Ready | State::Expired, Event::Opened { operation, certain })
+            if operation != Operation::Deposit
+                && facts.door == Door::Kept
+                && (certain || facts.inside == Some(Inside::Absent)) =>
+        {
+            verdict.state = State::Opened;
+            verdict.unproven = false;
+        }
+        (State::Ready | State::Expired, Event::Closed)
+            if facts.took_out == Some(false)
+                && facts.door == Door::Kept
+                && facts.inside == Some(Inside::Absent) =>
         {
             verdict.state = State::Opened;
             verdict.unproven = false;
         }
         // What was only said is proven now. Whether the door is free is a question of what was left in it.
-        (State::Collected, Event::Opened { .. }) if facts.here => verdict.unproven = false,
+        (State::Collected, Event::Opened { certain, .. }) if facts.here => verdict.unproven &= !certain,
         (State::Collected, Event::Closed) if facts.inside == Some(Inside::Present) => {
             verdict.alarm = Some(Alarm::LeftInside);
         }
@@ -467,6 +479,29 @@ mod tests {
                 assert_eq!(gone.notes, [(event, By::Carrier, true)]);
             }
         }
+    }
+
+    #[test]
+    fn an_opening_at_which_power_failed_leaves_it_to_be_collected() {
+        const FAILED: Event = Event::Opened { operation: Operation::Collect, certain: false };
+        let ready = Facts { took_out: Some(false), ..facts(Who::Customer, Kind::Pickup, State::Ready) };
+        for sensors in [false, true] {
+            for (inside, event, state) in [
+                (Inside::Open, FAILED, State::Ready),
+                (Inside::Unknown, FAILED, State::Ready),
+                (Inside::Present, FAILED, State::Ready),
+                (Inside::Absent, FAILED, State::Opened),
+                (Inside::Unknown, Event::Closed, State::Ready),
+                (Inside::Present, Event::Closed, State::Ready),
+                (Inside::Absent, Event::Closed, State::Opened),
+            ] {
+                let verdict = judge(Facts { inside: Some(inside), sensors, ..ready }, event);
+                assert_eq!(verdict.state, state, "{inside:?} {event:?} {sensors}");
+            }
+        }
+        assert_eq!(judge(ready, FAILED).notes, [(TimelineEvent::Opened, By::Customer, false)]);
+        let said = Facts { unproven: true, ..facts(Who::Customer, Kind::Pickup, State::Collected) };
+        assert!(judge(said, FAILED).unproven, "it proves nothing of what was said");
     }
 
     #[test]

@@ -93,6 +93,12 @@ pub fn last_opening(links: &[Link]) -> Option<i64> {
     links.iter().filter(|link| link.outcome.may_be_open()).map(|link| link.sequence).max()
 }
 
+/// Whether it is certain that the door was open: power did not fail at every opening.
+#[must_use]
+pub fn is_certain(links: &[Link]) -> bool {
+    links.iter().any(|link| link.outcome.may_be_open() && link.outcome != Outcome::Unknown)
+}
+
 /// What is known, given the receipts in the order of the chain, and what was said. None where there was no opening.
 ///
 /// `sensors`: the locker measures what is inside, so that a word alone does not do until it has closed the door; one that

@@ -48,6 +48,8 @@ pub struct Ended {
     pub holds: Holds,
     /// What is known since its last opening; none where no receipt says that it was opened.
     pub inside: Option<Inside>,
+    /// Some opening is certain: power did not fail between latch and sensor.
+    pub certain: bool,
     /// The locker measures what is inside when the door is closed.
     pub sensors: bool,
     /// A courier was given a token to take something out: whose opening will be in the chain.
@@ -101,6 +103,10 @@ impl Ended {
             // Its closing will say what was left.
             (Holds::Taken | Holds::Fetched, Some((Inside::Open, _))) if self.sensors => Verdict::Wait,
             (Holds::Taken | Holds::Fetched, Some((_, Some(true)))) => Verdict::Look,
+            // Whether the door came open nobody knows, and nothing was measured: it may lie there still.
+            (Holds::Taken | Holds::Fetched, Some((inside, _))) if !self.certain && inside != Inside::Absent => {
+                unless_opened_since(Verdict::Look)
+            }
             // It was opened, as was said, and what was measured does not contradict.
             (Holds::Taken | Holds::Fetched, Some(_)) => Verdict::Free,
             // The carrier's couriers open by other means, and everybody else's openings have come in.
@@ -118,7 +124,7 @@ mod tests {
     const CHAIN: Chain = Chain { news: 3, at: 1000 };
 
     fn ended(holds: Holds, inside: Option<Inside>) -> Ended {
-        Ended { holds, inside, sensors: false, errand: true, tokens_until: Some(2000), pin: true, news: 4 }
+        Ended { holds, inside, certain: true, sensors: false, errand: true, tokens_until: Some(2000), pin: true, news: 4 }
     }
 
     #[test]
@@ -173,6 +179,19 @@ mod tests {
         }
         let measures = Ended { sensors: true, ..ended(Holds::Taken, Some(Inside::Open)) };
         assert_eq!(measures.verdict(CHAIN), Verdict::Wait);
+    }
+
+    #[test]
+    fn an_opening_at_which_power_failed_bears_no_word_out() {
+        for holds in [Holds::Taken, Holds::Fetched] {
+            for inside in [Inside::Open, Inside::Unknown, Inside::SaidOut] {
+                let failed = Ended { certain: false, ..ended(holds, Some(inside)) };
+                assert_eq!(failed.verdict(CHAIN), Verdict::Wait, "{holds:?} {inside:?}");
+                assert_eq!(failed.verdict(Chain { news: 4, ..CHAIN }), Verdict::Look, "{holds:?} {inside:?}");
+            }
+            let measured = Ended { certain: false, ..ended(holds, Some(Inside::Absent)) };
+            assert_eq!(measured.verdict(CHAIN), Verdict::Free);
+        }
     }
 
     #[test]
