@@ -5,7 +5,6 @@ use postern_api::{
     problem::Code,
     reservation::{Inside as Said, State},
 };
-use postern_protocol::receipt::Outcome;
 
 use super::{
     alarms::{self, Alarm},
@@ -52,12 +51,11 @@ pub async fn move_on(
     let place = chain::place(tx, locker, door).await?;
     // A door that was never provisioned: the receipt stands in the chain, and that is all.
     let Some(place) = place else { return Ok(()) };
-    let sensors = place.sensors;
     let by_courier = who == Who::Courier;
     let links = chain::of_reservation(tx, &reservation.id, (locker, door), by_courier).await?;
     let links = placed::links(links);
-    let took_out = chain::last_taking_out(tx, &reservation.id, (locker, door), by_courier).await?;
-    let inside = placed::known(&links, reservation.answer_at(locker, door), sensors);
+    let openings = chain::openings(tx, &reservation.id, (locker, door), by_courier).await?;
+    let inside = placed::known(&links, reservation.answer_at(locker, door), place.sensors);
     let here = (reservation.locker.as_deref(), reservation.door) == (Some(locker), Some(door));
     if who == Who::Customer && here {
         reservation.opening = placed::last_opening(&links);
@@ -78,8 +76,7 @@ pub async fn move_on(
         door: whose,
         here,
         opened_by_customer: reservation.first_opened.is_some(),
-        took_out: took_out.map(|outcome| outcome != Outcome::Unknown),
-        sensors,
+        took_out: placed::took_out(&openings),
         unproven: reservation.unproven,
     };
     let verdict = booked::judge(facts, event);
@@ -182,7 +179,7 @@ fn words(alarm: booked::Alarm) -> (&'static str, &'static str, bool) {
 /// measured otherwise.
 pub async fn say(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, who: Who, said: &Said) -> Result<()> {
     if !booked::may_say(who, reservation.kind, reservation.state, reservation.lent) {
-        return Err(refuse(Code::WrongState, "nothing is to be put in"));
+        return Err(refuse(Code::WrongState, "nothing is to be put in or taken out"));
     }
     let by_courier = who == Who::Courier;
     let of = chain::opening(tx, &reservation.id, by_courier, i64::from(said.opening))

@@ -163,7 +163,7 @@ async fn unconfirmed(hub: &Hub, now: i64) -> Result<()> {
         "SELECT ",
         columns!(),
         " FROM doors d JOIN reservations r ON r.id = d.reservation_id WHERE (r.state = 'opened' AND r.last_opened_at < $1) \
-         OR (r.state IN ('announced', 'in_transit', 'booked') AND r.inside IN ('open', 'unknown') AND r.updated_at < $2) \
+         OR (r.state IN ('announced', 'in_transit', 'booked', 'ready', 'expired', 'deposited') AND r.inside IN ('open', 'unknown') AND r.updated_at < $2) \
          LIMIT 500"
     ))
     .bind(now - 3 * DAY)
@@ -174,10 +174,16 @@ async fn unconfirmed(hub: &Hub, now: i64) -> Result<()> {
         let reservation = Reservation::from_row(&row)?;
         let mut tx = hub.store.begin().await?;
         let place = doors::kept_for(&mut tx, &reservation.id).await?;
-        let reason = if reservation.state == State::Opened {
-            "opened by receipt three days ago, and the customer has not said whether it was taken: look at the compartment"
-        } else {
-            "opened to put something in, and nobody has said or measured whether it lies inside: look at the compartment"
+        let reason = match reservation.state {
+            State::Opened => {
+                "opened by receipt three days ago, and the customer has not said whether it was taken: look at the \
+                 compartment"
+            }
+            State::Ready | State::Expired | State::Deposited => {
+                "opened where something lies, and nobody has said or measured whether it was taken out: look at the \
+                 compartment"
+            }
+            _ => "opened to put something in, and nobody has said or measured whether it lies inside: look at the compartment",
         };
         let alarm = Alarm {
             kind: "unconfirmed",

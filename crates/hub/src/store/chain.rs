@@ -175,29 +175,35 @@ pub async fn of_reservation(
     rows.iter().map(link).collect()
 }
 
-/// The outcome of their last opening to take something out; none where there was none.
+/// What a reservation's openings of a door were for and how they went, in the order of the chain, by its couriers or by
+/// everybody else.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn last_taking_out(
+pub async fn openings(
     tx: &mut Tx,
     reservation: &str,
     (locker, door): (&str, i64),
     by_courier: bool,
-) -> Result<Option<Outcome>> {
-    let row = sqlx::query(
-        "SELECT sequence, outcome FROM receipts WHERE reservation_id = $1 AND locker_id = $2 AND door = $3 AND courier = $4 \
-         AND standing = 'chained' AND outcome IN (0, 2, 3) AND operation IN ($5, $6) ORDER BY sequence DESC LIMIT 1",
+) -> Result<Vec<(Operation, Outcome)>> {
+    let rows = sqlx::query(
+        "SELECT sequence, outcome, operation FROM receipts WHERE reservation_id = $1 AND locker_id = $2 AND door = $3 \
+         AND courier = $4 AND standing = 'chained' AND outcome IN (0, 2, 3) ORDER BY sequence",
     )
     .bind(reservation)
     .bind(locker)
     .bind(door)
     .bind(i64::from(by_courier))
-    .bind(Operation::Collect as i64)
-    .bind(Operation::Access as i64)
-    .fetch_optional(tx.on())
+    .fetch_all(tx.on())
     .await?;
-    row.map(|row| Ok(link(&row)?.1)).transpose()
+    rows.iter()
+        .map(|row| {
+            let operation =
+                u8::try_from(row.int("operation")?).ok().and_then(|code| Operation::try_from(code).ok());
+            let wrong = || Error::Internal("a stored operation cannot be read".to_owned());
+            Ok((operation.ok_or_else(wrong)?, link(row)?.1))
+        })
+        .collect()
 }
 
 /// An opening of a reservation.

@@ -133,7 +133,7 @@ fn word_of(word: &str) -> &str {
 }
 
 /// A delivery where nothing is measured.
-async fn deliver_plain(
+pub(crate) async fn deliver_plain(
     world: &World,
     cabinet: &mut crate::cabinet::Cabinet,
     cart: &Device,

@@ -6,7 +6,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::{
-    cabinet::Hand,
+    cabinet::{Hand, door},
+    doors::deliver_plain,
     promises::{alarms, announce, courier, deliver, errand, fetch, hand_in, later, path, report},
     world::{Locker, World},
 };
@@ -183,4 +184,64 @@ pub(crate) async fn power_failed_at_the_latch_locks_nobody_out(world: World) {
     let receipt = locker.receipt(&again, Operation::Collect, Outcome::Opened, world.clock.now());
     hand_in(&ada, vec![receipt]).await;
     assert_eq!(ada.named("Two paperbacks").await["state"], "opened");
+}
+
+/// A courier's opening takes nothing out by itself: where nothing is measured, the courier is asked, or the carrier answers for
+/// it, and what they say is shown as said.
+pub(crate) async fn a_couriers_opening_takes_nothing_out(world: World) {
+    let mut cabinet = world.cabinet(false).await;
+    let mut ada = world.customer("Ada").await;
+    let mut cart = courier(&world).await;
+    let c2 = Locker::door("C2");
+    let salad = deliver_plain(&world, &mut cabinet, &cart, &ada, "Salad").await;
+    let jacket = ada.named("Winter jacket").await;
+    let (mine, news) = fetch(&ada, &jacket).await;
+    let receipts = cabinet.visit(&ada, &mine, Operation::Deposit, &news, Hand::Puts).receipts();
+    hand_in(&ada, receipts).await;
+    let opening = ada.named("Winter jacket").await["opening"].clone();
+    ada.post(&path(&jacket, "/inside"), json!({ "inside": true, "opening": opening })).await.ok();
+    later(&world, 4 * 86_400, &mut [&mut ada, &mut cart]).await;
+    postern_hub::domain::sweep::windows(&world.hub).await.unwrap();
+
+    let of = |parcel: &Value| format!("/v1/carrier/parcels/{}", parcel["id"].as_str().unwrap());
+    for (parcel, at, before, after) in
+        [(&salad, c2, "expired", "returned"), (&jacket, door(&mine), "deposited", "deposited")]
+    {
+        let inside = format!("/v1/courier/parcels/{}/inside", parcel["id"].as_str().unwrap());
+        for out in [false, true] {
+            let (grant, news) = errand(&cart, &cabinet, parcel).await;
+            let hand = if out { Hand::Takes } else { Hand::Nothing };
+            let receipts = cabinet.visit(&cart, &grant, Operation::Collect, &news, hand).receipts();
+            hand_in(&cart, receipts).await;
+            assert_eq!(world.heron.get(&of(parcel)).await.ok()["state"], before, "nobody has said");
+            assert_eq!(report(&world, &cabinet, at).await["reservation"], parcel["id"]);
+            let said = json!({ "inside": !out, "opening": cabinet.openings().last() });
+            let answer = cart.post(&inside, said).await.ok();
+            assert_eq!(answer["state"], if out { after } else { before });
+        }
+        let free = report(&world, &cabinet, at).await;
+        assert!(free["settling"] == false && free.get("reservation").is_none(), "{free}");
+    }
+    let back = ada.named("Salad").await;
+    assert_eq!(back["unproven"], true);
+    let last = back["timeline"].as_array().unwrap().last().unwrap();
+    assert_eq!((last["event"].as_str(), last["proven"].as_bool()), (Some("returned"), Some(false)));
+    let said = json!({ "inside": true, "opening": cabinet.openings().last() });
+    let late = format!("/v1/courier/parcels/{}/inside", salad["id"].as_str().unwrap());
+    assert_eq!(cart.post(&late, said).await.code(), "wrong_state");
+
+    // Where nobody answers, the operator hears of it, and the carrier may say so later: no door is kept for good.
+    let lamp = deliver_plain(&world, &mut cabinet, &cart, &ada, "Lamp").await;
+    later(&world, 4 * 86_400, &mut [&mut ada, &mut cart]).await;
+    postern_hub::domain::sweep::windows(&world.hub).await.unwrap();
+    let (grant, news) = errand(&cart, &cabinet, &lamp).await;
+    let receipts = cabinet.visit(&cart, &grant, Operation::Collect, &news, Hand::Takes).receipts();
+    hand_in(&cart, receipts).await;
+    later(&world, 2 * 3600, &mut [&mut ada, &mut cart]).await;
+    postern_hub::domain::sweep::reconcile(&world.hub).await.unwrap();
+    assert!(alarms(&world).await.contains(&"unconfirmed".to_owned()));
+    let said = world.heron.post(&format!("{}/returned", of(&lamp)), json!({})).await.ok();
+    assert_eq!((said["state"].as_str(), said["unproven"].as_bool()), (Some("returned"), Some(true)));
+    let free = report(&world, &cabinet, c2).await;
+    assert!(free["settling"] == false && free.get("reservation").is_none(), "{free}");
 }

@@ -61,10 +61,9 @@ pub struct Facts {
     pub here: bool,
     /// A customer has opened it.
     pub opened_by_customer: bool,
-    /// Whether it is certain that their last opening to take something out came to be; none where there was none.
+    /// Whether it is certain that the door came open as they were last there to take something out; none where they were
+    /// never there, or last for something else.
     pub took_out: Option<bool>,
-    /// The locker measures what is inside.
-    pub sensors: bool,
     /// The state rests on a word.
     pub unproven: bool,
 }
@@ -125,7 +124,8 @@ pub struct Verdict {
     pub begins: bool,
 }
 
-/// Whether somebody may answer at the door whether it lies inside: something was to be put in, or to be put back.
+/// Whether somebody may answer at the door whether it lies inside: something was to be put in, to be put back, or to be taken
+/// out by a courier.
 #[must_use]
 pub const fn may_say(who: Who, kind: Kind, state: State, lent: bool) -> bool {
     match (who, kind, state) {
@@ -133,8 +133,9 @@ pub const fn may_say(who: Who, kind: Kind, state: State, lent: bool) -> bool {
         | (
             Who::Courier,
             Kind::Pickup,
-            State::Announced | State::InTransit | State::Cancelled | State::Ready,
-        ) => true,
+            State::Announced | State::InTransit | State::Cancelled | State::Ready | State::Expired,
+        )
+        | (Who::Courier, Kind::Return, State::Deposited) => true,
         (Who::Customer, Kind::Storage, State::Held | State::Ready) => lent,
         _ => false,
     }
@@ -163,7 +164,7 @@ pub fn judge(facts: Facts, event: Event) -> Verdict {
         }
         (Who::Courier, Kind::Pickup) => match facts.state {
             State::Announced | State::InTransit | State::Cancelled => deposited(facts, event, &mut verdict),
-            State::Ready if event_is_deposit(event) && !facts.opened_by_customer && facts.door == Door::Kept => {
+            State::Ready if facts.took_out.is_none() && !facts.opened_by_customer && facts.door == Door::Kept => {
                 taken_back_out(facts, &mut verdict);
             }
             _ => taken_out(facts, event, &mut verdict),
@@ -171,10 +172,6 @@ pub fn judge(facts: Facts, event: Event) -> Verdict {
         (Who::Courier, Kind::Return) => taken_out(facts, event, &mut verdict),
     }
     verdict
-}
-
-fn event_is_deposit(event: Event) -> bool {
-    !matches!(event, Event::Opened { operation: Operation::Collect | Operation::Access, .. })
 }
 
 fn note_opening(event: Event, verdict: &mut Verdict) {
@@ -273,69 +270,51 @@ fn taken_back_out(facts: Facts, verdict: &mut Verdict) {
     }
 }
 
-/// Whether an opening is to take something out. One to put something in, or once more, shows nothing of what lay there.
-const fn takes_out(operation: Operation) -> bool {
-    matches!(operation, Operation::Collect | Operation::Access)
-}
-
-/// A courier opened to take something out.
+/// A courier opened to take something out. An opening shows nothing of what became of it: the locker measures that, or the
+/// courier is asked; until then it counts as lying there, and its door is kept.
 fn taken_out(facts: Facts, event: Event, verdict: &mut Verdict) {
-    let absent = facts.inside == Some(Inside::Absent);
-    let (taken, proven) = match event {
-        Event::Opened { operation, certain } if takes_out(operation) => (certain || absent, certain),
-        Event::Opened { certain, .. } => {
-            verdict.notes.push((TimelineEvent::Opened, By::Carrier, certain));
-            return;
+    let holds = facts.door == Door::Kept
+        && matches!(
+            (facts.kind, facts.state),
+            (Kind::Pickup, State::Expired | State::Ready) | (Kind::Return, State::Deposited)
+        );
+    let is_out = facts.inside.and_then(Inside::counts) == Some(false);
+    let errand = facts.took_out.is_some();
+    if holds && errand && is_out {
+        let proven = facts.inside == Some(Inside::Absent);
+        if facts.state == State::Ready {
+            verdict.alarm = Some(Alarm::TakenAfterExtend);
         }
-        // What power failed at, or what was left at first, is taken once the locker has measured that nothing lies there.
-        Event::Closed => {
-            let open_question = facts.took_out == Some(false) || facts.kind == Kind::Pickup;
-            (absent && facts.took_out.is_some() && open_question, facts.took_out == Some(true))
-        }
-        Event::Said => (false, facts.took_out == Some(true)),
-    };
-    let opened = matches!(event, Event::Opened { .. });
-    let kept = facts.door == Door::Kept;
-    match (facts.kind, facts.state) {
-        (Kind::Pickup, State::Expired | State::Ready) if kept && taken => {
-            if facts.state == State::Ready {
-                verdict.alarm = Some(Alarm::TakenAfterExtend);
-            }
+        let what = if facts.kind == Kind::Pickup {
             verdict.state = State::Returned;
-            verdict.unproven = false;
-            verdict.notes.push((TimelineEvent::Returned, By::Carrier, true));
-        }
-        (Kind::Return, State::Deposited) if kept && taken => {
-            verdict.notes.push((TimelineEvent::InTransit, By::Carrier, true));
-        }
-        (Kind::Pickup, State::Expired | State::Ready) | (Kind::Return, State::Deposited) if kept && opened => {
-            verdict.notes.push((TimelineEvent::Opened, By::Carrier, false));
-            verdict.alarm = Some(Alarm::MayBeTaken);
-        }
-        _ if opened => verdict.notes.push((TimelineEvent::Opened, By::Carrier, proven)),
-        _ => {}
-    }
-    let out = matches!(
-        (facts.kind, verdict.state),
-        (Kind::Pickup, State::Returned) | (Kind::Return, State::Deposited)
-    );
-    if !out || !facts.here || facts.door == Door::Gone {
+            verdict.unproven = !proven;
+            TimelineEvent::Returned
+        } else {
+            TimelineEvent::InTransit
+        };
+        verdict.notes.push((what, By::Carrier, proven));
+        verdict.then = Then::Free;
         return;
     }
-    match facts.inside {
-        Some(Inside::Present) => {
-            // Opened, and left where it was.
-            if facts.kind == Kind::Pickup {
-                verdict.state = State::Expired;
-            }
-            verdict.then = Then::Keep;
-            verdict.alarm = Some(Alarm::LeftInside);
+    if let Event::Opened { certain, .. } = event {
+        verdict.notes.push((TimelineEvent::Opened, By::Carrier, certain));
+        if holds && errand && !certain {
+            verdict.alarm = Some(Alarm::MayBeTaken);
         }
-        Some(Inside::Absent) => verdict.then = Then::Free,
-        // Where it is measured, the closing says whether it is gone; until then the door is kept.
-        Some(Inside::Open) if facts.sensors => {}
-        _ if proven => verdict.then = Then::Free,
-        _ => {}
+    }
+    if facts.inside != Some(Inside::Present) || !errand {
+        return;
+    }
+    // Opened, and left where it was.
+    if holds {
+        verdict.alarm = Some(Alarm::LeftInside);
+    } else if (facts.kind, facts.state) == (Kind::Pickup, State::Returned)
+        && facts.here
+        && facts.door != Door::Gone
+    {
+        verdict.state = State::Expired;
+        verdict.then = Then::Keep;
+        verdict.alarm = Some(Alarm::LeftInside);
     }
 }
 
@@ -354,7 +333,6 @@ mod tests {
             here: true,
             opened_by_customer: false,
             took_out: None,
-            sensors: false,
             unproven: false,
         }
     }
@@ -432,21 +410,46 @@ mod tests {
 
     #[test]
     fn what_a_courier_takes_out_frees_the_door_when_it_is_gone() {
-        let expired = facts(Who::Courier, Kind::Pickup, State::Expired);
-        let verdict = judge(expired, COLLECT);
-        assert_eq!((verdict.state, verdict.then), (State::Returned, Then::Free));
-        let measures = Facts { sensors: true, ..expired };
-        assert_eq!(judge(measures, COLLECT).then, Then::Stays, "the closing will say");
-        let returned = Facts { state: State::Returned, took_out: Some(true), ..measures };
-        let gone = judge(Facts { inside: Some(Inside::Absent), ..returned }, Event::Closed);
-        assert_eq!((gone.state, gone.then), (State::Returned, Then::Free));
-        let left = judge(Facts { inside: Some(Inside::Present), ..returned }, Event::Closed);
+        for (kind, state, becomes, event) in [
+            (Kind::Pickup, State::Expired, State::Returned, TimelineEvent::Returned),
+            (Kind::Return, State::Deposited, State::Deposited, TimelineEvent::InTransit),
+        ] {
+            let there = Facts { took_out: Some(true), ..facts(Who::Courier, kind, state) };
+            // An opening is none, and neither is a closed door.
+            for (what, inside) in
+                [(COLLECT, Inside::Open), (Event::Closed, Inside::Unknown), (Event::Said, Inside::SaidIn)]
+            {
+                let verdict = judge(Facts { inside: Some(inside), ..there }, what);
+                assert_eq!((verdict.state, verdict.then, verdict.alarm), (state, Then::Stays, None), "{what:?}");
+                assert!(verdict.notes.iter().all(|(what, ..)| *what == TimelineEvent::Opened));
+            }
+            // Measured, whichever receipt comes first; or said, and shown as said.
+            for (what, inside, proven) in [
+                (Event::Closed, Inside::Absent, true),
+                (COLLECT, Inside::Absent, true),
+                (Event::Said, Inside::SaidOut, false),
+                (Event::Closed, Inside::SaidOut, false),
+            ] {
+                let gone = judge(Facts { inside: Some(inside), ..there }, what);
+                assert_eq!((gone.state, gone.then, gone.alarm), (becomes, Then::Free, None), "{what:?}");
+                assert_eq!(gone.unproven, !proven && kind == Kind::Pickup);
+                assert_eq!(gone.notes, [(event, By::Carrier, proven)]);
+            }
+            let left = judge(Facts { inside: Some(Inside::Present), ..there }, Event::Closed);
+            assert_eq!((left.state, left.then, left.alarm), (state, Then::Stays, Some(Alarm::LeftInside)));
+        }
+        // The carrier said so, and the locker measures otherwise.
+        let said = Facts { took_out: Some(true), ..facts(Who::Courier, Kind::Pickup, State::Returned) };
+        let left = Facts { door: Door::Settling, inside: Some(Inside::Present), ..said };
+        let left = judge(left, Event::Closed);
         assert_eq!(
             (left.state, left.then, left.alarm),
             (State::Expired, Then::Keep, Some(Alarm::LeftInside))
         );
 
-        let extended = judge(facts(Who::Courier, Kind::Pickup, State::Ready), COLLECT);
+        let ready = Facts { took_out: Some(true), ..facts(Who::Courier, Kind::Pickup, State::Ready) };
+        assert_eq!(judge(ready, COLLECT).state, State::Ready);
+        let extended = judge(Facts { inside: Some(Inside::SaidOut), ..ready }, Event::Said);
         assert_eq!((extended.state, extended.alarm), (State::Returned, Some(Alarm::TakenAfterExtend)));
         let too_late = judge(facts(Who::Courier, Kind::Pickup, State::Collected), COLLECT);
         assert_eq!((too_late.state, too_late.then), (State::Collected, Then::Stays));
@@ -455,28 +458,19 @@ mod tests {
     #[test]
     fn where_power_failed_nothing_is_taken_out_unless_measured() {
         const FAILED: Event = Event::Opened { operation: Operation::Collect, certain: false };
-        for (kind, state, becomes, event) in [
-            (Kind::Pickup, State::Expired, State::Returned, TimelineEvent::Returned),
-            (Kind::Return, State::Deposited, State::Deposited, TimelineEvent::InTransit),
-        ] {
+        for (kind, state) in [(Kind::Pickup, State::Expired), (Kind::Return, State::Deposited)] {
             let failed = Facts { took_out: Some(false), ..facts(Who::Courier, kind, state) };
-            for sensors in [false, true] {
-                let opened = judge(Facts { sensors, ..failed }, FAILED);
-                assert_eq!(
-                    (opened.state, opened.then, opened.alarm),
-                    (state, Then::Stays, Some(Alarm::MayBeTaken))
-                );
-                assert_eq!(opened.notes, [(TimelineEvent::Opened, By::Carrier, false)]);
-                let closed = Facts { sensors, inside: Some(Inside::Unknown), ..failed };
-                let closed = judge(closed, Event::Closed);
-                assert_eq!((closed.state, closed.then), (state, Then::Stays), "{kind:?}");
-            }
-            // Measured, whichever receipt comes first.
-            let measured = Facts { sensors: true, inside: Some(Inside::Absent), ..failed };
+            let opened = judge(failed, FAILED);
+            assert_eq!(
+                (opened.state, opened.then, opened.alarm),
+                (state, Then::Stays, Some(Alarm::MayBeTaken))
+            );
+            assert_eq!(opened.notes, [(TimelineEvent::Opened, By::Carrier, false)]);
+            let closed = judge(Facts { inside: Some(Inside::Unknown), ..failed }, Event::Closed);
+            assert_eq!((closed.state, closed.then), (state, Then::Stays), "{kind:?}");
             for what in [Event::Closed, FAILED] {
-                let gone = judge(measured, what);
-                assert_eq!((gone.state, gone.then, gone.alarm), (becomes, Then::Free, None), "{what:?}");
-                assert_eq!(gone.notes, [(event, By::Carrier, true)]);
+                let gone = judge(Facts { inside: Some(Inside::Absent), ..failed }, what);
+                assert_eq!((gone.then, gone.alarm), (Then::Free, None), "{what:?}");
             }
         }
     }
@@ -485,19 +479,17 @@ mod tests {
     fn an_opening_at_which_power_failed_leaves_it_to_be_collected() {
         const FAILED: Event = Event::Opened { operation: Operation::Collect, certain: false };
         let ready = Facts { took_out: Some(false), ..facts(Who::Customer, Kind::Pickup, State::Ready) };
-        for sensors in [false, true] {
-            for (inside, event, state) in [
-                (Inside::Open, FAILED, State::Ready),
-                (Inside::Unknown, FAILED, State::Ready),
-                (Inside::Present, FAILED, State::Ready),
-                (Inside::Absent, FAILED, State::Opened),
-                (Inside::Unknown, Event::Closed, State::Ready),
-                (Inside::Present, Event::Closed, State::Ready),
-                (Inside::Absent, Event::Closed, State::Opened),
-            ] {
-                let verdict = judge(Facts { inside: Some(inside), sensors, ..ready }, event);
-                assert_eq!(verdict.state, state, "{inside:?} {event:?} {sensors}");
-            }
+        for (inside, event, state) in [
+            (Inside::Open, FAILED, State::Ready),
+            (Inside::Unknown, FAILED, State::Ready),
+            (Inside::Present, FAILED, State::Ready),
+            (Inside::Absent, FAILED, State::Opened),
+            (Inside::Unknown, Event::Closed, State::Ready),
+            (Inside::Present, Event::Closed, State::Ready),
+            (Inside::Absent, Event::Closed, State::Opened),
+        ] {
+            let verdict = judge(Facts { inside: Some(inside), ..ready }, event);
+            assert_eq!(verdict.state, state, "{inside:?} {event:?}");
         }
         assert_eq!(judge(ready, FAILED).notes, [(TimelineEvent::Opened, By::Customer, false)]);
         let said = Facts { unproven: true, ..facts(Who::Customer, Kind::Pickup, State::Collected) };
