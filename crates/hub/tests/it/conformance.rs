@@ -95,6 +95,7 @@ on_both!(
     empty_return,
     site_fair_share,
     reports_take_no_more_than_a_share,
+    putting_in_and_taking_out_again_dodges_no_share,
     a_receipt_of_another_door_moves_nothing,
     strangers_settle_no_door,
     power_failed_at_the_latch_locks_nobody_out,

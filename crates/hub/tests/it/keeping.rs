@@ -75,6 +75,28 @@ pub(crate) async fn reports_take_no_more_than_a_share(world: World) {
     assert_eq!(report(&world, &cabinet, c2).await["out_of_order"], true);
 }
 
+/// What was called off, put in all the same and taken out again counts as before.
+pub(crate) async fn putting_in_and_taking_out_again_dodges_no_share(world: World) {
+    yard(&world).await;
+    let mut cabinet = world.cabinet_at("yard", true).await;
+    let mallory = world.customer("Mallory").await;
+    let wish = |n: usize| json!({ "code": format!("R-{n}"), "site": "yard", "size": "s" });
+    let booked = mallory.post("/v1/returns", wish(0)).await.ok();
+    let (mine, news) = fetch(&mallory, &booked).await;
+    mallory.post(&path(&booked, "/cancel"), json!({})).await.ok();
+    for (operation, hand, state) in
+        [(Operation::Deposit, Hand::Puts, "deposited"), (Operation::Reopen, Hand::Takes, "booked")]
+    {
+        let receipts = cabinet.visit(&mallory, &mine, operation, &news, hand).receipts();
+        hand_in(&mallory, receipts).await;
+        assert_eq!(mallory.get(&path(&booked, "")).await.ok()["state"], state);
+    }
+    for n in 1..4 {
+        mallory.post("/v1/returns", wish(n)).await.ok();
+    }
+    assert_eq!(mallory.post("/v1/returns", wish(4)).await.code(), "fair_share");
+}
+
 /// What happens at a door that the parcel was to lie in, or lay in before, moves nothing of it where it lies now.
 pub(crate) async fn a_receipt_of_another_door_moves_nothing(world: World) {
     let mut first = world.cabinet(true).await;
