@@ -499,6 +499,26 @@ pub async fn report(tx: &mut Tx, reservation: &Reservation, account: &str) -> Re
     Ok(true)
 }
 
+/// Takes a door that is nobody's out of service: something may lie in it since this place in the chain. False where it is
+/// somebody's, where it is a lent thing's, or where it was opened again since and so is told of by that.
+///
+/// # Errors
+/// When the database fails.
+pub async fn hold(tx: &mut Tx, locker: &str, door: i64, since: i64) -> Result<bool> {
+    let held = sqlx::query(
+        "UPDATE doors SET out_of_order = 1 WHERE locker_id = $1 AND door = $2 AND reservation_id IS NULL \
+         AND settling_epoch IS NULL AND NOT EXISTS (SELECT 1 FROM assets a WHERE a.locker_id = doors.locker_id \
+         AND a.door = doors.door) AND NOT EXISTS (SELECT 1 FROM receipts r WHERE r.locker_id = doors.locker_id \
+         AND r.door = doors.door AND r.standing = 'chained' AND r.outcome IN (0, 2, 3) AND r.sequence > $3)",
+    )
+    .bind(locker)
+    .bind(door)
+    .bind(since)
+    .execute(tx.on())
+    .await?;
+    Ok(held.rows_affected() > 0)
+}
+
 /// Takes a door out of service, or puts it back, as an operator says.
 ///
 /// # Errors

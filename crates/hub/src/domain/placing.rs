@@ -64,8 +64,10 @@ pub async fn move_on(
         Door::Kept
     } else if place.settling.as_deref() == Some(&*reservation.id) {
         Door::Settling
+    } else if place.free {
+        Door::Free
     } else {
-        Door::Gone
+        Door::Others
     };
     let facts = Facts {
         kind: reservation.kind,
@@ -107,6 +109,10 @@ pub async fn move_on(
             doors::keep_again(tx, reservation, locker, door, now).await?;
         }
         Then::Free => doors::free(tx, &reservation.id).await?,
+        Then::Hold => {
+            let since = placed::last_opening(&links).unwrap_or_default();
+            hold(tx, (locker, door), since, Some(&reservation.id), now).await?;
+        }
     }
     if verdict.begins {
         reservation.called_off = before == State::Cancelled;
@@ -127,6 +133,33 @@ pub async fn move_on(
     Ok(())
 }
 
+/// Gives a door that is nobody's to nobody until somebody has looked: something may lie in it since the opening, or closing, at
+/// this place in the chain.
+///
+/// # Errors
+/// When the database fails.
+pub async fn hold(
+    tx: &mut Tx,
+    (locker, door): (&str, i64),
+    since: i64,
+    reservation: Option<&str>,
+    now: i64,
+) -> Result<()> {
+    if !doors::hold(tx, locker, door, since).await? {
+        return Ok(());
+    }
+    let alarm = Alarm {
+        kind: "left_inside",
+        locker: Some(locker),
+        door: Some(door),
+        reservation,
+        reason: "something may lie in this compartment, and it is nobody's: it is out of order until somebody has looked, \
+                 and clears it",
+        repaired: false,
+    };
+    alarms::raise_once(tx, alarm, now).await
+}
+
 fn words(alarm: booked::Alarm) -> (&'static str, &'static str, bool) {
     match alarm {
         booked::Alarm::CalledOffDeposit => (
@@ -136,8 +169,8 @@ fn words(alarm: booked::Alarm) -> (&'static str, &'static str, bool) {
         ),
         booked::Alarm::CalledOffDepositElsewhere => (
             "called_off_deposit",
-            "a courier opened to put in a parcel that had been called off or moved meanwhile, and the door is kept for \
-             something else by now: look at the compartment",
+            "a courier opened to put in a parcel that had been called off or moved meanwhile, and the door is not kept for it \
+             any more: look at the compartment",
             false,
         ),
         booked::Alarm::TakenAfterExtend => (
@@ -165,8 +198,8 @@ fn words(alarm: booked::Alarm) -> (&'static str, &'static str, bool) {
         ),
         booked::Alarm::PutInElsewhere => (
             "called_off_deposit",
-            "a customer put in a return that had been called off meanwhile, and the door is kept for something else by \
-             now: look at the compartment",
+            "a customer put in a return that had been called off meanwhile, and the door is not kept for it any more: look at \
+             the compartment",
             false,
         ),
     }

@@ -230,8 +230,9 @@ async fn take_in(
     match whose.reservation.as_ref().and_then(|id| reservations.get_mut(id)) {
         Some(reservation) => apply(hub, tx, reservation, one, now).await?,
         // Of what was forgotten in the meantime nothing is left to be moved on.
-        None if whose.known => {}
+        None if whose.known => leave(tx, locker, one, now).await?,
         None => {
+            leave(tx, locker, one, now).await?;
             let alarm = Alarm {
                 kind: "stray",
                 locker: Some(locker),
@@ -243,6 +244,15 @@ async fn take_in(
         }
     }
     Ok(ReceiptResult::Accepted)
+}
+
+/// What a receipt says of a door that is of no reservation that is known.
+async fn leave(tx: &mut Tx, locker: &str, one: &Good, now: i64) -> Result<()> {
+    if one.read.outcome == Outcome::ClosedPresent {
+        let door = (locker, i64::from(one.read.door.0));
+        placing::hold(tx, door, i64::from(one.read.sequence), None, now).await?;
+    }
+    Ok(())
 }
 
 async fn contradicts(tx: &mut Tx, locker: &str, one: &Good) -> Result<bool> {

@@ -252,6 +252,8 @@ pub struct Place {
     pub reservation: Option<String>,
     /// The reservation whose occupancy has ended and is not proven yet.
     pub settling: Option<String>,
+    /// It is nobody's: neither kept nor settling.
+    pub free: bool,
     /// The locker measures what is inside.
     pub sensors: bool,
 }
@@ -262,7 +264,7 @@ pub struct Place {
 /// When the database fails.
 pub async fn place(tx: &mut Tx, locker: &str, door: i64) -> Result<Option<Place>> {
     let row = sqlx::query(
-        "SELECT d.reservation_id, l.content_sensors, (SELECT o.reservation_id FROM occupancies o \
+        "SELECT d.reservation_id, d.settling_epoch, l.content_sensors, (SELECT o.reservation_id FROM occupancies o \
          WHERE o.locker_id = d.locker_id AND o.door = d.door AND o.epoch = d.settling_epoch) AS settling \
          FROM doors d JOIN lockers l ON l.id = d.locker_id WHERE d.locker_id = $1 AND d.door = $2",
     )
@@ -271,8 +273,10 @@ pub async fn place(tx: &mut Tx, locker: &str, door: i64) -> Result<Option<Place>
     .fetch_optional(tx.on())
     .await?;
     row.map(|row| {
+        let reservation = row.maybe_text("reservation_id")?;
         Ok(Place {
-            reservation: row.maybe_text("reservation_id")?,
+            free: reservation.is_none() && row.maybe_int("settling_epoch")?.is_none(),
+            reservation,
             settling: row.maybe_text("settling")?,
             sensors: row.int("content_sensors")? == 1,
         })

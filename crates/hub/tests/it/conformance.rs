@@ -100,6 +100,7 @@ on_both!(
     strangers_settle_no_door,
     power_failed_at_the_latch_locks_nobody_out,
     a_couriers_opening_takes_nothing_out,
+    a_free_door_that_was_measured_full_is_held,
     a_hoarder_evicts_nobody,
     what_is_given_back_waits_for_the_chain,
     a_carriers_word_waits_for_its_courier,

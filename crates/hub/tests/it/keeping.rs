@@ -267,3 +267,38 @@ pub(crate) async fn a_couriers_opening_takes_nothing_out(world: World) {
     let free = report(&world, &cabinet, c2).await;
     assert!(free["settling"] == false && free.get("reservation").is_none(), "{free}");
 }
+
+/// A door that is free is given to nobody once the locker has measured that something lies in it.
+pub(crate) async fn a_free_door_that_was_measured_full_is_held(world: World) {
+    yard(&world).await;
+    let mut cabinet = world.cabinet_at("yard", true).await;
+    let ada = world.customer("Ada").await;
+    let cart = courier(&world).await;
+    let parcel = json!({ "reference": "HX 7", "recipient": ada.number().await, "title": "Salad", "site": "yard", "size": "s",
+                         "chilled": true });
+    let parcel = world.heron.post("/v1/carrier/parcels", parcel).await.ok();
+    let (grant, news) = errand(&cart, &cabinet, &parcel).await;
+    let receipts = cabinet.visit(&cart, &grant, Operation::Deposit, &news, Hand::Puts).receipts();
+    hand_in(&cart, receipts).await;
+    let (mine, news) = fetch(&ada, &parcel).await;
+    let receipts = cabinet.visit(&ada, &mine, Operation::Collect, &news, Hand::Takes).receipts();
+    hand_in(&ada, receipts).await;
+    ada.post(&path(&parcel, "/taken"), json!({ "taken": true })).await.ok();
+    let c2 = Locker::door("C2");
+    assert!(report(&world, &cabinet, c2).await.get("reservation").is_none());
+    // Within the minutes of her own opening she puts the wrapping back in.
+    let late = cabinet.visit(&ada, &mine, Operation::Reopen, &json!([]), Hand::Puts).receipts();
+    hand_in(&ada, late).await;
+    assert!(alarms(&world).await.contains(&"left_inside".to_owned()));
+    let held = report(&world, &cabinet, c2).await;
+    assert_eq!(held["out_of_order"], true, "{held}");
+    let again = json!({ "reference": "HX 8", "recipient": ada.number().await, "title": "Tea", "site": "yard", "size": "s",
+                        "chilled": true });
+    let again = world.heron.post("/v1/carrier/parcels", again).await.ok();
+    let asked = json!({ "parcel": again["id"], "locker": cabinet.id });
+    assert_eq!(cart.post("/v1/courier/tokens", asked.clone()).await.code(), "no_compartment");
+    // Somebody has looked.
+    let clear = format!("/v1/operator/lockers/{}/doors/{c2}/clear", cabinet.id);
+    assert_eq!(world.operator.post(&clear, json!({})).await.status, 204);
+    cart.post("/v1/courier/tokens", asked).await.ok();
+}

@@ -38,8 +38,18 @@ pub enum Door {
     Kept,
     /// Kept until it is proven what became of this reservation's occupancy.
     Settling,
-    /// Free, or somebody else's.
-    Gone,
+    /// Nobody's: the next may be given it.
+    Free,
+    /// Somebody else's.
+    Others,
+}
+
+impl Door {
+    /// Whether it is kept for the reservation, or settles after it.
+    #[must_use]
+    pub const fn is_theirs(self) -> bool {
+        matches!(self, Self::Kept | Self::Settling)
+    }
 }
 
 /// What is known of the reservation.
@@ -86,6 +96,8 @@ pub enum Then {
     Keep,
     /// It is free.
     Free,
+    /// Nobody is given it until somebody has looked.
+    Hold,
 }
 
 /// What an operator is told.
@@ -93,7 +105,7 @@ pub enum Then {
 pub enum Alarm {
     /// A courier opened to put in a parcel that was called off or moved meanwhile.
     CalledOffDeposit,
-    /// The same, and the door is somebody else's by now.
+    /// The same, and the door is not kept for it any more.
     CalledOffDepositElsewhere,
     /// A courier took out what the customer had been given more time for.
     TakenAfterExtend,
@@ -101,7 +113,7 @@ pub enum Alarm {
     LeftInside,
     /// Power failed as a courier opened to take it out: whether it was, nobody knows.
     MayBeTaken,
-    /// A customer put something in after the door was given to somebody else.
+    /// A customer put something in after the door had ceased to be theirs.
     PutInElsewhere,
     /// What was given back was opened again, and it is not known any more what lies there.
     OpenedAfterBack,
@@ -158,7 +170,7 @@ pub fn judge(facts: Facts, event: Event) -> Verdict {
         (_, Kind::Storage) => {
             note_opening(event, &mut verdict);
             let changed = facts.inside.and_then(Inside::counts) != facts.before.and_then(Inside::counts);
-            if facts.state == State::Released && facts.door == Door::Gone && changed {
+            if facts.state == State::Released && !facts.door.is_theirs() && changed {
                 verdict.alarm = Some(Alarm::OpenedAfterBack);
             }
         }
@@ -171,7 +183,21 @@ pub fn judge(facts: Facts, event: Event) -> Verdict {
         },
         (Who::Courier, Kind::Return) => taken_out(facts, event, &mut verdict),
     }
+    if facts.door == Door::Free && (may_hold_something(facts) || verdict.alarm == Some(Alarm::OpenedAfterBack)) {
+        verdict.then = Then::Hold;
+    }
     verdict
+}
+
+/// Whether something may lie behind a door that is nobody's, as far as its last opening tells: it is said or measured, or
+/// something was to be put in and nobody has said otherwise.
+fn may_hold_something(facts: Facts) -> bool {
+    let puts_in = match (facts.who, facts.kind) {
+        (Who::Customer, Kind::Return) => true,
+        (Who::Courier, Kind::Pickup) => facts.took_out.is_none(),
+        _ => false,
+    };
+    facts.inside.and_then(Inside::counts) == Some(true) || (puts_in && facts.inside == Some(Inside::Unknown))
 }
 
 fn note_opening(event: Event, verdict: &mut Verdict) {
@@ -224,7 +250,7 @@ fn put_in(facts: Facts, event: Event, verdict: &mut Verdict) {
             match facts.door {
                 Door::Kept => {}
                 Door::Settling => verdict.then = Then::Keep,
-                Door::Gone => verdict.alarm = Some(Alarm::PutInElsewhere),
+                Door::Free | Door::Others => verdict.alarm = Some(Alarm::PutInElsewhere),
             }
         }
         (Some(true), State::Deposited) if measured => verdict.unproven = false,
@@ -241,14 +267,14 @@ fn put_in(facts: Facts, event: Event, verdict: &mut Verdict) {
 fn deposited(facts: Facts, event: Event, verdict: &mut Verdict) {
     let called_off = facts.state == State::Cancelled || facts.door != Door::Kept;
     if called_off && let Event::Opened { .. } = event {
-        verdict.alarm = Some(if facts.door == Door::Gone {
-            Alarm::CalledOffDepositElsewhere
-        } else {
+        verdict.alarm = Some(if facts.door.is_theirs() {
             Alarm::CalledOffDeposit
+        } else {
+            Alarm::CalledOffDepositElsewhere
         });
     }
     let measured = facts.inside.is_some_and(Inside::is_measured);
-    if facts.inside.and_then(Inside::counts) == Some(true) && facts.door != Door::Gone {
+    if facts.inside.and_then(Inside::counts) == Some(true) && facts.door.is_theirs() {
         verdict.state = State::Ready;
         verdict.unproven = !measured;
         verdict.begins = true;
@@ -310,7 +336,7 @@ fn taken_out(facts: Facts, event: Event, verdict: &mut Verdict) {
         verdict.alarm = Some(Alarm::LeftInside);
     } else if (facts.kind, facts.state) == (Kind::Pickup, State::Returned)
         && facts.here
-        && facts.door != Door::Gone
+        && facts.door.is_theirs()
     {
         verdict.state = State::Expired;
         verdict.then = Then::Keep;
@@ -365,7 +391,7 @@ mod tests {
             Facts { inside: Some(Inside::Present), ..facts(Who::Customer, Kind::Return, State::Cancelled) };
         let verdict = judge(Facts { door: Door::Settling, ..called_off }, Event::Closed);
         assert_eq!((verdict.state, verdict.then, verdict.alarm), (State::Deposited, Then::Keep, None));
-        let verdict = judge(Facts { door: Door::Gone, ..called_off }, Event::Closed);
+        let verdict = judge(Facts { door: Door::Others, ..called_off }, Event::Closed);
         assert_eq!((verdict.then, verdict.alarm), (Then::Stays, Some(Alarm::PutInElsewhere)));
     }
 
@@ -394,7 +420,7 @@ mod tests {
             (State::Cancelled, Door::Settling, Alarm::CalledOffDeposit, State::Ready, Then::Keep),
             // Moved to another site.
             (State::InTransit, Door::Settling, Alarm::CalledOffDeposit, State::Ready, Then::Keep),
-            (State::Cancelled, Door::Gone, Alarm::CalledOffDepositElsewhere, State::Cancelled, Then::Stays),
+            (State::Cancelled, Door::Others, Alarm::CalledOffDepositElsewhere, State::Cancelled, Then::Stays),
         ] {
             let facts = Facts { door, ..facts(Who::Courier, Kind::Pickup, state) };
             let opened = judge(facts, DEPOSIT);
@@ -498,7 +524,7 @@ mod tests {
 
     #[test]
     fn what_happens_at_another_door_changes_only_the_record() {
-        for door in [Door::Settling, Door::Gone] {
+        for door in [Door::Settling, Door::Free, Door::Others] {
             for state in [State::Ready, State::Expired, State::Opened] {
                 for inside in [Inside::Open, Inside::Absent, Inside::Unknown, Inside::SaidOut] {
                     for who in [Who::Courier, Who::Customer] {
@@ -519,14 +545,14 @@ mod tests {
                 }
             }
         }
-        let said = Facts { unproven: true, door: Door::Gone, here: false, ..facts(Who::Customer, Kind::Pickup, State::Collected) };
+        let said = Facts { unproven: true, door: Door::Others, here: false, ..facts(Who::Customer, Kind::Pickup, State::Collected) };
         assert!(judge(said, COLLECT).unproven, "what is said of one door is not proven by another");
     }
 
     #[test]
     fn late_receipt() {
         for state in [State::Collected, State::Returned, State::Cancelled] {
-            let late = Facts { door: Door::Gone, ..facts(Who::Customer, Kind::Pickup, state) };
+            let late = Facts { door: Door::Others, ..facts(Who::Customer, Kind::Pickup, state) };
             let verdict = judge(late, COLLECT);
             assert_eq!((verdict.state, verdict.then, verdict.alarm), (state, Then::Stays, None));
             assert_eq!(verdict.notes, [(TimelineEvent::Opened, By::Customer, true)]);
@@ -550,10 +576,38 @@ mod tests {
     }
 
     #[test]
+    fn a_door_that_is_nobodys_is_held_where_something_may_lie_in_it() {
+        use Inside::{Absent, Open, Present, SaidIn, SaidOut, Unknown};
+        for (who, kind, state, inside, then) in [
+            (Who::Customer, Kind::Pickup, State::Collected, Present, Then::Hold),
+            (Who::Customer, Kind::Pickup, State::Collected, Absent, Then::Stays),
+            (Who::Customer, Kind::Pickup, State::Collected, Unknown, Then::Stays),
+            (Who::Customer, Kind::Return, State::Cancelled, Present, Then::Hold),
+            (Who::Customer, Kind::Return, State::Cancelled, SaidIn, Then::Hold),
+            (Who::Customer, Kind::Return, State::Cancelled, Unknown, Then::Hold),
+            (Who::Customer, Kind::Return, State::Cancelled, SaidOut, Then::Stays),
+            (Who::Courier, Kind::Pickup, State::Cancelled, Present, Then::Hold),
+            (Who::Courier, Kind::Pickup, State::InTransit, Unknown, Then::Hold),
+            (Who::Courier, Kind::Pickup, State::InTransit, Open, Then::Stays),
+            (Who::Courier, Kind::Return, State::Accepted, Present, Then::Hold),
+            (Who::Courier, Kind::Return, State::Accepted, Unknown, Then::Stays),
+        ] {
+            let took_out = (kind == Kind::Return).then_some(true);
+            let at = Facts { inside: Some(inside), took_out, ..facts(who, kind, state) };
+            let free = judge(Facts { door: Door::Free, ..at }, Event::Closed);
+            assert_eq!(free.then, then, "{who:?} {kind:?} {inside:?}");
+            let others = judge(Facts { door: Door::Others, ..at }, Event::Closed);
+            assert_eq!(others.then, Then::Stays, "{who:?} {kind:?} {inside:?}");
+        }
+        let back = Facts { before: Some(Absent), ..facts(Who::Customer, Kind::Storage, State::Released) };
+        assert_eq!(judge(Facts { door: Door::Free, ..back }, COLLECT).then, Then::Hold);
+    }
+
+    #[test]
     fn a_thing_that_is_taken_again_after_it_was_given_back_is_missed() {
         let back = Facts {
             before: Some(Inside::Present),
-            door: Door::Gone,
+            door: Door::Others,
             ..facts(Who::Customer, Kind::Storage, State::Released)
         };
         let access = Event::Opened { operation: Operation::Access, certain: true };

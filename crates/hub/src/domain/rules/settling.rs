@@ -50,6 +50,8 @@ pub struct Ended {
     pub inside: Option<Inside>,
     /// Some opening is certain: power did not fail between latch and sensor.
     pub certain: bool,
+    /// Something was measured inside as the door was last closed, whoever had opened it.
+    pub left: bool,
     /// The locker measures what is inside when the door is closed.
     pub sensors: bool,
     /// A courier was given a token to take something out: whose opening will be in the chain.
@@ -95,6 +97,14 @@ impl Ended {
     /// What is to be done.
     #[must_use]
     pub fn verdict(&self, chain: Chain) -> Verdict {
+        match self.told(chain) {
+            Verdict::Free if self.left => Verdict::Look,
+            verdict => verdict,
+        }
+    }
+
+    /// What those tell who were to take it out, or who had it.
+    fn told(&self, chain: Chain) -> Verdict {
         let whole = self.is_told_whole(chain);
         let unless_opened_since = |verdict| if whole { verdict } else { Verdict::Wait };
         match (self.holds, self.inside.map(|inside| (inside, inside.counts()))) {
@@ -124,7 +134,7 @@ mod tests {
     const CHAIN: Chain = Chain { news: 3, at: 1000 };
 
     fn ended(holds: Holds, inside: Option<Inside>) -> Ended {
-        Ended { holds, inside, certain: true, sensors: false, errand: true, tokens_until: Some(2000), pin: true, news: 4 }
+        Ended { holds, inside, certain: true, left: false, sensors: false, errand: true, tokens_until: Some(2000), pin: true, news: 4 }
     }
 
     #[test]
@@ -179,6 +189,16 @@ mod tests {
         }
         let measures = Ended { sensors: true, ..ended(Holds::Taken, Some(Inside::Open)) };
         assert_eq!(measures.verdict(CHAIN), Verdict::Wait);
+    }
+
+    #[test]
+    fn what_somebody_else_left_is_looked_at() {
+        let told = Chain { news: 4, ..CHAIN };
+        for holds in [Holds::Taken, Holds::Fetched] {
+            let taken = ended(holds, Some(Inside::Unknown));
+            assert_eq!(taken.verdict(told), Verdict::Free, "{holds:?}");
+            assert_eq!(Ended { left: true, ..taken }.verdict(told), Verdict::Look, "{holds:?}");
+        }
     }
 
     #[test]
