@@ -117,11 +117,11 @@ pub async fn deletion(on: &mut AnyConnection, account: &str) -> Result<Deletion>
     Ok(deletion)
 }
 
-/// Whether a door waits for the receipts of an occupancy of this reservation.
-async fn is_settling(tx: &mut Tx, reservation: &str) -> Result<bool> {
+/// Whether a door is kept for this reservation, or waits for the receipts of an occupancy of it.
+async fn has_door(tx: &mut Tx, reservation: &str) -> Result<bool> {
     let row = sqlx::query(
-        "SELECT d.door FROM doors d JOIN occupancies o ON o.locker_id = d.locker_id AND o.door = d.door \
-         AND o.epoch = d.settling_epoch WHERE o.reservation_id = $1 LIMIT 1",
+        "SELECT door FROM doors WHERE reservation_id = $1 UNION ALL SELECT d.door FROM doors d JOIN occupancies o \
+         ON o.locker_id = d.locker_id AND o.door = d.door AND o.epoch = d.settling_epoch WHERE o.reservation_id = $1 LIMIT 1",
     )
     .bind(reservation)
     .fetch_optional(tx.on())
@@ -179,13 +179,13 @@ pub async fn delete(tx: &mut Tx, account: &str, now: i64) -> Result<()> {
                 return Err(refuse(Code::WrongState, "give compartments back and cancel returns first"));
             }
             // A door whose receipts are still on their way is looked for by its reservation.
-            Fate::Forgotten if is_settling(tx, &id).await? => {
+            Fate::Forgotten if has_door(tx, &id).await? => {
                 reservation.account = None;
                 reservation.timeline.clear();
                 reservation.save(tx, now).await?;
                 name_no_guests(tx, &id).await?;
             }
-            Fate::Forgotten => sweep::forget(tx, &id).await?,
+            Fate::Forgotten => sweep::forget(tx, &id, now).await?,
             Fate::LosesOwner => {
                 doors::revoke(tx, &mut reservation, now).await?;
                 reservation.account = None;

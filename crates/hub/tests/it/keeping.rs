@@ -302,3 +302,37 @@ pub(crate) async fn a_free_door_that_was_measured_full_is_held(world: World) {
     assert_eq!(world.operator.post(&clear, json!({})).await.status, 204);
     cart.post("/v1/courier/tokens", asked).await.ok();
 }
+
+/// A door whose courier has opened it, and whose closing has not come in, is nobody's because its customer is gone.
+pub(crate) async fn a_forgotten_reservation_keeps_its_door(world: World) {
+    let mut cabinet = world.cabinet(true).await;
+    let mut ada = world.customer("Ada").await;
+    let mut cart = courier(&world).await;
+    let c2 = Locker::door("C2");
+    let salad = deliver(&world, &mut cabinet, &cart, &ada, "Salad").await;
+    later(&world, 4 * 86_400, &mut [&mut ada, &mut cart]).await;
+    postern_hub::domain::sweep::windows(&world.hub).await.unwrap();
+    let (grant, news) = errand(&cart, &cabinet, &salad).await;
+    let mut receipts = cabinet.visit(&cart, &grant, Operation::Collect, &news, Hand::Nothing).receipts();
+    let closing = receipts.split_off(1);
+    hand_in(&cart, receipts).await;
+    for (title, action) in [("Winter jacket", "/cancel"), ("Flat 12 box", "/release")] {
+        ada.post(&path(&ada.named(title).await, action), json!({})).await.ok();
+    }
+    assert_eq!(ada.send(Method::DELETE, "/v1/me", json!({})).await.status, 204);
+    postern_hub::domain::sweep::retention(&world.hub).await.unwrap();
+    let ben = world.customer("Ben").await;
+    let tea = announce(&world, &ben, "Tea").await;
+    let asked = json!({ "parcel": tea["id"], "locker": cabinet.id });
+    assert_eq!(cart.post("/v1/courier/tokens", asked.clone()).await.code(), "no_compartment");
+    // It lies there still, says the closing; the next errand takes it out.
+    hand_in(&cart, closing).await;
+    assert!(alarms(&world).await.contains(&"left_inside".to_owned()));
+    assert_eq!(cart.post("/v1/courier/tokens", asked.clone()).await.code(), "no_compartment");
+    let (grant, news) = errand(&cart, &cabinet, &salad).await;
+    let receipts = cabinet.visit(&cart, &grant, Operation::Collect, &news, Hand::Takes).receipts();
+    hand_in(&cart, receipts).await;
+    let free = report(&world, &cabinet, c2).await;
+    assert!(free["settling"] == false && free.get("reservation").is_none(), "{free}");
+    cart.post("/v1/courier/tokens", asked).await.ok();
+}
