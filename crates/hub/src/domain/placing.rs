@@ -178,6 +178,11 @@ fn words(alarm: booked::Alarm) -> (&'static str, &'static str, bool) {
             "a courier took out a parcel whose customer had been given more time meanwhile",
             false,
         ),
+        booked::Alarm::TakenBackOut => (
+            "taken_back_out",
+            "a courier opened a compartment once more in which a parcel was ready to be collected, and it is not inside any more",
+            false,
+        ),
         booked::Alarm::LeftInside => (
             "left_inside",
             "the door was opened to take out what lies there, and the locker measured something inside when it was closed: \

@@ -303,7 +303,7 @@ pub(crate) async fn a_free_door_that_was_measured_full_is_held(world: World) {
     cart.post("/v1/courier/tokens", asked).await.ok();
 }
 
-/// A door whose courier has opened it, and whose closing has not come in, is nobody's because its customer is gone.
+/// A door whose courier has opened it, and whose closing has not come in, stays kept though its customer is gone.
 pub(crate) async fn a_forgotten_reservation_keeps_its_door(world: World) {
     let mut cabinet = world.cabinet(true).await;
     let mut ada = world.customer("Ada").await;
@@ -335,4 +335,32 @@ pub(crate) async fn a_forgotten_reservation_keeps_its_door(world: World) {
     let free = report(&world, &cabinet, c2).await;
     assert!(free["settling"] == false && free.get("reservation").is_none(), "{free}");
     cart.post("/v1/courier/tokens", asked).await.ok();
+}
+
+/// Whoever delivered a parcel does not open its compartment again behind the customer's back.
+pub(crate) async fn a_courier_at_a_ready_parcel_is_noted(world: World) {
+    let mut cabinet = world.cabinet(false).await;
+    let mut ada = world.customer("Ada").await;
+    let mut cart = courier(&world).await;
+    let salad = announce(&world, &ada, "Salad").await;
+    let (grant, news) = errand(&cart, &cabinet, &salad).await;
+    let receipts = cabinet.visit(&cart, &grant, Operation::Deposit, &news, Hand::Puts).receipts();
+    hand_in(&cart, receipts).await;
+    let inside = format!("/v1/courier/parcels/{}/inside", salad["id"].as_str().unwrap());
+    let said = |inside: bool, cabinet: &crate::cabinet::Cabinet| json!({ "inside": inside, "opening": cabinet.openings().last() });
+    cart.post(&inside, said(true, &cabinet)).await.ok();
+    let ready = ada.named("Salad").await;
+    assert_eq!(ready["state"], "ready");
+    let receipts = cabinet.visit(&cart, &grant, Operation::Reopen, &json!([]), Hand::Takes).receipts();
+    hand_in(&cart, receipts).await;
+    let opened = ada.named("Salad").await;
+    let last = opened["timeline"].as_array().unwrap().last().unwrap();
+    assert_eq!((last["event"].as_str(), last["by"].as_str()), (Some("opened"), Some("Heron Express")), "{opened}");
+    // Nobody says what became of it.
+    later(&world, 2 * 3600, &mut [&mut ada, &mut cart]).await;
+    postern_hub::domain::sweep::reconcile(&world.hub).await.unwrap();
+    assert!(alarms(&world).await.contains(&"unconfirmed".to_owned()));
+    let answer = cart.post(&inside, said(false, &cabinet)).await.ok();
+    assert_eq!(answer["state"], "in_transit");
+    assert!(alarms(&world).await.contains(&"taken_back_out".to_owned()));
 }

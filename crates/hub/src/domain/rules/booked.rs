@@ -109,6 +109,8 @@ pub enum Alarm {
     CalledOffDepositElsewhere,
     /// A courier took out what the customer had been given more time for.
     TakenAfterExtend,
+    /// A courier took out again what was ready to be collected.
+    TakenBackOut,
     /// It was opened to be taken out, and something is measured to be inside still.
     LeftInside,
     /// Power failed as a courier opened to take it out: whether it was, nobody knows.
@@ -177,7 +179,7 @@ pub fn judge(facts: Facts, event: Event) -> Verdict {
         (Who::Courier, Kind::Pickup) => match facts.state {
             State::Announced | State::InTransit | State::Cancelled => deposited(facts, event, &mut verdict),
             State::Ready if facts.took_out.is_none() && !facts.opened_by_customer && facts.door == Door::Kept => {
-                taken_back_out(facts, &mut verdict);
+                taken_back_out(facts, event, &mut verdict);
             }
             _ => taken_out(facts, event, &mut verdict),
         },
@@ -284,13 +286,18 @@ fn deposited(facts: Facts, event: Event, verdict: &mut Verdict) {
 }
 
 /// The courier who put it in opened once more.
-fn taken_back_out(facts: Facts, verdict: &mut Verdict) {
+fn taken_back_out(facts: Facts, event: Event, verdict: &mut Verdict) {
+    // It is the customer's by now: they can see who was at it.
+    if let Event::Opened { certain, .. } = event {
+        verdict.notes.push((TimelineEvent::Opened, By::Carrier, certain));
+    }
     match facts.inside {
         Some(Inside::Present) => verdict.unproven = false,
         Some(inside) if inside.counts() == Some(false) => {
             verdict.state = State::InTransit;
             verdict.unproven = false;
             verdict.notes.push((TimelineEvent::InTransit, By::Carrier, inside.is_measured()));
+            verdict.alarm = Some(Alarm::TakenBackOut);
         }
         _ => {}
     }
@@ -411,6 +418,11 @@ mod tests {
         let ready = facts(Who::Courier, Kind::Pickup, State::Ready);
         let back = judge(Facts { inside: Some(Inside::Absent), ..ready }, Event::Closed);
         assert_eq!(back.state, State::InTransit, "the courier took it out again");
+        assert_eq!(back.alarm, Some(Alarm::TakenBackOut));
+        for event in [DEPOSIT, Event::Opened { operation: Operation::Reopen, certain: true }] {
+            let once_more = judge(ready, event);
+            assert_eq!(once_more.notes, [(TimelineEvent::Opened, By::Carrier, true)], "{event:?}");
+        }
     }
 
     #[test]
