@@ -24,7 +24,7 @@ use super::{
     settle,
 };
 use crate::{
-    error::{Result, invalid},
+    error::{Result, invalid, refuse},
     hub::Hub,
     random,
     store::{
@@ -353,6 +353,44 @@ async fn apply(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, one: &Good
     let happened = placing::Happened { who, event, at, locker: &door.0, door: door.1 };
     placing::move_on(hub, tx, reservation, happened).await?;
     reservation.save(tx, now).await
+}
+
+/// Receipts that a locker keeps to be handed out again, as the protocol asks for.
+const KEPT: i64 = 256;
+/// So long the hub has known of what follows a gap before it is given up while the locker may still have it.
+const PATIENCE: i64 = 7 * 86_400;
+
+/// An operator gives up the first gap in a locker's chain: the locker has them no more, and nobody will bring them. From here on
+/// the chain proves what it does again; of whoever had access before, it is not known any more whether they opened their door
+/// meanwhile, so that somebody looks at it before the next is given it.
+///
+/// # Errors
+/// `NotFound`; `WrongState` where it is not the first gap, or where the locker may still have them.
+pub async fn give_up(tx: &mut Tx, locker: &str, (first, last): (i64, i64), now: i64) -> Result<()> {
+    if rows::key(tx, locker).await?.is_none() {
+        return Err(Code::NotFound.into());
+    }
+    let mut chain = Chain::lock(tx, locker).await?;
+    let (to, places) = rows::beyond(tx.on(), locker).await?.ok_or(Code::NotFound)?;
+    let (Some(next), Some(newest)) = (places.first().copied(), places.last().copied()) else {
+        return Err(refuse(Code::WrongState, "no receipts are missing"));
+    };
+    if (first, last) != (to + 1, next - 1) || next == to + 1 {
+        return Err(refuse(Code::WrongState, "that is not the first gap in the locker's chain"));
+    }
+    if newest - last < KEPT && rows::received_at(tx, locker, next).await? > now - PATIENCE {
+        return Err(refuse(
+            Code::WrongState,
+            "the locker may still have these receipts: send a courier, or upload what its gateway holds",
+        ));
+    }
+    rows::lose(tx, locker, chain.row.news).await?;
+    chain.row.to = last;
+    chain.grows = true;
+    chain.write(tx, locker).await?;
+    alarms::resolve_all(tx, "gap", locker, now).await?;
+    settle::doors_of(tx, locker, now).await?;
+    Ok(())
 }
 
 /// Sequence numbers that are missing in a locker's chain, as ranges from and to, both included.

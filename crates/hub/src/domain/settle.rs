@@ -76,6 +76,7 @@ async fn ended(tx: &mut Tx, locker: &str, door: &chain::Settling) -> Result<Ende
         left: placed::known(&everybodys, None, door.sensors) == Some(Inside::Present),
         sensors: door.sensors,
         errand: door.errand,
+        lost: door.lost,
         tokens_until: door.tokens_until,
         pin: door.pin,
         news: door.ended_news,

@@ -36,6 +36,8 @@ pub struct Settling {
     pub pin: bool,
     /// A courier was given a token to take something out.
     pub errand: bool,
+    /// Receipts of it may be among those that were given up.
+    pub lost: bool,
     /// What was said at the door: whether it lies inside, and after which opening.
     pub answer: Option<(bool, i64)>,
     /// The locker measures what is inside.
@@ -55,7 +57,9 @@ pub async fn settling(tx: &mut Tx, locker: &str) -> Result<Vec<Settling>> {
         "SELECT d.door, d.settling_epoch, o.reservation_id, o.holds, o.ended_news, o.tokens_until, o.pins, \
          r.answer, r.answered_after, l.content_sensors, l.whole_news, l.whole_at, \
          o.first_epoch, (SELECT COUNT(*) FROM occupancies c WHERE c.locker_id = o.locker_id AND c.door = o.door \
-         AND c.epoch BETWEEN o.first_epoch AND o.epoch AND c.courier = 1) AS errands FROM doors d \
+         AND c.epoch BETWEEN o.first_epoch AND o.epoch AND c.courier = 1) AS errands, \
+         (SELECT MAX(f.lost) FROM occupancies f WHERE f.locker_id = o.locker_id AND f.door = o.door \
+         AND f.epoch BETWEEN o.first_epoch AND o.epoch) AS lost FROM doors d \
          JOIN lockers l ON l.id = d.locker_id \
          JOIN occupancies o ON o.locker_id = d.locker_id AND o.door = d.door AND o.epoch = d.settling_epoch \
          LEFT JOIN reservations r ON r.id = o.reservation_id AND r.answered_locker = d.locker_id \
@@ -78,6 +82,7 @@ pub async fn settling(tx: &mut Tx, locker: &str) -> Result<Vec<Settling>> {
                 tokens_until: row.maybe_int("tokens_until")?,
                 pin: row.int("pins")? == 1,
                 errand: row.int("errands")? > 0,
+                lost: row.int("lost")? == 1,
                 answer: answer.zip(row.maybe_int("answered_after")?),
                 sensors: row.int("content_sensors")? == 1,
                 whole_news: row.int("whole_news")?,

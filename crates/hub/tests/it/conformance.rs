@@ -103,6 +103,7 @@ on_both!(
     a_free_door_that_was_measured_full_is_held,
     a_forgotten_reservation_keeps_its_door,
     a_courier_at_a_ready_parcel_is_noted,
+    a_gap_that_is_lost_is_passed,
     a_hoarder_evicts_nobody,
     what_is_given_back_waits_for_the_chain,
     a_carriers_word_waits_for_its_courier,

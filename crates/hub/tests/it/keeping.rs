@@ -364,3 +364,62 @@ pub(crate) async fn a_courier_at_a_ready_parcel_is_noted(world: World) {
     assert_eq!(answer["state"], "in_transit");
     assert!(alarms(&world).await.contains(&"taken_back_out".to_owned()));
 }
+
+/// Receipts that are lost for good hold no door up for good: who had access before has their door looked at, and what begins
+/// later settles as ever.
+pub(crate) async fn a_gap_that_is_lost_is_passed(world: World) {
+    let mut locker = world.locker().await;
+    let (mut ada, mut ben) = (world.customer("Ada").await, world.customer("Ben").await);
+    let at = format!("/v1/operator/lockers/{}", locker.id);
+    let state = async |of: &Value| {
+        let seen = world.operator.get(&at).await.ok();
+        seen["doors"][usize::from(door(of)) - 1].clone()
+    };
+    let flat = ada.named("Flat 12 box").await;
+    let (hers, _) = fetch(&ada, &flat).await;
+    let mut visit = |locker: &mut Locker, grant: &Value| {
+        let now = world.clock.now();
+        let opened = locker.receipt(grant, Operation::Access, Outcome::Opened, now);
+        vec![opened, locker.closed(Outcome::ClosedAbsent, now)]
+    };
+    hand_in(&ada, visit(&mut locker, &hers)).await;
+    // A phone that never comes back.
+    visit(&mut locker, &hers);
+    ada.post(&path(&flat, "/release"), json!({})).await.ok();
+    let bens = ben.named("Flat 12 box").await;
+    let (his, news) = fetch(&ben, &bens).await;
+    locker.hear(&json!({ "bulletins": news }));
+    let told = ben.post("/v1/bulletins", json!({ "lockers": [locker.id] })).await.ok();
+    locker.hear(&told);
+    hand_in(&ben, visit(&mut locker, &his)).await;
+    let gap = json!({ "first": 2, "last": 3 });
+    assert_eq!(world.operator.get(&at).await.ok()["gaps"], json!([gap]));
+    assert_eq!(state(&hers).await["settling"], true);
+
+    let lost = format!("{at}/lost");
+    assert_eq!(world.operator.post(&lost, gap.clone()).await.code(), "wrong_state", "a courier may bring them");
+    later(&world, 8 * 86_400, &mut [&mut ada, &mut ben]).await;
+    for wrong in [json!({ "first": 2, "last": 2 }), json!({ "first": 3, "last": 3 }), json!({ "first": 0, "last": 3 })] {
+        assert_eq!(world.operator.post(&lost, wrong).await.code(), "wrong_state");
+    }
+    let nowhere = world.operator.post("/v1/operator/lockers/0000000000000000/lost", gap.clone()).await;
+    assert_eq!(nowhere.code(), "not_found");
+    assert_eq!(world.operator.post(&lost, gap).await.status, 204);
+    assert_eq!(world.operator.get(&at).await.ok()["gaps"], json!([]));
+    postern_hub::domain::sweep::reconcile(&world.hub).await.unwrap();
+    assert_eq!(state(&hers).await["settling"], true, "somebody may have put something in");
+    assert!(alarms(&world).await.contains(&"unproven".to_owned()));
+    assert_eq!(world.operator.post(&format!("{at}/doors/{}/clear", door(&hers)), json!({})).await.status, 204);
+    assert_eq!(state(&hers).await["settling"], false);
+
+    // What begins from here on.
+    let wish = json!({ "code": "R-1", "site": "lindenhof", "size": "s" });
+    let booked = ben.post("/v1/returns", wish).await.ok();
+    let (new, _) = fetch(&ben, &booked).await;
+    ben.post(&path(&booked, "/cancel"), json!({})).await.ok();
+    assert_eq!(state(&new).await["settling"], true);
+    let (his, news) = fetch(&ben, &bens).await;
+    locker.hear(&json!({ "bulletins": news }));
+    hand_in(&ben, visit(&mut locker, &his)).await;
+    assert_eq!(state(&new).await["settling"], false);
+}

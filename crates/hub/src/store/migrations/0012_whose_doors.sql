@@ -14,3 +14,6 @@ ALTER TABLE occupancies ADD COLUMN first_epoch BIGINT NOT NULL DEFAULT 0;
 UPDATE occupancies SET first_epoch = COALESCE((SELECT MAX(p.epoch) + 1 FROM occupancies p
     WHERE p.locker_id = occupancies.locker_id AND p.door = occupancies.door AND p.epoch < occupancies.epoch
     AND COALESCE(p.reservation_id, '') <> COALESCE(occupancies.reservation_id, '')), 0);
+
+-- Receipts of the locker that were given up for lost may be of this occupancy.
+ALTER TABLE occupancies ADD COLUMN lost BIGINT NOT NULL DEFAULT 0;
