@@ -250,6 +250,12 @@ pub(crate) async fn accounts_of_before_are_given_numbers(world: World) {
     for sql in [
         "DROP TABLE letters",
         "DROP TABLE emails",
+        "DROP INDEX doors_reported",
+        "ALTER TABLE doors DROP COLUMN reported_by",
+        "ALTER TABLE reservations DROP COLUMN answered_locker",
+        "ALTER TABLE reservations DROP COLUMN answered_door",
+        "ALTER TABLE occupancies DROP COLUMN first_epoch",
+        "ALTER TABLE occupancies DROP COLUMN lost",
         "DROP INDEX accounts_number",
         "ALTER TABLE accounts DROP COLUMN number",
         "DELETE FROM schema_versions WHERE version >= 10",

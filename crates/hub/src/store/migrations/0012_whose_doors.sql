@@ -17,3 +17,19 @@ UPDATE occupancies SET first_epoch = COALESCE((SELECT MAX(p.epoch) + 1 FROM occu
 
 -- Receipts of the locker that were given up for lost may be of this occupancy.
 ALTER TABLE occupancies ADD COLUMN lost BIGINT NOT NULL DEFAULT 0;
+
+-- From before news were counted (0007): epochs that their lockers may not have heard of were told of with every bulletin, and
+-- have to be told of still; and what had ended then settles when they have been heard of.
+UPDATE doors SET epoch = epoch + 1, revoked_epoch = epoch + 1, ended_slots = 0, news_number = 0
+    WHERE EXISTS (SELECT 1 FROM occupancies o WHERE o.locker_id = doors.locker_id AND o.door = doors.door
+    AND o.epoch = doors.settling_epoch AND o.ended_news = 0) AND epoch = settling_epoch;
+UPDATE occupancies SET pins = 1, tokens_until = (SELECT MAX(g.expires_at) FROM grants g
+    WHERE g.locker_id = occupancies.locker_id AND g.door = occupancies.door
+    AND g.reservation_id = occupancies.reservation_id),
+    ended_news = (SELECT l.news + 1 FROM lockers l WHERE l.id = occupancies.locker_id)
+    WHERE ended_news = 0 AND EXISTS (SELECT 1 FROM doors d WHERE d.locker_id = occupancies.locker_id
+    AND d.door = occupancies.door AND d.settling_epoch = occupancies.epoch);
+UPDATE doors SET news_number = (SELECT l.news + 1 FROM lockers l WHERE l.id = doors.locker_id)
+    WHERE news_number = 0 AND revoked_epoch > proven_epoch;
+UPDATE lockers SET news = news + 1 WHERE EXISTS (SELECT 1 FROM doors d WHERE d.locker_id = lockers.id
+    AND d.news_number > lockers.news);
