@@ -351,11 +351,13 @@ pub async fn keep_again(
     if kept_for(tx, &reservation.id).await?.is_some_and(|kept| kept != (locker.to_owned(), door)) {
         end(tx, reservation, Holds::Nothing, now).await?;
     }
-    let ended = sqlx::query("SELECT COALESCE(settling_epoch, epoch) AS epoch FROM doors WHERE locker_id = $1 AND door = $2")
-        .bind(locker)
-        .bind(door)
-        .fetch_optional(tx.on())
-        .await?;
+    let ended = sqlx::query(
+        "SELECT COALESCE(settling_epoch, epoch) AS epoch FROM doors WHERE locker_id = $1 AND door = $2",
+    )
+    .bind(locker)
+    .bind(door)
+    .fetch_optional(tx.on())
+    .await?;
     let kept = sqlx::query(
         "UPDATE doors SET reservation_id = $1, settling_epoch = NULL WHERE locker_id = $2 AND door = $3 \
          AND (reservation_id = $1 OR EXISTS (SELECT 1 FROM occupancies o WHERE o.locker_id = doors.locker_id \

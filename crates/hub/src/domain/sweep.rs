@@ -183,7 +183,9 @@ async fn unconfirmed(hub: &Hub, now: i64) -> Result<()> {
                 "opened where something lies, and nobody has said or measured whether it was taken out: look at the \
                  compartment"
             }
-            _ => "opened to put something in, and nobody has said or measured whether it lies inside: look at the compartment",
+            _ => {
+                "opened to put something in, and nobody has said or measured whether it lies inside: look at the compartment"
+            }
         };
         let alarm = Alarm {
             kind: "unconfirmed",

@@ -11,8 +11,8 @@ use axum::{
 use postern_api::{
     locker::Site,
     operator::{
-        Alarms, ApiKey, CarrierSettings, DoorService, Gap, Holding, Insight, LockerReport, Member, NewHolding,
-        NewKey, Provision, Provisioned,
+        Alarms, ApiKey, CarrierSettings, DoorService, Gap, Holding, Insight, LockerReport, Member,
+        NewHolding, NewKey, Provision, Provisioned,
     },
     problem::Code,
     reservation::Asset,

@@ -263,7 +263,10 @@ pub(crate) async fn accounts_of_before_are_given_numbers(world: World) {
         sqlx::query(sql).execute(tx.on()).await.unwrap();
     }
     tx.commit().await.unwrap();
-    assert_eq!(world.hub.store.migrate().await.unwrap(), ["0010_customer_numbers", "0011_mail", "0012_whose_doors"]);
+    assert_eq!(
+        world.hub.store.migrate().await.unwrap(),
+        ["0010_customer_numbers", "0011_mail", "0012_whose_doors"]
+    );
     let mut numbers = std::collections::BTreeSet::new();
     for device in &devices {
         let number = device.number().await;

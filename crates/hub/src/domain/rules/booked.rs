@@ -178,14 +178,18 @@ pub fn judge(facts: Facts, event: Event) -> Verdict {
         }
         (Who::Courier, Kind::Pickup) => match facts.state {
             State::Announced | State::InTransit | State::Cancelled => deposited(facts, event, &mut verdict),
-            State::Ready if facts.took_out.is_none() && !facts.opened_by_customer && facts.door == Door::Kept => {
+            State::Ready
+                if facts.took_out.is_none() && !facts.opened_by_customer && facts.door == Door::Kept =>
+            {
                 taken_back_out(facts, event, &mut verdict);
             }
             _ => taken_out(facts, event, &mut verdict),
         },
         (Who::Courier, Kind::Return) => taken_out(facts, event, &mut verdict),
     }
-    if facts.door == Door::Free && (may_hold_something(facts) || verdict.alarm == Some(Alarm::OpenedAfterBack)) {
+    if facts.door == Door::Free
+        && (may_hold_something(facts) || verdict.alarm == Some(Alarm::OpenedAfterBack))
+    {
         verdict.then = Then::Hold;
     }
     verdict
@@ -458,7 +462,11 @@ mod tests {
                 [(COLLECT, Inside::Open), (Event::Closed, Inside::Unknown), (Event::Said, Inside::SaidIn)]
             {
                 let verdict = judge(Facts { inside: Some(inside), ..there }, what);
-                assert_eq!((verdict.state, verdict.then, verdict.alarm), (state, Then::Stays, None), "{what:?}");
+                assert_eq!(
+                    (verdict.state, verdict.then, verdict.alarm),
+                    (state, Then::Stays, None),
+                    "{what:?}"
+                );
                 assert!(verdict.notes.iter().all(|(what, ..)| *what == TimelineEvent::Opened));
             }
             // Measured, whichever receipt comes first; or said, and shown as said.
@@ -541,8 +549,13 @@ mod tests {
                 for inside in [Inside::Open, Inside::Absent, Inside::Unknown, Inside::SaidOut] {
                     for who in [Who::Courier, Who::Customer] {
                         let elsewhere = facts(who, Kind::Pickup, state);
-                        let elsewhere =
-                            Facts { door, here: false, inside: Some(inside), took_out: Some(true), ..elsewhere };
+                        let elsewhere = Facts {
+                            door,
+                            here: false,
+                            inside: Some(inside),
+                            took_out: Some(true),
+                            ..elsewhere
+                        };
                         for event in [DEPOSIT, COLLECT, Event::Closed, Event::Said] {
                             let verdict = judge(elsewhere, event);
                             assert_eq!(
@@ -557,7 +570,12 @@ mod tests {
                 }
             }
         }
-        let said = Facts { unproven: true, door: Door::Others, here: false, ..facts(Who::Customer, Kind::Pickup, State::Collected) };
+        let said = Facts {
+            unproven: true,
+            door: Door::Others,
+            here: false,
+            ..facts(Who::Customer, Kind::Pickup, State::Collected)
+        };
         assert!(judge(said, COLLECT).unproven, "what is said of one door is not proven by another");
     }
 

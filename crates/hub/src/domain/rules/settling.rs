@@ -124,7 +124,9 @@ impl Ended {
             (Holds::Taken | Holds::Fetched, Some((Inside::Open, _))) if self.sensors => Verdict::Wait,
             (Holds::Taken | Holds::Fetched, Some((_, Some(true)))) => Verdict::Look,
             // Whether the door came open nobody knows, and nothing was measured: it may lie there still.
-            (Holds::Taken | Holds::Fetched, Some((inside, _))) if !self.certain && inside != Inside::Absent => {
+            (Holds::Taken | Holds::Fetched, Some((inside, _)))
+                if !self.certain && inside != Inside::Absent =>
+            {
                 unless_opened_since(Verdict::Look)
             }
             // It was opened, as was said, and what was measured does not contradict.
@@ -144,7 +146,18 @@ mod tests {
     const CHAIN: Chain = Chain { news: 3, at: 1000 };
 
     fn ended(holds: Holds, inside: Option<Inside>) -> Ended {
-        Ended { holds, inside, certain: true, left: false, sensors: false, errand: true, lost: false, tokens_until: Some(2000), pin: true, news: 4 }
+        Ended {
+            holds,
+            inside,
+            certain: true,
+            left: false,
+            sensors: false,
+            errand: true,
+            lost: false,
+            tokens_until: Some(2000),
+            pin: true,
+            news: 4,
+        }
     }
 
     #[test]
@@ -211,7 +224,8 @@ mod tests {
         }
         let by_key = Ended { lost: true, errand: false, ..ended(Holds::Fetched, None) };
         assert_eq!(by_key.verdict(told), Verdict::Look);
-        let nothing_given = Ended { lost: true, pin: false, tokens_until: None, ..ended(Holds::Nothing, None) };
+        let nothing_given =
+            Ended { lost: true, pin: false, tokens_until: None, ..ended(Holds::Nothing, None) };
         assert_eq!(nothing_given.verdict(CHAIN), Verdict::Free, "nobody can have opened it");
         let taken = Ended { lost: true, ..ended(Holds::Taken, Some(Inside::Absent)) };
         assert_eq!(taken.verdict(CHAIN), Verdict::Free, "what is known of it is enough");
