@@ -3,7 +3,7 @@
 
 use postern_api::{
     problem::Code,
-    reservation::{Inside as Said, State},
+    reservation::{Inside as Said, Kind, State},
 };
 
 use super::{
@@ -57,8 +57,11 @@ pub async fn move_on(
     let openings = chain::openings(tx, &reservation.id, (locker, door), by_courier).await?;
     let inside = placed::known(&links, reservation.answer_at(locker, door), place.sensors);
     let here = (reservation.locker.as_deref(), reservation.door) == (Some(locker), Some(door));
-    if who == Who::Customer && here {
-        reservation.opening = placed::last_opening(&links);
+    match (who, reservation.kind) {
+        (Who::Customer, _) if here => reservation.opening = placed::last_opening(&links),
+        // A courier has been at it since: what lies there is not the customer's to say any more.
+        (Who::Courier, Kind::Return) if here => reservation.opening = None,
+        _ => {}
     }
     let whose = if place.reservation.as_deref() == Some(&*reservation.id) {
         Door::Kept
@@ -226,6 +229,10 @@ pub async fn say(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, who: Who
     let links = chain::of_reservation(tx, &reservation.id, (&of.locker, of.door), by_courier).await?;
     let links = placed::links(links);
     let answer = Answer { after: i64::from(said.opening), inside: said.inside };
+    let others = chain::of_reservation(tx, &reservation.id, (&of.locker, of.door), !by_courier).await?;
+    if placed::last_opening(&placed::links(others)).is_some_and(|later| later > answer.after) {
+        return Err(refuse(Code::WrongState, "the door was opened again since"));
+    }
     placed::may_say(&links, answer).map_err(|why| match why {
         Unsaid::OpenedAgain => refuse(Code::WrongState, "the door was opened again since"),
         Unsaid::Measured => {
@@ -242,5 +249,6 @@ pub async fn say(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, who: Who
 #[must_use]
 pub fn is_unsaid(reservation: &Reservation) -> bool {
     booked::may_say(Who::Customer, reservation.kind, reservation.state, reservation.lent)
+        && reservation.opening.is_some()
         && matches!(reservation.inside, Some(Inside::Open | Inside::Unknown))
 }

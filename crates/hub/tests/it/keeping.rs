@@ -245,6 +245,11 @@ pub(crate) async fn a_couriers_opening_takes_nothing_out(world: World) {
             let receipts = cabinet.visit(&cart, &grant, Operation::Collect, &news, hand).receipts();
             hand_in(&cart, receipts).await;
             assert_eq!(world.heron.get(&of(parcel)).await.ok()["state"], before, "nobody has said");
+            let asked = ada.get(&path(parcel, "")).await.ok()["actions"].clone();
+            assert!(
+                !asked.as_array().unwrap().contains(&json!("confirm_placed")),
+                "the customer was not there"
+            );
             assert_eq!(report(&world, &cabinet, at).await["reservation"], parcel["id"]);
             let said = json!({ "inside": !out, "opening": cabinet.openings().last() });
             let answer = cart.post(&inside, said).await.ok();
@@ -253,6 +258,8 @@ pub(crate) async fn a_couriers_opening_takes_nothing_out(world: World) {
         let free = report(&world, &cabinet, at).await;
         assert!(free["settling"] == false && free.get("reservation").is_none(), "{free}");
     }
+    let hers = json!({ "inside": true, "opening": opening });
+    assert_eq!(ada.post(&path(&jacket, "/inside"), hers).await.code(), "wrong_state", "it was opened since");
     let back = ada.named("Salad").await;
     assert_eq!(back["unproven"], true);
     let last = back["timeline"].as_array().unwrap().last().unwrap();
