@@ -384,6 +384,17 @@ async fn where_nothing_measures_the_courier_says_what_is_inside() {
     assert_eq!((&told["state"], &told["unproven"]), (&json!("ready"), &json!(true)), "{told}");
     let cabinet = stage.cabinet().await;
     assert_eq!(cabinet["receipts"][0]["outcome"], "closed");
+
+    // To take out is no different: an opening says nothing.
+    let parcel = stage.parcel("HX12").await;
+    let until = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() + 2;
+    let deposit = json!({ "locker": stage.cabinet, "until": until });
+    stage.carrier(&format!("/parcels/{parcel}/deposit"), deposit).await;
+    stage.until(&parcel, "expired").await;
+    let (status, answer) = stage.panel("/courier/collect", json!({})).await;
+    assert_eq!((status, &answer["collected"][0]["reported"]), (200, &json!(true)), "{answer}");
+    let told = stage.carrier(&format!("/parcels/{parcel}"), Value::Null).await;
+    assert_eq!((&told["state"], &told["unproven"]), (&json!("returned"), &json!(true)), "{told}");
 }
 
 /// What one courier could not hand in, and never will, comes with the next who visits the locker.

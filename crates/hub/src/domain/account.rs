@@ -117,11 +117,11 @@ pub async fn deletion(on: &mut AnyConnection, account: &str) -> Result<Deletion>
     Ok(deletion)
 }
 
-/// Whether a door waits for the receipts of an occupancy of this reservation.
-async fn is_settling(tx: &mut Tx, reservation: &str) -> Result<bool> {
+/// Whether a door is kept for this reservation, or waits for the receipts of an occupancy of it.
+async fn has_door(tx: &mut Tx, reservation: &str) -> Result<bool> {
     let row = sqlx::query(
-        "SELECT d.door FROM doors d JOIN occupancies o ON o.locker_id = d.locker_id AND o.door = d.door \
-         AND o.epoch = d.settling_epoch WHERE o.reservation_id = $1 LIMIT 1",
+        "SELECT door FROM doors WHERE reservation_id = $1 UNION ALL SELECT d.door FROM doors d JOIN occupancies o \
+         ON o.locker_id = d.locker_id AND o.door = d.door AND o.epoch = d.settling_epoch WHERE o.reservation_id = $1 LIMIT 1",
     )
     .bind(reservation)
     .fetch_optional(tx.on())
@@ -194,14 +194,14 @@ pub async fn delete(tx: &mut Tx, account: &str, now: i64) -> Result<()> {
                 return Err(refuse(Code::WrongState, "give compartments back and cancel returns first"));
             }
             // A door whose receipts are still on their way is looked for by its reservation.
-            Fate::Forgotten if is_settling(tx, &id).await? => {
+            Fate::Forgotten if has_door(tx, &id).await? => {
                 if reservation.kind != Kind::Pickup {
                     // In the customer's own words.
                     reservation.title = "–".to_owned();
                 }
                 lose_owner(tx, &mut reservation, now).await?;
             }
-            Fate::Forgotten => sweep::forget(tx, &id).await?,
+            Fate::Forgotten => sweep::forget(tx, &id, now).await?,
             Fate::LosesOwner => {
                 doors::revoke(tx, &mut reservation, now).await?;
                 lose_owner(tx, &mut reservation, now).await?;
@@ -223,6 +223,8 @@ pub async fn delete(tx: &mut Tx, account: &str, now: i64) -> Result<()> {
     for sql in [
         "DELETE FROM problems WHERE account_id = $1",
         "UPDATE occupancies SET booked_by = NULL WHERE booked_by = $1",
+        // Nobody's share any more, and still not room for others.
+        "UPDATE doors SET reported_by = '' WHERE reported_by = $1",
         // What its devices held has ended by now; the slots stay given.
         "UPDATE pin_slots SET session_id = '', ended = 1 WHERE session_id IN \
          (SELECT id FROM sessions WHERE account_id = $1)",

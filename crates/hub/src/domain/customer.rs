@@ -112,6 +112,7 @@ pub async fn release(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, said
     })?;
     if let (Some(true), Some(after)) = (as_it_should_be, opening) {
         reservation.answer = Some(Answer { after, inside: reservation.lent });
+        reservation.answered_of = reservation.locker.clone().zip(reservation.door);
         if back == Back::Said {
             reservation.inside = Some(if reservation.lent { Inside::SaidIn } else { Inside::SaidOut });
         }

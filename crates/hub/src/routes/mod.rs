@@ -103,6 +103,7 @@ fn documented() -> OpenApiRouter<Arc<Hub>> {
         .routes(routes!(operator::heartbeat))
         .routes(routes!(operator::receipts))
         .routes(routes!(operator::bulletin))
+        .routes(routes!(operator::lost))
         .routes(routes!(operator::door))
         .routes(routes!(operator::clear))
         .routes(routes!(operator::put_site))

@@ -11,8 +11,8 @@ use axum::{
 use postern_api::{
     locker::Site,
     operator::{
-        Alarms, ApiKey, CarrierSettings, DoorService, Holding, Insight, LockerReport, Member, NewHolding,
-        NewKey, Provision, Provisioned,
+        Alarms, ApiKey, CarrierSettings, DoorService, Gap, Holding, Insight, LockerReport, Member,
+        NewHolding, NewKey, Provision, Provisioned,
     },
     problem::Code,
     reservation::Asset,
@@ -132,6 +132,23 @@ pub(super) async fn bulletin(
     tx.commit().await?;
     Ok(bulletin
         .map_or_else(|| StatusCode::NO_CONTENT.into_response(), |bulletin| Json(bulletin).into_response()))
+}
+
+/// Receipts are lost, and the chain goes on behind them: the first gap of the report. Doors of whoever had access before are
+/// looked at and cleared before the next is given them.
+#[utoipa::path(post, path = "/v1/operator/lockers/{id}/lost", tag = "operators", security(("key" = [])),
+    params(("id" = String, Path)), request_body = Gap, responses((status = 204)))]
+pub(super) async fn lost(
+    State(hub): State<Arc<Hub>>,
+    partner: Partner,
+    Path(id): Path<String>,
+    Write { body, repeat }: Write<Gap>,
+) -> Result<Response> {
+    partner.operator(Scope::Network)?;
+    let mut change = begin!(hub, partner, repeat);
+    let gap = (i64::from(body.first), i64::from(body.last));
+    receipts::give_up(&mut change.tx, &id, gap, hub.clock.now()).await?;
+    change.done().await
 }
 
 /// The locker can be reached online: tokens for it live for minutes from now on. To be repeated every few minutes.

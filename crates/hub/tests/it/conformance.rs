@@ -17,7 +17,7 @@ use crate::{
     world::{Locker, World},
 };
 #[allow(clippy::wildcard_imports)]
-use crate::{crowd::*, doors::*, gaps::*, leaving::*, promises::*, races::*, reach::*, services::*};
+use crate::{crowd::*, doors::*, gaps::*, keeping::*, leaving::*, promises::*, races::*, reach::*, services::*};
 
 /// A story that does not come to its end fails, and says which it was.
 async fn in_time(story: &str, told: impl Future<Output = ()>) {
@@ -94,6 +94,16 @@ on_both!(
     late_receipt,
     empty_return,
     site_fair_share,
+    reports_take_no_more_than_a_share,
+    putting_in_and_taking_out_again_dodges_no_share,
+    a_receipt_of_another_door_moves_nothing,
+    strangers_settle_no_door,
+    power_failed_at_the_latch_locks_nobody_out,
+    a_couriers_opening_takes_nothing_out,
+    a_free_door_that_was_measured_full_is_held,
+    a_forgotten_reservation_keeps_its_door,
+    a_courier_at_a_ready_parcel_is_noted,
+    a_gap_that_is_lost_is_passed,
     a_hoarder_evicts_nobody,
     what_is_given_back_waits_for_the_chain,
     a_carriers_word_waits_for_its_courier,

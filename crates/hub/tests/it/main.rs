@@ -15,6 +15,7 @@ mod forgetting;
 mod gaps;
 mod imports;
 mod instances;
+mod keeping;
 mod kill;
 mod leaving;
 mod mail;

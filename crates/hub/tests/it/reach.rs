@@ -311,6 +311,12 @@ pub(crate) async fn accounts_of_before_are_given_numbers(world: World) {
     for sql in [
         "DROP TABLE letters",
         "DROP TABLE emails",
+        "DROP INDEX doors_reported",
+        "ALTER TABLE doors DROP COLUMN reported_by",
+        "ALTER TABLE reservations DROP COLUMN answered_locker",
+        "ALTER TABLE reservations DROP COLUMN answered_door",
+        "ALTER TABLE occupancies DROP COLUMN first_epoch",
+        "ALTER TABLE occupancies DROP COLUMN lost",
         "DROP INDEX accounts_number",
         "ALTER TABLE accounts DROP COLUMN number",
         "DELETE FROM schema_versions WHERE version >= 10",
@@ -318,7 +324,10 @@ pub(crate) async fn accounts_of_before_are_given_numbers(world: World) {
         sqlx::query(sql).execute(tx.on()).await.unwrap();
     }
     tx.commit().await.unwrap();
-    assert_eq!(world.hub.store.migrate().await.unwrap(), ["0010_customer_numbers", "0011_mail"]);
+    assert_eq!(
+        world.hub.store.migrate().await.unwrap(),
+        ["0010_customer_numbers", "0011_mail", "0012_whose_doors"]
+    );
     let mut numbers = std::collections::BTreeSet::new();
     for device in &devices {
         let number = device.number().await;

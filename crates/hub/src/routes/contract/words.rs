@@ -82,6 +82,7 @@ pub(super) const SCOPES: [(&[&str], &str); 5] = [
             "POST /v1/operator/lockers",
             "DELETE /v1/operator/lockers/{id}",
             "POST /v1/operator/lockers/{id}/heartbeat",
+            "POST /v1/operator/lockers/{id}/lost",
             "POST /v1/operator/lockers/{id}/receipts",
             "GET /v1/operator/lockers/{id}/bulletin",
             "PUT /v1/operator/lockers/{id}/doors/{door}",
@@ -108,7 +109,7 @@ pub(super) const SCOPES: [(&[&str], &str); 5] = [
 ];
 
 /// Operations that may not fit the state of things (409).
-pub(super) const CONFLICTS: [&str; 39] = [
+pub(super) const CONFLICTS: [&str; 40] = [
     "POST /v1/me/email",
     "POST /v1/me/email/confirm",
     "DELETE /v1/me",
@@ -129,6 +130,7 @@ pub(super) const CONFLICTS: [&str; 39] = [
     "POST /v1/operator/lockers",
     "DELETE /v1/operator/lockers/{id}",
     "POST /v1/operator/lockers/{id}/doors/{door}/clear",
+    "POST /v1/operator/lockers/{id}/lost",
     "PUT /v1/operator/assets/{id}",
     "POST /v1/receipts",
     "POST /v1/reservations/{id}/cancel",
