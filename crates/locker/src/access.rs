@@ -173,11 +173,11 @@ impl Holder {
         self.claims.epoch_of(door).is_none_or(|epoch| epoch < known)
     }
 
-    /// Epoch, uses and the rule of reopening.
+    /// Epoch, uses and the rule of reopening. `ago`: seconds since the door's last opening.
     pub(crate) fn may_move(
         &self,
         wish: Wish,
-        now: Timestamp,
+        ago: u64,
         ledger: &Ledger,
         config: &Config,
     ) -> Result<(), Reason> {
@@ -193,7 +193,7 @@ impl Holder {
             return Err(Reason::Expired);
         }
         if wish.operation == Operation::Reopen {
-            return if line.last.as_ref().is_some_and(|last| self.may_reopen(wish, last, now, config)) {
+            return if line.last.as_ref().is_some_and(|last| self.may_reopen(wish, last, ago, config)) {
                 Ok(())
             } else {
                 Err(Reason::Order)
@@ -225,11 +225,11 @@ impl Holder {
     }
 
     /// One's own opening: by this token, or by another of the same occupancy unless either is a courier's.
-    fn may_reopen(&self, wish: Wish, last: &LastOpening, now: Timestamp, config: &Config) -> bool {
+    fn may_reopen(&self, wish: Wish, last: &LastOpening, ago: u64, config: &Config) -> bool {
         let deposits = self.claims.operations.contains(Operation::Deposit);
         self.claims.epoch_of(wish.door) == Some(last.epoch)
             && (last.token == self.mark() || (last.operation != Operation::Deposit && !deposits))
-            && now.since(last.at) <= config.reopen_for
+            && ago <= config.reopen_for
             && last.reopens < MAX_REOPENS
     }
 
@@ -261,6 +261,7 @@ impl Holder {
             at: reading.at,
             clock: reading.state,
             was_open,
+            interrupted: false,
         }
     }
 }

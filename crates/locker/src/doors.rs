@@ -91,6 +91,9 @@ pub(crate) struct DoorWatch {
     /// It was closed at this time, and the content sensor is still to be asked.
     shut: Option<Uptime>,
     motion: Option<Motion>,
+    /// From when the time for reopening counts, where that was while this locker ran. A clock may be lost, told and
+    /// corrected meanwhile; the uptime goes on.
+    counted_from: Option<Uptime>,
     /// Nothing was under way when the sensors were looked at last, as with nearly every door nearly always.
     at_rest: bool,
 }
@@ -107,8 +110,19 @@ impl DoorWatch {
             held: false,
             shut: None,
             motion: None,
+            counted_from: None,
             at_rest: false,
         }
+    }
+
+    /// The time for reopening counts from now.
+    pub(crate) const fn count_from(&mut self, now: Uptime) {
+        self.counted_from = Some(now);
+    }
+
+    /// From when the time for reopening counts; none where the journal's word for it has to do.
+    pub(crate) const fn counted_from(&self) -> Option<Uptime> {
+        self.counted_from
     }
 
     /// Which door.

@@ -86,7 +86,10 @@ impl Ledger {
     /// Takes a fact in.
     pub(crate) fn apply(&mut self, record: &Record) {
         match record {
-            Record::Boot(boot) => self.boot = *boot,
+            Record::Boot(boot) => {
+                self.boot = *boot;
+                self.pending.iter_mut().for_each(|intent| intent.interrupted = true);
+            }
             Record::Floor(floor) => self.floor = self.floor.max(*floor),
             Record::Epochs(epochs) => epochs.iter().for_each(|news| self.hear(news)),
             Record::Intent(intent) => self.intend(intent),
@@ -200,6 +203,7 @@ impl Ledger {
                 self.tokens.refund(guest.mark);
             }
         }
+        let unsure = intent.interrupted && completion.outcome == Outcome::Unknown;
         if completion.outcome.may_be_open()
             && let Some(line) = self.door_mut(intent.door)
         {
@@ -219,6 +223,7 @@ impl Ledger {
                     if completion.outcome == Outcome::Unknown {
                         last.at = last.at.max(completion.at);
                     }
+                    last.unsure = unsure;
                 }
                 last => {
                     *last = Some(LastOpening {
@@ -227,6 +232,7 @@ impl Ledger {
                         operation: intent.operation,
                         at: completion.at,
                         reopens: 0,
+                        unsure,
                     });
                 }
             }

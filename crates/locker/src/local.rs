@@ -114,6 +114,7 @@ impl<H: Hardware> Locker<H> {
                 at: reading.at,
                 clock: reading.state,
                 was_open,
+                interrupted: false,
             },
             None,
             now,

@@ -83,7 +83,8 @@ impl<H: Hardware> Locker<H> {
     ///
     /// An opening that was cut off between its intent and its outcome is settled by the sensor: a door that stands
     /// open has [`Opened`](postern_protocol::receipt::Outcome::Opened), anything else is [`Unknown`](postern_protocol::receipt::Outcome::Unknown). Either counts as a use, since the latch
-    /// may have moved; after either the customer may reopen, and the reopening time counts from this start.
+    /// may have moved; after either the customer may reopen, and the reopening time counts from this start, also where no
+    /// clock says when that is; after an unknown outcome from every later start anew.
     ///
     /// # Errors
     /// With the hardware, so that a host can try again; see [`BootError`].
@@ -101,7 +102,13 @@ impl<H: Hardware> Locker<H> {
             .ledger()
             .doors()
             .iter()
-            .map(|line| DoorWatch::new(line.door, hardware.sense(line.door), now))
+            .map(|line| {
+                let mut watch = DoorWatch::new(line.door, hardware.sense(line.door), now);
+                if line.last.is_some_and(|last| last.unsure) {
+                    watch.count_from(now);
+                }
+                watch
+            })
             .collect();
         for watch in &watches {
             // Whatever the latch was doing when the power failed.

@@ -73,7 +73,8 @@ impl<H: Hardware> Locker<H> {
         reading: Reading,
         now: Uptime,
     ) -> Result<(), Reason> {
-        let allowed = holder.may_move(wish, reading.at, self.store.ledger(), &self.config);
+        let ago = self.last_opened_ago(wish.door, reading, now);
+        let allowed = holder.may_move(wish, ago, self.store.ledger(), &self.config);
         let begun = allowed.and_then(|()| {
             let was_open = self.hardware.sense(wish.door).open == Some(true);
             let intent = holder.intent(wish, channel, reading, was_open);
@@ -83,6 +84,16 @@ impl<H: Hardware> Locker<H> {
             self.hear_epochs(holder, |_| true)?;
         }
         begun
+    }
+
+    /// Seconds since the door's last opening. Of one that this start did not see the journal knows when it was; of one that
+    /// power cut off nobody does, and a start counts as that moment.
+    fn last_opened_ago(&self, door: Door, reading: Reading, now: Uptime) -> u64 {
+        if let Some(from) = self.watch(door).and_then(DoorWatch::counted_from) {
+            return now.since(from) / 1000;
+        }
+        let last = self.store.ledger().door(door).and_then(|line| line.last);
+        last.map_or(u64::MAX, |last| reading.at.since(last.at))
     }
 
     /// Persists the intent, tells the customer at the cabinet, drives the latch.
@@ -167,6 +178,11 @@ impl<H: Hardware> Locker<H> {
                 self.hang_up(connection);
             }
             return;
+        }
+        let counts =
+            outcome.may_be_open() && (intent.operation != Operation::Reopen || outcome == Outcome::Unknown);
+        if counts && let Some(watch) = self.watches.iter_mut().find(|watch| watch.door() == door) {
+            watch.count_from(now);
         }
         self.output.push_back(Output::Notice(Notice::Receipt(signed.clone())));
         for connection in waiting {

@@ -76,6 +76,8 @@ pub(crate) struct Intent {
     pub(crate) clock: ClockState,
     /// The sensor said that the door stood open before anything moved.
     pub(crate) was_open: bool,
+    /// Power failed since, before the outcome was known.
+    pub(crate) interrupted: bool,
 }
 
 /// A delegation as an intent counts it.
@@ -136,7 +138,12 @@ pub(crate) struct LastOpening {
     pub(crate) operation: Operation,
     pub(crate) at: Timestamp,
     pub(crate) reopens: u8,
+    /// Power failed between latch and sensor: it may not have opened at all.
+    pub(crate) unsure: bool,
 }
+
+/// Beside the number of reopenings in their byte. The firmware before wrote the number alone.
+const UNSURE: u8 = 1 << 7;
 
 /// A token's line in a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -266,7 +273,7 @@ impl Record {
                         out.extend(last.epoch.0.to_le_bytes());
                         out.push(last.operation as u8);
                         out.extend(last.at.0.to_le_bytes());
-                        out.push(last.reopens);
+                        out.push(last.reopens.min(!UNSURE) | if last.unsure { UNSURE } else { 0 });
                     }
                     out.push(u8::from(line.opened.is_some()));
                     if let Some(opened) = &line.opened {
@@ -385,7 +392,10 @@ fn encode_intent(intent: &Intent, out: &mut Vec<u8>) {
     out.push(intent.source as u8);
     out.extend(intent.at.0.to_le_bytes());
     let guest_several = intent.delegation.is_some_and(|guest| guest.several);
-    let flags = u8::from(intent.was_open) | u8::from(intent.several) << 1 | u8::from(guest_several) << 2;
+    let flags = u8::from(intent.was_open)
+        | u8::from(intent.several) << 1
+        | u8::from(guest_several) << 2
+        | u8::from(intent.interrupted) << 3;
     out.extend([intent.clock as u8, flags]);
 }
 
@@ -408,12 +418,14 @@ fn decode_intent(bytes: &mut Bytes<'_>) -> Result<Intent, Malformed> {
         at: Timestamp(bytes.u64()?),
         clock: ClockState::try_from(bytes.u8()?).or(Err(Malformed))?,
         was_open: false,
+        interrupted: false,
     };
     let flags = bytes.u8()?;
-    if flags > 0b111 || (flags & 0b100 != 0 && intent.delegation.is_none()) {
+    if flags > 0b1111 || (flags & 0b100 != 0 && intent.delegation.is_none()) {
         return Err(Malformed);
     }
     (intent.was_open, intent.several) = (flags & 1 != 0, flags & 0b10 != 0);
+    intent.interrupted = flags & 0b1000 != 0;
     if let Some(guest) = &mut intent.delegation {
         guest.several = flags & 0b100 != 0;
     }
@@ -437,17 +449,7 @@ fn decode_door(bytes: &mut Bytes<'_>) -> Result<DoorLine, Malformed> {
         door: Door(bytes.u16()?),
         epoch: Epoch(bytes.u32()?),
         ended_slots: bytes.u8()?,
-        last: if bytes.flag()? {
-            Some(LastOpening {
-                token: Mark(bytes.u64()?),
-                epoch: Epoch(bytes.u32()?),
-                operation: bytes.operation()?,
-                at: Timestamp(bytes.u64()?),
-                reopens: bytes.u8()?,
-            })
-        } else {
-            None
-        },
+        last: if bytes.flag()? { Some(decode_last(bytes)?) } else { None },
         opened: if bytes.flag()? {
             Some(Opened {
                 token: TokenId(bytes.array()?),
@@ -466,6 +468,13 @@ fn decode_door(bytes: &mut Bytes<'_>) -> Result<DoorLine, Malformed> {
             None
         },
     })
+}
+
+fn decode_last(bytes: &mut Bytes<'_>) -> Result<LastOpening, Malformed> {
+    let (token, epoch) = (Mark(bytes.u64()?), Epoch(bytes.u32()?));
+    let (operation, at) = (bytes.operation()?, Timestamp(bytes.u64()?));
+    let reopens = bytes.u8()?;
+    Ok(LastOpening { token, epoch, operation, at, reopens: reopens & !UNSURE, unsure: reopens & UNSURE != 0 })
 }
 
 /// Bytes that are taken from the front.
@@ -547,6 +556,7 @@ mod tests {
             at: time,
             clock: ClockState::Unset,
             was_open: true,
+            interrupted: true,
         };
         let completion = Completion {
             token: Mark(u64::MAX),
@@ -567,6 +577,7 @@ mod tests {
                 operation: Operation::Deposit,
                 at: time,
                 reopens: 3,
+                unsure: true,
             }),
             opened: Some(Opened {
                 token: TokenId([1; 16]),
