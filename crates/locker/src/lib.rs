@@ -55,6 +55,7 @@ mod config;
 mod doors;
 mod hardware;
 mod journal;
+mod kept;
 mod ledger;
 mod links;
 mod local;

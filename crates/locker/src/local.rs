@@ -1,8 +1,8 @@
 //! The keypad and the scanner, for phones that are dead or have no radio.
 
 use postern_protocol::{
-    Door, Operation, OperationNonce, Timestamp, TokenId, pin, qr,
-    receipt::{PinUse, Source},
+    Door, Epoch, Operation, OperationNonce, Timestamp, TokenId, pin, qr,
+    receipt::{Outcome, PinUse, Source},
 };
 
 use crate::{
@@ -54,7 +54,8 @@ impl<H: Hardware> Locker<H> {
     /// A PIN is good for its slot of the door's highest verified epoch, or of one of the next two, which it then makes
     /// known; as often as its holder wants. Four wrong ones in a row are forgiven; from
     /// the fifth on the keypad pauses for a minute, twice as long after each further one, an hour at most. The count
-    /// survives a power cut: it is written before the digits are compared.
+    /// survives a power cut: it is written before the digits are compared. At a door that stands open since an opening of
+    /// the same epoch nothing moves and no receipt is written.
     pub fn pin_entered(&mut self, digits: &str, now: Uptime) {
         let answer = match self.open_by_pin(digits, now) {
             // What becomes of it is told by the opening itself.
@@ -99,6 +100,12 @@ impl<H: Hardware> Locker<H> {
         self.keypad.locked_until = now;
         let reading = self.time(now);
         let was_open = self.hardware.sense(door).open == Some(true);
+        if was_open && self.stands_open_since(door, epoch) {
+            // Nothing moves, and the receipt of the opening says all that there is: one more would only take the place of
+            // another.
+            self.push(Output::Local(LocalAnswer::Done(door, Outcome::AlreadyOpen)));
+            return Ok(());
+        }
         self.begin(
             Intent {
                 token: TokenId::of_pin(epoch, slot),
@@ -119,6 +126,16 @@ impl<H: Hardware> Locker<H> {
             None,
             now,
         )
+    }
+
+    /// Whether the door was opened in this epoch, has a receipt for it, and has not been seen closed since.
+    fn stands_open_since(&self, door: Door, epoch: Epoch) -> bool {
+        let ledger = self.store.ledger();
+        let opened = ledger.door(door).and_then(|line| line.opened);
+        let unclosed = opened.is_some_and(|opened| opened.epoch == epoch && opened.closing.is_none());
+        unclosed
+            && ledger.pending_at(door).is_none()
+            && self.watch(door).is_some_and(|watch| watch.is_open() == Some(true))
     }
 
     /// The scanner read this text. Answered by [`Output::Local`].

@@ -36,7 +36,7 @@ pub(crate) fn bring(site: &mut Site, news: &Bulletin) {
     assert!(matches!(answer, Some(Reply::Status(_))), "{answer:?}");
 }
 
-fn digits(door: Door, epoch: u32, slot: u8) -> String {
+pub(crate) fn digits(door: Door, epoch: u32, slot: u8) -> String {
     pin::derive(&PIN_SECRET, LOCKER, door, Epoch(epoch), slot)
 }
 
@@ -53,7 +53,7 @@ fn enter(site: &mut Site, digits: &str) -> LocalAnswer {
     answer
 }
 
-fn status(site: &mut Site, phone: &Phone, door: Door) -> StatusReport {
+pub(crate) fn status(site: &mut Site, phone: &Phone, door: Door) -> StatusReport {
     match site.ask(phone, &phone.request(Operation::Status, door, 7_777)) {
         Some(Reply::Status(report)) => report,
         other => panic!("{other:?}"),
@@ -72,7 +72,7 @@ fn courier(site: &mut Site, door: Door, epoch: u32) -> Phone {
     })
 }
 
-fn deposit(site: &mut Site, door: Door, epoch: u32) -> Phone {
+pub(crate) fn deposit(site: &mut Site, door: Door, epoch: u32) -> Phone {
     let courier = courier(site, door, epoch);
     let reply = site.ask(&courier, &courier.request(Operation::Deposit, door, 1));
     site.expect(reply, Outcome::Opened);
