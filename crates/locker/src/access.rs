@@ -5,7 +5,7 @@
 //! goes to proven holders alone, and a guesser always hears the same word.
 
 use postern_protocol::{
-    ClockState, DeviceKey, Door, Epoch, IssuerKeys, LockerId, Operation, OperationNonce, Refusal, Timestamp,
+    ClockState, Door, Epoch, IssuerKeys, LockerId, Operation, OperationNonce, Refusal, Timestamp,
     bulletin::RevocationKind,
     delegation::{self, Delegation},
     token::{self, Claims},
@@ -15,6 +15,7 @@ use crate::{
     Config, Reason,
     clock::Reading,
     ledger::Ledger,
+    links::Party,
     opening::Channel,
     record::{Guest, Intent, LastOpening, Mark, Opened},
     tokens::Newcomer,
@@ -93,9 +94,11 @@ impl Holder {
         self.delegation.is_none()
     }
 
-    /// The key that proved possession: the owner's or the guest's.
-    pub(crate) fn key(&self) -> DeviceKey {
-        self.delegation.as_ref().map_or(self.claims.key, |(delegation, _)| delegation.to)
+    /// The device that proved possession, the owner's or a guest's, and the owner's.
+    pub(crate) fn party(&self) -> Party {
+        let owner = self.claims.key;
+        let device = self.delegation.as_ref().map_or(owner, |(delegation, _)| delegation.to);
+        Party { device, owner }
     }
 
     /// Whether a bulletin has ended this token or this delegation.

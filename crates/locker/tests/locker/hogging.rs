@@ -1,7 +1,9 @@
 //! Connections and receipts that are taken up for nothing.
 
 use postern_locker::{Connection, LocalAnswer, Reason};
-use postern_protocol::{Door, Epoch, Operation, OperationNonce, Reply, Request, carry, receipt::Outcome};
+use postern_protocol::{
+    Door, Epoch, Operation, OperationNonce, Reply, Request, carry, phone, receipt::Outcome,
+};
 
 use crate::{
     promises::{deposit, digits, status},
@@ -100,6 +102,73 @@ fn an_idle_connection_makes_room() {
     site.expect(reply, Outcome::Opened);
     assert!(!site.is_connected(idle[0]), "the oldest made room");
     assert!(site.is_connected(idle[1]));
+}
+
+/// One person's devices keep all places by asking for the status on each, every 100 ms, and connect again the moment that
+/// they are sent away; another customer opens all the same. One device with one token, or with a token that is spent, or one
+/// token with a delegation to a device of its own for every place: they have one place between them. Four devices with
+/// a token each look like four customers: two minutes.
+#[test]
+fn useful_requests_keep_nobody_out() {
+    for (case, patience) in
+        [("one token", 1_500), ("spent", 1_500), ("delegations", 1_500), ("devices", 121_000)]
+    {
+        let mut site = Site::new();
+        let places = u8::try_from(site.config.connections).unwrap();
+        let owner = site.phone_with(1, |claims| claims.delegable = true);
+        if case == "spent" {
+            let reply = site.ask(&owner, &owner.collect(1));
+            site.expect(reply, Outcome::Opened);
+            site.shut(A1);
+        }
+        let phones: Vec<_> = (0..places)
+            .map(|place| match case {
+                "delegations" => owner.delegate(50 + place, |_| {}),
+                "devices" => site.phone(50 + place),
+                _ => owner.clone(),
+            })
+            .collect();
+        let mut held: Vec<Option<(Connection, phone::Session)>> = phones.iter().map(|_| None).collect();
+        let mut hog = |site: &mut Site| {
+            for (place, phone) in held.iter_mut().zip(&phones) {
+                let request = phone.request(Operation::Status, A1, 7);
+                match place {
+                    Some((connection, session)) if site.is_connected(*connection) => {
+                        let message = phone.again(session, &request);
+                        site.send(*connection, &message);
+                    }
+                    _ => {
+                        let connection = site.connect_with(244);
+                        *place = site.is_connected(connection).then(|| {
+                            site.subscribe(connection);
+                            (connection, site.open_on(connection, phone, &request))
+                        });
+                    }
+                }
+            }
+            site.pass(100);
+        };
+        for _ in 0..20 {
+            hog(&mut site);
+        }
+        let start = site.now;
+        let customer = site.phone_with(2, |claims| claims.doors = vec![(A2, Epoch(1))]);
+        let receipt = loop {
+            assert!(site.now - start <= patience, "{case}: nobody is let in for {} ms", site.now - start);
+            let connection = site.connect_with(244);
+            if site.is_connected(connection) {
+                // The others are at it meanwhile.
+                hog(&mut site);
+                site.subscribe(connection);
+                let request = customer.request(Operation::Collect, A2, 1);
+                let mut session = site.open_on(connection, &customer, &request);
+                hog(&mut site);
+                break site.reply(connection, &mut session, 2_000);
+            }
+            hog(&mut site);
+        };
+        site.expect(receipt, Outcome::Opened);
+    }
 }
 
 #[test]
