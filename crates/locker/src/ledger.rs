@@ -31,6 +31,7 @@ pub(crate) struct Ledger {
     pub(crate) issuers: IssuerKeys,
     /// When the newest bulletin that changed the issuers was signed.
     pub(crate) issuers_at: Timestamp,
+    /// Wrong PINs that have not been forgotten, as it was written last.
     pub(crate) pin_failures: u16,
     /// Sequence of the next receipt.
     pub(crate) sequence: u32,

@@ -116,7 +116,7 @@ impl<H: Hardware> Locker<H> {
         }
         let mut locker = Self {
             clock: Clock::new(store.ledger().floor, now),
-            keypad: Keypad::at_boot(store.ledger().pin_failures, now),
+            keypad: Keypad::at_boot(store.ledger().pin_failures, watches.len(), now),
             openings: Vec::with_capacity(watches.len()),
             links: Vec::with_capacity(config.connections + 1),
             throttle: Throttle::default(),
@@ -365,7 +365,9 @@ impl<H: Hardware> Locker<H> {
     /// whatever is opened later. Connections come on top: each holds a handshake or a session and at most one message.
     #[must_use]
     pub const fn table_memory(doors: usize, tokens: usize, receipts: usize) -> usize {
-        Store::memory(doors, tokens, receipts) + doors * (size_of::<DoorWatch>() + size_of::<Opening>())
+        Store::memory(doors, tokens, receipts)
+            + Keypad::memory(doors)
+            + doors * (size_of::<DoorWatch>() + size_of::<Opening>())
     }
 
     /// How often this locker has started, this time included.

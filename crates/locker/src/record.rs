@@ -177,7 +177,7 @@ pub(crate) enum Record {
     Archived(Completion),
     /// The issuers trusted from now on, and when the bulletin that said so was signed.
     Issuers { at: Timestamp, keys: Vec<(KeyId, [u8; 32])> },
-    /// Wrong PINs in a row, written before the digits are compared.
+    /// Wrong PINs that have not been forgotten, this one included: written before the digits are compared.
     PinFailures(u16),
     /// In a snapshot: token table.
     Tokens(Vec<TokenLine>),
