@@ -26,6 +26,8 @@ pub(crate) struct Ledger {
     pub(crate) offset: i64,
     /// Number of the newest bulletin that was taken in.
     pub(crate) news: u32,
+    /// When that, or a later one of the same number, was signed. None where the firmware before took it in.
+    pub(crate) news_at: Option<Timestamp>,
     /// The revocations in it.
     pub(crate) revoked: Vec<Revocation>,
     pub(crate) issuers: IssuerKeys,
@@ -57,6 +59,7 @@ impl Ledger {
             floor: Timestamp(0),
             offset: 0,
             news: 0,
+            news_at: Some(Timestamp(0)),
             revoked: Vec::with_capacity(MAX_REVOKED),
             issuers,
             issuers_at: Timestamp(0),
@@ -124,8 +127,10 @@ impl Ledger {
             Record::Corrected { floor, offset } => (self.floor, self.offset) = (*floor, *offset),
             Record::News { number, revoked } => {
                 self.news = *number;
+                self.news_at = (*number == 0 && revoked.is_empty()).then_some(Timestamp(0));
                 self.revoked.clone_from(revoked);
             }
+            Record::NewsAt(at) => self.news_at = Some(*at),
             Record::Forgotten(until) => self.tokens.forgotten = *until,
             Record::Archived(_) => {}
         }
@@ -261,7 +266,8 @@ impl Ledger {
             Record::Tokens((start..end).map(line).collect())
         });
         let pending = self.pending.iter().map(|intent| Record::Pending(intent.clone()));
-        Box::new(heads.into_iter().chain(doors).chain(tokens).chain(pending))
+        let dated = self.news_at.map(Record::NewsAt);
+        Box::new(heads.into_iter().chain(dated).chain(doors).chain(tokens).chain(pending))
     }
 
     /// The line of a door.

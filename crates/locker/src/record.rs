@@ -192,6 +192,9 @@ pub(crate) enum Record {
     News { number: u32, revoked: Vec<Revocation> },
     /// In a snapshot: of every token whose use is no longer remembered, the latest end.
     Forgotten(u32),
+    /// When the bulletin of the last [`Self::News`] was signed, or a later one that says the same. Firmware that passes it over
+    /// takes no second bulletin of the same number, as before there was this record.
+    NewsAt(Timestamp),
 }
 
 /// Bytes that are no record.
@@ -217,6 +220,7 @@ impl Record {
             Self::Corrected { .. } => 13,
             Self::News { .. } => 14,
             Self::Forgotten(_) => 15,
+            Self::NewsAt(_) => KIND_NEWS_AT,
         }
     }
 
@@ -224,7 +228,7 @@ impl Record {
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         match self {
             Self::Boot(boot) => out.extend(boot.to_le_bytes()),
-            Self::Floor(floor) => out.extend(floor.0.to_le_bytes()),
+            Self::Floor(at) | Self::NewsAt(at) => out.extend(at.0.to_le_bytes()),
             Self::Epochs(epochs) => {
                 out.push(length(epochs.len()));
                 for news in epochs {
@@ -352,6 +356,7 @@ impl Record {
                 })?,
             },
             15 => Self::Forgotten(bytes.u32()?),
+            KIND_NEWS_AT => Self::NewsAt(Timestamp(bytes.u64()?)),
             _ => return Err(Malformed),
         };
         if bytes.0.is_empty() { Ok(record) } else { Err(Malformed) }
@@ -362,6 +367,8 @@ impl Record {
 pub(crate) const KIND_BOOT: u8 = 1;
 /// Kind of [`Record::Completion`], which carries a receipt.
 pub(crate) const KIND_COMPLETION: u8 = 6;
+/// Kind of [`Record::NewsAt`].
+const KIND_NEWS_AT: u8 = IGNORABLE | 16;
 /// Kind of [`Record::Archived`].
 pub(crate) const KIND_ARCHIVED: u8 = 12;
 
@@ -624,7 +631,12 @@ mod tests {
                 assert!(Record::decode(5, &bytes[..cut.min(INTENT_RECORD - 1)]).is_err());
             }
         }
-        for record in [Record::Corrected { floor: Timestamp(7), offset: -9 }, Record::Forgotten(8)] {
+        let short = [
+            Record::Corrected { floor: Timestamp(7), offset: -9 },
+            Record::Forgotten(8),
+            Record::NewsAt(Timestamp(9)),
+        ];
+        for record in short {
             let mut bytes = Vec::new();
             record.encode(&mut bytes);
             assert_eq!(Record::decode(record.kind(), &bytes), Ok(record));
