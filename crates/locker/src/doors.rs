@@ -135,14 +135,22 @@ impl DoorWatch {
         self.open.stable
     }
 
-    /// What the content sensor says, debounced.
-    pub(crate) const fn content(&self) -> Option<bool> {
-        self.content.stable
+    /// Whether it was closed a moment ago, and the content sensor is still to be asked what lies inside.
+    pub(crate) fn is_being_measured(&self) -> bool {
+        self.shut.is_some() && !(self.content.is_settled() && self.content.stable.is_none())
     }
 
-    /// Whether it was closed and the content sensor has not been asked yet. It will not be any more.
+    /// Whether it was closed, and there is nothing that could be asked. It will not be any more.
     pub(crate) fn take_shut(&mut self) -> bool {
-        self.shut.take().is_some()
+        !self.is_being_measured() && self.shut.take().is_some()
+    }
+
+    /// It was closed when nobody looked: the content sensor is asked from now on, as after a closing that was seen.
+    pub(crate) const fn measure(&mut self, now: Uptime) {
+        if self.shut.is_none() {
+            self.shut = Some(now);
+        }
+        self.at_rest = false;
     }
 
     /// Whether its latch is at work.

@@ -275,6 +275,11 @@ impl Ledger {
         self.doors.binary_search_by_key(&door, |line| line.door).ok().map(|index| &self.doors[index])
     }
 
+    /// Whether the door's last opening has no closing receipt yet.
+    pub(crate) fn is_unclosed(&self, door: Door) -> bool {
+        self.door(door).and_then(|line| line.opened).is_some_and(|opened| opened.closing.is_none())
+    }
+
     /// Its place among [`Self::doors`].
     pub(crate) fn index(&self, door: Door) -> Option<usize> {
         self.doors.binary_search_by_key(&door, |line| line.door).ok()

@@ -53,14 +53,10 @@ impl<H: Hardware> Locker<H> {
             self.finish(door, outcome, now);
         }
         // What was closed in the dark.
-        let shut: Vec<(Door, Option<bool>)> = self
-            .watches
-            .iter()
-            .filter(|watch| watch.is_open() == Some(false))
-            .map(|watch| (watch.door(), watch.content()))
-            .collect();
-        for (door, content) in shut {
-            self.close(door, content, now);
+        for watch in &mut self.watches {
+            if watch.is_open() == Some(false) && self.store.ledger().is_unclosed(watch.door()) {
+                watch.measure(now);
+            }
         }
     }
 
@@ -107,10 +103,20 @@ impl<H: Hardware> Locker<H> {
         if self.store.ledger().pending_at(door).is_some() {
             return Err(Reason::Busy);
         }
-        let watch = self.watches.iter_mut().find(|watch| watch.door() == door);
-        if let Some(content) = watch.and_then(|watch| watch.take_shut().then(|| watch.content())) {
-            // Closed a moment ago: its receipt comes before what is to open it anew.
-            self.close(door, content, now);
+        let unclosed = self.store.ledger().is_unclosed(door);
+        if unclosed && !was_open && self.watch(door).is_some_and(|watch| watch.is_open() == Some(true)) {
+            // It is being closed at this moment: that comes first.
+            self.look_at_doors(now);
+            return Err(Reason::Busy);
+        }
+        if unclosed && let Some(watch) = self.watches.iter_mut().find(|watch| watch.door() == door) {
+            // Closed a moment ago: what lies inside is measured, and its receipt comes, before anything opens it anew.
+            if watch.is_being_measured() {
+                return Err(Reason::Busy);
+            }
+            if watch.take_shut() {
+                self.close(door, None, now);
+            }
         }
         self.commit(&Record::Intent(intent))?;
         self.output.push_back(Output::Notice(Notice::Accepted { connection: waiting, door, operation }));
@@ -195,9 +201,8 @@ impl<H: Hardware> Locker<H> {
         let shut = outcome.may_be_open()
             && self.hardware.sense(door).open == Some(false)
             && self.watch(door).is_some_and(|watch| watch.is_open() == Some(false));
-        if shut {
-            let content = self.watch(door).and_then(DoorWatch::content);
-            self.close(door, content, now);
+        if shut && let Some(watch) = self.watches.iter_mut().find(|watch| watch.door() == door) {
+            watch.measure(now);
         }
     }
 

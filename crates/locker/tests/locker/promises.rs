@@ -637,6 +637,7 @@ fn closings_say_what_was_measured() {
     let reply = site.reply(connection, &mut session, 2_000);
     site.expect(reply, Outcome::AlreadyOpen);
     site.disconnect(connection);
+    site.pass(200);
     assert_eq!(
         site.kept().last().map(|receipt| (receipt.nonce, receipt.outcome)),
         Some((nonce(3), Outcome::Closed))
