@@ -5,7 +5,7 @@
 //! goes to proven holders alone, and a guesser always hears the same word.
 
 use postern_protocol::{
-    ClockState, DeviceKey, Door, Epoch, IssuerKeys, LockerId, Operation, OperationNonce, Refusal, Timestamp,
+    ClockState, Door, Epoch, IssuerKeys, LockerId, Operation, OperationNonce, Refusal, Timestamp,
     bulletin::RevocationKind,
     delegation::{self, Delegation},
     token::{self, Claims},
@@ -15,6 +15,7 @@ use crate::{
     Config, Reason,
     clock::Reading,
     ledger::Ledger,
+    links::Party,
     opening::Channel,
     record::{Guest, Intent, LastOpening, Mark, Opened},
     tokens::Newcomer,
@@ -93,9 +94,11 @@ impl Holder {
         self.delegation.is_none()
     }
 
-    /// The key that proved possession: the owner's or the guest's.
-    pub(crate) fn key(&self) -> DeviceKey {
-        self.delegation.as_ref().map_or(self.claims.key, |(delegation, _)| delegation.to)
+    /// The device that proved possession, the owner's or a guest's, and the owner's.
+    pub(crate) fn party(&self) -> Party {
+        let owner = self.claims.key;
+        let device = self.delegation.as_ref().map_or(owner, |(delegation, _)| delegation.to);
+        Party { device, owner }
     }
 
     /// Whether a bulletin has ended this token or this delegation.
@@ -173,11 +176,11 @@ impl Holder {
         self.claims.epoch_of(door).is_none_or(|epoch| epoch < known)
     }
 
-    /// Epoch, uses and the rule of reopening.
+    /// Epoch, uses and the rule of reopening. `ago`: seconds since the door's last opening.
     pub(crate) fn may_move(
         &self,
         wish: Wish,
-        now: Timestamp,
+        ago: u64,
         ledger: &Ledger,
         config: &Config,
     ) -> Result<(), Reason> {
@@ -193,7 +196,7 @@ impl Holder {
             return Err(Reason::Expired);
         }
         if wish.operation == Operation::Reopen {
-            return if line.last.as_ref().is_some_and(|last| self.may_reopen(wish, last, now, config)) {
+            return if line.last.as_ref().is_some_and(|last| self.may_reopen(wish, last, ago, config)) {
                 Ok(())
             } else {
                 Err(Reason::Order)
@@ -225,11 +228,11 @@ impl Holder {
     }
 
     /// One's own opening: by this token, or by another of the same occupancy unless either is a courier's.
-    fn may_reopen(&self, wish: Wish, last: &LastOpening, now: Timestamp, config: &Config) -> bool {
+    fn may_reopen(&self, wish: Wish, last: &LastOpening, ago: u64, config: &Config) -> bool {
         let deposits = self.claims.operations.contains(Operation::Deposit);
         self.claims.epoch_of(wish.door) == Some(last.epoch)
             && (last.token == self.mark() || (last.operation != Operation::Deposit && !deposits))
-            && now.since(last.at) <= config.reopen_for
+            && ago <= config.reopen_for
             && last.reopens < MAX_REOPENS
     }
 
@@ -261,6 +264,7 @@ impl Holder {
             at: reading.at,
             clock: reading.state,
             was_open,
+            interrupted: false,
         }
     }
 }

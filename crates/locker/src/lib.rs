@@ -26,8 +26,8 @@
 //!   time for reopening runs from that start, so that the customer opens by Reopen. With a token that allows none, the
 //!   hub's next token or the PIN opens; no other path leads to a second movement.
 //! - The closing of a door that was opened has a receipt of its own, with what the content sensor says once it has
-//!   settled. A door that was closed in the dark has it from the next start. One that is opened anew while it stands open
-//!   has one closing, for the last opening.
+//!   settled; whoever wants to open the door anew before that is told to wait. A door that was closed in the dark is measured
+//!   and has it from the next start. One that is opened anew while it stands open has one closing, for the last opening.
 //!
 //! # Who ends what
 //!
@@ -55,6 +55,7 @@ mod config;
 mod doors;
 mod hardware;
 mod journal;
+mod kept;
 mod ledger;
 mod links;
 mod local;

@@ -42,7 +42,7 @@ impl<H: Hardware> Locker<H> {
                             session,
                             greeted,
                             last: now,
-                            holder: None,
+                            party: None,
                             doors: Vec::new(),
                             refused: 0,
                             throttled: None,
@@ -222,7 +222,7 @@ impl<H: Hardware> Locker<H> {
     /// A request was useful, by this holder; or of no use.
     fn mark(&mut self, connection: Connection, useful: Option<&Holder>, now: Uptime) {
         if let Some(conversation) = self.conversation(connection) {
-            conversation.holder = useful.map(Holder::key);
+            conversation.party = useful.map(Holder::party);
             if useful.is_some() {
                 conversation.last = now;
             }

@@ -17,7 +17,9 @@ use crate::{
     world::{Locker, World},
 };
 #[allow(clippy::wildcard_imports)]
-use crate::{crowd::*, doors::*, gaps::*, keeping::*, leaving::*, promises::*, races::*, reach::*, services::*};
+use crate::{
+    crowd::*, doors::*, gaps::*, keeping::*, leaving::*, promises::*, races::*, reach::*, services::*,
+};
 
 /// A story that does not come to its end fails, and says which it was.
 async fn in_time(story: &str, told: impl Future<Output = ()>) {

@@ -310,8 +310,7 @@ fn a_later_token_revokes_an_earlier_one() {
     });
     let reply = site.ask(&earlier, &earlier.collect(1));
     site.expect(reply, Outcome::Opened);
-    site.machine().close(A1);
-    site.pass(100);
+    site.shut(A1);
     let later = site.phone_with(2, |claims| claims.doors = vec![(A1, Epoch(3)), (A2, Epoch(4))]);
     let reply = site.ask(&later, &later.collect(2));
     site.expect(reply, Outcome::Opened);
