@@ -169,7 +169,7 @@ pub(crate) async fn nobody_reads_whom_a_former_owner_let_in(world: World) {
     assert_eq!(kim.get(&path(&lamp, "")).await.code(), "not_found");
 }
 
-/// A courier's device works for its carrier: it takes up nothing, books nothing, and makes no way in that outlives its job.
+/// A courier's device works for its carrier: it takes up nothing, books nothing, is reached by nobody, and makes no other way in.
 pub(crate) async fn couriers_have_no_account_of_their_own(world: World) {
     let _locker = world.locker().await;
     let ben = world.customer("Ben").await;
