@@ -211,6 +211,8 @@ export class Phone {
 
   /** The id of what says this in the list. */
   async reservation(title) {
+    // Where one is shown, the list is not.
+    await this.page.evaluate(() => (location.hash = '#/'));
     const card = this.page.locator('[data-testid^="card-"]', { hasText: title }).first();
     await card.waitFor({ timeout: PATIENCE });
     return (await card.getAttribute('data-testid')).slice('card-'.length);

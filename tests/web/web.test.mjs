@@ -253,6 +253,9 @@ describe('an opening over Web Bluetooth', { concurrency: false, ...over }, () =>
     await owner.page.evaluate(() => globalThis.late.catch(() => undefined));
     await until('it to be let go', async () => !(await connected()), 10_000);
     assert.equal((await world.door(BOX_DOOR)).open, false);
+    // What was chosen and never answered is not known after a reload.
+    await owner.page.reload();
+    await owner.see('detail');
   });
 
   test('web_first_connection_fails: it is repeated without another chooser', async () => {

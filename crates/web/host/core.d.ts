@@ -80,6 +80,10 @@ export class Engine {
      */
     intent(json: string): void;
     /**
+     * A claim link was followed that is neither taken up nor written down yet: whoever brought it keeps it until then.
+     */
+    is_claiming(): boolean;
+    /**
      * A dial failed or a link ended: `notFound`, `lost`, `frame`, `hungUp`, or what the adapter is now.
      *
      * # Errors
@@ -200,6 +204,7 @@ export interface InitOutput {
     readonly engine_finish: (a: number) => void;
     readonly engine_foreground: (a: number, b: number) => void;
     readonly engine_intent: (a: number, b: number, c: number, d: number) => void;
+    readonly engine_is_claiming: (a: number) => number;
     readonly engine_link_ended: (a: number, b: number, c: bigint, d: number, e: number) => void;
     readonly engine_new: (a: number, b: number, c: number, d: number) => number;
     readonly engine_no_vault: (a: number) => void;
