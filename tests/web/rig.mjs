@@ -218,6 +218,12 @@ export class Phone {
     return (await card.getAttribute('data-testid')).slice('card-'.length);
   }
 
+  /** With a finger, from the list. */
+  async tapCard(title) {
+    await this.tap(`[data-testid="card-${await this.reservation(title)}"]`);
+    await this.see('open-gesture');
+  }
+
   async show(title) {
     const id = await this.reservation(title);
     await this.page.evaluate((hash) => (location.hash = hash), `#/r/${id}`);

@@ -28,7 +28,9 @@ let halted: ReturnType<typeof mount> | null = null;
 async function halt(why: Elsewhere): Promise<void> {
   if (halted) await unmount(halted);
   halted = null;
-  document.getElementById('app')?.toggleAttribute('inert', why !== null);
+  // Not drawn at all: an opening or a sheet would lie over the words, and over the button below them.
+  const app = document.getElementById('app');
+  if (app) app.style.display = why === null ? '' : 'none';
   if (why === null) return;
   // Where nothing arrives, the words may not either: then in English, which comes with the page.
   await useLanguage(loadPreferences().language).catch(() => undefined);

@@ -187,6 +187,8 @@ class Dial {
   private rx: Characteristic | null = null;
   private tx: Characteristic | null = null;
   private reads = 0;
+  /** What was read last; some browsers tell it once more afterwards. */
+  private read = '';
   /** What the browser told while the HELLO was being read. */
   private whileReading: { value: DataView; frame: Bytes }[] | null = null;
   private longest = SMALLEST;
@@ -332,8 +334,8 @@ class Dial {
     if (this.over) return;
     try {
       const messages = this.frames.push(frame) as Bytes[];
-      // A page is not told the MTU. A frame of the locker's that came whole shows what fits.
-      this.longest = Math.max(this.longest, frame.length);
+      // A page is not told the MTU. A frame of the locker's that came whole shows what fits, unless it was read.
+      if (frame.join() !== this.read) this.longest = Math.max(this.longest, frame.length);
       this.deliver(messages);
     } catch {
       this.end('frame');
@@ -368,6 +370,7 @@ class Dial {
       this.whileReading = null;
       if (this.over) return;
       const read = bytesOf(value);
+      this.read = read.join();
       const told = meanwhile.findIndex((one) => one.value === value);
       const own = told >= 0 ? told : meanwhile.findIndex((one) => one.frame.join() === read.join());
       if (own >= 0) meanwhile.splice(own, 1);
