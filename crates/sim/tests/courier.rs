@@ -139,7 +139,7 @@ impl Stage {
         let mut request = self.http.get(&url);
         if !body.is_null() {
             let once = format!("{path} {body}").replace(|c: char| !c.is_ascii_alphanumeric(), "-");
-            request = self.http.post(&url).header("Idempotency-Key", &once[..once.len().min(60)]).json(&body);
+            request = self.http.post(&url).header("Idempotency-Key", &once[once.len().saturating_sub(60)..]).json(&body);
         }
         let answer = request.bearer_auth(&self.carrier_key).send().await.unwrap();
         let status = answer.status();
