@@ -267,6 +267,8 @@ pub(crate) async fn a_couriers_opening_takes_nothing_out(world: World) {
     let said = json!({ "inside": true, "opening": cabinet.openings().last() });
     let late = format!("/v1/courier/parcels/{}/inside", salad["id"].as_str().unwrap());
     assert_eq!(cart.post(&late, said).await.code(), "wrong_state");
+    let again = json!({ "inside": false, "opening": cabinet.openings().last() });
+    assert_eq!(cart.post(&late, again).await.ok()["state"], "returned");
 
     // Where nobody answers, the operator hears of it, and the carrier may say so later: no door is kept for good.
     let lamp = deliver_plain(&world, &mut cabinet, &cart, &ada, "Lamp").await;
