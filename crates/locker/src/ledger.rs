@@ -33,6 +33,8 @@ pub(crate) struct Ledger {
     pub(crate) issuers: IssuerKeys,
     /// When the newest bulletin that changed the issuers was signed.
     pub(crate) issuers_at: Timestamp,
+    /// When the newest that named any was signed, whether it changed them or not.
+    pub(crate) issuers_named_at: Timestamp,
     /// Wrong PINs that have not been forgotten, as it was written last.
     pub(crate) pin_failures: u16,
     /// Sequence of the next receipt.
@@ -63,6 +65,7 @@ impl Ledger {
             revoked: Vec::with_capacity(MAX_REVOKED),
             issuers,
             issuers_at: Timestamp(0),
+            issuers_named_at: Timestamp(0),
             pin_failures: 0,
             sequence: 0,
             previous: [0; 16],
@@ -105,6 +108,7 @@ impl Ledger {
                 debug_assert!(fit, "a set of issuers is checked before it is written");
                 self.issuers = issuers;
                 self.issuers_at = *at;
+                self.issuers_named_at = self.issuers_named_at.max(*at);
             }
             Record::PinFailures(failures) => self.pin_failures = *failures,
             Record::Tokens(lines) => {
@@ -130,6 +134,7 @@ impl Ledger {
                 self.news_at = (*number == 0 && revoked.is_empty()).then_some(Timestamp(0));
                 self.revoked.clone_from(revoked);
             }
+            Record::IssuersNamedAt(at) => self.issuers_named_at = self.issuers_named_at.max(*at),
             Record::NewsAt(at) => self.news_at = Some(*at),
             Record::Forgotten(until) => self.tokens.forgotten = *until,
             Record::Archived(_) => {}
@@ -267,7 +272,8 @@ impl Ledger {
         });
         let pending = self.pending.iter().map(|intent| Record::Pending(intent.clone()));
         let dated = self.news_at.map(Record::NewsAt);
-        Box::new(heads.into_iter().chain(dated).chain(doors).chain(tokens).chain(pending))
+        let named = Record::IssuersNamedAt(self.issuers_named_at);
+        Box::new(heads.into_iter().chain(dated).chain([named]).chain(doors).chain(tokens).chain(pending))
     }
 
     /// The line of a door.

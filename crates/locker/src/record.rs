@@ -195,6 +195,9 @@ pub(crate) enum Record {
     /// When the bulletin of the last [`Self::News`] was signed, or a later one that says the same. Firmware that passes it over
     /// takes no second bulletin of the same number, as before there was this record.
     NewsAt(Timestamp),
+    /// When the newest bulletin was signed that named issuers without changing them. Firmware that passes it over may be told
+    /// by an older one, as before there was this record.
+    IssuersNamedAt(Timestamp),
 }
 
 /// Bytes that are no record.
@@ -221,6 +224,7 @@ impl Record {
             Self::News { .. } => 14,
             Self::Forgotten(_) => 15,
             Self::NewsAt(_) => KIND_NEWS_AT,
+            Self::IssuersNamedAt(_) => KIND_ISSUERS_NAMED_AT,
         }
     }
 
@@ -228,7 +232,7 @@ impl Record {
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         match self {
             Self::Boot(boot) => out.extend(boot.to_le_bytes()),
-            Self::Floor(at) | Self::NewsAt(at) => out.extend(at.0.to_le_bytes()),
+            Self::Floor(at) | Self::NewsAt(at) | Self::IssuersNamedAt(at) => out.extend(at.0.to_le_bytes()),
             Self::Epochs(epochs) => {
                 out.push(length(epochs.len()));
                 for news in epochs {
@@ -357,6 +361,7 @@ impl Record {
             },
             15 => Self::Forgotten(bytes.u32()?),
             KIND_NEWS_AT => Self::NewsAt(Timestamp(bytes.u64()?)),
+            KIND_ISSUERS_NAMED_AT => Self::IssuersNamedAt(Timestamp(bytes.u64()?)),
             _ => return Err(Malformed),
         };
         if bytes.0.is_empty() { Ok(record) } else { Err(Malformed) }
@@ -369,6 +374,8 @@ pub(crate) const KIND_BOOT: u8 = 1;
 pub(crate) const KIND_COMPLETION: u8 = 6;
 /// Kind of [`Record::NewsAt`].
 const KIND_NEWS_AT: u8 = IGNORABLE | 16;
+/// Kind of [`Record::IssuersNamedAt`].
+const KIND_ISSUERS_NAMED_AT: u8 = IGNORABLE | 17;
 /// Kind of [`Record::Archived`].
 pub(crate) const KIND_ARCHIVED: u8 = 12;
 
@@ -635,6 +642,7 @@ mod tests {
             Record::Corrected { floor: Timestamp(7), offset: -9 },
             Record::Forgotten(8),
             Record::NewsAt(Timestamp(9)),
+            Record::IssuersNamedAt(Timestamp(10)),
         ];
         for record in short {
             let mut bytes = Vec::new();
