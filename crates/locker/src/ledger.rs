@@ -197,8 +197,17 @@ impl Ledger {
         self.sequence = completion.sequence.wrapping_add(1);
         self.previous = receipt::hash(&completion.receipt);
         if completion.outcome.is_closing() {
-            if let Some(opened) = self.door_mut(completion.door).and_then(|line| line.opened.as_mut()) {
-                opened.closing = Some(completion.sequence);
+            if let Some(line) = self.door_mut(completion.door) {
+                if let Some(opened) = &mut line.opened {
+                    opened.closing = Some(completion.sequence);
+                }
+                if let Some(last) = &mut line.last {
+                    last.inside = match completion.outcome {
+                        Outcome::ClosedPresent => Some(true),
+                        Outcome::ClosedAbsent => Some(false),
+                        _ => None,
+                    };
+                }
             }
             return;
         }
@@ -234,7 +243,7 @@ impl Ledger {
                     if completion.outcome == Outcome::Unknown {
                         last.at = last.at.max(completion.at);
                     }
-                    last.unsure = unsure;
+                    (last.unsure, last.inside) = (unsure, None);
                 }
                 last => {
                     *last = Some(LastOpening {
@@ -244,6 +253,7 @@ impl Ledger {
                         at: completion.at,
                         reopens: 0,
                         unsure,
+                        inside: None,
                     });
                 }
             }

@@ -140,10 +140,30 @@ pub(crate) struct LastOpening {
     pub(crate) reopens: u8,
     /// Power failed between latch and sensor: it may not have opened at all.
     pub(crate) unsure: bool,
+    /// What the content sensor said once it was closed again; none before that, and without a sensor.
+    pub(crate) inside: Option<bool>,
 }
 
-/// Beside the number of reopenings in their byte. The firmware before wrote the number alone.
-const UNSURE: u8 = 1 << 7;
+impl LastOpening {
+    /// Beside the number of reopenings in their byte. The firmware before wrote the number alone.
+    const UNSURE: u8 = 1 << 7;
+    const ABSENT: u8 = 1 << 6;
+    const PRESENT: u8 = 1 << 5;
+    const REOPENS: u8 = Self::PRESENT - 1;
+
+    fn reopens_and_flags(&self) -> u8 {
+        let inside = match self.inside {
+            None => 0,
+            Some(false) => Self::ABSENT,
+            Some(true) => Self::PRESENT,
+        };
+        self.reopens.min(Self::REOPENS) | if self.unsure { Self::UNSURE } else { 0 } | inside
+    }
+
+    fn inside(flags: u8) -> Option<bool> {
+        (flags & (Self::ABSENT | Self::PRESENT) != 0).then_some(flags & Self::PRESENT != 0)
+    }
+}
 
 /// A token's line in a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -281,7 +301,7 @@ impl Record {
                         out.extend(last.epoch.0.to_le_bytes());
                         out.push(last.operation as u8);
                         out.extend(last.at.0.to_le_bytes());
-                        out.push(last.reopens.min(!UNSURE) | if last.unsure { UNSURE } else { 0 });
+                        out.push(last.reopens_and_flags());
                     }
                     out.push(u8::from(line.opened.is_some()));
                     if let Some(opened) = &line.opened {
@@ -487,8 +507,16 @@ fn decode_door(bytes: &mut Bytes<'_>) -> Result<DoorLine, Malformed> {
 fn decode_last(bytes: &mut Bytes<'_>) -> Result<LastOpening, Malformed> {
     let (token, epoch) = (Mark(bytes.u64()?), Epoch(bytes.u32()?));
     let (operation, at) = (bytes.operation()?, Timestamp(bytes.u64()?));
-    let reopens = bytes.u8()?;
-    Ok(LastOpening { token, epoch, operation, at, reopens: reopens & !UNSURE, unsure: reopens & UNSURE != 0 })
+    let flags = bytes.u8()?;
+    Ok(LastOpening {
+        token,
+        epoch,
+        operation,
+        at,
+        reopens: flags & LastOpening::REOPENS,
+        unsure: flags & LastOpening::UNSURE != 0,
+        inside: LastOpening::inside(flags),
+    })
 }
 
 /// Bytes that are taken from the front.
@@ -592,6 +620,7 @@ mod tests {
                 at: time,
                 reopens: 3,
                 unsure: true,
+                inside: Some(true),
             }),
             opened: Some(Opened {
                 token: TokenId([1; 16]),
