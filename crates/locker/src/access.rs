@@ -202,11 +202,8 @@ impl Holder {
                 Err(Reason::Order)
             };
         }
-        // A courier's token that is left over opens nothing once the customer was there.
         if wish.operation == Operation::Deposit
-            && line.last.as_ref().is_some_and(|last| {
-                Some(last.epoch) == self.claims.epoch_of(wish.door) && last.operation != Operation::Deposit
-            })
+            && line.last.as_ref().is_some_and(|last| !self.may_deposit_after(last, wish.door))
         {
             return Err(Reason::Order);
         }
@@ -225,6 +222,17 @@ impl Holder {
         let index = ledger.index(wish.door).ok_or(Reason::Door)?;
         let raises = self.claims.epoch_of(wish.door).is_some_and(|epoch| epoch > line.epoch);
         if tokens.has_room(index, raises, ledger.floor, newcomers) { Ok(()) } else { Err(Reason::Full) }
+    }
+
+    /// A courier's token that is left over opens nothing once the customer was there, nor once another courier's token has
+    /// put something in: what lies inside is the customer's by then. Another one may only where the sensor said behind the
+    /// closed door that nothing lies inside, and without a sensor where the door may not have opened at all.
+    fn may_deposit_after(&self, last: &LastOpening, door: Door) -> bool {
+        Some(last.epoch) != self.claims.epoch_of(door)
+            || (last.operation == Operation::Deposit
+                && (last.token == self.mark()
+                    || last.inside == Some(false)
+                    || (last.unsure && last.inside.is_none())))
     }
 
     /// One's own opening: by this token, or by another of the same occupancy unless either is a courier's.

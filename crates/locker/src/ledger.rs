@@ -33,6 +33,8 @@ pub(crate) struct Ledger {
     pub(crate) issuers: IssuerKeys,
     /// When the newest bulletin that changed the issuers was signed.
     pub(crate) issuers_at: Timestamp,
+    /// When the newest that named any was signed, whether it changed them or not.
+    pub(crate) issuers_named_at: Timestamp,
     /// Wrong PINs that have not been forgotten, as it was written last.
     pub(crate) pin_failures: u16,
     /// Sequence of the next receipt.
@@ -63,6 +65,7 @@ impl Ledger {
             revoked: Vec::with_capacity(MAX_REVOKED),
             issuers,
             issuers_at: Timestamp(0),
+            issuers_named_at: Timestamp(0),
             pin_failures: 0,
             sequence: 0,
             previous: [0; 16],
@@ -105,6 +108,7 @@ impl Ledger {
                 debug_assert!(fit, "a set of issuers is checked before it is written");
                 self.issuers = issuers;
                 self.issuers_at = *at;
+                self.issuers_named_at = self.issuers_named_at.max(*at);
             }
             Record::PinFailures(failures) => self.pin_failures = *failures,
             Record::Tokens(lines) => {
@@ -130,6 +134,7 @@ impl Ledger {
                 self.news_at = (*number == 0 && revoked.is_empty()).then_some(Timestamp(0));
                 self.revoked.clone_from(revoked);
             }
+            Record::IssuersNamedAt(at) => self.issuers_named_at = self.issuers_named_at.max(*at),
             Record::NewsAt(at) => self.news_at = Some(*at),
             Record::Forgotten(until) => self.tokens.forgotten = *until,
             Record::Archived(_) => {}
@@ -192,8 +197,17 @@ impl Ledger {
         self.sequence = completion.sequence.wrapping_add(1);
         self.previous = receipt::hash(&completion.receipt);
         if completion.outcome.is_closing() {
-            if let Some(opened) = self.door_mut(completion.door).and_then(|line| line.opened.as_mut()) {
-                opened.closing = Some(completion.sequence);
+            if let Some(line) = self.door_mut(completion.door) {
+                if let Some(opened) = &mut line.opened {
+                    opened.closing = Some(completion.sequence);
+                }
+                if let Some(last) = &mut line.last {
+                    last.inside = match completion.outcome {
+                        Outcome::ClosedPresent => Some(true),
+                        Outcome::ClosedAbsent => Some(false),
+                        _ => None,
+                    };
+                }
             }
             return;
         }
@@ -229,7 +243,7 @@ impl Ledger {
                     if completion.outcome == Outcome::Unknown {
                         last.at = last.at.max(completion.at);
                     }
-                    last.unsure = unsure;
+                    (last.unsure, last.inside) = (unsure, None);
                 }
                 last => {
                     *last = Some(LastOpening {
@@ -239,6 +253,7 @@ impl Ledger {
                         at: completion.at,
                         reopens: 0,
                         unsure,
+                        inside: None,
                     });
                 }
             }
@@ -267,7 +282,8 @@ impl Ledger {
         });
         let pending = self.pending.iter().map(|intent| Record::Pending(intent.clone()));
         let dated = self.news_at.map(Record::NewsAt);
-        Box::new(heads.into_iter().chain(dated).chain(doors).chain(tokens).chain(pending))
+        let named = Record::IssuersNamedAt(self.issuers_named_at);
+        Box::new(heads.into_iter().chain(dated).chain([named]).chain(doors).chain(tokens).chain(pending))
     }
 
     /// The line of a door.

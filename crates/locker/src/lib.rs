@@ -37,7 +37,7 @@
 //!
 //! # Memory
 //!
-//! The tables are taken at start and never grow: [`Locker::table_memory`], 191,960 bytes for 100 doors, 10,000
+//! The tables are taken at start and never grow: [`Locker::table_memory`], 194,964 bytes for 100 doors, 10,000
 //! remembered tokens and 256 receipts (on a 64-bit host). Flash is checked at start against what the configuration
 //! promises to remember. Connections hold one handshake or session and at most one message each.
 //!

@@ -21,7 +21,7 @@ impl<H: Hardware> Locker<H> {
     /// this locker, not signed by a trusted issuer or no news at all changes nothing.
     ///
     /// Epochs only rise, so that an old bulletin harms nothing; revocations are those of the highest number, of the latest where several have it, and issuer
-    /// keys follow the newest bulletin that named any. The clock counts as told only by a bulletin for this session's
+    /// keys follow the newest bulletin that named any, also where it changed nothing. The clock counts as told only by a bulletin for this session's
     /// HELLO, within 30 s of it.
     ///
     /// # Errors
@@ -49,9 +49,11 @@ impl<H: Hardware> Locker<H> {
         }
         let says_any = bulletin.number > 0 || !bulletin.revoked.is_empty();
         let dates = same && says_any && ledger.news_at.is_none_or(|at| at < bulletin.issued_at);
-        if bulletin.issued_at > ledger.issuers_at
-            && let Some(issuers) = changed(&ledger.issuers, &bulletin)
-        {
+        let names = !bulletin.add_keys.is_empty() || !bulletin.remove_keys.is_empty();
+        let names = names && bulletin.issued_at > ledger.issuers_named_at;
+        let issuers = if names { changed(&ledger.issuers, &bulletin) } else { None };
+        let only_names = names && issuers.is_none();
+        if let Some(issuers) = issuers {
             records.push(Record::Issuers {
                 at: bulletin.issued_at,
                 keys: issuers.iter().map(|(id, key)| (id, *key)).collect(),
@@ -64,6 +66,10 @@ impl<H: Hardware> Locker<H> {
             records.push(corrected);
         } else if !records.is_empty() {
             records.push(Record::Floor(self.time(now).at));
+        }
+        if only_names {
+            // Nothing changes, and nothing that was signed before this changes anything any more.
+            records.push(Record::IssuersNamedAt(bulletin.issued_at));
         }
         if dates {
             records.push(Record::NewsAt(bulletin.issued_at));

@@ -140,10 +140,30 @@ pub(crate) struct LastOpening {
     pub(crate) reopens: u8,
     /// Power failed between latch and sensor: it may not have opened at all.
     pub(crate) unsure: bool,
+    /// What the content sensor said once it was closed again; none before that, and without a sensor.
+    pub(crate) inside: Option<bool>,
 }
 
-/// Beside the number of reopenings in their byte. The firmware before wrote the number alone.
-const UNSURE: u8 = 1 << 7;
+impl LastOpening {
+    /// Beside the number of reopenings in their byte. The firmware before wrote the number alone.
+    const UNSURE: u8 = 1 << 7;
+    const ABSENT: u8 = 1 << 6;
+    const PRESENT: u8 = 1 << 5;
+    const REOPENS: u8 = Self::PRESENT - 1;
+
+    fn reopens_and_flags(&self) -> u8 {
+        let inside = match self.inside {
+            None => 0,
+            Some(false) => Self::ABSENT,
+            Some(true) => Self::PRESENT,
+        };
+        self.reopens.min(Self::REOPENS) | if self.unsure { Self::UNSURE } else { 0 } | inside
+    }
+
+    fn inside(flags: u8) -> Option<bool> {
+        (flags & (Self::ABSENT | Self::PRESENT) != 0).then_some(flags & Self::PRESENT != 0)
+    }
+}
 
 /// A token's line in a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -195,6 +215,9 @@ pub(crate) enum Record {
     /// When the bulletin of the last [`Self::News`] was signed, or a later one that says the same. Firmware that passes it over
     /// takes no second bulletin of the same number, as before there was this record.
     NewsAt(Timestamp),
+    /// When the newest bulletin was signed that named issuers without changing them. Firmware that passes it over may be told
+    /// by an older one, as before there was this record.
+    IssuersNamedAt(Timestamp),
 }
 
 /// Bytes that are no record.
@@ -221,6 +244,7 @@ impl Record {
             Self::News { .. } => 14,
             Self::Forgotten(_) => 15,
             Self::NewsAt(_) => KIND_NEWS_AT,
+            Self::IssuersNamedAt(_) => KIND_ISSUERS_NAMED_AT,
         }
     }
 
@@ -228,7 +252,7 @@ impl Record {
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         match self {
             Self::Boot(boot) => out.extend(boot.to_le_bytes()),
-            Self::Floor(at) | Self::NewsAt(at) => out.extend(at.0.to_le_bytes()),
+            Self::Floor(at) | Self::NewsAt(at) | Self::IssuersNamedAt(at) => out.extend(at.0.to_le_bytes()),
             Self::Epochs(epochs) => {
                 out.push(length(epochs.len()));
                 for news in epochs {
@@ -277,7 +301,7 @@ impl Record {
                         out.extend(last.epoch.0.to_le_bytes());
                         out.push(last.operation as u8);
                         out.extend(last.at.0.to_le_bytes());
-                        out.push(last.reopens.min(!UNSURE) | if last.unsure { UNSURE } else { 0 });
+                        out.push(last.reopens_and_flags());
                     }
                     out.push(u8::from(line.opened.is_some()));
                     if let Some(opened) = &line.opened {
@@ -357,6 +381,7 @@ impl Record {
             },
             15 => Self::Forgotten(bytes.u32()?),
             KIND_NEWS_AT => Self::NewsAt(Timestamp(bytes.u64()?)),
+            KIND_ISSUERS_NAMED_AT => Self::IssuersNamedAt(Timestamp(bytes.u64()?)),
             _ => return Err(Malformed),
         };
         if bytes.0.is_empty() { Ok(record) } else { Err(Malformed) }
@@ -369,6 +394,8 @@ pub(crate) const KIND_BOOT: u8 = 1;
 pub(crate) const KIND_COMPLETION: u8 = 6;
 /// Kind of [`Record::NewsAt`].
 const KIND_NEWS_AT: u8 = IGNORABLE | 16;
+/// Kind of [`Record::IssuersNamedAt`].
+const KIND_ISSUERS_NAMED_AT: u8 = IGNORABLE | 17;
 /// Kind of [`Record::Archived`].
 pub(crate) const KIND_ARCHIVED: u8 = 12;
 
@@ -480,8 +507,16 @@ fn decode_door(bytes: &mut Bytes<'_>) -> Result<DoorLine, Malformed> {
 fn decode_last(bytes: &mut Bytes<'_>) -> Result<LastOpening, Malformed> {
     let (token, epoch) = (Mark(bytes.u64()?), Epoch(bytes.u32()?));
     let (operation, at) = (bytes.operation()?, Timestamp(bytes.u64()?));
-    let reopens = bytes.u8()?;
-    Ok(LastOpening { token, epoch, operation, at, reopens: reopens & !UNSURE, unsure: reopens & UNSURE != 0 })
+    let flags = bytes.u8()?;
+    Ok(LastOpening {
+        token,
+        epoch,
+        operation,
+        at,
+        reopens: flags & LastOpening::REOPENS,
+        unsure: flags & LastOpening::UNSURE != 0,
+        inside: LastOpening::inside(flags),
+    })
 }
 
 /// Bytes that are taken from the front.
@@ -585,6 +620,7 @@ mod tests {
                 at: time,
                 reopens: 3,
                 unsure: true,
+                inside: Some(true),
             }),
             opened: Some(Opened {
                 token: TokenId([1; 16]),
@@ -635,6 +671,7 @@ mod tests {
             Record::Corrected { floor: Timestamp(7), offset: -9 },
             Record::Forgotten(8),
             Record::NewsAt(Timestamp(9)),
+            Record::IssuersNamedAt(Timestamp(10)),
         ];
         for record in short {
             let mut bytes = Vec::new();

@@ -201,7 +201,7 @@ pub(crate) fn flash_needed(config: &Config, geometry: Geometry) -> u64 {
         + config.doors.len() as u64 * framed(record::INTENT_RECORD)
         + u64::from(config.kept_receipts) * framed(record::COMPLETION_RECORD)
         + framed(record::NEWS_RECORD)
-        + framed(size_of::<u64>())
+        + 2 * framed(size_of::<u64>())
         + 7 * framed(record::ISSUERS_RECORD);
     // The end of every page may stay empty for want of room for one more of the longest records.
     let usable = u64::from(geometry.page_size) - framed(MAX_RECORD).min(u64::from(geometry.page_size) / 2);

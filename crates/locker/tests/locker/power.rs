@@ -493,6 +493,36 @@ fn an_unknown_outcome_waits_for_its_customer() {
     }
 }
 
+/// A courier who was cut off between latch and sensor is not shut out either: another token may deposit, unless the sensor says
+/// that something lies inside.
+#[test]
+fn an_interrupted_deposit_leaves_the_door_to_the_next_token() {
+    for (content, opens) in [(None, true), (Some(false), true), (Some(true), false)] {
+        let mut site = Site::new();
+        site.machine().compartment(A1).sensors.content = content;
+        let [first, second] = [1, 1].map(|seed| {
+            site.phone_with(seed, |claims| claims.operations = [Operation::Deposit].into_iter().collect())
+        });
+        let request = first.request(Operation::Deposit, A1, 1);
+        let mut trial = site.fork();
+        trial.machine().restore_power();
+        trial.ask(&first, &request);
+        let latch = trial.machine().steps().iter().position(|step| matches!(step, Step::Latch(_))).unwrap();
+        site.machine().restore_power();
+        site.machine().cut_power(PowerCut { step: latch, bytes: 0, ragged: false });
+        site.ask(&first, &request);
+        assert!(site.machine().is_powerless());
+        site.reboot();
+        site.pass(1_000);
+        let reply = site.ask(&second, &second.request(Operation::Deposit, A1, 2));
+        if opens {
+            site.expect(reply, Outcome::Opened);
+        } else {
+            assert_eq!(reply, Some(Reply::Refused(Refusal::Refused)));
+        }
+    }
+}
+
 /// Compaction and idle erasing, cut at every step: nothing that was remembered is forgotten.
 #[test]
 fn power_fails_amid_compaction() {

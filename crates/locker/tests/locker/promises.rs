@@ -160,10 +160,6 @@ fn a_left_over_deposit_opens_nothing_after_the_customer() {
     let used = deposit(&mut site, A1, 1);
     let spare = courier(&mut site, A1, 1);
     let customer = site.phone_with(1, |claims| claims.uses = 2);
-    // The parcel did not fit: a second deposit in the same occupancy is the courier's own business.
-    let reply = site.ask(&spare, &spare.request(Operation::Deposit, A1, 2));
-    site.expect(reply, Outcome::Opened);
-    site.shut(A1);
     let reply = site.ask(&customer, &customer.collect(3));
     site.expect(reply, Outcome::Opened);
     site.shut(A1);
@@ -180,6 +176,57 @@ fn a_left_over_deposit_opens_nothing_after_the_customer() {
     let late = courier(&mut site, A2, 1);
     site.expect_refused(&late, &late.request(Operation::Deposit, A2, 7), Reason::Order);
     site.expect_refused(&late, &late.request(Operation::Reopen, A2, 8), Reason::Order);
+}
+
+/// What a courier has put in is the customer's: no other courier's token of the same occupancy opens the door any more, while it
+/// stands open, after it was closed, where there is no sensor, and over a restart. Where the sensor says behind the closed door
+/// that nothing lies inside, another may: the parcel did not fit, or came out again.
+#[test]
+fn a_deposit_ends_other_couriers_tokens() {
+    for measures in [true, false] {
+        let mut site = Site::new();
+        if !measures {
+            site.machine().compartment(A1).sensors.content = None;
+        }
+        let inside = |site: &mut Site, present| {
+            site.machine().compartment(A1).sensors.content = measures.then_some(present);
+        };
+        let first = courier(&mut site, A1, 1);
+        let spare = courier(&mut site, A1, 1);
+        let colleague = site.phone_with(31, |claims| claims.operations = operations(&[Operation::Deposit]));
+        let reply = site.ask(&first, &first.request(Operation::Deposit, A1, 1));
+        site.expect(reply, Outcome::Opened);
+        let refused = |site: &mut Site| {
+            for other in [&spare, &colleague] {
+                let request = other.request(Operation::Deposit, A1, 2);
+                site.expect_refused(other, &request, Reason::Order);
+            }
+            site.expect_refused(&spare, &spare.reopen(3), Reason::Order);
+        };
+        refused(&mut site);
+        inside(&mut site, true);
+        site.shut(A1);
+        refused(&mut site);
+        site.reboot();
+        refused(&mut site);
+        // The courier's own opening goes on: the parcel comes out again.
+        let reply = site.ask(&first, &first.reopen(4));
+        site.expect(reply, Outcome::Opened);
+        refused(&mut site);
+        inside(&mut site, false);
+        site.shut(A1);
+        site.reboot();
+        if measures {
+            let reply = site.ask(&spare, &spare.request(Operation::Deposit, A1, 5));
+            site.expect(reply, Outcome::Opened);
+            inside(&mut site, true);
+            site.shut(A1);
+            let request = colleague.request(Operation::Deposit, A1, 6);
+            site.expect_refused(&colleague, &request, Reason::Order);
+        } else {
+            refused(&mut site);
+        }
+    }
 }
 
 /// The epochs of a token whose holder proved possession are noted for all of its doors, whatever becomes of the request.
