@@ -139,8 +139,11 @@ fn said(log: &str) -> Vec<String> {
         let word = line.trim();
         let begins = word == "failures:" || line.starts_with("FAIL: ") || line.starts_with("ERROR: ");
         inside = (inside || begins) && !line.starts_with("test result: ") && !line.starts_with("Ran ");
+        // A frame of a backtrace; the log has them all.
+        let frame = word.starts_with("at ")
+            || word.split_once(": ").is_some_and(|(number, _)| number.parse::<u32>().is_ok());
         let named = ["FAIL ", "✘ ", "× ", "not ok "].iter().any(|mark| word.starts_with(mark));
-        if (inside || named) && !word.is_empty() && lines.len() < REPEATED {
+        if (inside || named) && !frame && !word.is_empty() && lines.len() < REPEATED {
             lines.push(format!("    {line}"));
         }
     }
@@ -220,11 +223,15 @@ mod tests {
 
     #[test]
     fn what_failed_is_found_in_a_log() {
-        let log = "test fine ... ok\ntest bad ... FAILED\n\nfailures:\n\n---- bad stdout ----\npanicked at x.rs\n\n\
+        let log = "test fine ... ok\ntest bad ... FAILED\n\nfailures:\n\n---- bad stdout ----\npanicked at x.rs\n   0: std::f\n      at f.rs\n\n\
                    failures:\n    bad\n\ntest result: FAILED. 1 passed; 1 failed\nafter\n";
         let lines = said(log);
         assert_eq!(lines[1..3], ["    ---- bad stdout ----", "    panicked at x.rs"]);
-        assert!(!lines.iter().any(|line| line.contains("after") || line.contains("fine")));
+        assert!(
+            !lines
+                .iter()
+                .any(|line| line.contains("after") || line.contains("fine") || line.contains("f.rs"))
+        );
         assert_eq!(said("\u{1b}[31m × home > is there\u{1b}[39m"), ["     × home > is there"]);
         assert_eq!(said("ok 1\n# pass 1\ntest result: ok. 1 passed; 0 failed"), [""; 0]);
     }
