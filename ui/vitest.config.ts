@@ -1,10 +1,11 @@
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { defineConfig } from 'vitest/config';
+import { licencesPlugin } from './tools/licences.ts';
 import { messagesPlugin } from './tools/messages.ts';
 import { brandPlugin } from './brands/plugin.ts';
 
 export default defineConfig({
-  plugins: [messagesPlugin(), brandPlugin('postern'), svelte()],
+  plugins: [messagesPlugin(), licencesPlugin(), brandPlugin('postern'), svelte()],
   resolve: { conditions: ['browser'] },
   test: {
     include: ['tests/**/*.test.ts'],

@@ -180,7 +180,7 @@ const GERMAN: Words = Words {
     left_open: ["Ein Fach steht offen", "Bitte Fach {door} schließen."],
     overdue: ["Überfällig", "Bitte {title} zurückbringen."],
     revoked: ["Abgemeldet", "Dieses Gerät wurde aus dem Konto entfernt. Alles darauf wurde gelöscht."],
-    parcel: "Ihr Paket",
+    parcel: "Dein Paket",
     kinds: ["Pakete", "Erinnerungen"],
     cannot_start: [
         "{app} kann nicht starten",

@@ -106,9 +106,15 @@ other = is_a(ApiKey, operators_new_key.sync(client=operator, body=NewKey(name="w
 carrier = client(key.key)
 parcel = NewParcel(reference="SW1000", recipient=RECIPIENT, title="A lamp", site="marktgasse", size=Size.M)
 announced = is_a(Parcel, carriers_announce.sync(client=carrier, body=parcel, idempotency_key="announce-sw1000"))
-assert announced.state == State.ANNOUNCED
+assert announced.state == State.ANNOUNCED and "/claim/" in announced.claim_link
 again = carriers_announce.sync_detailed(client=carrier, body=parcel, idempotency_key="announce-sw1000")
-assert again.status_code == 201 and is_a(Parcel, again.parsed).id == announced.id
+assert again.status_code == 201 and is_a(Parcel, again.parsed).claim_link == announced.claim_link
+# Somebody whom the network does not know is announced to like anybody else; what is no address is not.
+somebody = NewParcel(reference="SW1003", recipient="somebody@example.org", title="A hat", site="marktgasse", size=Size.M)
+unknown = is_a(Parcel, carriers_announce.sync(client=carrier, body=somebody))
+assert "/claim/" in unknown.claim_link and unknown.state == State.ANNOUNCED
+mistyped = NewParcel(reference="SW1004", recipient="482 915 0637", title="A hat", site="marktgasse", size=Size.M)
+assert refused(carriers_announce.sync(client=carrier, body=mistyped), 400, Code.MALFORMED).pointer == "/recipient"
 
 # Each refusal is typed, and says what to do.
 another = NewParcel(reference="SW1001", recipient=RECIPIENT, title="A desk", site="marktgasse", size=Size.M)

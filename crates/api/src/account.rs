@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 /// (RFC 8252 §7.1).
 pub const PHONE_REDIRECT: &str = "postern://signed-in";
 
+/// The app that a hub serves itself, below its base URL. Signing in there comes back to this page of the hub's own.
+pub const PAGE_PATH: &str = "/app/";
+
 /// `GET /.well-known/postern`: what a client must know of a hub before it signs in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -158,6 +161,78 @@ pub struct Account {
     pub devices: Vec<Device>,
     /// Doors that the customer can reach.
     pub prefers_low_doors: bool,
+    /// The customer number, as it is printed (`482 915 0636`): what shops, carriers and landlords are given. Guests and
+    /// couriers have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<String>,
+    /// The e-mail address; absent where the network sends no mail, and for guests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<Email>,
+}
+
+/// An account's e-mail address. Carriers may announce to one that is confirmed.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Email {
+    /// Confirmed: the customer reads mail there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// A code was sent there, and is to be given to `POST /v1/me/email/confirm`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending: Option<String>,
+    /// What became of the letter with the code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivery: Option<Delivery>,
+}
+
+/// What became of a letter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Delivery {
+    /// About to be sent.
+    Queued,
+    /// The mail server did not take it; the hub tries again by itself.
+    Delayed,
+    /// The mail server took it.
+    Sent,
+    /// No mail arrives at that address.
+    Refused,
+    /// The hub tried for as long as it made sense.
+    GivenUp,
+    /// Something newer than this client.
+    #[serde(other)]
+    Unknown,
+}
+
+/// `POST /v1/me/email`: a code is sent there. The address of before stays until it is confirmed.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct NewEmail {
+    /// The address.
+    pub email: String,
+    /// The language of letters: `en`, `de`, `pl`, `uk`; the operator's where it is absent or another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
+}
+
+/// `POST /v1/me/email/confirm`.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct EmailCode {
+    /// The code of the letter; spaces do not count. Secret.
+    pub code: String,
+}
+
+/// `GET /v1/me/deletion`: what deleting the account would mean now.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Deletion {
+    /// Reservations that stand in the way: compartments to give back, returns to cancel.
+    pub hindered_by: Vec<String>,
+    /// Parcels under way or in a locker, which would lose their recipient and go back to the sender.
+    pub parcels: Vec<String>,
 }
 
 /// One signed-in device.
@@ -251,8 +326,45 @@ pub struct ExportedProblem {
     pub note: String,
     /// How many photos.
     pub photos: u32,
+    /// The photos, without position and other metadata, as they are kept.
+    #[serde(default)]
+    pub pictures: Vec<ExportedPhoto>,
     /// When.
     pub at: i64,
+}
+
+/// A photo of a problem.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ExportedPhoto {
+    /// `image/jpeg` or `image/png`.
+    pub media_type: String,
+    /// Base64url.
+    pub bytes: String,
+}
+
+impl core::fmt::Debug for ExportedPhoto {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("ExportedPhoto").field("media_type", &self.media_type).finish_non_exhaustive()
+    }
+}
+
+impl core::fmt::Debug for Email {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Email").field("delivery", &self.delivery).finish_non_exhaustive()
+    }
+}
+
+impl core::fmt::Debug for NewEmail {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("NewEmail").finish_non_exhaustive()
+    }
+}
+
+impl core::fmt::Debug for EmailCode {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("EmailCode").finish_non_exhaustive()
+    }
 }
 
 impl core::fmt::Debug for RecoveryCodes {

@@ -10,7 +10,8 @@ use crate::locker::Size;
 pub struct NewParcel {
     /// The carrier's tracking number.
     pub reference: String,
-    /// Account id of the recipient.
+    /// Who gets it, as they said: their customer number in any grouping (`482 915 0636`), or an e-mail address. Nothing in the
+    /// answer tells whether the network knows them.
     pub recipient: String,
     /// What the customer will see as the thing.
     pub title: String,
@@ -43,7 +44,7 @@ pub struct Deposit {
 }
 
 /// What a carrier sees of a parcel: no data of the recipient.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Parcel {
     /// Reservation id.
@@ -64,6 +65,26 @@ pub struct Parcel {
     /// The state rests on somebody's word alone: no receipt of the locker proves it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unproven: bool,
+    /// What became of the letter with the claim link, where the parcel was announced to an e-mail address and the network sends
+    /// mail; only where one parcel is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub letter: Option<crate::account::Delivery>,
+    /// By this link the recipient has the parcel in the app, with an account or without; made for this parcel, good once, for
+    /// as long as it is under way. Only in the answer that announced it, and always there, whoever the recipient is. Pass it on
+    /// to them and to nobody else. Secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim_link: Option<String>,
+}
+
+impl core::fmt::Debug for Parcel {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Parcel")
+            .field("id", &self.id)
+            .field("reference", &self.reference)
+            .field("state", &self.state)
+            .field("version", &self.version)
+            .finish_non_exhaustive()
+    }
 }
 
 /// `GET /v1/carrier/parcels`: the carrier's parcels, newest first, a page at a time.

@@ -83,7 +83,7 @@ pub struct DoorService {
     pub out_of_order: bool,
 }
 
-/// `PUT /v1/operator/sites/{site}/members/{account}`: who lives or works at a site.
+/// `PUT /v1/operator/sites/{site}/members/{number}`: who lives or works at a site.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Member {
@@ -95,8 +95,8 @@ pub struct Member {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct NewHolding {
-    /// Account id.
-    pub account: String,
+    /// The resident's customer number, in any grouping.
+    pub number: String,
     /// What the resident calls it.
     pub title: String,
     /// Locker id.
@@ -131,7 +131,7 @@ pub struct Alarm {
     /// Alarm id.
     pub id: String,
     /// `fork`, `gap`, `jammed`, `disputed`, `problem`, `stray`, `late`, `unproven`, `called_off_deposit`,
-    /// `taken_after_extend`, `opened_after_back`, `clock`, ...
+    /// `taken_after_extend`, `taken_back_out`, `opened_after_back`, `left_inside`, `clock`, ...
     pub kind: String,
     /// Locker id.
     #[serde(default, skip_serializing_if = "Option::is_none")]

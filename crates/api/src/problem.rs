@@ -75,6 +75,10 @@ pub enum Code {
     SomethingInside,
     /// The account, or all customers together, have their share of the site's compartments already.
     FairShare,
+    /// Not the code that was sent.
+    WrongCode,
+    /// The code that was sent was used, is over, or was guessed at too often: ask for another.
+    CodeEnded,
     /// A code newer than this client.
     #[serde(other)]
     Unknown,

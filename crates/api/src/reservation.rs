@@ -341,11 +341,11 @@ pub struct Taken {
 }
 
 /// `POST /v1/reservations/{id}/inside` and `POST /v1/courier/parcels/{id}/inside`: the answer at the door to "Is it
-/// inside?", after an opening to put something in.
+/// inside?", after an opening to put something in, or a courier's to take it out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Inside {
-    /// True: it lies in the closed compartment. False: nothing was put in.
+    /// True: it lies in the closed compartment. False: nothing was put in, or it was taken out.
     pub inside: bool,
     /// Which opening it is said of: the place of its receipt in the locker's chain. Of a door that was opened again since it
     /// says nothing, and is refused (`wrong_state`).

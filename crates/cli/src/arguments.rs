@@ -284,6 +284,21 @@ pub(crate) enum Command {
         #[arg(long, value_name = "FILE")]
         photo: Vec<PathBuf>,
     },
+    /// Your address: what to give to shops, carriers and your landlord.
+    #[command(after_help = "Example:\n  postern address --site Lindenhof")]
+    Address {
+        /// ID or name of the site that you have things sent to; kept until you name another.
+        #[arg(long)]
+        site: Option<String>,
+    },
+    /// Your account: name, e-mail address, passkeys, recovery codes, everything as a file, the end.
+    #[command(
+        after_help = "Examples:\n  postern account\n  postern account email ada@example.org\n  postern account recovery-codes > codes.txt"
+    )]
+    Account {
+        #[command(subcommand)]
+        change: Option<AccountChange>,
+    },
     /// Devices of your account.
     Devices {
         #[command(subcommand)]
@@ -405,6 +420,58 @@ pub(crate) enum InPerson {
     Take {
         /// What the owner's code says; `-` reads it from the standard input.
         access: String,
+    },
+}
+
+/// What is to be done with the account.
+#[derive(Subcommand)]
+pub(crate) enum AccountChange {
+    /// Another name.
+    Name {
+        /// 1 to 64 characters.
+        name: String,
+    },
+    /// Have a code mailed to an address that carriers may announce to.
+    Email {
+        /// The address.
+        address: String,
+        /// Language of letters: en, de, pl or uk; the network's own by default.
+        #[arg(long)]
+        language: Option<String>,
+    },
+    /// Give the code that was mailed.
+    Confirm {
+        /// The code; `-` reads it from the standard input, where no list of processes shows it.
+        code: String,
+    },
+    /// Have no e-mail address.
+    ForgetEmail,
+    /// Make another passkey, in the system browser.
+    AddPasskey,
+    /// Remove a passkey.
+    RemovePasskey {
+        /// Its ID; `postern account` lists them.
+        passkey: String,
+        /// Do not ask again.
+        #[arg(long, short)]
+        yes: bool,
+    },
+    /// Make codes that let you in where every passkey is lost. They are printed once; those of before end.
+    RecoveryCodes {
+        /// Do not ask again.
+        #[arg(long, short)]
+        yes: bool,
+    },
+    /// Write everything that the network keeps of you into a new file.
+    Export {
+        /// The file; `-` for the standard output.
+        file: PathBuf,
+    },
+    /// Delete the account for good, here and at the network.
+    Delete {
+        /// Do not ask again.
+        #[arg(long, short)]
+        yes: bool,
     },
 }
 

@@ -1,6 +1,7 @@
 //! What each command does.
 
 mod access;
+mod account;
 mod booking;
 mod changing;
 mod codes;
@@ -120,6 +121,8 @@ async fn with_session(app: &mut App, command: Command, output: Output) -> Result
         Command::Find { text, near, size } => {
             booking::find(app, text.as_deref(), near.as_deref(), size, output).await
         }
+        Command::Address { site } => account::address(app, site.as_deref(), output).await,
+        Command::Account { change } => account::change(app, change, output).await,
         Command::Devices { change: None } => changing::devices(app, output).await,
         Command::Devices { change: Some(DeviceChange::Remove { device, yes }) } => {
             changing::remove_device(app, &device, yes, output).await

@@ -68,6 +68,17 @@ pub(crate) fn problem(code: ProblemCode) -> &'static str {
         ProblemCode::InvitationInvalid => {
             "That is no invitation of this network, or it is not for this device."
         }
+        ProblemCode::NotAnAddress => "That is no e-mail address.",
+        ProblemCode::WrongCode => "That is not the code that was mailed.",
+        ProblemCode::CodeEnded => {
+            "The code was used, is older than 30 minutes, or was guessed at too often. Ask for another."
+        }
+        ProblemCode::LastWayIn => {
+            "It is the last way into the account. Add another passkey or make recovery codes first."
+        }
+        ProblemCode::GiveBackFirst => {
+            "Give back the compartments that you hold, and cancel your returns, first."
+        }
         ProblemCode::NotDelegable => {
             "The operator does not let this be passed on in person. Share it by a link."
         }

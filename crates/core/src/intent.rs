@@ -224,6 +224,56 @@ pub enum Intent {
         /// Which.
         device: String,
     },
+    /// Have things sent to this site, one of `View::sites`: the answer is `AccountView::site`.
+    ChooseAddressSite {
+        /// Site id.
+        site: String,
+        /// Its name.
+        name: String,
+        /// Its address.
+        address: String,
+    },
+    /// Look at the account: ways in, and what deleting it would mean. The answer is `View::account`.
+    ShowAccount,
+    /// Looked enough; recovery codes and export are forgotten with it.
+    CloseAccount,
+    /// Another name.
+    SetName {
+        /// 1 to 64 characters.
+        name: String,
+    },
+    /// Have a code mailed to an address.
+    SetEmail {
+        /// The address.
+        email: String,
+        /// Language of letters.
+        #[serde(default)]
+        language: Option<String>,
+    },
+    /// The code that was mailed.
+    ConfirmEmail {
+        /// As typed.
+        code: String,
+    },
+    /// Have no e-mail address.
+    ForgetEmail,
+    /// Make another passkey, in the system browser.
+    AddPasskey,
+    /// Remove a passkey.
+    RemovePasskey {
+        /// Which.
+        passkey: String,
+    },
+    /// Make recovery codes; those of before end.
+    MakeRecoveryCodes,
+    /// They were written down.
+    DismissRecoveryCodes,
+    /// Fetch everything that the hub keeps of the account.
+    ExportAccount,
+    /// It was kept as a file.
+    DismissExport,
+    /// Delete the account, with everything on this device.
+    DeleteAccount,
     /// The home screen is seen from now on, or no longer. Lockers are listened for while it is, where the customer wants
     /// that: by [`Setting::Nearby`], or for this once.
     WatchNearby {

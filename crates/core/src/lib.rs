@@ -13,6 +13,7 @@ pub mod intent;
 pub mod view;
 
 mod cx;
+mod desk;
 mod finder;
 mod habits;
 mod lending;

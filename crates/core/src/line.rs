@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     cx::Cx,
+    desk::Errand,
     effect::{Auth, Body, Effect, HttpRequest, Method},
     event::{HttpFailure, HttpResponse, Payload, Ticket},
     session::Session,
@@ -40,6 +41,8 @@ pub(crate) enum Purpose {
     Assets(u64),
     /// A claim link.
     Claim,
+    /// Something about the account itself.
+    Desk(Errand),
 }
 
 /// A call that needs the session.
@@ -119,6 +122,8 @@ impl Miss {
                 Code::FairShare => ProblemCode::FairShare,
                 Code::SomethingInside => ProblemCode::SomethingInside,
                 Code::ClaimEnded => ProblemCode::ClaimEnded,
+                Code::WrongCode => ProblemCode::WrongCode,
+                Code::CodeEnded => ProblemCode::CodeEnded,
                 Code::Internal | Code::Unavailable => ProblemCode::HubFault,
                 Code::Throttled => ProblemCode::Throttled,
                 _ => ProblemCode::HubRefused,

@@ -178,6 +178,12 @@ impl Session {
     /// The hub told whose it is.
     pub(crate) fn set_account(&mut self, mut account: Account) {
         text::clip(&mut account.display_name, text::NAME);
+        if let Some(number) = &mut account.number {
+            text::clip(number, text::ID);
+        }
+        for address in account.email.iter_mut().flat_map(|email| [&mut email.address, &mut email.pending]) {
+            address.iter_mut().for_each(|address| text::clip(address, 2 * text::NAME));
+        }
         account.devices.truncate(100);
         account.devices.retain(|device| text::is_id(&device.id));
         for device in &mut account.devices {

@@ -2,7 +2,7 @@
 //! (RFC 9449 §10). Everything that comes back is checked; what does not fit is refused and the wait goes on.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use postern_api::account::{HubInfo, PHONE_REDIRECT};
+use postern_api::account::{HubInfo, PAGE_PATH, PHONE_REDIRECT};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use url::{Host, Url, form_urlencoded};
@@ -68,6 +68,13 @@ struct Expected {
     verifier: Zeroizing<String>,
 }
 
+impl Expected {
+    /// The answer may come to another process of ours than the one that sent the browser.
+    fn outlives_us(&self) -> bool {
+        is_link(&self.redirect) || is_page(&self.redirect, &self.address.base)
+    }
+}
+
 /// A sign-in that is behind the browser, as it is kept among the secrets. A phone may end an app there, and starts it
 /// again with the browser's answer.
 #[derive(Serialize, Deserialize)]
@@ -115,7 +122,12 @@ pub(crate) enum Picture<'a> {
 #[derive(Default)]
 pub(crate) struct SignIn {
     stage: Stage,
+    /// The claim link that this sign-in is to take up; kept for another attempt where this one failed.
     claim: Option<String>,
+    /// Base URL of the hub whose claim link that is.
+    claim_of: Option<String>,
+    /// Another passkey is to be made.
+    adding: bool,
     problem: Option<ProblemView>,
     /// Came before the secrets were open, which say what was awaited.
     early: Vec<String>,
@@ -145,6 +157,8 @@ impl SignIn {
     pub(crate) fn start(&mut self, base: &str, claim: Option<String>, cx: &mut Cx<'_>) {
         self.cancel(cx);
         self.claim = claim;
+        self.claim_of = base_url(base);
+        self.adding = false;
         let Some(base) = base_url(base) else {
             self.problem = Some(problem(ProblemCode::WrongHub));
             return;
@@ -163,12 +177,22 @@ impl SignIn {
         self.stage = Stage::Discovering { ticket, base, deadline: cx.now.monotonic_ms + ANSWER_MS };
     }
 
+    /// The signed-in customer wants another passkey: shows one they have in the browser, makes another, and comes back.
+    pub(crate) fn add_passkey(&mut self, base: &str, cx: &mut Cx<'_>) {
+        self.start(base, None, cx);
+        self.adding = true;
+    }
+
     /// The customer gave up, or another attempt begins.
     pub(crate) fn cancel(&mut self, cx: &mut Cx<'_>) {
         self.end(None, cx);
     }
 
     fn end(&mut self, problem: Option<ProblemView>, cx: &mut Cx<'_>) {
+        // What the customer gave up, or left behind the browser, is not taken up by the next sign-in.
+        if problem.is_none() || matches!(self.stage, Stage::InBrowser { .. }) {
+            self.claim = None;
+        }
         if matches!(self.stage, Stage::Preparing { .. } | Stage::InBrowser { .. }) {
             cx.out.push(Effect::StopListening);
         }
@@ -183,6 +207,17 @@ impl SignIn {
     /// Says why there is no session any more.
     pub(crate) fn explain(&mut self, problem: Option<ProblemView>) {
         self.problem = problem;
+    }
+
+    /// The claim link that an attempt at this hub left behind by failing. No other hub learns of it.
+    pub(crate) fn unfinished_claim(&self, base: &str) -> Option<String> {
+        let same = matches!(self.stage, Stage::None) && base_url(base) == self.claim_of;
+        self.claim.clone().filter(|_| same)
+    }
+
+    /// A claim link waits here that is written down nowhere.
+    pub(crate) fn is_claiming(&self) -> bool {
+        self.claim.is_some() && !matches!(self.stage, Stage::InBrowser { .. } | Stage::Exchanging { .. })
     }
 
     /// Whether an HTTP answer is this machine's.
@@ -205,8 +240,9 @@ impl SignIn {
             Stage::Exchanging { address, .. } => match token_response(result) {
                 Ok(tokens) => {
                     let live = Live::new(address, tokens, cx.now.unix());
-                    if live.is_none() {
-                        self.fail(ProblemCode::WrongHub, cx);
+                    match live {
+                        Some(_) => self.claim = None,
+                        None => self.fail(ProblemCode::WrongHub, cx),
                     }
                     live
                 }
@@ -257,7 +293,8 @@ impl SignIn {
     ) {
         let Stage::Preparing { hub, .. } = &self.stage else { return };
         let hub = hub.clone();
-        let Some(redirect) = Url::parse(redirect_uri).ok().filter(is_our_redirect) else {
+        let ours = |url: &Url| is_our_redirect(url) || is_page(url, &hub.address.base);
+        let Some(redirect) = Url::parse(redirect_uri).ok().filter(ours) else {
             return self.fail(ProblemCode::BrowserFailed, cx);
         };
         let state = BASE64_URL_SAFE_NO_PAD.encode(cx.random::<32>());
@@ -277,6 +314,9 @@ impl SignIn {
             if let Some(claim) = &self.claim {
                 query.append_pair("claim", claim);
             }
+            if self.adding {
+                query.append_pair("add_passkey", "true");
+            }
         }
         let (url, deadline) = (url.to_string(), cx.now.monotonic_ms + BROWSER_MS);
         let expected = Expected {
@@ -286,7 +326,7 @@ impl SignIn {
             state: Zeroizing::new(state),
             verifier: Zeroizing::new(verifier),
         };
-        if is_link(&expected.redirect) {
+        if expected.outlives_us() {
             session.keep_sign_in(Some(Waiting::new(&expected, &url, deadline, cx)), cx);
         }
         cx.out.push(Effect::OpenBrowser { url: url.clone() });
@@ -299,7 +339,9 @@ impl SignIn {
         let early = std::mem::take(&mut self.early);
         if let Some(waiting) = session.kept_sign_in()
             && matches!(self.stage, Stage::None)
-            && let Some(redirect) = Url::parse(&waiting.redirect).ok().filter(is_link)
+            && let Some(redirect) = Url::parse(&waiting.redirect)
+                .ok()
+                .filter(|url| is_link(url) || is_page(url, &waiting.address.base))
             && let Ok(left) = u64::try_from(waiting.expires - cx.now.unix())
             && left > 0
         {
@@ -311,6 +353,10 @@ impl SignIn {
                 verifier: waiting.verifier.clone(),
             };
             let (url, code) = (waiting.url.clone(), waiting.code.clone());
+            self.claim = Url::parse(&url).ok().and_then(|url| {
+                url.query_pairs().find(|(name, _)| name == "claim").map(|(_, claim)| claim.into_owned())
+            });
+            self.claim_of = base_url(&waiting.address.base);
             let deadline = cx.now.monotonic_ms + (left * 1000).min(BROWSER_MS);
             match code {
                 Some(code) => self.exchange(&expected, &code, device_name, cx),
@@ -341,7 +387,9 @@ impl SignIn {
             Stage::InBrowser { expected, url, deadline, problem } => (expected, url, *deadline, problem),
             Stage::None => {
                 // Nobody waits for it any more: whoever is not signed in, and comes from the browser, is told so.
-                if !session.exists() && url.starts_with(PHONE_REDIRECT) {
+                let answer = url.starts_with(PHONE_REDIRECT)
+                    || Url::parse(url).is_ok_and(|url| is_safe(&url) && url.path() == PAGE_PATH);
+                if !session.exists() && answer {
                     self.problem.get_or_insert_with(|| problem(ProblemCode::SignInAbandoned));
                 }
                 return;
@@ -352,7 +400,7 @@ impl SignIn {
             Err(NotOurs) => *shown = Some(problem(ProblemCode::SignInMismatch)),
             Ok(Returned::Refused) => self.fail(ProblemCode::SignInRefused, cx),
             Ok(Returned::Code(code)) => {
-                if is_link(&expected.redirect) {
+                if expected.outlives_us() {
                     let waiting = Waiting::new(expected, page, deadline, cx);
                     session.keep_sign_in(Some(Waiting { code: Some(code.clone()), ..waiting }), cx);
                 }
@@ -461,6 +509,11 @@ fn is_our_redirect(url: &Url) -> bool {
 /// The way back is a link that the platform brings to whichever process of ours there is.
 fn is_link(url: &Url) -> bool {
     url.as_str() == PHONE_REDIRECT
+}
+
+/// The app is a page of this hub's own, in the tab that signs in.
+fn is_page(url: &Url, base: &str) -> bool {
+    url.as_str().strip_prefix(base) == Some(PAGE_PATH)
 }
 
 /// Both endpoints must be where the customer thinks that the hub is.

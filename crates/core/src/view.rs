@@ -1,6 +1,7 @@
 //! The one picture of everything that a window or a terminal draws. Facts and codes, never words: languages live
 //! outside. TypeScript types are generated from these.
 
+mod account;
 mod opening;
 
 use std::{borrow::Cow, fmt};
@@ -8,8 +9,13 @@ use std::{borrow::Cow, fmt};
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-pub use self::opening::{
-    OpenDoorView, OpeningDoorState, OpeningDoorView, OpeningPhase, OpeningView, ProblemCode, ProblemView,
+pub use self::{
+    account::{
+        AccountProblemView, AccountView, AddressSite, DeviceView, EmailView, PasskeyView, SessionView,
+    },
+    opening::{
+        OpenDoorView, OpeningDoorState, OpeningDoorView, OpeningPhase, OpeningView, ProblemCode, ProblemView,
+    },
 };
 
 /// Everything that is to be seen now.
@@ -64,6 +70,10 @@ pub struct View {
     pub settings: SettingsView,
     /// Things to tell once.
     pub notices: Vec<NoticeView>,
+    /// The account, for its owner; none for guests and while nobody is signed in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub account: Option<AccountView>,
     /// UNIX seconds for which this view holds.
     pub now: i64,
 }
@@ -104,6 +114,7 @@ impl View {
             outbox: Vec::new(),
             settings: SettingsView::default(),
             notices: Vec::new(),
+            account: None,
             now,
         }
     }
@@ -118,57 +129,6 @@ pub struct NewerView {
     pub id: String,
     /// Untrusted text; empty where it has none.
     pub title: String,
-}
-
-/// Who is signed in.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[serde(tag = "state", rename_all = "camelCase", rename_all_fields = "camelCase")]
-#[ts(export_to = "view.ts")]
-pub enum SessionView {
-    /// Nobody.
-    SignedOut {
-        /// Why the last attempt failed, if one did.
-        problem: Option<ProblemView>,
-    },
-    /// The browser is open.
-    InBrowser {
-        /// The authorization URL, so that the customer can open it by hand.
-        url: String,
-        /// Something came back that was not this sign-in; it was refused, and we still wait.
-        problem: Option<ProblemView>,
-    },
-    /// Talking to the hub.
-    Finishing,
-    /// Signed in.
-    SignedIn {
-        /// For display, untrusted text.
-        name: String,
-        /// By claim link.
-        guest: bool,
-        /// Devices of the account.
-        devices: Vec<DeviceView>,
-        /// Host of the hub.
-        hub: String,
-    },
-    /// This device was removed from the account; everything was wiped.
-    Revoked,
-}
-
-/// A device of the account.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[serde(rename_all = "camelCase")]
-#[ts(export_to = "view.ts")]
-pub struct DeviceView {
-    /// Device id.
-    pub id: String,
-    /// Untrusted text.
-    pub name: String,
-    /// The one in hand.
-    pub this: bool,
-    /// UNIX seconds.
-    pub last_seen_at: i64,
-    /// Being removed, waiting for a network.
-    pub removing: bool,
 }
 
 /// Whether the hub can be reached.
@@ -719,11 +679,22 @@ pub struct SettingsView {
     pub prefer_low_doors: bool,
     /// Lockers in range are listened for while the home screen is seen.
     pub nearby: bool,
+    /// Where the customer has things sent to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub address_site: Option<AddressSite>,
 }
 
 impl Default for SettingsView {
     fn default() -> Self {
-        Self { reminders: true, habits: true, confirm_opening: false, prefer_low_doors: false, nearby: false }
+        Self {
+            reminders: true,
+            habits: true,
+            confirm_opening: false,
+            prefer_low_doors: false,
+            nearby: false,
+            address_site: None,
+        }
     }
 }
 

@@ -254,9 +254,16 @@ impl Wallet {
         self.lockers.values()
     }
 
-    /// What this device knows of an opening.
+    /// What this device knows of the last opening.
     pub(crate) fn trace(&self, id: &str) -> Trace {
-        self.traces.get(id).copied().unwrap_or_default()
+        let trace = self.traces.get(id).copied().unwrap_or_default();
+        let hub = self.reservations.get(id).and_then(|reservation| reservation.opening);
+        if hub > trace.opening {
+            // Opened again since, by PIN, code or another device: what was measured or said is of before.
+            Trace { opening: hub, content: None, inside: None, ..trace }
+        } else {
+            trace
+        }
     }
 
     /// The owner's delegation, base64url, where access was given in person.
@@ -345,7 +352,7 @@ impl Wallet {
 
     /// The last opening of a door that is known, by this device or by the hub.
     pub(crate) fn last_opening(&self, id: &str) -> Option<u32> {
-        self.trace(id).opening.max(self.reservation(id)?.opening)
+        self.trace(id).opening
     }
 
     /// The door was closed; what the locker measured inside, where its receipt said so.

@@ -43,12 +43,16 @@ pub struct Config {
     pub tls: Option<Tls>,
     /// The network's own apps, which claim links open.
     pub apps: Apps,
+    /// The mail server that takes on the network's letters; without one it sends none.
+    pub mail: Option<Mail>,
     /// A proxy in front sets `X-Forwarded-For`; believe it.
     pub behind_proxy: bool,
     /// The rules of the network.
     pub policy: Policy,
     /// Whether `/metrics` may be read without a key.
     pub public_metrics: bool,
+    /// Whether the app for browsers is served, at `/app/`.
+    pub web_app: bool,
     /// Webhooks may go to plain http and to private networks: for trying things out, never in the open.
     pub webhooks_anywhere: bool,
 }
@@ -61,6 +65,59 @@ pub struct Tls {
     pub certificate: PathBuf,
     /// Private key.
     pub key: PathBuf,
+}
+
+/// The mail server (SMTP).
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mail {
+    /// Its name.
+    pub server: String,
+    /// By default 465 with `tls`, 587 with `starttls`, 25 with `none`.
+    pub port: Option<u16>,
+    /// How letters are kept from others on the way there.
+    #[serde(default)]
+    pub security: Security,
+    /// User at the mail server.
+    pub user: Option<String>,
+    /// File with the user's password.
+    pub password_file: Option<PathBuf>,
+    /// PEM file of an authority of one's own that vouches for the server.
+    pub root: Option<PathBuf>,
+    /// Who writes: `Lindenhof <lockers@lindenhof.example>`.
+    pub from: String,
+    /// Language of letters to people whose language is not known: `en`, `de`, `pl` or `uk`.
+    #[serde(default = "english")]
+    pub language: String,
+}
+
+fn english() -> String {
+    "en".to_owned()
+}
+
+/// What protects the way to the mail server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Security {
+    /// TLS from the beginning (RFC 8314).
+    #[default]
+    Tls,
+    /// TLS once the server was greeted, and nothing without it.
+    Starttls,
+    /// None: for a server on this very machine.
+    None,
+}
+
+impl Mail {
+    fn is_sound(&self) -> bool {
+        let here = self.server == "localhost"
+            || self.server.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
+        !self.server.is_empty()
+            && (self.security != Security::None || here)
+            && self.user.is_some() == self.password_file.is_some()
+            && self.from.parse::<lettre::message::Mailbox>().is_ok()
+            && crate::mail::languages().any(|language| language == self.language)
+    }
 }
 
 /// Apps that this host vouches for (Android App Links, Apple universal links).
@@ -179,6 +236,8 @@ pub struct Policy {
     pub sign_ins_per_minute: u32,
     /// Renewals a minute of one session.
     pub renewals_per_minute: u32,
+    /// Letters a day to one address, and codes a day for one account.
+    pub letters_per_day: u32,
 }
 
 impl Default for Config {
@@ -196,9 +255,11 @@ impl Default for Config {
             key_wrapping: None,
             tls: None,
             apps: Apps::default(),
+            mail: None,
             behind_proxy: false,
             policy: Policy::default(),
             public_metrics: false,
+            web_app: true,
             webhooks_anywhere: false,
         }
     }
@@ -230,6 +291,7 @@ impl Default for Policy {
             partner_requests_per_minute: 30_000,
             sign_ins_per_minute: 60,
             renewals_per_minute: 30,
+            letters_per_day: 20,
         }
     }
 }
@@ -264,6 +326,13 @@ impl Config {
             return Err(Error::Internal(
                 "configuration: [[apps.android]] needs a package and certificates of 64 hexadecimal digits, \
                  [[apps.apple]] a team of ten characters and a bundle, apps.get an https address"
+                    .to_owned(),
+            ));
+        }
+        if !self.mail.iter().all(Mail::is_sound) {
+            return Err(Error::Internal(
+                "configuration: [mail] needs server, from (an address), user and password_file both or neither, language en, \
+                 de, pl or uk, and security = \"tls\" or \"starttls\" unless the server is on this machine"
                     .to_owned(),
             ));
         }
@@ -312,6 +381,7 @@ impl Config {
                 1..=i64::from(u32::MAX),
             ),
             ("policy.sign_ins_per_minute", i64::from(policy.sign_ins_per_minute), 1..=i64::from(u32::MAX)),
+            ("policy.letters_per_day", i64::from(policy.letters_per_day), 1..=1_000),
             ("policy.renewals_per_minute", i64::from(policy.renewals_per_minute), 1..=i64::from(u32::MAX)),
         ] {
             if !sound.contains(&value) {
@@ -415,6 +485,12 @@ mod tests {
             "[[apps.apple]]\nteam = \"ABCDE12345\"\nbundle = \"postern/*\"",
             "[apps]\nget = \"javascript:alert(1)\"",
             "[[apps.apple]]\nteam = \"ABC\"\nbundle = \"app.postern\"",
+            "[mail]\nserver = \"mail.example\"",
+            "[mail]\nserver = \"mail.example\"\nfrom = \"nobody\"",
+            "[mail]\nserver = \"mail.example\"\nfrom = \"a@b.example\"\nsecurity = \"none\"",
+            "[mail]\nserver = \"mail.example\"\nfrom = \"a@b.example\"\nuser = \"a\"",
+            "[mail]\nserver = \"mail.example\"\nfrom = \"a@b.example\"\nlanguage = \"fr\"",
+            "[policy]\nletters_per_day = 0",
         ] {
             std::fs::write(&file, wrong).unwrap();
             assert!(Config::load(folder.path(), None).is_err(), "{wrong}");

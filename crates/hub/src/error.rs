@@ -145,6 +145,8 @@ pub fn status_of(code: Code) -> (StatusCode, &'static str) {
         Code::LockerNotTold => (StatusCode::CONFLICT, "The locker does not know of it"),
         Code::SomethingInside => (StatusCode::CONFLICT, "Something may lie inside"),
         Code::FairShare => (StatusCode::CONFLICT, "More than a fair share"),
+        Code::WrongCode => (StatusCode::CONFLICT, "Not the code that was sent"),
+        Code::CodeEnded => (StatusCode::GONE, "The code has ended"),
         Code::IdempotencyMismatch => {
             (StatusCode::UNPROCESSABLE_ENTITY, "Idempotency key used for another request")
         }

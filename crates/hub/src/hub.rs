@@ -59,6 +59,8 @@ pub struct Hub {
     pub sign_ins: Limiter,
     /// Renewals of one session.
     pub renewals: Limiter,
+    /// Letters to one address, and codes for one account.
+    pub letters: Limiter,
     /// Requests that are served at once.
     pub places: Places,
     /// What is counted.
@@ -117,6 +119,7 @@ impl Hub {
             partner_requests: Limiter::new(config.policy.partner_requests_per_minute),
             sign_ins: Limiter::new(config.policy.sign_ins_per_minute),
             renewals: Limiter::new(config.policy.renewals_per_minute),
+            letters: Limiter::per_day(config.policy.letters_per_day),
             places: Places::new(config.requests_under_way),
             metrics: Metrics::new()?,
             public_url: public_url.trim_end_matches('/').to_owned(),

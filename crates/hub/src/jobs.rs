@@ -13,17 +13,22 @@ use crate::{
     },
     error::Result,
     hub::Hub,
+    mail::Post,
     store::{Backend, CHANNEL, EVERYBODY, read_pokes},
 };
 
 /// Starts everything; it ends with `hub.stopping`.
 ///
 /// # Errors
-/// When TLS for webhooks cannot be set up.
+/// When TLS for webhooks cannot be set up, or mail by its settings.
 pub fn start(hub: &Arc<Hub>) -> Result<()> {
     let courier = webhooks::Courier::new(hub.config.webhooks_anywhere)?;
     tokio::spawn(until_stopped(Arc::clone(hub), deliver(Arc::clone(hub), courier)));
     tokio::spawn(until_stopped(Arc::clone(hub), look_after(Arc::clone(hub))));
+    if let Some(mail) = &hub.config.mail {
+        let post = Post::new(mail, hub.public_url())?;
+        tokio::spawn(until_stopped(Arc::clone(hub), write(Arc::clone(hub), post)));
+    }
     if hub.store.backend() == Backend::Postgres {
         tokio::spawn(until_stopped(Arc::clone(hub), listen(Arc::clone(hub))));
     }
@@ -55,6 +60,19 @@ async fn deliver(hub: Arc<Hub>, courier: webhooks::Courier) {
     }
 }
 
+async fn write(hub: Arc<Hub>, post: Post) {
+    let mut tick = interval(Duration::from_secs(1));
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        match post.round(&hub).await {
+            Ok(true) => tick.reset_immediately(),
+            Ok(false) => {}
+            Err(error) => tracing::error!(%error, "mail"),
+        }
+    }
+}
+
 async fn look_after(hub: Arc<Hub>) {
     let mut tick = interval(Duration::from_secs(15));
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -73,9 +91,10 @@ async fn look_after(hub: Arc<Hub>) {
                 hourly = Instant::now() + Duration::from_secs(3600);
                 all.push(("reconciliation", sweep::reconcile(&hub).await.map(|_| ())));
                 all.push(("retention", sweep::retention(&hub).await));
+                all.push(("numbers", sweep::numbers(&hub).await));
             }
         }
-        for limiter in [&hub.requests, &hub.partner_requests, &hub.sign_ins, &hub.renewals] {
+        for limiter in [&hub.requests, &hub.partner_requests, &hub.sign_ins, &hub.renewals, &hub.letters] {
             limiter.tidy();
         }
         for (what, outcome) in all {

@@ -11,6 +11,7 @@ pub mod domain;
 pub mod error;
 pub mod hub;
 pub mod jobs;
+pub mod mail;
 pub mod metrics;
 pub mod pages;
 pub mod push;

@@ -5,7 +5,7 @@
 //! goes to proven holders alone, and a guesser always hears the same word.
 
 use postern_protocol::{
-    ClockState, DeviceKey, Door, IssuerKeys, LockerId, Operation, OperationNonce, Refusal, Timestamp,
+    ClockState, Door, Epoch, IssuerKeys, LockerId, Operation, OperationNonce, Refusal, Timestamp,
     bulletin::RevocationKind,
     delegation::{self, Delegation},
     token::{self, Claims},
@@ -15,6 +15,7 @@ use crate::{
     Config, Reason,
     clock::Reading,
     ledger::Ledger,
+    links::Party,
     opening::Channel,
     record::{Guest, Intent, LastOpening, Mark, Opened},
     tokens::Newcomer,
@@ -93,9 +94,11 @@ impl Holder {
         self.delegation.is_none()
     }
 
-    /// The key that proved possession: the owner's or the guest's.
-    pub(crate) fn key(&self) -> DeviceKey {
-        self.delegation.as_ref().map_or(self.claims.key, |(delegation, _)| delegation.to)
+    /// The device that proved possession, the owner's or a guest's, and the owner's.
+    pub(crate) fn party(&self) -> Party {
+        let owner = self.claims.key;
+        let device = self.delegation.as_ref().map_or(owner, |(delegation, _)| delegation.to);
+        Party { device, owner }
     }
 
     /// Whether a bulletin has ended this token or this delegation.
@@ -168,16 +171,21 @@ impl Holder {
         }
     }
 
-    /// Epoch, uses and the rule of reopening.
+    /// The token is of an epoch of this door below the one that the locker knows, or not for this door.
+    pub(crate) fn is_behind(&self, door: Door, known: Epoch) -> bool {
+        self.claims.epoch_of(door).is_none_or(|epoch| epoch < known)
+    }
+
+    /// Epoch, uses and the rule of reopening. `ago`: seconds since the door's last opening.
     pub(crate) fn may_move(
         &self,
         wish: Wish,
-        now: Timestamp,
+        ago: u64,
         ledger: &Ledger,
         config: &Config,
     ) -> Result<(), Reason> {
         let line = ledger.door(wish.door).ok_or(Reason::Door)?;
-        if self.claims.epoch_of(wish.door).is_none_or(|epoch| epoch < line.epoch) {
+        if self.is_behind(wish.door, line.epoch) {
             return Err(Reason::Epoch);
         }
         let tokens = &ledger.tokens;
@@ -188,17 +196,14 @@ impl Holder {
             return Err(Reason::Expired);
         }
         if wish.operation == Operation::Reopen {
-            return if line.last.as_ref().is_some_and(|last| self.may_reopen(wish, last, now, config)) {
+            return if line.last.as_ref().is_some_and(|last| self.may_reopen(wish, last, ago, config)) {
                 Ok(())
             } else {
                 Err(Reason::Order)
             };
         }
-        // A courier's token that is left over opens nothing once the customer was there.
         if wish.operation == Operation::Deposit
-            && line.last.as_ref().is_some_and(|last| {
-                Some(last.epoch) == self.claims.epoch_of(wish.door) && last.operation != Operation::Deposit
-            })
+            && line.last.as_ref().is_some_and(|last| !self.may_deposit_after(last, wish.door))
         {
             return Err(Reason::Order);
         }
@@ -219,12 +224,23 @@ impl Holder {
         if tokens.has_room(index, raises, ledger.floor, newcomers) { Ok(()) } else { Err(Reason::Full) }
     }
 
+    /// A courier's token that is left over opens nothing once the customer was there, nor once another courier's token has
+    /// put something in: what lies inside is the customer's by then. Another one may only where the sensor said behind the
+    /// closed door that nothing lies inside, and without a sensor where the door may not have opened at all.
+    fn may_deposit_after(&self, last: &LastOpening, door: Door) -> bool {
+        Some(last.epoch) != self.claims.epoch_of(door)
+            || (last.operation == Operation::Deposit
+                && (last.token == self.mark()
+                    || last.inside == Some(false)
+                    || (last.unsure && last.inside.is_none())))
+    }
+
     /// One's own opening: by this token, or by another of the same occupancy unless either is a courier's.
-    fn may_reopen(&self, wish: Wish, last: &LastOpening, now: Timestamp, config: &Config) -> bool {
+    fn may_reopen(&self, wish: Wish, last: &LastOpening, ago: u64, config: &Config) -> bool {
         let deposits = self.claims.operations.contains(Operation::Deposit);
         self.claims.epoch_of(wish.door) == Some(last.epoch)
             && (last.token == self.mark() || (last.operation != Operation::Deposit && !deposits))
-            && now.since(last.at) <= config.reopen_for
+            && ago <= config.reopen_for
             && last.reopens < MAX_REOPENS
     }
 
@@ -256,6 +272,7 @@ impl Holder {
             at: reading.at,
             clock: reading.state,
             was_open,
+            interrupted: false,
         }
     }
 }

@@ -52,7 +52,8 @@ pub struct Config {
     /// at least. When all places of a door are taken by tokens that are still alive, an unknown token for it is refused as
     /// full rather than an old one forgotten.
     pub remembered_tokens: usize,
-    /// Receipts kept to be handed out again, openings and closings: 16 to 65,535. The protocol asks for 256.
+    /// Receipts kept to be handed out again, openings and closings: 16 to 65,535. The protocol asks for 256. Each door has
+    /// an equal share of the places; what it leaves free others use.
     pub kept_receipts: u32,
     /// Longest life of a token that is accepted, in seconds from `issued_at` to `expires`.
     pub longest_token: u64,

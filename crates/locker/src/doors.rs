@@ -91,6 +91,9 @@ pub(crate) struct DoorWatch {
     /// It was closed at this time, and the content sensor is still to be asked.
     shut: Option<Uptime>,
     motion: Option<Motion>,
+    /// From when the time for reopening counts, where that was while this locker ran. A clock may be lost, told and
+    /// corrected meanwhile; the uptime goes on.
+    counted_from: Option<Uptime>,
     /// Nothing was under way when the sensors were looked at last, as with nearly every door nearly always.
     at_rest: bool,
 }
@@ -107,8 +110,19 @@ impl DoorWatch {
             held: false,
             shut: None,
             motion: None,
+            counted_from: None,
             at_rest: false,
         }
+    }
+
+    /// The time for reopening counts from now.
+    pub(crate) const fn count_from(&mut self, now: Uptime) {
+        self.counted_from = Some(now);
+    }
+
+    /// From when the time for reopening counts; none where the journal's word for it has to do.
+    pub(crate) const fn counted_from(&self) -> Option<Uptime> {
+        self.counted_from
     }
 
     /// Which door.
@@ -121,14 +135,22 @@ impl DoorWatch {
         self.open.stable
     }
 
-    /// What the content sensor says, debounced.
-    pub(crate) const fn content(&self) -> Option<bool> {
-        self.content.stable
+    /// Whether it was closed a moment ago, and the content sensor is still to be asked what lies inside.
+    pub(crate) fn is_being_measured(&self) -> bool {
+        self.shut.is_some() && !(self.content.is_settled() && self.content.stable.is_none())
     }
 
-    /// Whether it was closed and the content sensor has not been asked yet. It will not be any more.
+    /// Whether it was closed, and there is nothing that could be asked. It will not be any more.
     pub(crate) fn take_shut(&mut self) -> bool {
-        self.shut.take().is_some()
+        !self.is_being_measured() && self.shut.take().is_some()
+    }
+
+    /// It was closed when nobody looked: the content sensor is asked from now on, as after a closing that was seen.
+    pub(crate) const fn measure(&mut self, now: Uptime) {
+        if self.shut.is_none() {
+            self.shut = Some(now);
+        }
+        self.at_rest = false;
     }
 
     /// Whether its latch is at work.

@@ -26,11 +26,16 @@ pub(crate) struct Ledger {
     pub(crate) offset: i64,
     /// Number of the newest bulletin that was taken in.
     pub(crate) news: u32,
+    /// When that, or a later one of the same number, was signed. None where the firmware before took it in.
+    pub(crate) news_at: Option<Timestamp>,
     /// The revocations in it.
     pub(crate) revoked: Vec<Revocation>,
     pub(crate) issuers: IssuerKeys,
     /// When the newest bulletin that changed the issuers was signed.
     pub(crate) issuers_at: Timestamp,
+    /// When the newest that named any was signed, whether it changed them or not.
+    pub(crate) issuers_named_at: Timestamp,
+    /// Wrong PINs that have not been forgotten, as it was written last.
     pub(crate) pin_failures: u16,
     /// Sequence of the next receipt.
     pub(crate) sequence: u32,
@@ -56,9 +61,11 @@ impl Ledger {
             floor: Timestamp(0),
             offset: 0,
             news: 0,
+            news_at: Some(Timestamp(0)),
             revoked: Vec::with_capacity(MAX_REVOKED),
             issuers,
             issuers_at: Timestamp(0),
+            issuers_named_at: Timestamp(0),
             pin_failures: 0,
             sequence: 0,
             previous: [0; 16],
@@ -86,7 +93,10 @@ impl Ledger {
     /// Takes a fact in.
     pub(crate) fn apply(&mut self, record: &Record) {
         match record {
-            Record::Boot(boot) => self.boot = *boot,
+            Record::Boot(boot) => {
+                self.boot = *boot;
+                self.pending.iter_mut().for_each(|intent| intent.interrupted = true);
+            }
             Record::Floor(floor) => self.floor = self.floor.max(*floor),
             Record::Epochs(epochs) => epochs.iter().for_each(|news| self.hear(news)),
             Record::Intent(intent) => self.intend(intent),
@@ -98,6 +108,7 @@ impl Ledger {
                 debug_assert!(fit, "a set of issuers is checked before it is written");
                 self.issuers = issuers;
                 self.issuers_at = *at;
+                self.issuers_named_at = self.issuers_named_at.max(*at);
             }
             Record::PinFailures(failures) => self.pin_failures = *failures,
             Record::Tokens(lines) => {
@@ -120,8 +131,11 @@ impl Ledger {
             Record::Corrected { floor, offset } => (self.floor, self.offset) = (*floor, *offset),
             Record::News { number, revoked } => {
                 self.news = *number;
+                self.news_at = (*number == 0 && revoked.is_empty()).then_some(Timestamp(0));
                 self.revoked.clone_from(revoked);
             }
+            Record::IssuersNamedAt(at) => self.issuers_named_at = self.issuers_named_at.max(*at),
+            Record::NewsAt(at) => self.news_at = Some(*at),
             Record::Forgotten(until) => self.tokens.forgotten = *until,
             Record::Archived(_) => {}
         }
@@ -183,8 +197,17 @@ impl Ledger {
         self.sequence = completion.sequence.wrapping_add(1);
         self.previous = receipt::hash(&completion.receipt);
         if completion.outcome.is_closing() {
-            if let Some(opened) = self.door_mut(completion.door).and_then(|line| line.opened.as_mut()) {
-                opened.closing = Some(completion.sequence);
+            if let Some(line) = self.door_mut(completion.door) {
+                if let Some(opened) = &mut line.opened {
+                    opened.closing = Some(completion.sequence);
+                }
+                if let Some(last) = &mut line.last {
+                    last.inside = match completion.outcome {
+                        Outcome::ClosedPresent => Some(true),
+                        Outcome::ClosedAbsent => Some(false),
+                        _ => None,
+                    };
+                }
             }
             return;
         }
@@ -200,6 +223,7 @@ impl Ledger {
                 self.tokens.refund(guest.mark);
             }
         }
+        let unsure = intent.interrupted && completion.outcome == Outcome::Unknown;
         if completion.outcome.may_be_open()
             && let Some(line) = self.door_mut(intent.door)
         {
@@ -219,6 +243,7 @@ impl Ledger {
                     if completion.outcome == Outcome::Unknown {
                         last.at = last.at.max(completion.at);
                     }
+                    (last.unsure, last.inside) = (unsure, None);
                 }
                 last => {
                     *last = Some(LastOpening {
@@ -227,6 +252,8 @@ impl Ledger {
                         operation: intent.operation,
                         at: completion.at,
                         reopens: 0,
+                        unsure,
+                        inside: None,
                     });
                 }
             }
@@ -254,12 +281,19 @@ impl Ledger {
             Record::Tokens((start..end).map(line).collect())
         });
         let pending = self.pending.iter().map(|intent| Record::Pending(intent.clone()));
-        Box::new(heads.into_iter().chain(doors).chain(tokens).chain(pending))
+        let dated = self.news_at.map(Record::NewsAt);
+        let named = Record::IssuersNamedAt(self.issuers_named_at);
+        Box::new(heads.into_iter().chain(dated).chain([named]).chain(doors).chain(tokens).chain(pending))
     }
 
     /// The line of a door.
     pub(crate) fn door(&self, door: Door) -> Option<&DoorLine> {
         self.doors.binary_search_by_key(&door, |line| line.door).ok().map(|index| &self.doors[index])
+    }
+
+    /// Whether the door's last opening has no closing receipt yet.
+    pub(crate) fn is_unclosed(&self, door: Door) -> bool {
+        self.door(door).and_then(|line| line.opened).is_some_and(|opened| opened.closing.is_none())
     }
 
     /// Its place among [`Self::doors`].

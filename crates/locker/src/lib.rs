@@ -26,8 +26,8 @@
 //!   time for reopening runs from that start, so that the customer opens by Reopen. With a token that allows none, the
 //!   hub's next token or the PIN opens; no other path leads to a second movement.
 //! - The closing of a door that was opened has a receipt of its own, with what the content sensor says once it has
-//!   settled. A door that was closed in the dark has it from the next start. One that is opened anew while it stands open
-//!   has one closing, for the last opening.
+//!   settled; whoever wants to open the door anew before that is told to wait. A door that was closed in the dark is measured
+//!   and has it from the next start. One that is opened anew while it stands open has one closing, for the last opening.
 //!
 //! # Who ends what
 //!
@@ -37,7 +37,7 @@
 //!
 //! # Memory
 //!
-//! The tables are taken at start and never grow: [`Locker::table_memory`], 191,960 bytes for 100 doors, 10,000
+//! The tables are taken at start and never grow: [`Locker::table_memory`], 194,964 bytes for 100 doors, 10,000
 //! remembered tokens and 256 receipts (on a 64-bit host). Flash is checked at start against what the configuration
 //! promises to remember. Connections hold one handshake or session and at most one message each.
 //!
@@ -55,6 +55,7 @@ mod config;
 mod doors;
 mod hardware;
 mod journal;
+mod kept;
 mod ledger;
 mod links;
 mod local;

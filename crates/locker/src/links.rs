@@ -19,7 +19,10 @@ pub(crate) const IDLE: u64 = 30_000;
 /// … and after so many while a door that it opened stands open.
 pub(crate) const IDLE_AT_OPEN_DOOR: u64 = 120_000;
 /// A connection may have to make room for a new one after so many milliseconds without a useful request.
-pub(crate) const GRACE: u64 = 1_000;
+const GRACE: u64 = 1_000;
+/// A session that has lasted so many milliseconds may have to make room, however useful it is: nobody needs as long while
+/// others wait, and devices of one person look like those of several.
+const LONGEST: u64 = 120_000;
 /// A read of TX returns HELLO in one frame: an attribute holds no more.
 const ATTRIBUTE: usize = 512;
 
@@ -43,13 +46,37 @@ pub(crate) struct Conversation {
     /// The last useful request, by a holder whose token was good for something at that moment; or the beginning.
     pub(crate) last: Uptime,
     /// Whose request that was; none before the first, and after one that was of no use.
-    pub(crate) holder: Option<DeviceKey>,
+    pub(crate) party: Option<Party>,
     /// Doors that this session has opened, for events.
     pub(crate) doors: Vec<Door>,
     /// Requests by proven holders that were refused.
     pub(crate) refused: u8,
     /// Until when everything is refused.
     pub(crate) throttled: Option<Uptime>,
+}
+
+/// Who asks: the device that proved possession, and the one whose token it is. They differ for a guest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Party {
+    pub(crate) device: DeviceKey,
+    pub(crate) owner: DeviceKey,
+}
+
+/// How little a connection is missed when one has to make room: the higher goes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Rank {
+    /// It waits at an open door.
+    AtDoor,
+    /// So does this one, and its owner or another of the owner's guests has a newer connection.
+    DoubledAtDoor,
+    /// It has been of use.
+    Useful,
+    /// It is of use, and its owner or another of the owner's guests has a newer connection.
+    Doubled,
+    /// Nothing has been proven, or its last request was of no use.
+    Useless,
+    /// The same device has a newer connection.
+    Left,
 }
 
 /// One connection.
@@ -143,19 +170,42 @@ impl Link {
     }
 
     /// Since when it is of no use.
-    pub(crate) fn useful_at(&self) -> Uptime {
+    fn useful_at(&self) -> Uptime {
         match &self.state {
             State::Open(conversation) => conversation.last,
             _ => self.since,
         }
     }
 
-    /// The device that has proven a token that is good for something.
-    pub(crate) fn holder(&self) -> Option<DeviceKey> {
+    /// Who has proven a token that is good for something.
+    fn party(&self) -> Option<Party> {
         match &self.state {
-            State::Open(conversation) => conversation.holder,
+            State::Open(conversation) => conversation.party,
             _ => None,
         }
+    }
+
+    /// Whether this connection has to make room when all places are taken, and before which others. `newer` are those that
+    /// were made after it: one device, and one owner with all guests, has a claim to its newest alone, whatever it asks on
+    /// the others.
+    pub(crate) fn dispensable(&self, newer: &[Self], at_door: bool, now: Uptime) -> Option<(Rank, u64)> {
+        let age = now.since(self.useful_at());
+        let Some(party) = self.party() else { return (age >= GRACE).then_some((Rank::Useless, age)) };
+        let newer = || newer.iter().filter_map(Self::party);
+        let left = newer().any(|other| other.device == party.device);
+        let doubled = newer().any(|other| other.owner == party.owner);
+        let rank = match (left, doubled, at_door) {
+            (true, ..) => Rank::Left,
+            (_, true, true) => Rank::DoubledAtDoor,
+            (_, true, false) => Rank::Doubled,
+            (.., true) => Rank::AtDoor,
+            (.., false) => Rank::Useful,
+        };
+        (left || doubled || age >= GRACE || self.has_lasted(now)).then_some((rank, age))
+    }
+
+    fn has_lasted(&self, now: Uptime) -> bool {
+        matches!(&self.state, State::Open(conversation) if now.since(conversation.greeted) >= LONGEST)
     }
 }
 

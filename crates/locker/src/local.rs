@@ -1,8 +1,10 @@
 //! The keypad and the scanner, for phones that are dead or have no radio.
 
+use alloc::vec::Vec;
+
 use postern_protocol::{
-    Door, Operation, OperationNonce, Timestamp, TokenId, pin, qr,
-    receipt::{PinUse, Source},
+    Door, Epoch, Operation, OperationNonce, Timestamp, TokenId, pin, qr,
+    receipt::{Outcome, PinUse, Source},
 };
 
 use crate::{
@@ -13,8 +15,14 @@ use crate::{
     record::{Intent, Record},
 };
 
-/// Wrong PINs in a row that cost nothing.
+/// Wrong PINs that cost nothing; and as many a right one forgives, once a day for each door.
 const FREE_PINS: u16 = 4;
+/// One wrong PIN is forgotten in so many milliseconds of running.
+const FORGET: u64 = 3_600_000;
+/// How often a right PIN of the same door forgives wrong ones, in milliseconds.
+const FORGIVE: u64 = 86_400_000;
+/// More wrong PINs are not counted: the pause is the longest by then, and whoever comes after should not wait for days.
+const MOST_FAILURES: u16 = FREE_PINS + 7;
 /// The first pause of the keypad, in milliseconds; it doubles with every further wrong PIN …
 const FIRST_PAUSE: u64 = 60_000;
 /// … up to this, so that a guesser has 24 attempts a day.
@@ -23,14 +31,47 @@ const LONGEST_PAUSE: u64 = 3_600_000;
 #[derive(Debug)]
 pub(crate) struct Keypad {
     locked_until: Uptime,
+    /// Up to when wrong PINs have been forgotten for the time that went by.
+    forgotten_to: Uptime,
+    /// From when a right PIN of each door forgives again. A start does not bring that nearer.
+    forgives_from: Vec<Uptime>,
     scanner_until: Uptime,
     scanner: Throttle,
 }
 
 impl Keypad {
     /// A power cut does not shorten a pause: it begins anew.
-    pub(crate) fn at_boot(failures: u16, now: Uptime) -> Self {
-        Self { locked_until: now.plus(pause(failures)), scanner_until: now, scanner: Throttle::default() }
+    pub(crate) fn at_boot(failures: u16, doors: usize, now: Uptime) -> Self {
+        Self {
+            locked_until: now.plus(pause(failures)),
+            forgotten_to: now,
+            forgives_from: alloc::vec![now.plus(FORGIVE); doors],
+            scanner_until: now,
+            scanner: Throttle::default(),
+        }
+    }
+
+    /// Bytes of heap for so many doors.
+    pub(crate) const fn memory(doors: usize) -> usize {
+        doors * size_of::<Uptime>()
+    }
+
+    /// What is left of so many wrong PINs by now.
+    fn remembered(&mut self, failures: u16, now: Uptime) -> u16 {
+        let over = now.since(self.forgotten_to) / FORGET;
+        self.forgotten_to = self.forgotten_to.plus(over * FORGET);
+        failures.min(MOST_FAILURES).saturating_sub(u16::try_from(over).unwrap_or(u16::MAX))
+    }
+
+    /// What is left of them after a right PIN of this door. To know one PIN must not buy guesses at others.
+    fn forgiven(&mut self, failures: u16, door: usize, now: Uptime) -> u16 {
+        match self.forgives_from.get_mut(door) {
+            Some(from) if failures > 0 && *from <= now => {
+                *from = now.plus(FORGIVE);
+                failures.saturating_sub(FREE_PINS)
+            }
+            _ => failures,
+        }
     }
 }
 
@@ -52,9 +93,10 @@ impl<H: Hardware> Locker<H> {
     /// Digits were entered at the keypad. Answered by [`Output::Local`].
     ///
     /// A PIN is good for its slot of the door's highest verified epoch, or of one of the next two, which it then makes
-    /// known; as often as its holder wants. Four wrong ones in a row are forgiven; from
-    /// the fifth on the keypad pauses for a minute, twice as long after each further one, an hour at most. The count
-    /// survives a power cut: it is written before the digits are compared.
+    /// known; as often as its holder wants. Four wrong ones cost nothing; from the fifth on the keypad pauses for a minute,
+    /// twice as long after each further one, an hour at most. One is forgotten an hour, and a right PIN forgives four, once a
+    /// day for each door. The count survives a power cut: it is written before the digits are compared. At a door that stands open since an opening of
+    /// the same epoch nothing moves and no receipt is written.
     pub fn pin_entered(&mut self, digits: &str, now: Uptime) {
         let answer = match self.open_by_pin(digits, now) {
             // What becomes of it is told by the opening itself.
@@ -77,7 +119,8 @@ impl<H: Hardware> Locker<H> {
         if digits.len() != pin::DIGITS || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
             return Err(Reason::Pin);
         }
-        let failures = self.store.ledger().pin_failures.saturating_add(1);
+        let before = self.keypad.remembered(self.store.ledger().pin_failures, now);
+        let failures = before.saturating_add(1).min(MOST_FAILURES);
         self.commit(&Record::PinFailures(failures))?;
         self.keypad.locked_until = now.plus(pause(failures));
         // Every door is compared, whichever matches: the time tells nothing.
@@ -95,10 +138,18 @@ impl<H: Hardware> Locker<H> {
         }
         // Two with the same digits: opening either door might be the wrong one.
         let (door, PinUse { epoch, slot }) = matching.filter(|_| matches == 1).ok_or(Reason::Pin)?;
-        self.commit(&Record::PinFailures(0))?;
+        let index = self.store.ledger().index(door).unwrap_or(usize::MAX);
+        let left = self.keypad.forgiven(before, index, now);
+        self.commit(&Record::PinFailures(left))?;
         self.keypad.locked_until = now;
         let reading = self.time(now);
         let was_open = self.hardware.sense(door).open == Some(true);
+        if was_open && self.stands_open_since(door, epoch) {
+            // Nothing moves, and the receipt of the opening says all that there is: one more would only take the place of
+            // another.
+            self.push(Output::Local(LocalAnswer::Done(door, Outcome::AlreadyOpen)));
+            return Ok(());
+        }
         self.begin(
             Intent {
                 token: TokenId::of_pin(epoch, slot),
@@ -114,10 +165,21 @@ impl<H: Hardware> Locker<H> {
                 at: reading.at,
                 clock: reading.state,
                 was_open,
+                interrupted: false,
             },
             None,
             now,
         )
+    }
+
+    /// Whether the door was opened in this epoch, has a receipt for it, and has not been seen closed since.
+    fn stands_open_since(&self, door: Door, epoch: Epoch) -> bool {
+        let ledger = self.store.ledger();
+        let opened = ledger.door(door).and_then(|line| line.opened);
+        let unclosed = opened.is_some_and(|opened| opened.epoch == epoch && opened.closing.is_none());
+        unclosed
+            && ledger.pending_at(door).is_none()
+            && self.watch(door).is_some_and(|watch| watch.is_open() == Some(true))
     }
 
     /// The scanner read this text. Answered by [`Output::Local`].

@@ -13,7 +13,7 @@ use crate::{
     clock::{Clock, Reading},
     doors::DoorWatch,
     hardware::FlashError,
-    links::{GRACE, Link, State, Throttle},
+    links::{Link, State, Throttle},
     local::Keypad,
     opening::Opening,
     record::Record,
@@ -83,7 +83,8 @@ impl<H: Hardware> Locker<H> {
     ///
     /// An opening that was cut off between its intent and its outcome is settled by the sensor: a door that stands
     /// open has [`Opened`](postern_protocol::receipt::Outcome::Opened), anything else is [`Unknown`](postern_protocol::receipt::Outcome::Unknown). Either counts as a use, since the latch
-    /// may have moved; after either the customer may reopen, and the reopening time counts from this start.
+    /// may have moved; after either the customer may reopen, and the reopening time counts from this start, also where no
+    /// clock says when that is; after an unknown outcome from every later start anew.
     ///
     /// # Errors
     /// With the hardware, so that a host can try again; see [`BootError`].
@@ -101,7 +102,13 @@ impl<H: Hardware> Locker<H> {
             .ledger()
             .doors()
             .iter()
-            .map(|line| DoorWatch::new(line.door, hardware.sense(line.door), now))
+            .map(|line| {
+                let mut watch = DoorWatch::new(line.door, hardware.sense(line.door), now);
+                if line.last.is_some_and(|last| last.unsure) {
+                    watch.count_from(now);
+                }
+                watch
+            })
             .collect();
         for watch in &watches {
             // Whatever the latch was doing when the power failed.
@@ -109,7 +116,7 @@ impl<H: Hardware> Locker<H> {
         }
         let mut locker = Self {
             clock: Clock::new(store.ledger().floor, now),
-            keypad: Keypad::at_boot(store.ledger().pin_failures, now),
+            keypad: Keypad::at_boot(store.ledger().pin_failures, watches.len(), now),
             openings: Vec::with_capacity(watches.len()),
             links: Vec::with_capacity(config.connections + 1),
             throttle: Throttle::default(),
@@ -136,9 +143,10 @@ impl<H: Hardware> Locker<H> {
 
     /// A central has connected. `max_frame` is the most that one notification to it carries: ATT MTU − 3.
     ///
-    /// When all places are taken the connection that has gone longest without a useful request makes room, if that is a
-    /// second at least; otherwise the new one is sent away. Those go first that never made one, whose device has another
-    /// connection, or whose token is over; those last that wait at an open door.
+    /// When all places are taken one makes room: first one whose device has a newer connection, then one that has proven
+    /// nothing for a second or whose token is over, then one whose owner, or another guest of the owner, has a newer one, then
+    /// the one that has gone longest without a useful request, if that is a second at least or the session has lasted for two
+    /// minutes; last those that wait at an open door. Where there is none the new one is sent away.
     pub fn connected(&mut self, connection: Connection, max_frame: usize, now: Uptime) {
         self.forget(connection);
         if self.links.len() >= self.config.connections {
@@ -327,17 +335,8 @@ impl<H: Hardware> Locker<H> {
     /// The connection that makes room for a new one.
     fn dispensable(&self, now: Uptime) -> Option<Connection> {
         let candidates = self.links.iter().enumerate().rev().filter_map(|(index, link)| {
-            let age = now.since(link.useful_at());
-            let holder = link.holder().filter(|holder| {
-                // Of the connections of one device only the newest counts.
-                !self.links[index + 1..].iter().any(|newer| newer.holder() == Some(*holder))
-            });
-            let rank = match holder {
-                None => 2,
-                Some(_) if self.is_at_door(link) => 0,
-                Some(_) => 1,
-            };
-            (age >= GRACE).then_some(((rank, age), link.connection))
+            let order = link.dispensable(&self.links[index + 1..], self.is_at_door(link), now)?;
+            Some((order, link.connection))
         });
         candidates.max_by_key(|(order, _)| *order).map(|(_, connection)| connection)
     }
@@ -366,7 +365,9 @@ impl<H: Hardware> Locker<H> {
     /// whatever is opened later. Connections come on top: each holds a handshake or a session and at most one message.
     #[must_use]
     pub const fn table_memory(doors: usize, tokens: usize, receipts: usize) -> usize {
-        Store::memory(doors, tokens, receipts) + doors * (size_of::<DoorWatch>() + size_of::<Opening>())
+        Store::memory(doors, tokens, receipts)
+            + Keypad::memory(doors)
+            + doors * (size_of::<DoorWatch>() + size_of::<Opening>())
     }
 
     /// How often this locker has started, this time included.

@@ -1,6 +1,7 @@
 //! Bulletins: what the hub has any phone tell the locker.
 
 use alloc::vec::Vec;
+use core::cmp::Ordering;
 
 use postern_protocol::{
     ClockState, IssuerKeys, Timestamp,
@@ -11,6 +12,7 @@ use crate::{
     Hardware, Locker, Notice, Output, Reason, Uptime,
     access::Greeted,
     clock::{Clock, LAG},
+    ledger::Ledger,
     record::{CHUNK, Record},
 };
 
@@ -18,8 +20,8 @@ impl<H: Hardware> Locker<H> {
     /// Takes a bulletin in, whoever brought it and whatever becomes of the request around it. One that is not for
     /// this locker, not signed by a trusted issuer or no news at all changes nothing.
     ///
-    /// Epochs only rise, so that an old bulletin harms nothing; revocations are those of the highest number, and issuer
-    /// keys follow the newest bulletin that named any. The clock counts as told only by a bulletin for this session's
+    /// Epochs only rise, so that an old bulletin harms nothing; revocations are those of the highest number, of the latest where several have it, and issuer
+    /// keys follow the newest bulletin that named any, also where it changed nothing. The clock counts as told only by a bulletin for this session's
     /// HELLO, within 30 s of it.
     ///
     /// # Errors
@@ -40,12 +42,18 @@ impl<H: Hardware> Locker<H> {
         let mut records = Vec::new();
         let raised: Vec<_> = bulletin.epochs.iter().copied().filter(|news| ledger.is_news(news)).collect();
         records.extend(raised.chunks(CHUNK).map(|chunk| Record::Epochs(chunk.to_vec())));
-        if bulletin.number > ledger.news {
+        let same = bulletin.number == ledger.news && bulletin.revoked == ledger.revoked;
+        if !same && is_newer(ledger, &bulletin) {
             records.push(Record::News { number: bulletin.number, revoked: bulletin.revoked.clone() });
+            records.push(Record::NewsAt(bulletin.issued_at));
         }
-        if bulletin.issued_at > ledger.issuers_at
-            && let Some(issuers) = changed(&ledger.issuers, &bulletin)
-        {
+        let says_any = bulletin.number > 0 || !bulletin.revoked.is_empty();
+        let dates = same && says_any && ledger.news_at.is_none_or(|at| at < bulletin.issued_at);
+        let names = !bulletin.add_keys.is_empty() || !bulletin.remove_keys.is_empty();
+        let names = names && bulletin.issued_at > ledger.issuers_named_at;
+        let issuers = if names { changed(&ledger.issuers, &bulletin) } else { None };
+        let only_names = names && issuers.is_none();
+        if let Some(issuers) = issuers {
             records.push(Record::Issuers {
                 at: bulletin.issued_at,
                 keys: issuers.iter().map(|(id, key)| (id, *key)).collect(),
@@ -58,6 +66,13 @@ impl<H: Hardware> Locker<H> {
             records.push(corrected);
         } else if !records.is_empty() {
             records.push(Record::Floor(self.time(now).at));
+        }
+        if only_names {
+            // Nothing changes, and nothing that was signed before this changes anything any more.
+            records.push(Record::IssuersNamedAt(bulletin.issued_at));
+        }
+        if dates {
+            records.push(Record::NewsAt(bulletin.issued_at));
         }
         for record in &records {
             // A failure is noted by `commit` itself; what was written stays true.
@@ -101,6 +116,17 @@ impl<H: Hardware> Locker<H> {
         let moved = corrected.or(off.map(|wanted| wanted.saturating_sub(offset)))?;
         self.push(Output::Notice(Notice::Corrected { seconds: moved }));
         Some(Record::Corrected { floor: self.clock.floor(), offset: off.unwrap_or(offset) })
+    }
+}
+
+/// Whether the revocations of this bulletin take the place of those that are known. More than one may have the same number:
+/// what is revoked counts up to it only where all of the doors' news fits too. Of those the latest counts, and nobody can
+/// bring an earlier one back.
+fn is_newer(ledger: &Ledger, bulletin: &Bulletin) -> bool {
+    match bulletin.number.cmp(&ledger.news) {
+        Ordering::Less => false,
+        Ordering::Equal => ledger.news_at.is_some_and(|at| at < bulletin.issued_at),
+        Ordering::Greater => true,
     }
 }
 

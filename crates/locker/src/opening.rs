@@ -53,14 +53,10 @@ impl<H: Hardware> Locker<H> {
             self.finish(door, outcome, now);
         }
         // What was closed in the dark.
-        let shut: Vec<(Door, Option<bool>)> = self
-            .watches
-            .iter()
-            .filter(|watch| watch.is_open() == Some(false))
-            .map(|watch| (watch.door(), watch.content()))
-            .collect();
-        for (door, content) in shut {
-            self.close(door, content, now);
+        for watch in &mut self.watches {
+            if watch.is_open() == Some(false) && self.store.ledger().is_unclosed(watch.door()) {
+                watch.measure(now);
+            }
         }
     }
 
@@ -73,7 +69,8 @@ impl<H: Hardware> Locker<H> {
         reading: Reading,
         now: Uptime,
     ) -> Result<(), Reason> {
-        let allowed = holder.may_move(wish, reading.at, self.store.ledger(), &self.config);
+        let ago = self.last_opened_ago(wish.door, reading, now);
+        let allowed = holder.may_move(wish, ago, self.store.ledger(), &self.config);
         let begun = allowed.and_then(|()| {
             let was_open = self.hardware.sense(wish.door).open == Some(true);
             let intent = holder.intent(wish, channel, reading, was_open);
@@ -83,6 +80,16 @@ impl<H: Hardware> Locker<H> {
             self.hear_epochs(holder, |_| true)?;
         }
         begun
+    }
+
+    /// Seconds since the door's last opening. Of one that this start did not see the journal knows when it was; of one that
+    /// power cut off nobody does, and a start counts as that moment.
+    fn last_opened_ago(&self, door: Door, reading: Reading, now: Uptime) -> u64 {
+        if let Some(from) = self.watch(door).and_then(DoorWatch::counted_from) {
+            return now.since(from) / 1000;
+        }
+        let last = self.store.ledger().door(door).and_then(|line| line.last);
+        last.map_or(u64::MAX, |last| reading.at.since(last.at))
     }
 
     /// Persists the intent, tells the customer at the cabinet, drives the latch.
@@ -96,10 +103,20 @@ impl<H: Hardware> Locker<H> {
         if self.store.ledger().pending_at(door).is_some() {
             return Err(Reason::Busy);
         }
-        let watch = self.watches.iter_mut().find(|watch| watch.door() == door);
-        if let Some(content) = watch.and_then(|watch| watch.take_shut().then(|| watch.content())) {
-            // Closed a moment ago: its receipt comes before what is to open it anew.
-            self.close(door, content, now);
+        let unclosed = self.store.ledger().is_unclosed(door);
+        if unclosed && !was_open && self.watch(door).is_some_and(|watch| watch.is_open() == Some(true)) {
+            // It is being closed at this moment: that comes first.
+            self.look_at_doors(now);
+            return Err(Reason::Busy);
+        }
+        if unclosed && let Some(watch) = self.watches.iter_mut().find(|watch| watch.door() == door) {
+            // Closed a moment ago: what lies inside is measured, and its receipt comes, before anything opens it anew.
+            if watch.is_being_measured() {
+                return Err(Reason::Busy);
+            }
+            if watch.take_shut() {
+                self.close(door, None, now);
+            }
         }
         self.commit(&Record::Intent(intent))?;
         self.output.push_back(Output::Notice(Notice::Accepted { connection: waiting, door, operation }));
@@ -168,6 +185,11 @@ impl<H: Hardware> Locker<H> {
             }
             return;
         }
+        let counts =
+            outcome.may_be_open() && (intent.operation != Operation::Reopen || outcome == Outcome::Unknown);
+        if counts && let Some(watch) = self.watches.iter_mut().find(|watch| watch.door() == door) {
+            watch.count_from(now);
+        }
         self.output.push_back(Output::Notice(Notice::Receipt(signed.clone())));
         for connection in waiting {
             self.reply(connection, &Reply::Receipt(signed.clone()));
@@ -179,9 +201,8 @@ impl<H: Hardware> Locker<H> {
         let shut = outcome.may_be_open()
             && self.hardware.sense(door).open == Some(false)
             && self.watch(door).is_some_and(|watch| watch.is_open() == Some(false));
-        if shut {
-            let content = self.watch(door).and_then(DoorWatch::content);
-            self.close(door, content, now);
+        if shut && let Some(watch) = self.watches.iter_mut().find(|watch| watch.door() == door) {
+            watch.measure(now);
         }
     }
 

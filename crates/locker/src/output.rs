@@ -127,7 +127,7 @@ pub enum Reason {
     Ahead,
     /// All uses are spent.
     Uses,
-    /// Reopen before any opening, or a deposit where the customer was already.
+    /// Reopen before any opening, or a deposit where the customer was already, or where another token has put something in.
     Order,
     /// The same code was used before.
     Repeated,

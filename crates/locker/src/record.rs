@@ -76,6 +76,8 @@ pub(crate) struct Intent {
     pub(crate) clock: ClockState,
     /// The sensor said that the door stood open before anything moved.
     pub(crate) was_open: bool,
+    /// Power failed since, before the outcome was known.
+    pub(crate) interrupted: bool,
 }
 
 /// A delegation as an intent counts it.
@@ -136,6 +138,31 @@ pub(crate) struct LastOpening {
     pub(crate) operation: Operation,
     pub(crate) at: Timestamp,
     pub(crate) reopens: u8,
+    /// Power failed between latch and sensor: it may not have opened at all.
+    pub(crate) unsure: bool,
+    /// What the content sensor said once it was closed again; none before that, and without a sensor.
+    pub(crate) inside: Option<bool>,
+}
+
+impl LastOpening {
+    /// Beside the number of reopenings in their byte. The firmware before wrote the number alone.
+    const UNSURE: u8 = 1 << 7;
+    const ABSENT: u8 = 1 << 6;
+    const PRESENT: u8 = 1 << 5;
+    const REOPENS: u8 = Self::PRESENT - 1;
+
+    fn reopens_and_flags(&self) -> u8 {
+        let inside = match self.inside {
+            None => 0,
+            Some(false) => Self::ABSENT,
+            Some(true) => Self::PRESENT,
+        };
+        self.reopens.min(Self::REOPENS) | if self.unsure { Self::UNSURE } else { 0 } | inside
+    }
+
+    fn inside(flags: u8) -> Option<bool> {
+        (flags & (Self::ABSENT | Self::PRESENT) != 0).then_some(flags & Self::PRESENT != 0)
+    }
 }
 
 /// A token's line in a snapshot.
@@ -170,7 +197,7 @@ pub(crate) enum Record {
     Archived(Completion),
     /// The issuers trusted from now on, and when the bulletin that said so was signed.
     Issuers { at: Timestamp, keys: Vec<(KeyId, [u8; 32])> },
-    /// Wrong PINs in a row, written before the digits are compared.
+    /// Wrong PINs that have not been forgotten, this one included: written before the digits are compared.
     PinFailures(u16),
     /// In a snapshot: token table.
     Tokens(Vec<TokenLine>),
@@ -185,6 +212,12 @@ pub(crate) enum Record {
     News { number: u32, revoked: Vec<Revocation> },
     /// In a snapshot: of every token whose use is no longer remembered, the latest end.
     Forgotten(u32),
+    /// When the bulletin of the last [`Self::News`] was signed, or a later one that says the same. Firmware that passes it over
+    /// takes no second bulletin of the same number, as before there was this record.
+    NewsAt(Timestamp),
+    /// When the newest bulletin was signed that named issuers without changing them. Firmware that passes it over may be told
+    /// by an older one, as before there was this record.
+    IssuersNamedAt(Timestamp),
 }
 
 /// Bytes that are no record.
@@ -210,6 +243,8 @@ impl Record {
             Self::Corrected { .. } => 13,
             Self::News { .. } => 14,
             Self::Forgotten(_) => 15,
+            Self::NewsAt(_) => KIND_NEWS_AT,
+            Self::IssuersNamedAt(_) => KIND_ISSUERS_NAMED_AT,
         }
     }
 
@@ -217,7 +252,7 @@ impl Record {
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         match self {
             Self::Boot(boot) => out.extend(boot.to_le_bytes()),
-            Self::Floor(floor) => out.extend(floor.0.to_le_bytes()),
+            Self::Floor(at) | Self::NewsAt(at) | Self::IssuersNamedAt(at) => out.extend(at.0.to_le_bytes()),
             Self::Epochs(epochs) => {
                 out.push(length(epochs.len()));
                 for news in epochs {
@@ -266,7 +301,7 @@ impl Record {
                         out.extend(last.epoch.0.to_le_bytes());
                         out.push(last.operation as u8);
                         out.extend(last.at.0.to_le_bytes());
-                        out.push(last.reopens);
+                        out.push(last.reopens_and_flags());
                     }
                     out.push(u8::from(line.opened.is_some()));
                     if let Some(opened) = &line.opened {
@@ -345,6 +380,8 @@ impl Record {
                 })?,
             },
             15 => Self::Forgotten(bytes.u32()?),
+            KIND_NEWS_AT => Self::NewsAt(Timestamp(bytes.u64()?)),
+            KIND_ISSUERS_NAMED_AT => Self::IssuersNamedAt(Timestamp(bytes.u64()?)),
             _ => return Err(Malformed),
         };
         if bytes.0.is_empty() { Ok(record) } else { Err(Malformed) }
@@ -355,6 +392,10 @@ impl Record {
 pub(crate) const KIND_BOOT: u8 = 1;
 /// Kind of [`Record::Completion`], which carries a receipt.
 pub(crate) const KIND_COMPLETION: u8 = 6;
+/// Kind of [`Record::NewsAt`].
+const KIND_NEWS_AT: u8 = IGNORABLE | 16;
+/// Kind of [`Record::IssuersNamedAt`].
+const KIND_ISSUERS_NAMED_AT: u8 = IGNORABLE | 17;
 /// Kind of [`Record::Archived`].
 pub(crate) const KIND_ARCHIVED: u8 = 12;
 
@@ -385,7 +426,10 @@ fn encode_intent(intent: &Intent, out: &mut Vec<u8>) {
     out.push(intent.source as u8);
     out.extend(intent.at.0.to_le_bytes());
     let guest_several = intent.delegation.is_some_and(|guest| guest.several);
-    let flags = u8::from(intent.was_open) | u8::from(intent.several) << 1 | u8::from(guest_several) << 2;
+    let flags = u8::from(intent.was_open)
+        | u8::from(intent.several) << 1
+        | u8::from(guest_several) << 2
+        | u8::from(intent.interrupted) << 3;
     out.extend([intent.clock as u8, flags]);
 }
 
@@ -408,12 +452,14 @@ fn decode_intent(bytes: &mut Bytes<'_>) -> Result<Intent, Malformed> {
         at: Timestamp(bytes.u64()?),
         clock: ClockState::try_from(bytes.u8()?).or(Err(Malformed))?,
         was_open: false,
+        interrupted: false,
     };
     let flags = bytes.u8()?;
-    if flags > 0b111 || (flags & 0b100 != 0 && intent.delegation.is_none()) {
+    if flags > 0b1111 || (flags & 0b100 != 0 && intent.delegation.is_none()) {
         return Err(Malformed);
     }
     (intent.was_open, intent.several) = (flags & 1 != 0, flags & 0b10 != 0);
+    intent.interrupted = flags & 0b1000 != 0;
     if let Some(guest) = &mut intent.delegation {
         guest.several = flags & 0b100 != 0;
     }
@@ -437,17 +483,7 @@ fn decode_door(bytes: &mut Bytes<'_>) -> Result<DoorLine, Malformed> {
         door: Door(bytes.u16()?),
         epoch: Epoch(bytes.u32()?),
         ended_slots: bytes.u8()?,
-        last: if bytes.flag()? {
-            Some(LastOpening {
-                token: Mark(bytes.u64()?),
-                epoch: Epoch(bytes.u32()?),
-                operation: bytes.operation()?,
-                at: Timestamp(bytes.u64()?),
-                reopens: bytes.u8()?,
-            })
-        } else {
-            None
-        },
+        last: if bytes.flag()? { Some(decode_last(bytes)?) } else { None },
         opened: if bytes.flag()? {
             Some(Opened {
                 token: TokenId(bytes.array()?),
@@ -465,6 +501,21 @@ fn decode_door(bytes: &mut Bytes<'_>) -> Result<DoorLine, Malformed> {
         } else {
             None
         },
+    })
+}
+
+fn decode_last(bytes: &mut Bytes<'_>) -> Result<LastOpening, Malformed> {
+    let (token, epoch) = (Mark(bytes.u64()?), Epoch(bytes.u32()?));
+    let (operation, at) = (bytes.operation()?, Timestamp(bytes.u64()?));
+    let flags = bytes.u8()?;
+    Ok(LastOpening {
+        token,
+        epoch,
+        operation,
+        at,
+        reopens: flags & LastOpening::REOPENS,
+        unsure: flags & LastOpening::UNSURE != 0,
+        inside: LastOpening::inside(flags),
     })
 }
 
@@ -547,6 +598,7 @@ mod tests {
             at: time,
             clock: ClockState::Unset,
             was_open: true,
+            interrupted: true,
         };
         let completion = Completion {
             token: Mark(u64::MAX),
@@ -567,6 +619,8 @@ mod tests {
                 operation: Operation::Deposit,
                 at: time,
                 reopens: 3,
+                unsure: true,
+                inside: Some(true),
             }),
             opened: Some(Opened {
                 token: TokenId([1; 16]),
@@ -613,7 +667,13 @@ mod tests {
                 assert!(Record::decode(5, &bytes[..cut.min(INTENT_RECORD - 1)]).is_err());
             }
         }
-        for record in [Record::Corrected { floor: Timestamp(7), offset: -9 }, Record::Forgotten(8)] {
+        let short = [
+            Record::Corrected { floor: Timestamp(7), offset: -9 },
+            Record::Forgotten(8),
+            Record::NewsAt(Timestamp(9)),
+            Record::IssuersNamedAt(Timestamp(10)),
+        ];
+        for record in short {
             let mut bytes = Vec::new();
             record.encode(&mut bytes);
             assert_eq!(Record::decode(record.kind(), &bytes), Ok(record));

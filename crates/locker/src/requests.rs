@@ -42,7 +42,7 @@ impl<H: Hardware> Locker<H> {
                             session,
                             greeted,
                             last: now,
-                            holder: None,
+                            party: None,
                             doors: Vec::new(),
                             refused: 0,
                             throttled: None,
@@ -187,7 +187,7 @@ impl<H: Hardware> Locker<H> {
         self.hear_epochs(holder, |door| !moves || door != wish.door)?;
         let behind = || {
             let line = self.store.ledger().door(wish.door);
-            line.is_some_and(|line| holder.claims.epoch_of(wish.door).is_none_or(|epoch| epoch < line.epoch))
+            line.is_some_and(|line| holder.is_behind(wish.door, line.epoch))
         };
         let verdict = match holder.is_current(reading.at, self.config.longest_token) {
             Ok(()) if wish.operation != Operation::Carry && behind() => Err(Reason::Epoch),
@@ -222,7 +222,7 @@ impl<H: Hardware> Locker<H> {
     /// A request was useful, by this holder; or of no use.
     fn mark(&mut self, connection: Connection, useful: Option<&Holder>, now: Uptime) {
         if let Some(conversation) = self.conversation(connection) {
-            conversation.holder = useful.map(Holder::key);
+            conversation.party = useful.map(Holder::party);
             if useful.is_some() {
                 conversation.last = now;
             }

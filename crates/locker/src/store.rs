@@ -1,12 +1,13 @@
 //! Journal and ledger together: a fact counts once it is in flash.
 
-use alloc::{collections::VecDeque, vec::Vec};
+use alloc::vec::Vec;
 
 use postern_protocol::{IssuerKeys, OperationNonce};
 
 use crate::{
     BootError, Config, Flash, Geometry,
     journal::{self, AppendError, Journal, JournalError},
+    kept::{Kept, Receipts},
     ledger::Ledger,
     record::{
         self, CHUNK, Completion, IGNORABLE, KIND_ARCHIVED, KIND_COMPLETION, MAX_RECORD, Malformed, Mark,
@@ -23,18 +24,7 @@ pub(crate) struct Faulted;
 pub(crate) struct Store {
     journal: Journal,
     ledger: Ledger,
-    receipts: VecDeque<Kept>,
-    kept: u32,
-}
-
-/// Where a receipt lies.
-#[derive(Clone, Copy, Debug)]
-struct Kept {
-    token: Mark,
-    nonce: OperationNonce,
-    sequence: u32,
-    closing: bool,
-    place: journal::Place,
+    receipts: Receipts,
 }
 
 impl Store {
@@ -51,7 +41,7 @@ impl Store {
             return Err(BootError::FlashTooSmall { needed });
         }
         let mut ledger = Ledger::new(config, issuers.clone());
-        let mut receipts = VecDeque::with_capacity(config.kept_receipts as usize + 1);
+        let mut receipts = Receipts::new(config.doors.clone(), config.kept_receipts);
         let found = Journal::open(flash, |place, kind, payload| {
             // The checksum was good: what does not decode was written by other firmware.
             let record = match Record::decode(kind, payload) {
@@ -59,7 +49,7 @@ impl Store {
                 Err(Malformed) if kind & IGNORABLE != 0 => return Ok(()),
                 Err(Malformed) => return Err(JournalError::Unknown(kind)),
             };
-            remember(&mut receipts, config.kept_receipts, &record, place);
+            remember(&mut receipts, &record, place);
             ledger.apply(&record);
             Ok(())
         })?;
@@ -69,7 +59,7 @@ impl Store {
             Some(journal) => journal,
             None => Journal::create(flash, ledger.snapshot())?,
         };
-        Ok(Self { journal, ledger, receipts, kept: config.kept_receipts })
+        Ok(Self { journal, ledger, receipts })
     }
 
     /// What is known.
@@ -93,7 +83,7 @@ impl Store {
             }
             Err(AppendError::Flash) => return Err(Faulted),
         };
-        remember(&mut self.receipts, self.kept, record, place);
+        remember(&mut self.receipts, record, place);
         self.ledger.apply(record);
         Ok(())
     }
@@ -104,23 +94,20 @@ impl Store {
     }
 
     fn compact<F: Flash>(&mut self, flash: &mut F) -> Result<(), Faulted> {
-        // Sequence and kind are enough to choose by; the newest `kept` are those of the index.
-        let oldest = self.receipts.front().map_or(0, |kept| kept.sequence);
-        let span = self.ledger.sequence.wrapping_sub(oldest);
-        let next = self.ledger.sequence;
+        // Sequence and kind are enough to choose by.
+        let receipts = &mut self.receipts;
         self.journal
             .compact(flash, self.ledger.snapshot(), |payload| {
-                record::sequence(payload).is_some_and(|sequence| next.wrapping_sub(sequence) <= span)
+                record::sequence(payload).is_some_and(|sequence| receipts.has(sequence))
             })
             .map_err(|_| Faulted)?;
-        let (receipts, kept) = (&mut self.receipts, self.kept);
         receipts.clear();
         self.journal
             .replay(flash, |place, kind, payload| {
                 if matches!(kind, KIND_COMPLETION | KIND_ARCHIVED)
                     && let Ok(record) = Record::decode(kind, payload)
                 {
-                    remember(receipts, kept, &record, place);
+                    remember(receipts, &record, place);
                 }
             })
             .map_err(|_| Faulted)
@@ -181,22 +168,13 @@ impl Store {
 
     /// Bytes of heap for these limits, all taken at start-up.
     pub(crate) const fn memory(doors: usize, tokens: usize, receipts: usize) -> usize {
-        Ledger::memory(doors, tokens) + (receipts + 1) * size_of::<Kept>() + journal::SCRATCH
+        Ledger::memory(doors, tokens) + Receipts::memory(doors, receipts) + journal::SCRATCH
     }
 }
 
-fn remember(receipts: &mut VecDeque<Kept>, most: u32, record: &Record, place: journal::Place) {
+fn remember(receipts: &mut Receipts, record: &Record, place: journal::Place) {
     if let Record::Completion(done) | Record::Archived(done) = record {
-        receipts.push_back(Kept {
-            token: done.token,
-            nonce: done.nonce,
-            sequence: done.sequence,
-            closing: done.outcome.is_closing(),
-            place,
-        });
-        if receipts.len() > most as usize {
-            receipts.pop_front();
-        }
+        receipts.push(done, place);
     }
 }
 
@@ -223,6 +201,7 @@ pub(crate) fn flash_needed(config: &Config, geometry: Geometry) -> u64 {
         + config.doors.len() as u64 * framed(record::INTENT_RECORD)
         + u64::from(config.kept_receipts) * framed(record::COMPLETION_RECORD)
         + framed(record::NEWS_RECORD)
+        + 2 * framed(size_of::<u64>())
         + 7 * framed(record::ISSUERS_RECORD);
     // The end of every page may stay empty for want of room for one more of the longest records.
     let usable = u64::from(geometry.page_size) - framed(MAX_RECORD).min(u64::from(geometry.page_size) / 2);

@@ -7,7 +7,7 @@
 //! | module | PROTOCOL.md |
 //! |---|---|
 //! | [`gatt`] | Finding a locker |
-//! | [`frame`] | Frames |
+//! | [`frame`], [`inbox`] | Frames |
 //! | [`message`], [`phone`], [`locker_side`] | Session |
 //! | [`token`], [`delegation`] | Token, Delegation |
 //! | [`receipt`], [`bulletin`] | Receipt, Bulletin |
@@ -31,6 +31,7 @@ pub mod frame;
 pub mod gatt;
 mod ids;
 pub mod in_person;
+pub mod inbox;
 #[cfg(feature = "issue")]
 pub mod issue;
 mod keys;

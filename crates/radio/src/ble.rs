@@ -5,7 +5,7 @@
 //! | trouble | seen in | what is done |
 //! |---|---|---|
 //! | a notification sent while the subscription takes effect is lost | every platform | `tx` is read when no HELLO comes ([`crate::link`]) |
-//! | a read value is delivered as a notification too | BlueZ signals the changed `Value` | the second HELLO is passed over ([`crate::inbox`]) |
+//! | a read value is delivered as a notification too | BlueZ signals the changed `Value` | the second HELLO is passed over ([`postern_protocol::inbox`]) |
 //! | `start_scan` on Linux powers the adapter on | btleplug 0.13 (bluez-async sets `Powered`) | the state is looked at first; an adapter that is off stays off |
 //! | `start_scan` twice fails with InProgress | btleplug issue 255 | one scan for all listeners, counted ([`scan`]); InProgress is answered by stopping and starting again |
 //! | `stop_scan` fails with InProgress or NotReady although the scan has ended | BlueZ; bleak issue 2021 | the failure is passed over |
@@ -19,7 +19,7 @@
 //! | a device without services, though it advertises them | BlueZ 5.66, after a link that broke while services were being resolved | what passed the scan's filter counts as a locker's ([`scan`]) |
 //! | reads and writes fail with InProgress while another client uses the device | BlueZ; bleak issue 1282 | repeated within the deadline |
 //! | a dropped `connect` leaves the platform connecting | BlueZ keeps a connection without its client | the task that connects outlives the future and disconnects |
-//! | notifications overtake each other | BlueZ over enhanced bearers (EATT, on by default in 5.66): each bearer is a socket of its own | frames are put in order ([`crate::inbox`]) |
+//! | notifications overtake each other | BlueZ over enhanced bearers (EATT, on by default in 5.66): each bearer is a socket of its own | frames are put in order ([`postern_protocol::inbox`]) |
 //! | a write of MTU - 3 bytes is refused at MTU 517 | an attribute has at most 512 bytes, of which BlueZ's server takes two for the handle (issue 570) | frames have at most 510 |
 //! | `Disconnect` takes 2 s, and who connects meanwhile is given the link that is about to end | BlueZ (`DISCONNECT_TIMER`) | the next link begins with a scan meanwhile, and calls when the one before is over ([`leaving`]) |
 //! | the app may not talk to the daemon (`AccessDenied` by the bus's policy) | Debian for users outside of the group `bluetooth`, sandboxes | told apart from "no adapter" ([`state`]) |

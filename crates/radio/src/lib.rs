@@ -10,7 +10,6 @@ pub mod air;
 pub mod ble;
 #[cfg(feature = "conformance")]
 pub mod conformance;
-mod inbox;
 mod link;
 mod memory;
 pub mod phone;

@@ -3,13 +3,16 @@
 
 use std::time::Duration;
 
-use postern_protocol::frame::{self, MAX_FRAME, MAX_MESSAGE, MIN_FRAME};
+use postern_protocol::{
+    frame::{self, MAX_FRAME, MAX_MESSAGE, MIN_FRAME},
+    inbox::Inbox,
+};
 use tokio::{
     sync::{mpsc, oneshot},
     time::{Instant, sleep_until},
 };
 
-use crate::{FRAGMENT_GAP, Link, RadioError, inbox::Inbox};
+use crate::{FRAGMENT_GAP, Link, RadioError};
 
 /// How long the notification of a HELLO may take before `tx` is read instead. Long enough for a few connection
 /// intervals of a slow phone, short enough that nobody notices.

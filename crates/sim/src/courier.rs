@@ -140,8 +140,9 @@ impl Courier {
         };
         let mut done = Vec::new();
         for task in tasks.tasks.into_iter().filter(here) {
+            let parcel = task.parcel.id;
             let asked = CourierTokenRequest {
-                parcel: task.parcel.id,
+                parcel: parcel.clone(),
                 locker: None,
                 hello_nonce: None,
                 locker_time: None,
@@ -149,7 +150,12 @@ impl Courier {
             let open = self.open(&mut device, world, cabinet, &asked, Operation::Collect).await?;
             let door = open.door;
             reach_in(world, cabinet, door, "take", None);
-            close(&mut device, world, cabinet, open).await?;
+            let opening = open.opening;
+            let measured = close(&mut device, world, cabinet, open).await?;
+            if let (None, Some(device)) = (measured, device.as_mut()) {
+                // Nothing measures it, and this courier has taken it out.
+                device.say_inside(&parcel, opening, false).await?;
+            }
             let reported = report(&mut device).await?;
             done.push(Errand { reference: task.parcel.reference, door, by_protocol: true, reported });
         }

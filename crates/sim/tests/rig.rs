@@ -94,7 +94,11 @@ impl Rig {
                     link.close().await;
                     return receipt::verify(&bytes, &self.locker.receipt_key).unwrap();
                 }
-                Ok(Ok((Reply::Refused(Refusal::Busy), _))) | Ok(Err(_)) | Err(_) => drop(link),
+                Ok(Ok((Reply::Refused(Refusal::Busy), _))) => {
+                    drop(link);
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                }
+                Ok(Err(_)) | Err(_) => drop(link),
                 Ok(Ok((other, _))) => panic!("{other:?}"),
             }
         }

@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 use crate::{
     build, process,
     setup::{self, Use},
+    web,
     workspace::target,
 };
 
@@ -21,6 +22,9 @@ pub(crate) struct Flags {
     /// What stands between app and cabinet: TCP, or Bluetooth (two adapters of this machine, else the lab).
     #[arg(long, value_enum, default_value_t = Radio::Air)]
     radio: Radio,
+    /// The app in a phone's browser instead of the window, over the lab's Bluetooth.
+    #[arg(long, conflicts_with_all = ["headless", "keep", "radio"])]
+    web: bool,
     /// Leave hub, cabinet and window running after the story, until Ctrl-C.
     #[arg(long)]
     keep: bool,
@@ -40,6 +44,9 @@ enum Radio {
 /// # Errors
 /// Something is missing or does not build.
 pub(crate) fn run(flags: &Flags) -> Result<ExitCode> {
+    if flags.web {
+        return web::demo(&flags.out.clone().unwrap_or_else(|| target().join("demo/web")));
+    }
     let display = ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|name| std::env::var_os(name).is_some());
     let headless = flags.headless || !display;
     let lab = matches!(flags.radio, Radio::Ble) && !has_two_adapters();

@@ -26,6 +26,7 @@ mod setup;
 mod sources;
 mod suite;
 mod tidy;
+mod web;
 mod workspace;
 mod world;
 
@@ -70,6 +71,8 @@ enum Chore {
     Platforms(platforms::Flags),
     /// `.deb` and `.rpm` of the app, or the hub's `.deb`.
     Package(platforms::PackageFlags),
+    /// The app for browsers, into the folder that the hub's next build takes it from.
+    Web(web::Flags),
     /// Which lines the tests beside the code run, by room.
     Coverage(coverage::Flags),
     /// What the product is made of, as CycloneDX.
@@ -105,6 +108,7 @@ fn main() -> ExitCode {
         Chore::Lab { what } => run_lab(&what),
         Chore::Platforms(flags) => platforms::run(&flags),
         Chore::Package(flags) => platforms::package(&flags),
+        Chore::Web(flags) => web::run(&flags),
         Chore::Coverage(flags) => coverage::run(&flags),
         Chore::Sbom(flags) => sbom::run(&flags),
         Chore::Tidy(flags) => tidy::run(&flags),

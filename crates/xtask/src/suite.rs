@@ -16,7 +16,7 @@ use crate::{
     peer, platforms, process, python,
     report::{Logs, Tally, libtest, one, page_line, seconds},
     setup::{self, Use},
-    tidy,
+    tidy, web,
     workspace::{root, target},
 };
 
@@ -25,6 +25,9 @@ const TIMEOUT: &str = "1500";
 
 /// Said before and after, so that nobody takes what ran for everything.
 const WITHOUT_LAB: &str = "no Bluetooth lab on this system: everything over Bluetooth is left out";
+/// The same of the page for browsers.
+const WITHOUT_WASM: &str = "no compiler for WebAssembly on this system: the app in a browser is left out (rustup target add \
+    wasm32-unknown-unknown brings one)";
 /// How long the world runs where it is to be quick, in seconds.
 const QUICK_WORLD: &str = "30";
 
@@ -60,6 +63,8 @@ pub(crate) enum Part {
     Lab,
     /// The protocol's second implementation, in Python, over `air` and over the real Bluetooth stack.
     Peer,
+    /// The app in a phone's browser, over the real Bluetooth stack.
+    Web,
 }
 
 impl Part {
@@ -80,7 +85,7 @@ impl Part {
 
     /// Whether its tests speak Bluetooth.
     fn needs_lab(self) -> bool {
-        matches!(self, Self::Window | Self::Lab | Self::Peer)
+        matches!(self, Self::Window | Self::Lab | Self::Peer | Self::Web)
     }
 
     fn name(self) -> &'static str {
@@ -92,6 +97,7 @@ impl Part {
             Self::Window => "window",
             Self::Lab => "lab",
             Self::Peer => "peer",
+            Self::Web => "web",
         }
     }
 }
@@ -109,9 +115,16 @@ pub(crate) fn run(flags: &Flags) -> Result<ExitCode> {
         println!("{WITHOUT_LAB}");
         parts.retain(|part| *part != Part::Lab);
     }
+    let without_wasm = leave_out(&mut parts, Part::Web, &flags.only, web::is_possible)?;
+    if without_wasm {
+        println!("{WITHOUT_WASM}");
+    }
     setup::ensure(&uses(&parts, !without_lab))?;
     build::announce(build::What::Tests);
     build::page()?;
+    if parts.contains(&Part::Web) {
+        web::build(false)?;
+    }
     if parts.contains(&Part::Unit) {
         // For the clients that are generated of the hub's document; the test takes what it finds there.
         let wanted = std::fs::read_to_string(root().join("tests/contract/requirements.txt"))?;
@@ -155,6 +168,9 @@ pub(crate) fn run(flags: &Flags) -> Result<ExitCode> {
     if without_lab {
         println!("{WITHOUT_LAB}");
     }
+    if without_wasm {
+        println!("{WITHOUT_WASM}");
+    }
     println!("after {}", seconds(began.elapsed()));
     println!("{} passed, {} failed", total.passed, total.failed);
     Ok(if total.failed == 0 && total.passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -167,6 +183,20 @@ fn chosen(flags: &Flags) -> Vec<Part> {
         if flags.quick { quick.contains(part) } else { flags.only.is_empty() || flags.only.contains(part) }
     };
     Part::value_variants().iter().copied().filter(asked).collect()
+}
+
+/// Takes a part out that this system cannot run; whoever asks for it by name gets to hear why instead. Whether it is out.
+fn leave_out(
+    parts: &mut Vec<Part>,
+    part: Part,
+    asked: &[Part],
+    is_possible: impl FnOnce() -> Result<bool>,
+) -> Result<bool> {
+    if !parts.contains(&part) || asked.contains(&part) || is_possible()? {
+        return Ok(false);
+    }
+    parts.retain(|one| *one != part);
+    Ok(true)
 }
 
 fn joined(handle: thread::ScopedJoinHandle<'_, Result<Vec<Outcome>>>) -> Result<Vec<Outcome>> {
@@ -187,6 +217,7 @@ fn uses(parts: &[Part], lab: bool) -> Vec<Use> {
             Part::Window => &[Use::Window, Use::Browser, Use::WindowTests, Use::Lab],
             Part::Lab => &[Use::Lab],
             Part::Peer => &[Use::Python, Use::Lab],
+            Part::Web => &[Use::Browser, Use::Lab],
         });
     }
     uses.retain(|one| lab || *one != Use::Lab);
@@ -226,6 +257,7 @@ impl Suite {
             Part::Tidy => tidy::all(self.quick)?,
             Part::Ui => page(&self.logs)?,
             Part::Peer => peer::run(&self.logs, self.lab.as_ref())?,
+            Part::Web => web::test(&self.logs, self.lab.as_ref())?,
             Part::Unit | Part::World | Part::Window | Part::Lab => self.rust(part, tests)?,
         };
         Ok((part.name(), tally, began.elapsed()))
@@ -291,7 +323,7 @@ impl Suite {
                     // Each window has a display, a bus and a keyring of its own.
                     Part::Window => test.arg("--test-threads=2"),
                     Part::World | Part::Lab => test.arg("--test-threads=1"),
-                    Part::Tidy | Part::Unit | Part::Ui | Part::Peer => &mut test,
+                    Part::Tidy | Part::Unit | Part::Ui | Part::Peer | Part::Web => &mut test,
                 };
                 if self.quick && part == Part::World {
                     test.env("POSTERN_WORLD_SECONDS", QUICK_WORLD);
@@ -362,6 +394,21 @@ mod tests {
         assert_eq!(parts(&["--quick"]), [Part::Tidy, Part::Unit, Part::Ui, Part::World]);
         assert_eq!(parts(&[]).len(), Part::value_variants().len(), "nothing is left out unasked");
         assert!(Line::try_parse_from(["test", "--quick", "--only", "lab"]).is_err());
+    }
+
+    #[test]
+    fn what_a_system_cannot_run_is_left_out_and_nothing_else() {
+        let mut all = parts(&[]);
+        assert!(leave_out(&mut all, Part::Web, &[], || Ok(false)).unwrap());
+        assert_eq!(all.len() + 1, Part::value_variants().len());
+        assert!(!all.contains(&Part::Web));
+        let mut all = parts(&[]);
+        assert!(!leave_out(&mut all, Part::Web, &[], || Ok(true)).unwrap());
+        assert!(!leave_out(&mut all, Part::Web, &[Part::Web], || Ok(false)).unwrap(), "asked for by name");
+        assert!(all.contains(&Part::Web));
+        // Nothing is looked for that is not wanted.
+        let mut quick = parts(&["--quick"]);
+        assert!(!leave_out(&mut quick, Part::Web, &[], || panic!("it was looked for")).unwrap());
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub(crate) fn sources(folder: &Path) -> Result<Vec<PathBuf>> {
         } else if entry
             .path()
             .extension()
-            .is_some_and(|e| e == "rs" || e == "ts" || e == "svelte" || e == "css")
+            .is_some_and(|e| e == "rs" || e == "ts" || e == "mjs" || e == "svelte" || e == "css")
         {
             files.push(entry.path());
         }

@@ -173,6 +173,18 @@ impl Desk {
         self.see("home", "[aria-busy='false']").map(drop)
     }
 
+    /// The customer number, as the window shows it with the address; leaves the settings open.
+    ///
+    /// # Errors
+    /// None is shown.
+    pub fn customer_number(&self) -> Result<String> {
+        self.press("nav-settings")?;
+        let shown = self.see("customer-number", "")?;
+        // The page isolates text of others from its own.
+        let number: String = shown.chars().filter(|c| c.is_ascii_digit() || *c == ' ').collect();
+        Ok(number.trim().to_owned())
+    }
+
     /// The reservation whose card has this title.
     ///
     /// # Errors

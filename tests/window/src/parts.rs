@@ -87,13 +87,13 @@ impl Hub {
         Ok(fs::write(self.data.join("postern.toml"), configuration)?)
     }
 
-    /// Heron Express takes a parcel in for the one customer of this hub and sends it on its way: its id.
+    /// Heron Express takes a parcel in for the customer with this number and sends it on its way: its id.
     ///
     /// # Errors
     /// The hub's.
-    pub fn dispatches(&self, title: &str) -> Result<String> {
+    pub fn dispatches(&self, number: &str, title: &str) -> Result<String> {
         let parcel = json!({
-            "reference": format!("HX-{}", title.replace(' ', "-")), "recipient": self.customer()?, "title": title,
+            "reference": format!("HX-{}", title.replace(' ', "-")), "recipient": number, "title": title,
             "site": "lindenhof", "size": "s",
         });
         let told = self.post("/v1/carrier/parcels", &self.carrier_key, &parcel)?;
@@ -158,7 +158,7 @@ impl Hub {
         Ok(serde_json::from_str(&told).unwrap_or_default())
     }
 
-    /// The account of its first customer. A shop has it from the order.
+    /// The account of its first customer, for [`Hub::fill`].
     fn customer(&self) -> Result<String> {
         let url = format!("sqlite:{}?mode=ro", self.data.join("hub.db").display());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

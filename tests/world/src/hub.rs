@@ -415,6 +415,8 @@ impl Hub {
                     last_seen_at: 0,
                 }],
                 prefers_low_doors: false,
+                number: None,
+                email: None,
             })),
             (Method::Get, "/v1/changes") => self.changes(customer, query, now),
             (Method::Post, "/v1/tokens") => self.grants(customer, body, now),
@@ -624,9 +626,16 @@ impl Hub {
                 (State::Deposited, Some(false)) => self.put(booking, State::Booked),
                 _ => return,
             },
-            // A locker that cannot tell counts as opened, and not as proof.
-            (Kind::Pickup, Outcome::Opened | Outcome::AlreadyOpen | Outcome::Unknown) if collects => {
-                it.certain |= receipt.outcome != Outcome::Unknown;
+            // Where the locker cannot tell, it may lie there still: opened it is once the locker has measured that it is gone.
+            (
+                Kind::Pickup,
+                Outcome::Opened | Outcome::AlreadyOpen | Outcome::Unknown | Outcome::ClosedAbsent,
+            ) if collects => {
+                let certain = matches!(receipt.outcome, Outcome::Opened | Outcome::AlreadyOpen);
+                if !certain && inside(&it.links) != Some(false) {
+                    return;
+                }
+                it.certain |= certain;
                 it.opened = Some(it.opened.map_or(receipt.at.0, |last| last.max(receipt.at.0)));
                 if it.state == State::Ready {
                     self.put(booking, State::Opened);

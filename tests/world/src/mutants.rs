@@ -41,7 +41,7 @@ const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "the epoch of a token is not looked at",
         file: ACCESS,
-        original: "self.claims.epoch_of(wish.door).is_none_or(|epoch| epoch < line.epoch)",
+        original: "self.claims.epoch_of(door).is_none_or(|epoch| epoch < known)",
         replacement: "false",
         expected: &[6, 11],
     },
@@ -146,8 +146,8 @@ const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "after a power failure a closed door is said to have opened",
         file: OPENING,
-        original: "Outcome::Unknown",
-        replacement: "Outcome::Opened",
+        original: "(false, _) => Outcome::Unknown",
+        replacement: "(false, _) => Outcome::Opened",
         expected: &[3, 5],
     },
     Mutant {
@@ -155,7 +155,7 @@ const MUTANTS: &[Mutant] = &[
         file: "crates/locker/src/local.rs",
         original: "pin::equal(&expected, digits)",
         replacement: "matches == 0 || pin::equal(&expected, digits)",
-        expected: &[1],
+        expected: &[1, 9],
     },
     Mutant {
         name: "no signature is looked at",
@@ -229,6 +229,13 @@ const MUTANTS: &[Mutant] = &[
         original: "self.kept.wallet.closed(id, Some(false))",
         replacement: "self.kept.wallet.closed(id, Some(true))",
         expected: &[13],
+    },
+    Mutant {
+        name: "the app holds what it measured against what the hub says since",
+        file: "crates/core/src/wallet.rs",
+        original: "trace.heard && trace.lies_inside() == Some(true)",
+        replacement: "false",
+        expected: &[4, 13],
     },
 ];
 

@@ -234,8 +234,12 @@ impl World {
         if self.calm {
             self.walk(customer, Some(locker));
         }
-        if let Intent::ConfirmTaken { reservation, taken: true } = &intent {
-            self.phones[customer].said.insert(booking_of(reservation));
+        match &intent {
+            Intent::ConfirmTaken { reservation, taken: true } => {
+                self.phones[customer].said.insert(booking_of(reservation));
+            }
+            Intent::Open { reservations } => reservations.iter().for_each(|id| self.note_pin(customer, id)),
+            _ => {}
         }
         self.wish(customer, intent);
     }
@@ -396,11 +400,32 @@ impl World {
         // What nobody has been at yet says most: first of all what is to be given back.
         let shown = view.reservations.iter().filter_map(|it| Some((booking_of(&it.id), it.pin.clone()?)));
         let shown = shown.max_by_key(|(booking, _)| self.hub.bookings[*booking].kind == Kind::Return);
-        let Some((booking, digits)) = shown else { return };
+        let Some((booking, digits)) = shown else { return self.type_what_was_noted(customer) };
         let locker = self.hub.bookings[booking].locker;
         self.promised = Some((locker, booking));
         self.type_pin(locker, Some(booking), &digits);
         self.promised = None;
+    }
+
+    /// A customer who gave something back thinks better of it, and takes it out again by the PIN that was shown before: it
+    /// opens until a courier has fetched it.
+    fn type_what_was_noted(&mut self, customer: usize) {
+        let dropped_off =
+            |(booking, _): &(&usize, &String)| self.hub.bookings[**booking].state == State::Deposited;
+        let noted = self.phones[customer].noted.iter().find(dropped_off);
+        if let Some((booking, digits)) = noted.map(|(booking, digits)| (*booking, digits.clone())) {
+            self.type_pin(self.hub.bookings[booking].locker, Some(booking), &digits);
+        }
+    }
+
+    /// Whoever is about to open a door to give something back writes down the PIN that the phone shows for it.
+    fn note_pin(&mut self, customer: usize, id: &str) {
+        let booking = booking_of(id);
+        if self.hub.bookings[booking].kind == Kind::Return {
+            let view = self.phones[customer].core.view();
+            let pin = view.reservations.into_iter().find(|it| it.id == id).and_then(|it| it.pin);
+            self.phones[customer].noted.extend(pin.map(|pin| (booking, pin)));
+        }
     }
 
     /// The firmware refused somebody.

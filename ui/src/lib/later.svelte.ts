@@ -17,6 +17,8 @@ const LOADERS = {
   confirmPlaced: () => import('../components/ConfirmPlaced.svelte'),
   guest: () => import('../screens/Guest.svelte'),
   mapsSheet: () => import('../components/sheets/MapsSheet.svelte'),
+  helpSheet: () => import('../components/sheets/HelpSheet.svelte'),
+  licencesSheet: () => import('../components/sheets/LicencesSheet.svelte'),
   linkSheet: () => import('../components/sheets/LinkSheet.svelte'),
 } as const;
 

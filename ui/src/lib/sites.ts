@@ -1,5 +1,5 @@
-import type { FoundSiteView, SitesView } from './generated/view';
-import { currentLocale } from './i18n/i18n.svelte';
+import type { FoundSiteView, SitesView, SiteView } from './generated/view';
+import { currentLocale, t } from './i18n/i18n.svelte';
 
 /** Sizes as the hub's contract names them. */
 export const SIZES = ['xs', 's', 'm', 'l', 'xl'] as const;
@@ -24,6 +24,13 @@ export function filterSites(sites: SitesView | null, filter: SiteFilter): FoundS
       (!filter.openNow || one.alwaysOpen) &&
       (!filter.stepFree || one.stepFree),
   );
+}
+
+/** When a place is open, where the finder has learnt that; nothing otherwise. */
+export function hoursAt(sites: SitesView | null, site: SiteView | null): string {
+  const found = sites?.sites.find((one) => one.site.name === site?.name && one.site.address === site.address);
+  if (!found) return '';
+  return found.alwaysOpen ? t('find.alwaysOpen') : found.hours;
 }
 
 /** `120 m`, `1.4 km`. */

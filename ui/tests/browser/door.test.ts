@@ -104,10 +104,10 @@ test('what is passed on in person promises what it can', async () => {
   const promise = page.getByTestId('share-promise');
   expect(await promise.getAttribute('data-until')).toBe(String(NOW + 900));
   expect(await promise.innerText()).toContain('once');
-  expect(await page.getByTestId('share-sheet').getByText('Whoever has this link').count()).toBe(0);
+  expect(await page.getByTestId('share-sheet').getByText('Whoever uses this link').count()).toBe(0);
   // In person nothing is promised beyond the end of this device's own permission.
   await ui.show(page, 'share');
-  await page.getByTestId('share-sheet').getByRole('radio', { name: 'beside me' }).check();
+  await page.getByTestId('share-sheet').getByRole('radio', { name: 'next to me' }).check();
   expect(page.faults).toEqual([]);
 });
 

@@ -93,12 +93,12 @@ test('where nobody can ask who is there any more, nothing opens and the way out 
   });
   await page.getByTestId('open-gesture').click();
   await page.getByTestId('confirm-open').click();
-  await page.getByTestId('said').filter({ hasText: 'sign out in the settings' }).waitFor();
+  await page.getByTestId('said').filter({ hasText: 'sign out in Settings' }).waitFor();
   expect(await types(page)).not.toContain('open');
   // The switch stays in sight, and is no way around the question.
   await page.evaluate(() => (location.hash = '#/settings'));
   await page.getByTestId('set-confirm').click();
-  await page.getByTestId('said').filter({ hasText: 'sign out in the settings' }).waitFor();
+  await page.getByTestId('said').filter({ hasText: 'sign out in Settings' }).waitFor();
   expect(await types(page)).not.toContain('set');
 });
 

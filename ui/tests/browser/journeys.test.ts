@@ -82,10 +82,10 @@ test('what was missing is told, asked about further, and asked about no more', a
   expect(await types(page)).toContain('report');
   const waiting = scenes['opening-closed']!.view;
   await push(page, { ...waiting, outbox: [{ id: 1, what: 'confirmTaken', reservation: 'r-shoes', problem: null }] });
-  await shown.getByText('You said that something was missing.').waitFor();
+  await shown.getByText('You said something was missing.').waitFor();
   expect(await shown.getByTestId('confirm-missing').count()).toBe(0);
   await push(page, scenes['opening-missed']!.view);
-  await shown.getByText('You said that something was missing.').waitFor();
+  await shown.getByText('You said something was missing.').waitFor();
   await shown.getByTestId('confirm-taken').click();
   expect(await sent(page)).toContainEqual({ type: 'confirmTaken', reservation: 'r-shoes', taken: true });
 });
@@ -555,7 +555,7 @@ test('settings reach the core or stay on the page', async () => {
   await page.getByTestId('set-theme').getByText('Dark').click();
   expect(await page.locator('html').getAttribute('data-theme')).toBe('dark');
   await page.getByTestId('set-language').getByText('Polski').click();
-  await page.getByRole('heading', { name: 'Opcje' }).waitFor();
+  await page.getByRole('heading', { name: 'Ustawienia' }).waitFor();
   expect(await calls(page)).toContainEqual({ name: 'setLanguage', args: ['pl'] });
   expect(await page.locator('html').getAttribute('lang')).toBe('pl');
 });
@@ -628,7 +628,7 @@ test('a link that the system did not hand over is followed, by keyboard alone', 
 test('the code on another screen is scanned from a picture, with no network', async () => {
   const page = await ui.page();
   await ui.show(page, 'share');
-  await page.getByTestId('share-sheet').getByText('They are beside me').click();
+  await page.getByTestId('share-sheet').getByText('They’re next to me').click();
   const picture = await page.evaluate(async () => {
     const canvas = document.createElement('canvas');
     canvas.width = 1200;
@@ -641,14 +641,14 @@ test('the code on another screen is scanned from a picture, with no network', as
   });
   const file = { name: 'screen.png', mimeType: 'image/png', buffer: Buffer.from(picture) };
   await page.getByTestId('scan-code').setInputFiles(file);
-  await page.getByText('No code in this picture').waitFor();
+  await page.getByText('There’s no code in this picture').waitFor();
   const [width, luma] = (await calls(page)).find((one) => one.name === 'readQr')!.args as [number, string];
   const seen = Buffer.from(luma, 'base64url');
   // Halved, white on the left; what is transparent is black.
   expect([width, seen.length, seen[0], seen[width - 1]]).toEqual([1000, 500_000, 255, 0]);
   await page.evaluate(() => (window.recorded.answers['readQr'] = 'INVITATION'));
   await page.getByTestId('scan-code').setInputFiles(file);
-  await page.getByText('The code was read').waitFor();
+  await page.getByText('Code read').waitFor();
   await page.getByTestId('share-name').fill('Ida');
   await page.getByTestId('share-sheet').getByRole('radio').first().check();
   await page.getByTestId('share-make').click();
@@ -656,7 +656,7 @@ test('the code on another screen is scanned from a picture, with no network', as
   await ui.show(page, 'settings-invitation');
   await page.evaluate(() => (window.recorded.answers['readQr'] = 'DELEGATION'));
   await page.getByTestId('scan-code').setInputFiles(file);
-  await page.getByText('The code was read').waitFor();
+  await page.getByText('Code read').waitFor();
   await page.getByTestId('invitation-sheet').getByRole('button', { name: 'Take the access' }).click();
   expect(await sent(page)).toContainEqual({ type: 'takeDelegation', text: 'DELEGATION' });
 });
@@ -668,12 +668,66 @@ test('a card says what to do next, and how far it is once the customer wants to 
   expect(await shown('r-shoes')).toContain('Collect from B3');
   expect(await shown('r-jacket')).toContain('Drop it off in C1');
   expect(await shown('r-lamp')).not.toContain('Collect');
-  expect(await shown('r-shoes')).not.toMatch(/\d k?m\b/);
+  const place = async () => page.getByTestId('stop').first().innerText();
+  expect(await place()).not.toMatch(/\d k?m\b/);
   await page.getByTestId('nav-find').click();
   await page.getByTestId('near-me').click();
   await page.waitForFunction(() => window.recorded.sent.some((one) => one.type === 'findSites' && one.latitude === 52.5221));
   await page.getByTestId('nav-home').click();
-  expect(await shown('r-shoes')).toContain('1.1 km');
+  expect(await place()).toContain('1.1 km');
+});
+
+test('version, help and the licences of others are found in the settings', async () => {
+  const page = await ui.page();
+  await ui.show(page, 'settings');
+  expect(await page.getByTestId('version').innerText()).toMatch(/^Postern \d+\.\d+\.\d+$/);
+  await page.getByTestId('help').click();
+  await page.getByTestId('help-sheet').getByText('The locker isn’t found').waitFor();
+  await page.keyboard.press('Escape');
+  await page.getByTestId('licences').click();
+  const licence = page.getByTestId('licences-sheet').getByTestId('licence').filter({ hasText: 'intl-messageformat' });
+  await licence.locator('summary').click();
+  await licence.getByText(/Redistribution and use/).waitFor();
+  expect(page.faults).toEqual([]);
+});
+
+test('home is places: what ends soon first, what is to be done there to choose from, what is on its way with its place', async () => {
+  const page = await ui.page();
+  await ui.show(page, 'home-places');
+  const stops = page.getByTestId('stop');
+  const said = async (at: number) => (await stops.nth(at).innerText()).replace(/[\u2068\u2069]/g, '');
+  expect(await stops.locator('h2').allInnerTexts()).toEqual(['Nordbahnhof 2', 'Lindenhof 1', 'Kontorhaus']);
+  expect(await said(0)).toContain('50 minutes left');
+  expect(await said(1)).toContain('Collect by Wednesday, 21:02');
+  expect(await said(1)).toContain('Open day and night');
+  expect(await said(1)).toContain('Desk lamp');
+  expect(await said(2)).toContain('Wool rug');
+  // One thing to do there, or everything again.
+  await stops.nth(1).getByTestId('stop-dropOff').click();
+  expect(await page.getByTestId('card-r-shoes').count()).toBe(0);
+  await page.getByTestId('card-r-jacket').waitFor();
+  await stops.nth(1).getByTestId('stop-dropOff').click();
+  await page.getByTestId('card-r-shoes').waitFor();
+  // Who searches looks for one thing, wherever it is.
+  await push(page, { ...scenes['home-places']!.view, reservations: [...scenes['home-places']!.view.reservations, ...[1, 2, 3].map((at) => ({ ...scenes['home-places']!.view.reservations[0]!, id: `r-more-${at}` }))] });
+  await page.getByTestId('search').fill('kettle');
+  expect(await stops.count()).toBe(0);
+  await page.getByTestId('card-r-kettle').waitFor();
+  expect(page.faults).toEqual([]);
+});
+
+test('in front of the locker its card becomes what the gesture opens: one thing to do at a time, and what is picked of it', async () => {
+  const page = await ui.page();
+  await ui.show(page, 'home-nearby', { gesture: 'confirm' });
+  const card = page.getByTestId('nearby');
+  expect((await card.locator('[data-testid^=card-]').evaluateAll((all) => all.map((one) => one.getAttribute('data-testid')))).sort()).toEqual(['card-r-books', 'card-r-shoes']);
+  expect(await card.getByTestId('nearby-one-r-shoes').isChecked()).toBe(true);
+  await card.getByTestId('nearby-own').click();
+  expect(await card.locator('[data-testid^=card-]').count()).toBe(1);
+  await page.getByTestId('open-nearby').click();
+  await page.getByTestId('confirm-open').click();
+  expect(await sent(page)).toContainEqual({ type: 'open', reservations: ['r-box'] });
+  expect(page.faults).toEqual([]);
 });
 
 test('beside the list stand the lockers with all doors that are the customer’s, until one is chosen', async () => {

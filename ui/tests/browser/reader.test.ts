@@ -60,13 +60,13 @@ test('the focus goes into each sheet, to its title or its one field, and comes b
     (one) => one.mouse.click(5, 5),
   ];
   for (const [scene, opener, first] of [
-    ['detail', 'action-share', 'h2 Let somebody else open it'],
+    ['detail', 'action-share', 'h2 Let someone else open it'],
     ['detail', 'action-extend', 'h2 Ask for more time'],
     ['detail', 'action-report', 'h2 Report a problem'],
     ['detail', 'action-pass', 'h2 Save or print a pass'],
     ['detail-storage', 'action-handOver', 'handOver-unit'],
     ['settings', 'sign-out', 'h2 Sign out?'],
-    ['find', 'book', 'h2 Book a door'],
+    ['find', 'book', 'h2 Book a compartment'],
     ['welcome', 'have-link', 'link-url'],
   ] as const) {
     for (const out of leave) {
@@ -174,7 +174,7 @@ test('each screen has a title of its own', async () => {
   expect(titles.get('home')).toBe('Parcels · Postern');
   expect(titles.get('detail')).toBe('Running shoes, Ready · Postern');
   expect(titles.get('opening-opened')).toBe('B3 is open · Postern');
-  expect(titles.get('share')).toBe('Let somebody else open it · Postern');
+  expect(titles.get('share')).toBe('Let someone else open it · Postern');
   expect(new Set(titles.values()).size).toBe(titles.size);
 });
 
@@ -188,9 +188,9 @@ test('lists are lists, and no two words are read as one', async () => {
   await ui.show(page, 'home');
   const cards = all(await tree(page), 'link').filter((one) => /shoes|jacket|box/.test(one.name));
   expect(cards.map((one) => one.name.replaceAll(' ,', ','))).toEqual([
-    'Details: Running shoes, Heron Express, Lindenhof, Door B3: Ready, until Wednesday, 21:02, Collect from B3',
-    'Details: Winter jacket, Heron Express, Lindenhof, Door C1: Door is reserved, until Saturday, 15:02, Drop it off in C1',
-    'Details: Flat 12 box, Lindenhof residents, Lindenhof, Door D2: Yours',
+    'Details: Running shoes, Heron Express, Door B3: Collect from B3, until Wednesday, 21:02',
+    'Details: Winter jacket, Heron Express, Door C1: Drop it off in C1, until Saturday, 15:02',
+    'Details: Flat 12 box, Lindenhof residents, Door D2: Yours',
   ]);
 });
 
@@ -360,7 +360,7 @@ test('the way there is asked once, and opens in what was chosen', async () => {
   await page.evaluate(() => (window.recorded.answers['openInBrowser'] = false));
   await page.getByTestId('site-s2').getByTestId('directions').click();
   await page.getByTestId('maps-apple').click();
-  await page.getByTestId('said-in-sheet').filter({ hasText: 'Nothing here can open that' }).waitFor();
+  await page.getByTestId('said-in-sheet').filter({ hasText: 'Nothing on this device can open that' }).waitFor();
   await page.evaluate(() => (window.recorded.answers['openInBrowser'] = true));
   await page.getByTestId('maps-google').click();
   await page.getByTestId('maps-sheet').waitFor({ state: 'detached' });

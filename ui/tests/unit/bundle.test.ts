@@ -6,6 +6,7 @@ import { build } from 'vite';
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { expect, test } from 'vitest';
 import { brandPlugin } from '../../brands/plugin';
+import { licences, licencesPlugin } from '../../tools/licences';
 import { messagesPlugin } from '../../tools/messages';
 
 const dist = fileURLToPath(new URL('../../dist', import.meta.url));
@@ -41,6 +42,16 @@ test('what the first picture needs is at most 100 kB, gzipped, and the rest at m
   expect(rest).toBeLessThan(60_000);
 });
 
+test('the licence of each package that travels with the page travels along', () => {
+  const text = files(dist).filter((path) => path.endsWith('.js')).map((path) => readFileSync(path, 'utf8')).join('\n');
+  const all = licences();
+  expect(all.map(({ name }) => name)).toEqual(expect.arrayContaining(['@lucide/svelte', '@tauri-apps/api', 'intl-messageformat', 'svelte']));
+  for (const one of all) {
+    expect(one.text.length).toBeGreaterThan(400);
+    expect(text).toContain(one.text.split('\n').find((line) => /copyright/i.test(line))?.trim());
+  }
+});
+
 test('holds nothing recorded, nothing inline, nothing from elsewhere but the maps that a customer may choose', () => {
   const html = readFileSync(join(dist, 'index.html'), 'utf8');
   expect(html).not.toMatch(/<script(?![^>]*\bsrc=)[^>]*>|<style|\son\w+=|style=/);
@@ -57,7 +68,7 @@ test('a second brand is one folder: name, colours, logo, hub and languages', asy
     configFile: false,
     root: fileURLToPath(new URL('../..', import.meta.url)),
     logLevel: 'error',
-    plugins: [messagesPlugin(), brandPlugin('lantern'), svelte()],
+    plugins: [messagesPlugin(), licencesPlugin(), brandPlugin('lantern'), svelte()],
     build: { write: false, assetsInlineLimit: 0, rollupOptions: { input: 'index.html' } },
   });
   const output = (Array.isArray(built) ? built : [built]).flatMap((one) => ('output' in one ? one.output : []));

@@ -80,8 +80,42 @@ describe.each(Object.keys(ALL))('%s', (language) => {
     if (language === 'en') return;
     const same = Object.entries(messages).filter(([key, words]) => words === en[key] && /[a-z]{3}/i.test(words.replace(/\{[^}]*\}/g, '')));
     // Words that are the same in that language.
-    const allowed = new Set(['settings.bluetooth', 'settings.name', 'find.filters', 'activity.export', 'activity.hub', 'card.show', 'maps.apple', 'maps.google', 'maps.osm', 'settings.hub', 'settings.hubState']);
+    const allowed = new Set(['settings.bluetooth', 'settings.name', 'find.filters', 'activity.export', 'activity.hub', 'card.show', 'activity.details', 'about.version', 'report.note', 'maps.apple', 'maps.google', 'maps.osm', 'settings.hub', 'settings.hubState']);
     expect(same.map(([key]) => key).filter((key) => !allowed.has(key))).toEqual([]);
+  });
+});
+
+/** Who is spoken to, and by which one word a thing is called. What each language must not say, and why. */
+const MIXED: Record<string, { never: RegExp; because: string }[]> = {
+  en: [
+    { never: /somebody/i, because: 'someone is what people say' },
+    { never: /\b(is|are|do|does|did|could|would|has|have|was) not\b|\bcannot\b/i, because: 'contractions' },
+  ],
+  de: [
+    { never: /(?<=[\p{L},] )(Sie|Ihnen)(?!\p{L})|(?<!\p{L})Ihr(e[mnrs]?)?(?!\p{L})/u, because: 'du' },
+    { never: /Optionen|Aktivität|buchen|Buchung/i, because: 'Einstellungen, Verlauf, reservieren' },
+    { never: /Türen|Tür \{|Tür (frei|öffnen|reservieren)/, because: 'Fach; the Tür is only what is shut' },
+  ],
+  pl: [
+    { never: /(?<!\p{L})(Pan|Pani|Pana|Panu|Państw\p{L}+)(?!\p{L})|ł[ea]ś(?!\p{L})/u, because: 'ty, and nobody is he or she' },
+    { never: /drzwicz|opcj/i, because: 'skrytka, ustawienia' },
+  ],
+  uk: [
+    { never: /(?<!\p{L})(ти|тебе|тобі|тобою|тво\p{L}+|твій)(?!\p{L})|\p{L}+[еєиї]ш(?!\p{L})/iu, because: 'ви' },
+    { never: /(?<!\p{L})(відчини|зачини|забери|поклади|поверни|обери|спробуй|вводь|натисни|тримай|перевір|покажи|скануй|зіскануй|відскануй)(?!\p{L})/iu, because: 'ви' },
+    { never: /двер|опці/i, because: 'комірка, налаштування' },
+  ],
+};
+
+describe.each(Object.keys(ALL))('how %s speaks', (language) => {
+  test.each(MIXED[language]!)('$because', ({ never }) => {
+    expect(Object.entries(ALL[language]!).filter(([, words]) => never.test(words))).toEqual([]);
+  });
+
+  test('an ellipsis follows its word', () => {
+    // German leaves a space where whole words are left out.
+    if (language === 'de') return;
+    expect(Object.entries(ALL[language]!).filter(([, words]) => words.includes(' …'))).toEqual([]);
   });
 });
 

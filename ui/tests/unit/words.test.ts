@@ -16,9 +16,9 @@ beforeEach(() => useLanguage('en'));
 describe('where a door is', () => {
   test.each([
     [1, 'top row, far left'],
-    [7, 'second row from the bottom, second from left'],
-    [6, 'second row from the top, second from left'],
-    [12, 'bottom row, second from right'],
+    [7, 'second row from the bottom, second from the left'],
+    [6, 'second row from the top, second from the left'],
+    [12, 'bottom row, second from the right'],
     [16, 'bottom row, far right'],
   ])('door %d: %s', (door, words) => expect(whereInWords(lindenhof, door)).toBe(words));
 
@@ -90,7 +90,7 @@ describe('messages', () => {
 });
 
 describe('time', () => {
-  test.each([[-1, 'Time is over'], [30, '1 minute left'], [3000, '50 minutes left'], [3600 * 3, '3 h left'], [3600 * 5 + 90, '5 h 2 min left'], [86_400 * 2 + 5, '2 days left'], [86_400 * 3 - 180, '2 days 23 h left'], [86_400 * 9 - 180, '8 days left']])('%d s: %s', (seconds, words) =>
+  test.each([[-1, 'Expired'], [30, '1 minute left'], [3000, '50 minutes left'], [3600 * 3, '3 h left'], [3600 * 5 + 90, '5 h 2 min left'], [86_400 * 2 + 5, '2 days left'], [86_400 * 3 - 180, '2 days 23 h left'], [86_400 * 9 - 180, '8 days left']])('%d s: %s', (seconds, words) =>
     expect(timeLeft(NOW + seconds, NOW)).toBe(words));
   test('countdowns', () => expect([245, 59.2, -3].map(countdown)).toEqual(['4:05', '1:00', '0:00']));
   test('a PIN is grouped, and only letters and digits of it are shown', () => expect(groups('4821\u202E0937<')).toBe('4821 0937'));

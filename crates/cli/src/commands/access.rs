@@ -24,7 +24,7 @@ const ANSWER: Duration = Duration::from_secs(20);
 const LONGEST: u64 = 4096;
 
 /// What was given as an argument, or what stands on the standard input for `-`.
-fn given(text: &str) -> Result<String, Fault> {
+pub(super) fn given(text: &str) -> Result<String, Fault> {
     if text != "-" {
         return Ok(text.trim().to_owned());
     }

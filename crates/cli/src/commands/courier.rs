@@ -216,8 +216,9 @@ impl Courier {
         };
         let opened = opened.await;
         let placed = match (&opened, operation) {
-            (Ok((true, opening, measured)), Operation::Deposit) => {
-                self.placed(&task.parcel.id, *opening, *measured, at).await
+            (Ok((true, opening, measured)), operation) => {
+                let of = (task.parcel.id.as_str(), *opening);
+                self.placed(of, operation == Operation::Deposit, *measured, at).await
             }
             _ => Ok(()),
         };
@@ -237,26 +238,30 @@ impl Courier {
         })
     }
 
-    /// Where the locker cannot measure it, whoever stands there says whether the parcel lies inside.
+    /// Where the locker cannot measure it, whoever stands there says whether the parcel lies inside, after this opening.
     async fn placed(
         &mut self,
-        parcel: &str,
-        opening: u32,
+        (parcel, opening): (&str, u32),
+        puts_in: bool,
         measured: Option<bool>,
         at: &AtLocker,
     ) -> Result<(), Fault> {
         match (measured, at.inside) {
-            (Some(true), _) => {}
-            (Some(false), _) => {
-                eprintln!("postern: The locker says that the compartment is empty.");
-            }
+            (Some(inside), _) if inside == puts_in => {}
+            (Some(false), _) => eprintln!("postern: The locker says that the compartment is empty."),
+            (Some(true), _) => eprintln!("postern: The locker says that something still lies inside."),
             (None, Some(inside)) => self.device.say_inside(parcel, opening, inside).await?,
             (None, None) if at.yes => {
                 eprintln!("postern: Say with --inside yes or --inside no whether the parcel is inside.");
             }
             (None, None) => {
-                let inside = confirmed("Is the parcel inside, and the door closed?".to_owned()).await?;
-                self.device.say_inside(parcel, opening, inside).await?;
+                let question = if puts_in {
+                    "Is the parcel inside, and the door closed?"
+                } else {
+                    "Have you taken the parcel out, and is the compartment empty and closed?"
+                };
+                let as_asked = confirmed(question.to_owned()).await?;
+                self.device.say_inside(parcel, opening, as_asked == puts_in).await?;
             }
         }
         Ok(())

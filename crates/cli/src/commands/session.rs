@@ -58,6 +58,12 @@ pub(super) async fn sign_in(app: &mut App, hub: Option<String>, output: Output) 
     })
 }
 
+/// Until a signed-in customer who wants another passkey is back from the browser.
+pub(super) async fn follow_another(app: &mut App) -> Result<(), Fault> {
+    app.until(FIRST, |view| (!matches!(view.session, SessionView::SignedIn { .. })).then_some(())).await?;
+    follow(app).await
+}
+
 /// Until signed in, refused, or stopped.
 pub(super) async fn follow(app: &mut App) -> Result<(), Fault> {
     let mut told = false;

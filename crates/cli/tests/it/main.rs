@@ -10,6 +10,7 @@ mod chromium;
 #[path = "../../../runtime/tests/it/parts.rs"]
 mod parts;
 
+mod account;
 mod courier;
 mod exits;
 mod story;

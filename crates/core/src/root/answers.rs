@@ -14,6 +14,7 @@ use postern_api::{
 use super::{Core, env, picture::opened_by_guess};
 use crate::{
     cx::Cx,
+    desk::Errand,
     effect::NotificationKind,
     event::{HttpFailure, HttpResponse, Payload, Ticket},
     line::{Call, Miss, Purpose, outcome, parse},
@@ -146,6 +147,7 @@ impl Core {
                 let assets = self.checked(parse::<Assets>(answer));
                 self.lending.on_assets(asked, assets);
             }
+            Purpose::Desk(errand) => self.on_errand(errand, answer, cx),
             Purpose::Claim => match answer {
                 Ok(_) => {
                     self.claim = None;
@@ -161,6 +163,36 @@ impl Core {
                 }
             },
         }
+    }
+
+    /// What became of an errand about the account.
+    fn on_errand(&mut self, errand: Errand, answer: Result<Payload, Miss>, cx: &mut Cx<'_>) {
+        let miss = match errand {
+            Errand::Passkeys => {
+                self.checked(parse(answer)).map(|passkeys| self.desk.on_passkeys(passkeys)).err()
+            }
+            Errand::Deletion => {
+                self.checked(parse(answer)).map(|deletion| self.desk.on_deletion(deletion)).err()
+            }
+            Errand::Codes => self.checked(parse(answer)).map(|codes| self.desk.on_codes(codes)).err(),
+            Errand::Export => {
+                self.checked(parse::<serde_json::Value>(answer)).map(|all| self.desk.on_export(&all)).err()
+            }
+            Errand::Account | Errand::Name | Errand::Email | Errand::Confirm | Errand::Forget => {
+                self.checked(parse::<Account>(answer)).map(|account| self.on_account(account, cx)).err()
+            }
+            Errand::RemovePasskey => answer.err(),
+            Errand::Delete => match answer {
+                Ok(_) => {
+                    self.desk.close();
+                    self.wipe(cx);
+                    self.revoked = false;
+                    return;
+                }
+                Err(miss) => Some(miss),
+            },
+        };
+        self.desk.done(errand, miss, cx);
     }
 
     /// A success that is not of the contract was not the hub's.
@@ -183,6 +215,8 @@ impl Core {
                 self.unlock.clear(cx);
                 self.kept = Kept::default();
                 self.kept.settings = settings;
+                self.kept.settings.address_site = None;
+                self.desk.close();
                 self.sync.stop(cx);
                 self.sync.start(cx);
             }

@@ -16,9 +16,11 @@ use crate::{
     outbox::What,
     text,
     unlock::{Env, Unlock},
-    view::{NoticeCode, ProblemCode},
+    view::{AddressSite, NoticeCode, ProblemCode},
 };
 
+/// Longest name of a customer, in characters (the contract).
+const NAME: usize = 64;
 /// Longest note of a problem report, in characters (the contract).
 const NOTE: usize = 2_000;
 /// Most photos of a problem report, and the most characters of each (2 MiB in base64url).
@@ -139,12 +141,62 @@ impl Core {
                     self.ask(What::Borrow { thing }, cx);
                 }
             }
+            Intent::ChooseAddressSite { site, name, address } => {
+                if text::is_id(&site) {
+                    let (name, address) =
+                        (text::clipped(name, text::NAME), text::clipped(address, text::ADDRESS));
+                    self.kept.settings.address_site = Some(AddressSite { id: site, name, address });
+                    cx.out.save_now();
+                }
+            }
+            Intent::ShowAccount if self.owns_account() => self.desk.open(cx),
+            Intent::CloseAccount => self.desk.close(),
+            Intent::SetName { name } if self.owns_account() => {
+                self.desk.rename(text::clipped(name, NAME), cx);
+            }
+            Intent::SetEmail { email, language } if self.owns_account() => {
+                let language = language.filter(|language| text::is_id(language));
+                self.desk.email(text::clipped(email, text::ADDRESS + NAME), language, cx);
+            }
+            Intent::ConfirmEmail { code } if self.owns_account() => {
+                self.desk.confirm(text::clipped(code, text::ID), cx);
+            }
+            Intent::ForgetEmail if self.owns_account() => self.desk.forget_email(cx),
+            Intent::RemovePasskey { passkey } if self.owns_account() => {
+                self.desk.remove_passkey(&passkey, cx)
+            }
+            Intent::MakeRecoveryCodes if self.owns_account() => self.desk.make_codes(cx),
+            Intent::DismissRecoveryCodes => self.desk.dismiss_codes(),
+            Intent::ExportAccount if self.owns_account() => self.desk.fetch_export(cx),
+            Intent::DismissExport => self.desk.dismiss_export(),
+            Intent::DeleteAccount if self.owns_account() => self.desk.delete(cx),
+            Intent::AddPasskey if self.owns_account() => {
+                if let Some(hub) = self.session.hub() {
+                    let hub = hub.base.clone();
+                    self.sign_in.add_passkey(&hub, cx);
+                }
+            }
+            // Guests have no account to look after.
+            Intent::ShowAccount
+            | Intent::SetName { .. }
+            | Intent::SetEmail { .. }
+            | Intent::ConfirmEmail { .. }
+            | Intent::ForgetEmail
+            | Intent::AddPasskey
+            | Intent::RemovePasskey { .. }
+            | Intent::MakeRecoveryCodes
+            | Intent::ExportAccount
+            | Intent::DeleteAccount => {}
             Intent::RemoveDevice { device } => {
                 if text::is_id(&device) {
                     self.ask(What::RemoveDevice { device }, cx);
                 }
             }
         }
+    }
+
+    fn owns_account(&self) -> bool {
+        self.session.is_usable() && self.session.account().is_some_and(|account| !account.guest)
     }
 
     fn open_vault(&mut self, memory_only: bool, cx: &mut Cx<'_>) {
@@ -235,7 +287,8 @@ impl Core {
         let hub =
             self.session.hub().map(|hub| hub.base.clone()).or(hub).unwrap_or_else(|| self.config.hub.clone());
         if text::clipped(hub.clone(), 2048) == hub {
-            self.sign_in.start(&hub, None, cx);
+            let claim = self.sign_in.unfinished_claim(&hub);
+            self.sign_in.start(&hub, claim, cx);
         } else {
             self.sign_in.explain(Some(Self::hub_problem(ProblemCode::WrongHub)));
         }

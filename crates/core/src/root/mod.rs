@@ -17,6 +17,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     cx::{Cx, Item, Outlet, earlier},
+    desk::Desk,
     effect::{Effect, Notification, NotificationKind, Reminder},
     event::{Adapter, DeviceKey, Event, Opened, RadioEvent, VaultState},
     finder::Finder,
@@ -78,6 +79,7 @@ pub struct Core {
     sharing: Sharing,
     finder: Finder,
     lending: Lending,
+    desk: Desk,
     nearby: Nearby,
     notices: Notices,
     kept: Kept,
@@ -118,6 +120,7 @@ impl Core {
             sharing: Sharing::default(),
             finder: Finder::default(),
             lending: Lending::default(),
+            desk: Desk::default(),
             nearby: Nearby::default(),
             notices: Notices::default(),
             kept: Kept::default(),
@@ -182,6 +185,11 @@ impl Core {
             self.save_at = None;
             self.out.save_now();
         }
+    }
+
+    /// A claim link was followed that is neither taken up nor written down yet: whoever brought it keeps it until then.
+    pub fn is_claiming(&self) -> bool {
+        self.claim.is_some() || self.sign_in.is_claiming()
     }
 
     fn save(&mut self) -> Option<Effect> {
@@ -304,6 +312,7 @@ impl Core {
         self.sharing = Sharing::default();
         self.finder = Finder::default();
         self.lending = Lending::default();
+        self.desk = Desk::default();
         self.codes.clear();
         self.claim = None;
         self.kept = Kept::default();

@@ -18,9 +18,9 @@ use crate::{
     sign_in::Picture,
     text,
     view::{
-        AccessView, ActionView, BluetoothView, DeviceView, DoorView, KindView, LockerView, Name, NearbyView,
-        NetworkView, NewerView, NoPinView, ReleaseView, ReservationView, SessionView, ShareView, SiteView,
-        StateView, TimelineView, VaultView, View,
+        AccessView, AccountProblemView, AccountView, ActionView, BluetoothView, DeviceView, DoorView,
+        EmailView, KindView, LockerView, Name, NearbyView, NetworkView, NewerView, NoPinView, ReleaseView,
+        ReservationView, SessionView, ShareView, SiteView, StateView, TimelineView, VaultView, View,
     },
 };
 
@@ -59,6 +59,7 @@ impl Core {
                 Vault::Locked => VaultView::Locked,
             },
             loaded: self.sync.cursor().is_some() || !self.kept.wallet.is_empty(),
+            account: self.account_view(),
             nearby: self.nearby_view(&reservations),
             notices: self
                 .notices
@@ -142,6 +143,31 @@ impl Core {
                 .collect(),
             hub: self.session.hub().map(|hub| host(&hub.base)).unwrap_or_default(),
         }
+    }
+
+    fn account_view(&self) -> Option<AccountView> {
+        let account = self.session.account().filter(|account| !account.guest && self.session.exists())?;
+        let desk = self.desk.picture();
+        Some(AccountView {
+            number: account.number.clone(),
+            site: self.kept.settings.address_site.clone(),
+            email: account.email.as_ref().map(|email| EmailView {
+                address: email.address.clone(),
+                pending: email.pending.clone(),
+                delivery: email.delivery.map(|delivery| Name(&delivery).to_string()),
+            }),
+            finished: desk.finished,
+            doing: desk.doing.map(str::to_owned),
+            problem: desk
+                .problem
+                .map(|(of, problem)| AccountProblemView { of: of.to_owned(), problem: problem.clone() }),
+            passkeys: desk.passkeys.to_vec(),
+            recovery_codes_left: desk.codes_left,
+            recovery_codes: desk.codes.iter().map(|code| code.to_string()).collect(),
+            hindered_by: desk.deletion.hindered_by.clone(),
+            parcels: desk.deletion.parcels.clone(),
+            export: desk.export.map(str::to_owned),
+        })
     }
 
     fn network_view(&self) -> NetworkView {
@@ -309,10 +335,13 @@ impl Core {
         if trace.content.is_some() || trace.inside.is_some() || self.unlock.is_open(&reservation.id) {
             return false;
         }
-        let here = reservation.kind == Kind::Return
-            && reservation.state == State::Booked
-            && trace.opened_at.is_some();
-        here || reservation.actions.contains(&Action::ConfirmPlaced)
+        let is_put_in = match reservation.kind {
+            Kind::Return => reservation.state == State::Booked,
+            // A thing that is lent is put back.
+            Kind::Storage => reservation.lent && reservation.state == State::Held,
+            Kind::Pickup => false,
+        };
+        (is_put_in && trace.opened_at.is_some()) || reservation.actions.contains(&Action::ConfirmPlaced)
     }
 
     /// Something pretended to be its locker.

@@ -212,4 +212,14 @@ pub enum ProblemCode {
     InvitationInvalid,
     /// The operator does not let this be passed on in person.
     NotDelegable,
+    /// Not an e-mail address.
+    NotAnAddress,
+    /// Not the code that was mailed.
+    WrongCode,
+    /// The code that was mailed was used, is over, or was guessed at too often.
+    CodeEnded,
+    /// The passkey is the last way into the account.
+    LastWayIn,
+    /// Compartments are to be given back, and returns cancelled, before the account can be deleted.
+    GiveBackFirst,
 }

@@ -289,6 +289,25 @@ fn empty_return() {
 }
 
 #[test]
+fn an_answer_is_asked_for_again_after_an_opening_that_only_the_hub_knows_of() {
+    let mut rig = with_return(526, None);
+    rig.open(&["b1"]);
+    rig.close_door(1);
+    rig.intent(Intent::ConfirmPlaced { reservation: "b1".into(), inside: false });
+    assert!(!rig.reservation("b1").actions.contains(&ActionView::ConfirmPlaced));
+    // By PIN: the parcel was put in then.
+    rig.change("b1", |reservation| {
+        reservation.opening = Some(9);
+        reservation.actions.push(Action::ConfirmPlaced);
+    });
+    assert!(rig.reservation("b1").actions.contains(&ActionView::ConfirmPlaced), "of the opening since");
+    rig.intent(Intent::ConfirmPlaced { reservation: "b1".into(), inside: true });
+    let calls = rig.hub.calls("/v1/reservations/b1/inside");
+    assert_eq!(calls.last().unwrap().body, r#"{"inside":true,"opening":9}"#);
+    assert!(!rig.reservation("b1").actions.contains(&ActionView::ConfirmPlaced), "once");
+}
+
+#[test]
 fn a_closing_receipt_that_is_not_of_the_opening_says_nothing() {
     let mut rig = with_return(522, Some(true));
     rig.open(&["b1"]);
@@ -344,6 +363,15 @@ fn giving_back_asks_what_the_locker_cannot_measure() {
     rig.advance(1_000);
     assert_eq!(rig.reservation("own").release, Some(ReleaseView::AskEmpty));
     assert_eq!(rig.reservation("lent").release, Some(ReleaseView::AskInside));
+    // At the door, with no network: what is lent is put back, and who stands there says so.
+    rig.open(&["lent"]);
+    rig.close_door(2);
+    assert!(rig.reservation("lent").actions.contains(&ActionView::ConfirmPlaced));
+    assert!(!rig.reservation("own").actions.contains(&ActionView::ConfirmPlaced));
+    rig.intent(Intent::ConfirmPlaced { reservation: "lent".into(), inside: true });
+    assert_eq!(rig.hub.calls("/v1/reservations/lent/inside")[0].body, r#"{"inside":true,"opening":0}"#);
+    assert!(!rig.reservation("lent").actions.contains(&ActionView::ConfirmPlaced));
+    rig.advance(10_000);
     // The hub knows of an opening by PIN.
     rig.change("own", |reservation| reservation.opening = Some(7));
     rig.intent(Intent::Release { reservation: "own".into(), confirmed: Some(true) });

@@ -53,6 +53,19 @@ fn every_problem_outside_an_opening() {
         keep(&format!("the hub says {code:?}"), part(&rig.view(), "/outbox/0/problem"));
     }
 
+    for (path, status, code, intent) in [
+        ("/v1/me/email", 400, Code::Malformed, Intent::SetEmail { email: "ada".into(), language: None }),
+        ("/v1/me/email/confirm", 409, Code::WrongCode, Intent::ConfirmEmail { code: "1".into() }),
+        ("/v1/me/email/confirm", 410, Code::CodeEnded, Intent::ConfirmEmail { code: "1".into() }),
+        ("/v1/passkeys/pk", 409, Code::WrongState, Intent::RemovePasskey { passkey: "pk".into() }),
+        ("/v1/me", 409, Code::WrongState, Intent::DeleteAccount),
+    ] {
+        let mut rig = Rig::with_parcels(508, &[3]);
+        rig.hub.refuse.insert(path.into(), (status, code));
+        rig.intent(intent);
+        keep(&format!("the account, {path} says {code:?}"), part(&rig.view(), "/account/problem/problem"));
+    }
+
     let find = || Intent::FindSites { latitude: None, longitude: None, size: None };
     let mut rig = Rig::with_parcels(501, &[3]);
     rig.hub.refuse.insert("/v1/sites".into(), (503, Code::Unavailable));

@@ -406,6 +406,40 @@ fn claim_links_of_this_hub_only() {
     assert_eq!(rig.view().notices[0].code, NoticeCode::InvitationInvalid);
 }
 
+/// The link is there again at the next attempt, until the customer gives it up; and no other hub learns of it.
+#[test]
+fn a_claim_link_outlives_an_attempt_that_fails() {
+    let mut rig = Rig::new(125);
+    rig.hub.online = false;
+    rig.event(Event::DeepLink { url: format!("{HUB}/claim/abc123") });
+    assert!(rig.browser.is_none());
+    assert!(rig.core.is_claiming(), "whoever brought it keeps it");
+    rig.hub.online = true;
+    rig.intent(Intent::SignIn { hub: Some("http://localhost:9001".into()) });
+    assert!(rig.browser.take().is_none_or(|page| !page.contains("abc123")), "another hub");
+
+    let mut rig = Rig::new(126);
+    rig.hub.online = false;
+    rig.event(Event::DeepLink { url: format!("{HUB}/claim/abc123") });
+    rig.hub.online = true;
+    rig.intent(Intent::SignIn { hub: None });
+    let page = rig.browser.take().unwrap();
+    assert!(page.contains("claim=abc123"), "{page}");
+    assert!(!rig.core.is_claiming(), "it is with the browser");
+    // The answer gets lost behind the browser: once more.
+    rig.swallow = Some("/oauth/token");
+    rig.event(Event::Redirected { url: redirect_for(&page, "code") });
+    rig.advance(50_000);
+    rig.swallow = None;
+    rig.intent(Intent::SignIn { hub: None });
+    assert!(rig.browser.take().unwrap().contains("claim=abc123"));
+    // Given up.
+    rig.intent(Intent::CancelSignIn);
+    assert!(!rig.core.is_claiming());
+    rig.intent(Intent::SignIn { hub: None });
+    assert!(!rig.browser.take().unwrap().contains("claim"));
+}
+
 /// Nothing outlives such a process, so nothing is written for nobody to read.
 #[test]
 fn a_session_without_a_keyring_saves_nothing() {

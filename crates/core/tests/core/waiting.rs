@@ -285,3 +285,29 @@ fn giving_up_forgets_what_was_kept_and_an_ended_session_stays() {
     assert!(is_signed_in(&rig));
     assert_eq!(rig.view().network, NetworkView::Online);
 }
+
+#[test]
+fn a_page_of_the_hub_signs_in_in_its_own_tab() {
+    // The tab goes to the sign-in page, and the page that comes back begins anew.
+    let mut rig = Rig::new(427);
+    rig.redirect = "http://localhost:9000/app/";
+    rig.hub.codes = Some(BTreeSet::new());
+    rig.intent(Intent::SignIn { hub: None });
+    let page = rig.browser.take().unwrap();
+    assert!(rig.session.is_some(), "what must come back is kept before the tab goes");
+    rig.core = core();
+    rig.event(Event::Redirected { url: redirect_for(&page, "a-code") });
+    rig.open_vault();
+    assert!(is_signed_in(&rig));
+
+    // No other page of the hub's, and no other hub's page.
+    for elsewhere in
+        ["https://localhost:9000/app/", "https://evil.example/app/", "https://localhost:9000/app/elsewhere"]
+    {
+        let mut rig = Rig::new(428);
+        rig.redirect = elsewhere;
+        rig.queue.push_back(Event::Intent(Intent::SignIn { hub: None }));
+        rig.settle();
+        assert_eq!(problem(&rig), Some(ProblemCode::BrowserFailed), "{elsewhere}");
+    }
+}

@@ -30,6 +30,8 @@ pub struct Customer {
     pub key: DeviceKey,
     /// The share that a guest came by, who has no account of their own.
     pub guest_of: Option<String>,
+    /// The carrier that a courier's device works for.
+    pub courier_of: Option<String>,
     /// When the access token ends.
     pub expires: i64,
 }
@@ -50,12 +52,31 @@ impl Customer {
     /// Only for those with an account of their own.
     ///
     /// # Errors
-    /// `Forbidden` for guests.
-    pub fn not_guest(&self) -> Result<()> {
-        match self.guest_of {
-            None => Ok(()),
-            Some(_) => Err(refuse(Code::Forbidden, "not for guests")),
+    /// `Forbidden` for guests and couriers.
+    pub fn has_own_account(&self) -> Result<()> {
+        if self.guest_of.is_some() {
+            return Err(refuse(Code::Forbidden, "not for guests"));
         }
+        self.is_no_courier()
+    }
+
+    /// Not for couriers, whose accounts are their carrier's.
+    ///
+    /// # Errors
+    /// `Forbidden`.
+    pub fn is_no_courier(&self) -> Result<()> {
+        match self.courier_of {
+            None => Ok(()),
+            Some(_) => Err(refuse(Code::Forbidden, "not for couriers")),
+        }
+    }
+
+    /// The carrier that a courier works for.
+    ///
+    /// # Errors
+    /// `Forbidden` for everybody else.
+    pub fn carrier(&self) -> Result<String> {
+        self.courier_of.clone().ok_or_else(|| refuse(Code::Forbidden, "for couriers"))
     }
 }
 
@@ -103,6 +124,7 @@ impl FromRequestParts<Arc<Hub>> for Customer {
             session: access.session,
             key: proof.key,
             guest_of: session.maybe_text("share_id")?,
+            courier_of: session.maybe_text("courier_of")?,
             expires: access.expires,
         })
     }
@@ -128,8 +150,15 @@ pub fn credential<'h>(headers: &'h HeaderMap, scheme: &str) -> Option<&'h str> {
     named.eq_ignore_ascii_case(scheme).then_some(credential.trim())
 }
 
-const SESSION: &str =
-    "SELECT account_id, thumbprint, share_id, last_seen_at, revoked_at FROM sessions WHERE id = $1";
+/// Of the session and its account.
+macro_rules! session {
+    () => {
+        "SELECT s.account_id, s.thumbprint, s.share_id, s.last_seen_at, s.revoked_at, a.courier_of FROM sessions s \
+         JOIN accounts a ON a.id = s.account_id WHERE s.id = $1"
+    };
+}
+
+const SESSION: &str = session!();
 
 /// The session, and in the same breath what [`remember_everywhere`] does, where the proof is of the session's key. `fresh`
 /// is 1 where nobody has seen it.
@@ -139,12 +168,13 @@ async fn session_and_proof(
     proof: &dpop::Proof,
     now: i64,
 ) -> Result<Option<AnyRow>> {
-    let found = sqlx::query(
-        "WITH session AS (SELECT account_id, thumbprint, share_id, last_seen_at, revoked_at FROM sessions WHERE id = $1), \
-         seen AS (INSERT INTO proofs_seen (id, expires_at) SELECT $2, CAST($3 AS BIGINT) FROM session \
+    let found = sqlx::query(concat!(
+        "WITH session AS (",
+        session!(),
+        "), seen AS (INSERT INTO proofs_seen (id, expires_at) SELECT $2, CAST($3 AS BIGINT) FROM session \
          WHERE revoked_at IS NULL AND thumbprint = $4 ON CONFLICT DO NOTHING RETURNING id) \
-         SELECT session.*, (SELECT COUNT(*) FROM seen) AS fresh FROM session",
-    )
+         SELECT session.*, (SELECT COUNT(*) FROM seen) AS fresh FROM session"
+    ))
     .bind(session)
     .bind(&proof.id)
     .bind(now + 2 * dpop::WINDOW)

@@ -4,6 +4,7 @@
 use std::{
     num::NonZeroU32,
     sync::{Arc, OnceLock},
+    time::Duration,
 };
 
 use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue};
@@ -19,7 +20,9 @@ use crate::error::{Result, throttled};
 /// Callers of one kind.
 pub struct Limiter {
     callers: RateLimiter<String, DefaultKeyedStateStore<String>, DefaultClock, StateInformationMiddleware>,
-    per_minute: u32,
+    count: u32,
+    /// Seconds in which all of them come back.
+    window: u64,
     clock: DefaultClock,
 }
 
@@ -27,9 +30,22 @@ impl Limiter {
     /// So many a minute for each caller, all of them at once if need be.
     #[must_use]
     pub fn new(per_minute: u32) -> Self {
-        let per_minute = NonZeroU32::new(per_minute).unwrap_or(NonZeroU32::MIN);
-        let callers = RateLimiter::keyed(Quota::per_minute(per_minute)).with_middleware();
-        Self { callers, per_minute: per_minute.get(), clock: DefaultClock::default() }
+        Self::within(per_minute, 60)
+    }
+
+    /// So many a day for each caller, all of them at once if need be.
+    #[must_use]
+    pub fn per_day(count: u32) -> Self {
+        Self::within(count, 86_400)
+    }
+
+    fn within(count: u32, window: u64) -> Self {
+        let count = NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN);
+        let quota = Quota::with_period(Duration::from_secs(window) / count.get())
+            .unwrap_or(Quota::per_second(count))
+            .allow_burst(count);
+        let callers = RateLimiter::keyed(quota).with_middleware();
+        Self { callers, count: count.get(), window, clock: DefaultClock::default() }
     }
 
     /// Counts one of `caller`'s.
@@ -50,18 +66,18 @@ impl Limiter {
 
     fn charge(&self, caller: &str, budget: &Budget) -> Result<()> {
         let left = |left: u32, full_after: u64| {
-            let _ = budget.0.set(Left { per_minute: self.per_minute, left, full_after });
+            let _ = budget.0.set(Left { count: self.count, window: self.window, left, full_after });
         };
         match self.callers.check_key(&caller.to_owned()) {
             Ok(known) => {
                 let remaining = known.remaining_burst_capacity();
-                let used = u64::from(self.per_minute.saturating_sub(remaining));
-                left(remaining, (used * 60).div_ceil(u64::from(self.per_minute)));
+                let used = u64::from(self.count.saturating_sub(remaining));
+                left(remaining, (used * self.window).div_ceil(u64::from(self.count)));
                 Ok(())
             }
             Err(early) => {
                 let wait = early.wait_time_from(self.clock.now()).as_secs_f64().ceil();
-                left(0, 60);
+                left(0, self.window);
                 Err(throttled((wait as u32).max(1)))
             }
         }
@@ -79,7 +95,8 @@ impl Limiter {
 pub struct Budget(Arc<OnceLock<Left>>);
 
 struct Left {
-    per_minute: u32,
+    count: u32,
+    window: u64,
     left: u32,
     /// Seconds until all may be taken at once again.
     full_after: u64,
@@ -90,9 +107,9 @@ impl Budget {
     pub fn say(&self, headers: &mut HeaderMap) {
         const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
         const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
-        let Some(Left { per_minute, left, full_after }) = self.0.get() else { return };
+        let Some(Left { count, window, left, full_after }) = self.0.get() else { return };
         let texts = [
-            (POLICY, format!("\"requests\";q={per_minute};w=60")),
+            (POLICY, format!("\"requests\";q={count};w={window}")),
             (LIMIT, format!("\"requests\";r={left};t={full_after}")),
         ];
         for (name, text) in texts {

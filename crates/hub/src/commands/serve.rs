@@ -67,6 +67,9 @@ impl Serve {
         if let Some(path) = &self.ready_file {
             server::write_ready_file(path, &serde_json::json!({ "url": hub.public_url() }).to_string())?;
         }
+        if hub.config.web_app && !server::web_app::is_built_in() {
+            tracing::info!("this hub was built without the app for browsers (cargo xtask web)");
+        }
         tracing::info!(url = hub.public_url(), "ready");
         match certificate {
             Some(certificate) => server::serve_tls(Arc::clone(&hub), listener, certificate).await?,

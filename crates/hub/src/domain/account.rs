@@ -1,23 +1,36 @@
 //! Accounts: a name and the keys that open it.
 
 use postern_api::{
+    account::Deletion,
     problem::Code,
     reservation::{Kind, State},
 };
+use sqlx::AnyConnection;
 use webauthn_rs::prelude::{Passkey, Uuid};
 
-use super::{doors, ending, reservation::Reservation, sweep};
+use super::{
+    code, doors, ending,
+    reservation::Reservation,
+    rules::deletion::{Fate, fate},
+    sweep,
+};
 use crate::{
     error::{Error, Result, refuse},
     random,
-    store::{RowExt, Tx},
+    store::{RowExt, Tx, accounts, claims},
 };
 
-/// A new account; its id.
+/// A new account, with a customer number; its id.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn create(tx: &mut Tx, handle: Uuid, name: &str, now: i64) -> Result<String> {
+    let id = create_without_number(tx, handle, name, now).await?;
+    accounts::give_number(tx.on(), &id).await?;
+    Ok(id)
+}
+
+async fn create_without_number(tx: &mut Tx, handle: Uuid, name: &str, now: i64) -> Result<String> {
     let id = random::id();
     sqlx::query("INSERT INTO accounts (id, handle, display_name, created_at) VALUES ($1, $2, $3, $4)")
         .bind(&id)
@@ -34,7 +47,7 @@ pub async fn create(tx: &mut Tx, handle: Uuid, name: &str, now: i64) -> Result<S
 /// # Errors
 /// When the database fails.
 pub async fn create_guest(tx: &mut Tx, now: i64) -> Result<String> {
-    let id = create(tx, Uuid::new_v4(), "Guest", now).await?;
+    let id = create_without_number(tx, Uuid::new_v4(), "Guest", now).await?;
     sqlx::query("UPDATE accounts SET guest = 1 WHERE id = $1").bind(&id).execute(tx.on()).await?;
     Ok(id)
 }
@@ -82,28 +95,116 @@ pub async fn new_recovery_codes(tx: &mut Tx, account: &str, now: i64) -> Result<
     Ok(codes)
 }
 
+/// What deleting the account would mean now.
+///
+/// # Errors
+/// When the database fails.
+pub async fn deletion(on: &mut AnyConnection, account: &str) -> Result<Deletion> {
+    let rows = sqlx::query("SELECT id, kind, state FROM reservations WHERE account_id = $1 ORDER BY id")
+        .bind(account)
+        .fetch_all(on)
+        .await?;
+    let mut deletion = Deletion::default();
+    for row in rows {
+        let (kind, state): (Kind, State) =
+            (code::parse(&row.text("kind")?)?, code::parse(&row.text("state")?)?);
+        match fate(kind, state) {
+            Fate::Hinders => deletion.hindered_by.push(row.text("id")?),
+            Fate::LosesOwner if kind == Kind::Pickup => deletion.parcels.push(row.text("id")?),
+            Fate::LosesOwner | Fate::Forgotten => {}
+        }
+    }
+    Ok(deletion)
+}
+
+/// Whether a door is kept for this reservation, or waits for the receipts of an occupancy of it.
+async fn has_door(tx: &mut Tx, reservation: &str) -> Result<bool> {
+    let row = sqlx::query(
+        "SELECT door FROM doors WHERE reservation_id = $1 UNION ALL SELECT d.door FROM doors d JOIN occupancies o \
+         ON o.locker_id = d.locker_id AND o.door = d.door AND o.epoch = d.settling_epoch WHERE o.reservation_id = $1 LIMIT 1",
+    )
+    .bind(reservation)
+    .fetch_optional(tx.on())
+    .await?;
+    Ok(row.is_some())
+}
+
+/// It goes on without its owner: what they did with it, and whom they let in, is nobody else's to read.
+async fn lose_owner(tx: &mut Tx, reservation: &mut Reservation, now: i64) -> Result<()> {
+    reservation.account = None;
+    reservation.timeline.clear();
+    reservation.save(tx, now).await?;
+    sqlx::query("UPDATE shares SET name = '–' WHERE reservation_id = $1")
+        .bind(&reservation.id)
+        .execute(tx.on())
+        .await?;
+    Ok(())
+}
+
+/// Parcels that this guest collects by a carrier's link, and that nobody owns: the link is good again. For a guest whose last
+/// device is signed out, too, who has no other way back.
+///
+/// # Errors
+/// When the database fails.
+pub async fn leave_parcels(tx: &mut Tx, account: &str) -> Result<()> {
+    let rows = sqlx::query(
+        "SELECT s.id, s.reservation_id, s.claim_hash FROM shares s JOIN reservations r ON r.id = s.reservation_id \
+         WHERE s.account_id = $1 AND s.state <> 'ended' AND r.account_id IS NULL AND r.claim_hash IS NULL \
+         AND r.state IN ('announced', 'in_transit', 'ready', 'opened', 'expired') ORDER BY s.id",
+    )
+    .bind(account)
+    .fetch_all(tx.on())
+    .await?;
+    for row in rows {
+        let (share, hash) = (row.text("id")?, row.text("claim_hash")?);
+        sqlx::query("UPDATE shares SET claim_hash = $1, state = 'ended' WHERE id = $2")
+            .bind(format!("left {share}"))
+            .bind(&share)
+            .execute(tx.on())
+            .await?;
+        claims::make(tx.on(), &row.text("reservation_id")?, &hash).await?;
+    }
+    Ok(())
+}
+
+async fn reservations(tx: &mut Tx, account: &str) -> Result<Vec<String>> {
+    let rows = sqlx::query("SELECT id FROM reservations WHERE account_id = $1 ORDER BY id")
+        .bind(account)
+        .fetch_all(tx.on())
+        .await?;
+    rows.iter().map(|row| row.text("id")).collect()
+}
+
 /// Deletes an account with everything that is only its own. What a carrier still has in a locker loses its recipient.
 ///
 /// # Errors
 /// `WrongState` while the account holds compartments: they are given back first.
 pub async fn delete(tx: &mut Tx, account: &str, now: i64) -> Result<()> {
-    let rows = sqlx::query("SELECT id FROM reservations WHERE account_id = $1 ORDER BY id")
-        .bind(account)
-        .fetch_all(tx.on())
-        .await?;
-    for row in rows {
-        let id = row.text("id")?;
+    // Reservations before accounts, as every change locks them.
+    for id in reservations(tx, account).await? {
+        Reservation::hold(tx, &id).await?;
+    }
+    leave_parcels(tx, account).await?;
+    // What is being booked holds this row: it is waited for, and seen below.
+    sqlx::query("UPDATE accounts SET feed = feed WHERE id = $1").bind(account).execute(tx.on()).await?;
+    for id in reservations(tx, account).await? {
         let Some(mut reservation) = Reservation::lock(tx, &id).await? else { continue };
-        match (reservation.kind, reservation.state) {
-            (Kind::Storage, State::Held | State::Ready | State::Opened) | (Kind::Return, State::Booked) => {
+        match fate(reservation.kind, reservation.state) {
+            Fate::Hinders => {
                 return Err(refuse(Code::WrongState, "give compartments back and cancel returns first"));
             }
-            _ if reservation.has_ended() => sweep::forget(tx, &id).await?,
-            _ => {
+            // A door whose receipts are still on their way is looked for by its reservation.
+            Fate::Forgotten if has_door(tx, &id).await? => {
+                if reservation.kind != Kind::Pickup {
+                    // In the customer's own words.
+                    reservation.title = "–".to_owned();
+                }
+                lose_owner(tx, &mut reservation, now).await?;
+            }
+            Fate::Forgotten => sweep::forget(tx, &id, now).await?,
+            Fate::LosesOwner => {
                 doors::revoke(tx, &mut reservation, now).await?;
-                reservation.account = None;
-                reservation.timeline.clear();
-                reservation.save(tx, now).await?;
+                lose_owner(tx, &mut reservation, now).await?;
             }
         }
     }
@@ -122,6 +223,8 @@ pub async fn delete(tx: &mut Tx, account: &str, now: i64) -> Result<()> {
     for sql in [
         "DELETE FROM problems WHERE account_id = $1",
         "UPDATE occupancies SET booked_by = NULL WHERE booked_by = $1",
+        // Nobody's share any more, and still not room for others.
+        "UPDATE doors SET reported_by = '' WHERE reported_by = $1",
         // What its devices held has ended by now; the slots stay given.
         "UPDATE pin_slots SET session_id = '', ended = 1 WHERE session_id IN \
          (SELECT id FROM sessions WHERE account_id = $1)",

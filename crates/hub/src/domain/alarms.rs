@@ -59,3 +59,19 @@ pub async fn raise_once(tx: &mut Tx, alarm: Alarm<'_>, now: i64) -> Result<()> {
     .await?;
     if known.is_some() { Ok(()) } else { raise(tx, alarm, now).await }
 }
+
+/// Everything of this kind at a locker is resolved.
+///
+/// # Errors
+/// When the database fails.
+pub async fn resolve_all(tx: &mut Tx, kind: &str, locker: &str, now: i64) -> Result<()> {
+    sqlx::query(
+        "UPDATE alarms SET resolved_at = $1 WHERE kind = $2 AND locker_id = $3 AND resolved_at IS NULL",
+    )
+    .bind(now)
+    .bind(kind)
+    .bind(locker)
+    .execute(tx.on())
+    .await?;
+    Ok(())
+}

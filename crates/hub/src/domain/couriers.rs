@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     auth::customer::Customer,
-    error::{Result, invalid, refuse},
+    error::{Result, invalid},
     hub::Hub,
     random,
     signin::tidy_name,
@@ -91,18 +91,6 @@ pub async fn dismiss(tx: &mut Tx, carrier: &str, courier: &str, now: i64) -> Res
     }
     sqlx::query("DELETE FROM enrolments WHERE account_id = $1").bind(courier).execute(tx.on()).await?;
     Ok(())
-}
-
-/// The carrier that a signed-in courier works for.
-///
-/// # Errors
-/// `Forbidden` for everybody else.
-pub async fn carrier_of(hub: &Hub, customer: &Customer) -> Result<String> {
-    let row = sqlx::query("SELECT courier_of FROM accounts WHERE id = $1")
-        .bind(&customer.account)
-        .fetch_one(hub.store.read())
-        .await?;
-    row.maybe_text("courier_of")?.ok_or_else(|| refuse(Code::Forbidden, "for couriers"))
 }
 
 /// Which errands are asked for.

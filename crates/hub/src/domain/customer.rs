@@ -14,6 +14,7 @@ use super::{
     returns,
     rules::{
         access::For,
+        parcel::{self, Not, Timed, Wish},
         placed::{Answer, Inside},
         release::{self, Back, Given, NotYet},
         settling::Holds,
@@ -26,6 +27,16 @@ use crate::{
     store::{RowExt, Tx},
 };
 
+fn timed(reservation: &Reservation) -> Timed {
+    Timed {
+        kind: reservation.kind,
+        state: reservation.state,
+        until: reservation.until,
+        held_until: reservation.held_until,
+        extensions: reservation.extensions,
+    }
+}
+
 /// A later deadline; the hub grants what the operator allows.
 ///
 /// # Errors
@@ -33,17 +44,11 @@ use crate::{
 pub async fn extend(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, until: i64) -> Result<()> {
     let now = hub.clock.now();
     let policy = &hub.config.policy;
-    if reservation.kind != Kind::Pickup || !matches!(reservation.state, State::Ready | State::Expired) {
-        return Err(Code::WrongState.into());
-    }
-    if reservation.extensions >= policy.extensions {
-        return Err(Code::LimitReached.into());
-    }
-    let from = reservation.until.unwrap_or(now);
-    let granted = until.min(from.max(now) + policy.extension_hours * 3600);
-    if granted <= from.max(now) {
-        return Err(invalid("/until", "later than the deadline"));
-    }
+    let granted = parcel::extend(timed(reservation), until, policy.extensions, policy.extension_hours, now);
+    let granted = granted.map_err(|why| match why {
+        Not::Time => invalid("/until", "later than the deadline"),
+        why => parcels::not(why),
+    })?;
     // A courier may hold a token to take it out: it ends with the epoch, wherever the locker hears of that in time.
     doors::hand_to(tx, reservation, For::Customer, now).await?;
     reservation.until = Some(granted);
@@ -59,19 +64,8 @@ pub async fn extend(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, until
 /// `WrongState`, `LimitReached` where it is held already, `Malformed` where the date is out of range.
 pub async fn hold(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, until: i64) -> Result<()> {
     let now = hub.clock.now();
-    let standing = matches!(reservation.state, State::Announced | State::InTransit | State::Ready);
-    if reservation.kind != Kind::Pickup || !standing {
-        return Err(Code::WrongState.into());
-    }
-    if until <= now || until > now + hub.config.policy.hold_days * 86_400 {
-        return Err(invalid("/until", "after now and within the operator's limit"));
-    }
-    if reservation.state == State::Ready {
-        if reservation.held_until.is_some() {
-            return Err(Code::LimitReached.into());
-        }
-        reservation.until = Some(reservation.until.unwrap_or(until).max(until));
-    }
+    let days = hub.config.policy.hold_days;
+    reservation.until = parcel::hold(timed(reservation), until, days, now).map_err(parcels::not)?;
     reservation.held_until = Some(until);
     reservation.note(now, TimelineEvent::Held, Some("you"), false);
     reservation.save(tx, now).await
@@ -82,14 +76,12 @@ pub async fn hold(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, until: 
 /// # Errors
 /// `WrongState` where something lies in the compartment.
 pub async fn cancel(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation) -> Result<()> {
-    match (reservation.kind, reservation.state) {
-        (Kind::Pickup, State::Announced | State::InTransit) | (Kind::Return, State::Booked) => {}
-        _ => return Err(Code::WrongState.into()),
-    }
+    let becomes = parcel::wish(reservation.kind, reservation.state, Wish::Cancel).map_err(parcels::not)?;
+    let Some((state, event)) = becomes else { return Ok(()) };
     let now = hub.clock.now();
     doors::end(tx, reservation, Holds::Nothing, now).await?;
-    reservation.state = State::Cancelled;
-    reservation.note(now, TimelineEvent::Ended, Some("you"), false);
+    reservation.state = state;
+    reservation.note(now, event, Some("you"), false);
     reservation.save(tx, now).await
 }
 
@@ -120,6 +112,7 @@ pub async fn release(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, said
     })?;
     if let (Some(true), Some(after)) = (as_it_should_be, opening) {
         reservation.answer = Some(Answer { after, inside: reservation.lent });
+        reservation.answered_of = reservation.locker.clone().zip(reservation.door);
         if back == Back::Said {
             reservation.inside = Some(if reservation.lent { Inside::SaidIn } else { Inside::SaidOut });
         }
@@ -146,9 +139,7 @@ pub async fn release(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, said
 /// `WrongState`, or `Malformed` where the customer may not use that site, `NoCompartment` where it has no locker.
 pub async fn change_site(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, site: &str) -> Result<()> {
     let now = hub.clock.now();
-    if reservation.kind != Kind::Pickup || !matches!(reservation.state, State::Announced | State::InTransit) {
-        return Err(Code::WrongState.into());
-    }
+    parcel::wish(reservation.kind, reservation.state, Wish::Move).map_err(parcels::not)?;
     let account = reservation.account.clone().unwrap_or_default();
     sites::check_access(tx, site, &account).await?;
     let size = reservation.size.as_deref().map_or(Ok(Size::M), code::parse)?;

@@ -14,7 +14,7 @@ use crate::{
     hub::Hub,
     random,
     secrets::Secrets,
-    store::{RowExt, Store, Tx},
+    store::{RowExt, Store, Tx, accounts},
 };
 
 /// The demo's one site.
@@ -109,9 +109,10 @@ pub async fn give(hub: &Hub, tx: &mut Tx, account: &str) -> Result<()> {
     let [shoes, books, jacket, flat] = chosen.as_slice() else { return Ok(()) };
     sqlx::query("UPDATE accounts SET demo_given = 1 WHERE id = $1").bind(account).execute(tx.on()).await?;
     let number = |prefix: &str| format!("{prefix}{:010}", u32::from_be_bytes(random::bytes()));
+    let Some(recipient) = accounts::number_of(tx.on(), account).await? else { return Ok(()) };
     let parcel = |title: &str, sender: Option<&str>, reference| NewParcel {
         reference,
-        recipient: account.to_owned(),
+        recipient: recipient.to_string(),
         title: title.to_owned(),
         sender: sender.map(str::to_owned),
         site: SITE.to_owned(),
@@ -120,12 +121,12 @@ pub async fn give(hub: &Hub, tx: &mut Tx, account: &str) -> Result<()> {
     };
 
     let new = parcel("Running shoes", Some("Marlow Sports"), number("HX"));
-    let announced = parcels::announce(hub, tx, "heron", &new).await?;
+    let announced = parcels::announce(hub, tx, "heron", &new).await?.parcel;
     let under_way = parcels::dispatch(hub, tx, announced).await?;
     parcels::keep_door(tx, &under_way, &shoes.0, shoes.1, hub.clock.now()).await?;
 
     let announced =
-        parcels::announce(hub, tx, "nordpost", &parcel("Two paperbacks", None, number("NP"))).await?;
+        parcels::announce(hub, tx, "nordpost", &parcel("Two paperbacks", None, number("NP"))).await?.parcel;
     let under_way = parcels::dispatch(hub, tx, announced).await?;
     // Nobody stands at the locker to tell it: only behind a door that no visitor of the demo could open before.
     let now = hub.clock.now();

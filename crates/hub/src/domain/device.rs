@@ -3,7 +3,7 @@
 use postern_api::problem::Code;
 use postern_protocol::DeviceKey;
 
-use super::ending;
+use super::{account, ending};
 use crate::{
     auth::{dpop::Proof, seen},
     error::{Error, Result},
@@ -92,10 +92,25 @@ pub async fn revoke(tx: &mut Tx, session: &str, now: i64) -> Result<()> {
             .bind(session)
             .execute(tx.on())
             .await?;
-        tx.wake(&row.text("account_id")?);
+        let account = row.text("account_id")?;
         ending::device(tx, session, now).await?;
+        if is_guest_without_devices(tx, &account).await? {
+            account::leave_parcels(tx, &account).await?;
+        }
+        tx.wake(&account);
     }
     Ok(())
+}
+
+async fn is_guest_without_devices(tx: &mut Tx, account: &str) -> Result<bool> {
+    let row = sqlx::query(
+        "SELECT id FROM accounts WHERE id = $1 AND guest = 1 \
+         AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.account_id = accounts.id AND s.revoked_at IS NULL)",
+    )
+    .bind(account)
+    .fetch_optional(tx.on())
+    .await?;
+    Ok(row.is_some())
 }
 
 /// Bytes of a device key as the database holds them; the length tells the kind.

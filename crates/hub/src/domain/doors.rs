@@ -12,6 +12,7 @@ use super::{
     rules::{
         access::{self, For},
         settling::Holds,
+        share,
     },
 };
 use crate::{
@@ -210,32 +211,55 @@ pub async fn take_kept(
     reservation.epoch = row.int("epoch")?;
     reservation.site = Some(row.text("site_id")?);
     let booked_by = reservation.account.clone().filter(|_| taking.by_customer);
-    occupy(tx, reservation, For::Customer, booked_by, taking.now).await?;
+    let anew = Occupancy { whom: For::Customer, booked_by, first_epoch: reservation.epoch };
+    occupy(tx, reservation, anew, taking.now).await?;
     Ok(true)
 }
 
-/// Writes down whose the reservation's epoch is.
-async fn occupy(
-    tx: &mut Tx,
-    reservation: &Reservation,
+/// An epoch of a door, as it begins.
+struct Occupancy {
     whom: For,
+    /// Whose share of the site it counts against.
     booked_by: Option<String>,
-    now: i64,
-) -> Result<()> {
+    /// The epoch since which the door has been the reservation's without a break.
+    first_epoch: i64,
+}
+
+/// Writes down whose the reservation's epoch is.
+async fn occupy(tx: &mut Tx, reservation: &Reservation, occupancy: Occupancy, now: i64) -> Result<()> {
     sqlx::query(
-        "INSERT INTO occupancies (locker_id, door, epoch, reservation_id, booked_by, courier, began_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (locker_id, door, epoch) DO NOTHING",
+        "INSERT INTO occupancies (locker_id, door, epoch, reservation_id, booked_by, courier, first_epoch, began_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (locker_id, door, epoch) DO NOTHING",
     )
     .bind(reservation.locker.clone())
     .bind(reservation.door)
     .bind(reservation.epoch)
     .bind(&reservation.id)
-    .bind(booked_by)
-    .bind(i64::from(whom == For::Courier))
+    .bind(occupancy.booked_by)
+    .bind(i64::from(occupancy.whom == For::Courier))
+    .bind(occupancy.first_epoch)
     .bind(now)
     .execute(tx.on())
     .await?;
     Ok(())
+}
+
+/// What goes on in the epoch after `epoch` of a door: whose it is stays the same.
+async fn goes_on(tx: &mut Tx, (locker, door): (&str, i64), epoch: i64, whom: For) -> Result<Occupancy> {
+    let row = sqlx::query(
+        "SELECT booked_by, first_epoch FROM occupancies WHERE locker_id = $1 AND door = $2 AND epoch = $3",
+    )
+    .bind(locker)
+    .bind(door)
+    .bind(epoch)
+    .fetch_optional(tx.on())
+    .await?;
+    Ok(match row {
+        Some(row) => {
+            Occupancy { whom, booked_by: row.maybe_text("booked_by")?, first_epoch: row.int("first_epoch")? }
+        }
+        None => Occupancy { whom, booked_by: None, first_epoch: epoch },
+    })
 }
 
 /// The door that is kept for a reservation, if there is one.
@@ -327,6 +351,13 @@ pub async fn keep_again(
     if kept_for(tx, &reservation.id).await?.is_some_and(|kept| kept != (locker.to_owned(), door)) {
         end(tx, reservation, Holds::Nothing, now).await?;
     }
+    let ended = sqlx::query(
+        "SELECT COALESCE(settling_epoch, epoch) AS epoch FROM doors WHERE locker_id = $1 AND door = $2",
+    )
+    .bind(locker)
+    .bind(door)
+    .fetch_optional(tx.on())
+    .await?;
     let kept = sqlx::query(
         "UPDATE doors SET reservation_id = $1, settling_epoch = NULL WHERE locker_id = $2 AND door = $3 \
          AND (reservation_id = $1 OR EXISTS (SELECT 1 FROM occupancies o WHERE o.locker_id = doors.locker_id \
@@ -338,12 +369,13 @@ pub async fn keep_again(
     .bind(door)
     .fetch_optional(tx.on())
     .await?;
-    let Some(row) = kept else { return Ok(false) };
+    let (Some(row), Some(ended)) = (kept, ended) else { return Ok(false) };
     reservation.locker = Some(locker.to_owned());
     reservation.door = Some(door);
     reservation.epoch = row.int("epoch")?;
     reservation.site = Some(row.text("site_id")?);
-    occupy(tx, reservation, For::Customer, None, now).await?;
+    let occupancy = goes_on(tx, (locker, door), ended.int("epoch")?, For::Customer).await?;
+    occupy(tx, reservation, occupancy, now).await?;
     Ok(true)
 }
 
@@ -385,17 +417,10 @@ async fn raise(tx: &mut Tx, reservation: &mut Reservation, whom: For, now: i64) 
     .fetch_one(tx.on())
     .await?;
     let epoch = row.int("epoch")?;
-    let booked_by =
-        sqlx::query("SELECT booked_by FROM occupancies WHERE locker_id = $1 AND door = $2 AND epoch = $3")
-            .bind(&locker)
-            .bind(door)
-            .bind(epoch - 1)
-            .fetch_optional(tx.on())
-            .await?;
-    let booked_by = booked_by.map_or(Ok(None), |row| row.maybe_text("booked_by"))?;
+    let occupancy = goes_on(tx, (&locker, door), epoch - 1, whom).await?;
     let mut occupant = reservation.clone();
     (occupant.locker, occupant.door, occupant.epoch) = (Some(locker.clone()), Some(door), epoch);
-    occupy(tx, &occupant, whom, booked_by, now).await?;
+    occupy(tx, &occupant, occupancy, now).await?;
     if (reservation.locker.as_deref(), reservation.door) == (Some(locker.as_str()), Some(door)) {
         reservation.epoch = epoch;
     }
@@ -420,13 +445,89 @@ pub async fn clear(tx: &mut Tx, locker: &str, door: i64, now: i64) -> Result<()>
     Ok(())
 }
 
-/// Takes a door out of service, or puts it back.
+/// Whether a door is kept for the reservation, or settling after it: nobody else's.
+///
+/// # Errors
+/// When the database fails.
+pub async fn is_of(tx: &mut Tx, reservation: &Reservation) -> Result<bool> {
+    let row = sqlx::query(
+        "SELECT d.door FROM doors d WHERE d.locker_id = $1 AND d.door = $2 AND (d.reservation_id = $3 \
+         OR EXISTS (SELECT 1 FROM occupancies o WHERE o.locker_id = d.locker_id AND o.door = d.door \
+         AND o.epoch = d.settling_epoch AND o.reservation_id = $3))",
+    )
+    .bind(reservation.locker.clone())
+    .bind(reservation.door)
+    .bind(&reservation.id)
+    .fetch_optional(tx.on())
+    .await?;
+    Ok(row.is_some())
+}
+
+/// Takes the reservation's door out of service because `account` says that it should be, where the door is the reservation's
+/// and nobody else's, until somebody has looked. Whether it is out of service now: it is one of the account's share of the
+/// site, and whoever has had that taken out already is heard without it.
+///
+/// # Errors
+/// When the database fails.
+pub async fn report(tx: &mut Tx, reservation: &Reservation, account: &str) -> Result<bool> {
+    let (Some(locker), Some(door)) = (&reservation.locker, reservation.door) else { return Ok(false) };
+    if !is_of(tx, reservation).await? {
+        return Ok(false);
+    }
+    // Of several reports at once, each counts those before it.
+    sqlx::query("UPDATE accounts SET feed = feed WHERE id = $1").bind(account).execute(tx.on()).await?;
+    let row = sqlx::query(
+        "SELECT d.out_of_order, (SELECT COUNT(*) FROM doors r WHERE r.site_id = d.site_id AND r.reported_by = $3) \
+         AS reported, (SELECT COUNT(*) FROM doors s JOIN lockers l ON l.id = s.locker_id AND l.retired_at IS NULL \
+         WHERE s.site_id = d.site_id) AS doors FROM doors d WHERE d.locker_id = $1 AND d.door = $2",
+    )
+    .bind(locker)
+    .bind(door)
+    .bind(account)
+    .fetch_one(tx.on())
+    .await?;
+    if row.int("out_of_order")? == 1 {
+        return Ok(true);
+    }
+    if row.int("reported")? >= share::of_account(row.int("doors")?) {
+        return Ok(false);
+    }
+    sqlx::query("UPDATE doors SET out_of_order = 1, reported_by = $3 WHERE locker_id = $1 AND door = $2")
+        .bind(locker)
+        .bind(door)
+        .bind(account)
+        .execute(tx.on())
+        .await?;
+    Ok(true)
+}
+
+/// Takes a door that is nobody's out of service: something may lie in it since this place in the chain. False where it is
+/// somebody's, where it is a lent thing's, or where it was opened again since and so is told of by that.
+///
+/// # Errors
+/// When the database fails.
+pub async fn hold(tx: &mut Tx, locker: &str, door: i64, since: i64) -> Result<bool> {
+    let held = sqlx::query(
+        "UPDATE doors SET out_of_order = 1 WHERE locker_id = $1 AND door = $2 AND reservation_id IS NULL \
+         AND settling_epoch IS NULL AND NOT EXISTS (SELECT 1 FROM assets a WHERE a.locker_id = doors.locker_id \
+         AND a.door = doors.door) AND NOT EXISTS (SELECT 1 FROM receipts r WHERE r.locker_id = doors.locker_id \
+         AND r.door = doors.door AND r.standing = 'chained' AND r.outcome IN (0, 2, 3) AND r.sequence > $3)",
+    )
+    .bind(locker)
+    .bind(door)
+    .bind(since)
+    .execute(tx.on())
+    .await?;
+    Ok(held.rows_affected() > 0)
+}
+
+/// Takes a door out of service, or puts it back, as an operator says.
 ///
 /// # Errors
 /// `NotFound` where there is no such door.
 pub async fn set_out_of_order(tx: &mut Tx, locker: &str, door: i64, out: bool) -> Result<()> {
     let changed = sqlx::query(
-        "UPDATE doors SET out_of_order = $1 WHERE locker_id = $2 AND door = $3 \
+        "UPDATE doors SET out_of_order = $1, reported_by = NULL WHERE locker_id = $2 AND door = $3 \
          AND NOT EXISTS (SELECT 1 FROM lockers l WHERE l.id = doors.locker_id AND l.retired_at IS NOT NULL)",
     )
     .bind(i64::from(out))

@@ -25,32 +25,41 @@ pub async fn queue(tx: &mut Tx, account: &str, site: &str) -> Result<()> {
 /// # Errors
 /// `FairShare`.
 pub async fn another_door(hub: &Hub, tx: &mut Tx, account: &str, site: &str) -> Result<()> {
-    // Of what was put in the carrier disposes; it is no longer the customer's share, but not room for others either.
+    // Of what was put in the carrier disposes; it is no longer the customer's share, but not room for others either. A door
+    // that they had taken out of service is theirs until somebody has looked.
     let mine = sqlx::query(
         "SELECT COUNT(*) AS everywhere, COUNT(CASE WHEN d.site_id = $2 THEN 1 END) AS here FROM occupancies o \
          JOIN doors d ON d.locker_id = o.locker_id AND d.door = o.door \
          AND o.epoch = COALESCE(d.settling_epoch, d.epoch) LEFT JOIN reservations r ON r.id = o.reservation_id \
-         WHERE o.booked_by = $1 AND (d.settling_epoch IS NOT NULL OR (d.reservation_id = o.reservation_id \
+         WHERE o.booked_by = $1 AND COALESCE(d.reported_by, '') <> $1 AND (d.settling_epoch IS NOT NULL OR (d.reservation_id = o.reservation_id \
          AND r.state <> 'deposited'))",
     )
     .bind(account)
     .bind(site)
     .fetch_one(tx.on())
     .await?;
+    let reported = sqlx::query(
+        "SELECT COUNT(*) AS everywhere, COUNT(CASE WHEN site_id = $2 THEN 1 END) AS here FROM doors \
+         WHERE reported_by = $1",
+    )
+    .bind(account)
+    .bind(site)
+    .fetch_one(tx.on())
+    .await?;
     let all = sqlx::query(
-        "SELECT COUNT(*) AS doors, COUNT(CASE WHEN o.booked_by IS NOT NULL AND (d.settling_epoch IS NOT NULL \
-         OR d.reservation_id = o.reservation_id) THEN 1 END) AS booked FROM doors d \
+        "SELECT COUNT(*) AS doors, COUNT(CASE WHEN d.reported_by IS NOT NULL OR (o.booked_by IS NOT NULL \
+         AND (d.settling_epoch IS NOT NULL OR d.reservation_id = o.reservation_id)) THEN 1 END) AS booked FROM doors d \
          JOIN lockers l ON l.id = d.locker_id AND l.retired_at IS NULL LEFT JOIN occupancies o \
          ON o.locker_id = d.locker_id AND o.door = d.door AND o.epoch = COALESCE(d.settling_epoch, d.epoch) \
-         WHERE d.site_id = $1 AND d.out_of_order = 0 \
+         WHERE d.site_id = $1 AND (d.out_of_order = 0 OR d.reported_by IS NOT NULL) \
          AND NOT EXISTS (SELECT 1 FROM assets a WHERE a.locker_id = d.locker_id AND a.door = d.door)",
     )
     .bind(site)
     .fetch_one(tx.on())
     .await?;
     let kept = Kept {
-        by_account: mine.int("everywhere")?,
-        by_account_here: mine.int("here")?,
+        by_account: mine.int("everywhere")? + reported.int("everywhere")?,
+        by_account_here: mine.int("here")? + reported.int("here")?,
         by_customers_here: all.int("booked")?,
         doors_here: all.int("doors")?,
     };

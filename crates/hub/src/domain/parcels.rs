@@ -11,21 +11,38 @@ use super::{
     code, doors,
     network::check_text,
     reservation::{Reservation, columns},
-    rules::settling::Holds,
+    rules::{
+        parcel::{self, Not, Wish},
+        recipient::Recipient,
+        settling::Holds,
+    },
     settle,
 };
 use crate::{
-    error::{Result, invalid, refuse},
+    error::{Error, Result, invalid, refuse},
     hub::Hub,
+    mail::{self, Letter},
     random,
-    store::{RowExt, Tx},
+    store::{
+        RowExt, Tx, accounts, claims, emails,
+        letters::{self, About},
+    },
 };
 
-/// A carrier tells of a parcel.
+/// A parcel that was announced, and the secret of the claim link that was made for it.
+pub struct Announced {
+    /// The parcel.
+    pub parcel: Reservation,
+    /// Secret.
+    pub claim: String,
+}
+
+/// A carrier tells of a parcel. Whether the network knows the recipient changes nothing of what the carrier is told: a known
+/// one has it in the list, and the claim link is made for everybody.
 ///
 /// # Errors
-/// `Malformed` where a field is not sound, `NotFound` where there is no such recipient or site.
-pub async fn announce(hub: &Hub, tx: &mut Tx, carrier: &str, new: &NewParcel) -> Result<Reservation> {
+/// `Malformed` where a field is not sound.
+pub async fn announce(hub: &Hub, tx: &mut Tx, carrier: &str, new: &NewParcel) -> Result<Announced> {
     let now = hub.clock.now();
     check_text(&new.title, 120, "/title")?;
     if new.title.trim().is_empty() {
@@ -35,19 +52,18 @@ pub async fn announce(hub: &Hub, tx: &mut Tx, carrier: &str, new: &NewParcel) ->
     if new.reference.trim().is_empty() {
         return Err(invalid("/reference", "must not be empty"));
     }
-    let site =
-        sqlx::query("SELECT id FROM sites WHERE id = $1").bind(&new.site).fetch_optional(tx.on()).await?;
-    if site.is_none() {
-        return Err(invalid("/site", "no such site"));
-    }
-    let account = sqlx::query("SELECT id FROM accounts WHERE id = $1 AND guest = 0")
-        .bind(&new.recipient)
+    let site = sqlx::query("SELECT name, address FROM sites WHERE id = $1")
+        .bind(&new.site)
         .fetch_optional(tx.on())
         .await?
-        .ok_or_else(|| invalid("/recipient", "no such recipient"))?
-        .text("id")?;
+        .ok_or_else(|| invalid("/site", "no such site"))?;
+    let recipient = Recipient::read(&new.recipient).map_err(|why| invalid("/recipient", why))?;
+    let (account, language) = match &recipient {
+        Recipient::Number(number) => (accounts::with_number(tx.on(), *number).await?, None),
+        Recipient::Email(email) => emails::reader(tx.on(), email).await?.unzip(),
+    };
     let mut reservation = Reservation::new(Kind::Pickup, State::Announced, new.title.trim(), carrier);
-    reservation.account = Some(account);
+    reservation.account = account;
     reservation.reference = Some(new.reference.trim().to_owned());
     reservation.site = Some(new.site.clone());
     reservation.size = Some(code::of(&new.size));
@@ -58,7 +74,24 @@ pub async fn announce(hub: &Hub, tx: &mut Tx, carrier: &str, new: &NewParcel) ->
     reservation.note(now, TimelineEvent::Announced, Some(by), false);
     claim_reference(tx, &reservation).await?;
     reservation.insert(tx, now).await?;
-    Ok(reservation)
+    let claim = random::secret();
+    claims::make(tx.on(), &reservation.id, &random::hash(&claim)).await?;
+    if let (Recipient::Email(email), Some(mail)) = (&recipient, &hub.config.mail)
+        && hub.letters.take(&format!("parcel {}", email.key())).is_ok()
+    {
+        let (site, place) = (site.text("name")?, site.text("address")?);
+        let link = &claim_link(hub, &claim);
+        let letter = Letter::Parcel { carrier: &name, site: (&site, &place), link };
+        let language = language.as_deref().unwrap_or(&mail.language);
+        mail::queue(hub, tx, (email, language), About::Parcel(&reservation.id), letter).await?;
+    }
+    Ok(Announced { parcel: reservation, claim })
+}
+
+/// The link with this secret.
+#[must_use]
+pub fn claim_link(hub: &Hub, secret: &str) -> String {
+    format!("{}/claim/{secret}", hub.public_url())
 }
 
 /// One parcel of a carrier's under way for each reference: of many announced at once, one is the first. Whoever waited for it
@@ -83,21 +116,35 @@ async fn claim_reference(tx: &mut Tx, parcel: &Reservation) -> Result<()> {
     }
 }
 
+/// As the contract refuses it.
+pub(super) fn not(why: Not) -> Error {
+    match why {
+        Not::State => Code::WrongState.into(),
+        Not::Limit => Code::LimitReached.into(),
+        Not::Time => invalid("/until", "after now and within the operator's limit"),
+    }
+}
+
+/// Lets what the carrier says become true, with its name in the chain of custody. False where it is so already.
+async fn become_of(tx: &mut Tx, parcel: &mut Reservation, wish: Wish, now: i64) -> Result<bool> {
+    let Some((state, event)) = parcel::wish(parcel.kind, parcel.state, wish).map_err(not)? else {
+        return Ok(false);
+    };
+    parcel.state = state;
+    let name = carrier_name(tx, &parcel.carrier).await?;
+    parcel.note(now, event, Some(&name), false);
+    Ok(true)
+}
+
 /// The parcel left for the site.
 ///
 /// # Errors
 /// `WrongState` where it is not merely announced.
 pub async fn dispatch(hub: &Hub, tx: &mut Tx, mut parcel: Reservation) -> Result<Reservation> {
     let now = hub.clock.now();
-    match parcel.state {
-        State::InTransit => return Ok(parcel),
-        State::Announced => {}
-        _ => return Err(Code::WrongState.into()),
+    if become_of(tx, &mut parcel, Wish::Dispatch, now).await? {
+        parcel.save(tx, now).await?;
     }
-    parcel.state = State::InTransit;
-    let name = carrier_name(tx, &parcel.carrier).await?;
-    parcel.note(now, TimelineEvent::InTransit, Some(&name), false);
-    parcel.save(tx, now).await?;
     Ok(parcel)
 }
 
@@ -127,9 +174,7 @@ pub async fn deposit(
     mut parcel: Reservation,
     deposit: &Deposit,
 ) -> Result<Reservation> {
-    if !matches!(parcel.state, State::Announced | State::InTransit) {
-        return Err(Code::WrongState.into());
-    }
+    parcel::wish(parcel.kind, parcel.state, Wish::Deposit).map_err(not)?;
     let site = sqlx::query("SELECT site_id FROM lockers WHERE id = $1 AND retired_at IS NULL")
         .bind(&deposit.locker)
         .fetch_optional(tx.on())
@@ -163,10 +208,8 @@ pub async fn deposit(
             doors::book(tx, &mut parcel, wanted, taking).await?;
         }
     }
-    parcel.state = State::Ready;
     parcel.unproven = true;
-    let name = carrier_name(tx, &parcel.carrier).await?;
-    parcel.note(now, TimelineEvent::Deposited, Some(&name), false);
+    become_of(tx, &mut parcel, Wish::Deposit, now).await?;
     begin_window(hub, tx, &mut parcel, deposit.until).await?;
     parcel.save(tx, now).await?;
     Ok(parcel)
@@ -187,13 +230,10 @@ pub async fn begin_window(
         .bind(&parcel.carrier)
         .fetch_one(tx.on())
         .await?;
-    let until = until.unwrap_or(now + row.int("pickup_hours")? * 3600);
-    if until <= now || until > now + 30 * 86_400 {
-        return Err(invalid("/until", "after now and within 30 days"));
-    }
+    let until = parcel::window(now, until, row.int("pickup_hours")?, parcel.held_until);
+    let until = until.map_err(|_| invalid("/until", "after now and within 30 days"))?;
     parcel.since = Some(now);
-    // Somebody who is away keeps the parcel longer.
-    parcel.until = Some(until.max(parcel.held_until.unwrap_or(0)));
+    parcel.until = Some(until);
     Ok(())
 }
 
@@ -202,16 +242,11 @@ pub async fn begin_window(
 /// # Errors
 /// `WrongState` where it lies in a locker already.
 pub async fn call_off(hub: &Hub, tx: &mut Tx, parcel: &mut Reservation) -> Result<()> {
-    match (parcel.kind, parcel.state) {
-        (Kind::Pickup, State::Cancelled) => return Ok(()),
-        (Kind::Pickup, State::Announced | State::InTransit) => {}
-        _ => return Err(Code::WrongState.into()),
-    }
     let now = hub.clock.now();
+    if !become_of(tx, parcel, Wish::CallOff, now).await? {
+        return Ok(());
+    }
     doors::end(tx, parcel, Holds::Nothing, now).await?;
-    parcel.state = State::Cancelled;
-    let name = carrier_name(tx, &parcel.carrier).await?;
-    parcel.note(now, TimelineEvent::Ended, Some(&name), false);
     parcel.save(tx, now).await
 }
 
@@ -221,13 +256,8 @@ pub async fn call_off(hub: &Hub, tx: &mut Tx, parcel: &mut Reservation) -> Resul
 /// # Errors
 /// `WrongState` where it has not expired.
 pub async fn went_back(tx: &mut Tx, parcel: &mut Reservation, now: i64) -> Result<()> {
-    if parcel.kind != Kind::Pickup || parcel.state != State::Expired {
-        return Err(Code::WrongState.into());
-    }
-    parcel.state = State::Returned;
+    become_of(tx, parcel, Wish::GoBack, now).await?;
     parcel.unproven = true;
-    let name = carrier_name(tx, &parcel.carrier).await?;
-    parcel.note(now, TimelineEvent::Returned, Some(&name), false);
     settle::end(tx, parcel, Holds::Fetched, now).await
 }
 
@@ -236,18 +266,8 @@ pub async fn went_back(tx: &mut Tx, parcel: &mut Reservation, now: i64) -> Resul
 /// # Errors
 /// `WrongState` where it was not put in.
 pub async fn judge(tx: &mut Tx, parcel: &mut Reservation, accepted: bool, now: i64) -> Result<()> {
-    if parcel.kind != Kind::Return || parcel.state != State::Deposited {
-        return Err(Code::WrongState.into());
-    }
-    let (state, event) = if accepted {
-        (State::Accepted, TimelineEvent::Accepted)
-    } else {
-        (State::Refused, TimelineEvent::Refused)
-    };
-    parcel.state = state;
+    become_of(tx, parcel, Wish::Judge { accepted }, now).await?;
     parcel.unproven = false;
-    let name = carrier_name(tx, &parcel.carrier).await?;
-    parcel.note(now, event, Some(&name), false);
     settle::end(tx, parcel, Holds::Fetched, now).await
 }
 
@@ -279,7 +299,9 @@ pub async fn find(hub: &Hub, carrier: &str, id: &str) -> Result<Parcel> {
     .fetch_optional(hub.store.read())
     .await?
     .ok_or(Code::NotFound)?;
-    shown(&Reservation::from_row(&row)?)
+    let mut on = hub.store.read().acquire().await?;
+    let letter = letters::standing(&mut on, About::Parcel(id)).await?;
+    Ok(Parcel { letter: letter.as_ref().map(mail::delivery), ..shown(&Reservation::from_row(&row)?)? })
 }
 
 /// What a carrier sees of it.
@@ -295,6 +317,8 @@ pub fn shown(parcel: &Reservation) -> Result<Parcel> {
         door: parcel.door.map(doors::number).transpose()?,
         version: u64::try_from(parcel.version).unwrap_or_default(),
         unproven: parcel.unproven,
+        letter: None,
+        claim_link: None,
     })
 }
 

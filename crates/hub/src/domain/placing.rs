@@ -3,9 +3,8 @@
 
 use postern_api::{
     problem::Code,
-    reservation::{Inside as Said, State},
+    reservation::{Inside as Said, Kind, State},
 };
-use postern_protocol::receipt::Outcome;
 
 use super::{
     alarms::{self, Alarm},
@@ -52,22 +51,26 @@ pub async fn move_on(
     let place = chain::place(tx, locker, door).await?;
     // A door that was never provisioned: the receipt stands in the chain, and that is all.
     let Some(place) = place else { return Ok(()) };
-    let sensors = place.sensors;
     let by_courier = who == Who::Courier;
     let links = chain::of_reservation(tx, &reservation.id, (locker, door), by_courier).await?;
     let links = placed::links(links);
-    let took_out = chain::last_taking_out(tx, &reservation.id, (locker, door), by_courier).await?;
-    let inside = placed::known(&links, reservation.answer, sensors);
+    let openings = chain::openings(tx, &reservation.id, (locker, door), by_courier).await?;
+    let inside = placed::known(&links, reservation.answer_at(locker, door), place.sensors);
     let here = (reservation.locker.as_deref(), reservation.door) == (Some(locker), Some(door));
-    if who == Who::Customer && here {
-        reservation.opening = placed::last_opening(&links);
+    match (who, reservation.kind) {
+        (Who::Customer, _) if here => reservation.opening = placed::last_opening(&links),
+        // A courier has been at it since: what lies there is not the customer's to say any more.
+        (Who::Courier, Kind::Return) if here => reservation.opening = None,
+        _ => {}
     }
     let whose = if place.reservation.as_deref() == Some(&*reservation.id) {
         Door::Kept
     } else if place.settling.as_deref() == Some(&*reservation.id) {
         Door::Settling
+    } else if place.free {
+        Door::Free
     } else {
-        Door::Gone
+        Door::Others
     };
     let facts = Facts {
         kind: reservation.kind,
@@ -76,15 +79,22 @@ pub async fn move_on(
         inside,
         before: reservation.inside,
         door: whose,
+        here,
         opened_by_customer: reservation.first_opened.is_some(),
-        took_out: took_out.map(|outcome| outcome != Outcome::Unknown),
-        sensors,
+        took_out: placed::took_out(&openings),
         unproven: reservation.unproven,
     };
     let verdict = booked::judge(facts, event);
     tracing::debug!(?facts, ?event, ?verdict, "judged");
     let before = reservation.state;
-    reservation.inside = inside;
+    // Of a door that is not its own it says nothing of what lies in its own.
+    if here || whose == Door::Kept || verdict.then == Then::Keep {
+        reservation.inside = inside;
+    }
+    // What power failed at came to be after all.
+    if (verdict.state, reservation.first_opened) == (State::Opened, None) {
+        reservation.was_opened(at);
+    }
     reservation.state = verdict.state;
     reservation.unproven = verdict.unproven;
     let carrier = parcels::carrier_name(tx, &reservation.carrier).await?;
@@ -102,6 +112,10 @@ pub async fn move_on(
             doors::keep_again(tx, reservation, locker, door, now).await?;
         }
         Then::Free => doors::free(tx, &reservation.id).await?,
+        Then::Hold => {
+            let since = placed::last_opening(&links).unwrap_or_default();
+            hold(tx, (locker, door), since, Some(&reservation.id), now).await?;
+        }
     }
     if verdict.begins {
         reservation.called_off = before == State::Cancelled;
@@ -122,6 +136,33 @@ pub async fn move_on(
     Ok(())
 }
 
+/// Gives a door that is nobody's to nobody until somebody has looked: something may lie in it since the opening, or closing, at
+/// this place in the chain.
+///
+/// # Errors
+/// When the database fails.
+pub async fn hold(
+    tx: &mut Tx,
+    (locker, door): (&str, i64),
+    since: i64,
+    reservation: Option<&str>,
+    now: i64,
+) -> Result<()> {
+    if !doors::hold(tx, locker, door, since).await? {
+        return Ok(());
+    }
+    let alarm = Alarm {
+        kind: "left_inside",
+        locker: Some(locker),
+        door: Some(door),
+        reservation,
+        reason: "something may lie in this compartment, and it is nobody's: it is out of order until somebody has looked, \
+                 and clears it",
+        repaired: false,
+    };
+    alarms::raise_once(tx, alarm, now).await
+}
+
 fn words(alarm: booked::Alarm) -> (&'static str, &'static str, bool) {
     match alarm {
         booked::Alarm::CalledOffDeposit => (
@@ -131,13 +172,18 @@ fn words(alarm: booked::Alarm) -> (&'static str, &'static str, bool) {
         ),
         booked::Alarm::CalledOffDepositElsewhere => (
             "called_off_deposit",
-            "a courier opened to put in a parcel that had been called off or moved meanwhile, and the door is kept for \
-             something else by now: look at the compartment",
+            "a courier opened to put in a parcel that had been called off or moved meanwhile, and the door is not kept for it \
+             any more: look at the compartment",
             false,
         ),
         booked::Alarm::TakenAfterExtend => (
             "taken_after_extend",
             "a courier took out a parcel whose customer had been given more time meanwhile",
+            false,
+        ),
+        booked::Alarm::TakenBackOut => (
+            "taken_back_out",
+            "a courier opened a compartment once more in which a parcel was ready to be collected, and it is not inside any more",
             false,
         ),
         booked::Alarm::LeftInside => (
@@ -160,8 +206,8 @@ fn words(alarm: booked::Alarm) -> (&'static str, &'static str, bool) {
         ),
         booked::Alarm::PutInElsewhere => (
             "called_off_deposit",
-            "a customer put in a return that had been called off meanwhile, and the door is kept for something else by \
-             now: look at the compartment",
+            "a customer put in a return that had been called off meanwhile, and the door is not kept for it any more: look at \
+             the compartment",
             false,
         ),
     }
@@ -173,8 +219,12 @@ fn words(alarm: booked::Alarm) -> (&'static str, &'static str, bool) {
 /// `WrongState` where no receipt says that the door was opened then, where it was opened again since, or where the locker
 /// measured otherwise.
 pub async fn say(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, who: Who, said: &Said) -> Result<()> {
+    // A courier who says what is known already, because the answer or the closing came in before.
+    if who == Who::Courier && reservation.state == State::Returned && !said.inside {
+        return Ok(());
+    }
     if !booked::may_say(who, reservation.kind, reservation.state, reservation.lent) {
-        return Err(refuse(Code::WrongState, "nothing is to be put in"));
+        return Err(refuse(Code::WrongState, "nothing is to be put in or taken out"));
     }
     let by_courier = who == Who::Courier;
     let of = chain::opening(tx, &reservation.id, by_courier, i64::from(said.opening))
@@ -183,6 +233,10 @@ pub async fn say(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, who: Who
     let links = chain::of_reservation(tx, &reservation.id, (&of.locker, of.door), by_courier).await?;
     let links = placed::links(links);
     let answer = Answer { after: i64::from(said.opening), inside: said.inside };
+    let others = chain::of_reservation(tx, &reservation.id, (&of.locker, of.door), !by_courier).await?;
+    if placed::last_opening(&placed::links(others)).is_some_and(|later| later > answer.after) {
+        return Err(refuse(Code::WrongState, "the door was opened again since"));
+    }
     placed::may_say(&links, answer).map_err(|why| match why {
         Unsaid::OpenedAgain => refuse(Code::WrongState, "the door was opened again since"),
         Unsaid::Measured => {
@@ -190,6 +244,7 @@ pub async fn say(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, who: Who
         }
     })?;
     reservation.answer = Some(answer);
+    reservation.answered_of = Some((of.locker.clone(), of.door));
     let happened = Happened { who, event: Event::Said, at: of.at, locker: &of.locker, door: of.door };
     move_on(hub, tx, reservation, happened).await
 }
@@ -198,5 +253,6 @@ pub async fn say(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, who: Who
 #[must_use]
 pub fn is_unsaid(reservation: &Reservation) -> bool {
     booked::may_say(Who::Customer, reservation.kind, reservation.state, reservation.lent)
+        && reservation.opening.is_some()
         && matches!(reservation.inside, Some(Inside::Open | Inside::Unknown))
 }

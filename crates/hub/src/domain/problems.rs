@@ -76,13 +76,13 @@ pub async fn report(
             .execute(tx.on())
             .await?;
     }
-    // A compartment that nobody should get next is taken out of service; it comes back when somebody has looked.
+    // A compartment that nobody should get next is taken out of service; it comes back when somebody has looked. Where it is
+    // somebody else's by now, or would be more than one account may have taken out, somebody looks all the same.
     let unusable =
         matches!(new.kind, ProblemKind::DoorStuck | ProblemKind::WrongContents | ProblemKind::Unusable);
-    if let (true, Some(locker), Some(door)) = (unusable, &reservation.locker, reservation.door) {
-        doors::set_out_of_order(tx, locker, door, true).await?;
-    }
-    let reason = format!("a customer reported: {}", code::of(&new.kind));
+    let out = unusable && doors::report(tx, reservation, account).await?;
+    let kept = if unusable && !out { "; the door stays in service" } else { "" };
+    let reason = format!("a customer reported: {}{kept}", code::of(&new.kind));
     let alarm = Alarm {
         kind: "problem",
         locker: reservation.locker.as_deref(),

@@ -24,7 +24,7 @@ use super::{
     settle,
 };
 use crate::{
-    error::{Result, invalid},
+    error::{Result, invalid, refuse},
     hub::Hub,
     random,
     store::{
@@ -230,8 +230,9 @@ async fn take_in(
     match whose.reservation.as_ref().and_then(|id| reservations.get_mut(id)) {
         Some(reservation) => apply(hub, tx, reservation, one, now).await?,
         // Of what was forgotten in the meantime nothing is left to be moved on.
-        None if whose.known => {}
+        None if whose.known => leave(tx, locker, one, now).await?,
         None => {
+            leave(tx, locker, one, now).await?;
             let alarm = Alarm {
                 kind: "stray",
                 locker: Some(locker),
@@ -243,6 +244,15 @@ async fn take_in(
         }
     }
     Ok(ReceiptResult::Accepted)
+}
+
+/// What a receipt says of a door that is of no reservation that is known.
+async fn leave(tx: &mut Tx, locker: &str, one: &Good, now: i64) -> Result<()> {
+    if one.read.outcome == Outcome::ClosedPresent {
+        let door = (locker, i64::from(one.read.door.0));
+        placing::hold(tx, door, i64::from(one.read.sequence), None, now).await?;
+    }
+    Ok(())
 }
 
 async fn contradicts(tx: &mut Tx, locker: &str, one: &Good) -> Result<bool> {
@@ -332,9 +342,10 @@ async fn apply(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, one: &Good
         // Nothing moved, yet the door stood open for whoever asked: for the customer that is an opening.
         Event::Opened { operation: read.operation, certain: read.outcome != Outcome::Unknown }
     };
-    if let (Event::Opened { .. }, Who::Customer) = (event, who) {
-        reservation.first_opened = Some(reservation.first_opened.map_or(at, |first| first.min(at)));
-        reservation.last_opened = Some(reservation.last_opened.map_or(at, |last| last.max(at)));
+    if let (Event::Opened { certain, .. }, Who::Customer) = (event, who) {
+        if certain {
+            reservation.was_opened(at);
+        }
         if let Some(share) = &one.whose.share {
             rows::use_share(tx, share).await?;
         }
@@ -342,6 +353,44 @@ async fn apply(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, one: &Good
     let happened = placing::Happened { who, event, at, locker: &door.0, door: door.1 };
     placing::move_on(hub, tx, reservation, happened).await?;
     reservation.save(tx, now).await
+}
+
+/// Receipts that a locker keeps to be handed out again, as the protocol asks for.
+const KEPT: i64 = 256;
+/// So long the hub has known of what follows a gap before it is given up while the locker may still have it.
+const PATIENCE: i64 = 7 * 86_400;
+
+/// An operator gives up the first gap in a locker's chain: the locker has them no more, and nobody will bring them. From here on
+/// the chain proves what it does again; of whoever had access before, it is not known any more whether they opened their door
+/// meanwhile, so that somebody looks at it before the next is given it.
+///
+/// # Errors
+/// `NotFound`; `WrongState` where it is not the first gap, or where the locker may still have them.
+pub async fn give_up(tx: &mut Tx, locker: &str, (first, last): (i64, i64), now: i64) -> Result<()> {
+    if rows::key(tx, locker).await?.is_none() {
+        return Err(Code::NotFound.into());
+    }
+    let mut chain = Chain::lock(tx, locker).await?;
+    let (to, places) = rows::beyond(tx.on(), locker).await?.ok_or(Code::NotFound)?;
+    let (Some(next), Some(newest)) = (places.first().copied(), places.last().copied()) else {
+        return Err(refuse(Code::WrongState, "no receipts are missing"));
+    };
+    if (first, last) != (to + 1, next - 1) || next == to + 1 {
+        return Err(refuse(Code::WrongState, "that is not the first gap in the locker's chain"));
+    }
+    if newest - last < KEPT && rows::received_at(tx, locker, next).await? > now - PATIENCE {
+        return Err(refuse(
+            Code::WrongState,
+            "the locker may still have these receipts: send a courier, or upload what its gateway holds",
+        ));
+    }
+    rows::lose(tx, locker, chain.row.news).await?;
+    chain.row.to = last;
+    chain.grows = true;
+    chain.write(tx, locker).await?;
+    alarms::resolve_all(tx, "gap", locker, now).await?;
+    settle::doors_of(tx, locker, now).await?;
+    Ok(())
 }
 
 /// Sequence numbers that are missing in a locker's chain, as ranges from and to, both included.

@@ -72,6 +72,8 @@ pub struct Reservation {
     pub inside: Option<Inside>,
     /// What was said of it last.
     pub answer: Option<Answer>,
+    /// Locker and door that it was said of.
+    pub answered_of: Option<(String, i64)>,
     /// Place in the locker's chain of the customer's last opening that is known.
     pub opening: Option<i64>,
     /// A thing that is lent.
@@ -91,7 +93,7 @@ macro_rules! columns {
         crate::domain::reservation::columns!(
             $table id account_id version kind state title carrier_id reference site_id size chilled locker_id door epoch
             until_at since_at held_until extensions first_opened_at last_opened_at identification_format identification_text
-            shares timeline unproven inside answer answered_after lent called_off opening
+            shares timeline unproven inside answer answered_after answered_locker answered_door lent called_off opening
         )
     };
     ($table:literal $first:ident $($more:ident)*) => {
@@ -137,6 +139,7 @@ impl Reservation {
             unproven: false,
             inside: None,
             answer: None,
+            answered_of: None,
             opening: None,
             lent: false,
             called_off: false,
@@ -181,6 +184,7 @@ impl Reservation {
             unproven: row.int("unproven")? == 1,
             inside: row.maybe_text("inside")?.map(|inside| code::parse(&inside)).transpose()?,
             answer: answer(row)?,
+            answered_of: row.maybe_text("answered_locker")?.zip(row.maybe_int("answered_door")?),
             opening: row.maybe_int("opening")?,
             lent: row.int("lent")? == 1,
             called_off: row.int("called_off")? == 1,
@@ -249,7 +253,8 @@ impl Reservation {
              locker_id = $8, door = $9, epoch = $10, until_at = $11, since_at = $12, held_until = $13, \
              extensions = $14, first_opened_at = $15, last_opened_at = $16, identification_format = $17, \
              identification_text = $18, shares = $19, timeline = $20, updated_at = $21, chilled = $22, unproven = $23, \
-             inside = $24, answer = $25, answered_after = $26, lent = $27, called_off = $28, opening = $29 WHERE id = $1",
+             inside = $24, answer = $25, answered_after = $26, lent = $27, called_off = $28, opening = $29, \
+             answered_locker = $30, answered_door = $31 WHERE id = $1",
         )
         .bind(&self.id)
         .bind(self.account.clone())
@@ -280,6 +285,8 @@ impl Reservation {
         .bind(i64::from(self.lent))
         .bind(i64::from(self.called_off))
         .bind(self.opening)
+        .bind(self.answered_of.as_ref().map(|(locker, _)| locker.clone()))
+        .bind(self.answered_of.as_ref().map(|(_, door)| *door))
         .execute(tx.on())
         .await?;
         if self.kept != Some(self.state) {
@@ -299,6 +306,19 @@ impl Reservation {
         // Receipts arrive late: the chain is in the order of what happened, not of what was heard.
         let place = self.timeline.iter().rposition(|entry| entry.at <= at).map_or(0, |before| before + 1);
         self.timeline.insert(place, TimelineEntry { at, event, by: by.map(str::to_owned), proven });
+    }
+
+    /// A customer opened it.
+    pub fn was_opened(&mut self, at: i64) {
+        self.first_opened = Some(self.first_opened.map_or(at, |first| first.min(at)));
+        self.last_opened = Some(self.last_opened.map_or(at, |last| last.max(at)));
+    }
+
+    /// What was said last, where it was said of this door: another locker counts its receipts by itself.
+    #[must_use]
+    pub fn answer_at(&self, locker: &str, door: i64) -> Option<Answer> {
+        let of = self.answered_of.as_ref().map(|(locker, door)| (locker.as_str(), *door));
+        self.answer.filter(|_| of == Some((locker, door)))
     }
 
     /// Whether nothing more comes of it.

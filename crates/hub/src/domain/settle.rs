@@ -6,7 +6,7 @@ use super::{
     code, doors,
     reservation::Reservation,
     rules::{
-        placed::{self, Answer},
+        placed::{self, Answer, Inside},
         settling::{Chain, Ended, Holds, ToldBy, Verdict},
     },
 };
@@ -67,12 +67,16 @@ async fn ended(tx: &mut Tx, locker: &str, door: &chain::Settling) -> Result<Ende
         ToldBy::WhoFetches => chain::Of::Errands,
     };
     let links = placed::links(chain::of_occupancy(tx, locker, door, of).await?);
+    let everybodys = placed::links(chain::of_occupancy(tx, locker, door, chain::Of::Everybody).await?);
     let answer = door.answer.map(|(inside, after)| Answer { after, inside });
     Ok(Ended {
         holds,
         inside: placed::known(&links, answer, door.sensors),
+        certain: placed::is_certain(&links),
+        left: placed::known(&everybodys, None, door.sensors) == Some(Inside::Present),
         sensors: door.sensors,
         errand: door.errand,
+        lost: door.lost,
         tokens_until: door.tokens_until,
         pin: door.pin,
         news: door.ended_news,

@@ -6,12 +6,18 @@ use postern_api::{
 };
 use sqlx::AnyConnection;
 
-use super::{code, ending, feed, network::check_text, reservation::Reservation};
+use super::{
+    code, ending, feed,
+    network::check_text,
+    parcels,
+    reservation::Reservation,
+    rules::recipient::{self, Claimant, Claimed},
+};
 use crate::{
     error::{Result, invalid, refuse},
     hub::Hub,
     random,
-    store::{RowExt, Tx},
+    store::{RowExt, Tx, claims},
 };
 
 /// Makes a claim link. Whoever opens it first has it.
@@ -78,7 +84,7 @@ pub async fn offer(
     reservation.shares += 1;
     reservation.note(now, TimelineEvent::Shared, Some(&share.name), false);
     reservation.save(tx, now).await?;
-    Ok(ShareOffer { share, link: format!("{}/claim/{secret}", hub.public_url()) })
+    Ok(ShareOffer { share, link: parcels::claim_link(hub, &secret) })
 }
 
 /// A standing offer, by the secret of its link: share id and reservation id.
@@ -97,21 +103,124 @@ async fn find(on: &mut AnyConnection, secret: &str, now: i64) -> Result<(String,
     Ok((row.text("id")?, row.text("reservation_id")?))
 }
 
-/// Whether a claim link can still be taken up.
+/// What a claim link is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum For {
+    /// A compartment that somebody shares.
+    Share,
+    /// A parcel that a carrier announced.
+    Parcel,
+}
+
+/// Whether a claim link can still be taken up, and what it is for.
 ///
 /// # Errors
 /// As [`claim`].
-pub async fn check(hub: &Hub, secret: &str) -> Result<()> {
+pub async fn check(hub: &Hub, secret: &str) -> Result<For> {
     // Anybody may look, as often as they like: that keeps nobody from writing.
     let mut on = hub.store.read().acquire().await?;
-    find(&mut on, secret, hub.clock.now()).await.map(|_| ())
+    let (hash, now) = (random::hash(secret), hub.clock.now());
+    if claims::parcel(&mut on, &hash).await?.is_some() {
+        return Ok(For::Parcel);
+    }
+    // Whoever came by it a moment ago may come again.
+    match claims::guest(&mut on, &hash, None, now - AGAIN).await? {
+        Some((_, true)) => Ok(For::Parcel),
+        Some((_, false)) => Ok(For::Share),
+        None => find(&mut on, secret, now).await.map(|_| For::Share),
+    }
 }
 
-/// `account` takes up a claim link. Share id and reservation id.
+/// How long a guest's device may take up the same link again, seconds: a page that was closed too early has nothing but the
+/// link, and the code that it led to is over after a minute.
+const AGAIN: i64 = 600;
+
+/// The guest that the device with this key became by this link a moment ago. The key is only named here: whatever is made
+/// for it is worth nothing without it.
 ///
 /// # Errors
-/// `ClaimEnded`; `WrongState` where it is the owner's own.
-pub async fn claim(hub: &Hub, tx: &mut Tx, account: &str, secret: &str) -> Result<(String, String)> {
+/// When the database fails.
+pub async fn guest_again(
+    hub: &Hub,
+    tx: &mut Tx,
+    secret: &str,
+    thumbprint: Option<&str>,
+) -> Result<Option<String>> {
+    let Some(thumbprint) = thumbprint else { return Ok(None) };
+    let since = hub.clock.now() - AGAIN;
+    let found = claims::guest(tx.on(), &random::hash(secret), Some(thumbprint), since).await?;
+    Ok(found.map(|(account, _)| account))
+}
+
+/// What this account has by this link already.
+///
+/// # Errors
+/// When the database fails.
+pub async fn held(tx: &mut Tx, account: &str, secret: &str) -> Result<Option<String>> {
+    claims::held(tx.on(), account, &random::hash(secret)).await
+}
+
+/// `account` takes up a claim link, or comes by it again. Reservation id.
+///
+/// # Errors
+/// `ClaimEnded`; `WrongState` where it is a share of the owner's own.
+pub async fn claim(hub: &Hub, tx: &mut Tx, account: &str, guest: bool, secret: &str) -> Result<String> {
+    let hash = random::hash(secret);
+    if let Some(id) = claims::held(tx.on(), account, &hash).await? {
+        return Ok(id);
+    }
+    match claims::parcel(tx.on(), &hash).await? {
+        Some(parcel) => claim_parcel(hub, tx, Claimer { account, guest }, &parcel, &hash).await,
+        None => claim_share(hub, tx, account, secret).await,
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Claimer<'a> {
+    account: &'a str,
+    guest: bool,
+}
+
+/// The link that was made when the parcel was announced.
+async fn claim_parcel(hub: &Hub, tx: &mut Tx, by: Claimer<'_>, id: &str, hash: &str) -> Result<String> {
+    let now = hub.clock.now();
+    let mut parcel = Reservation::lock(tx, id).await?.ok_or(Code::ClaimEnded)?;
+    if parcel.has_ended() || !claims::take(tx.on(), id, hash).await? {
+        return Err(Code::ClaimEnded.into());
+    }
+    let claimant = Claimant { guest: by.guest, owner: parcel.account.as_deref() == Some(by.account) };
+    match recipient::claim(claimant, parcel.account.is_some()) {
+        Claimed::Theirs => claims::note_owner(tx.on(), id, hash).await?,
+        Claimed::Own => {
+            parcel.account = Some(by.account.to_owned());
+            claims::note_owner(tx.on(), id, hash).await?;
+        }
+        Claimed::Collect => {
+            // For as long as the parcel is there: shares end with what they are of.
+            let until = now + 10 * 365 * 86_400;
+            let name = parcels::carrier_name(tx, &parcel.carrier).await?;
+            sqlx::query(
+                "INSERT INTO shares (id, reservation_id, name, until_at, state, claim_hash, account_id, created_at) \
+                 VALUES ($1, $2, $3, $4, 'accepted', $5, $6, $7)",
+            )
+            .bind(random::id())
+            .bind(id)
+            .bind(&name)
+            .bind(until)
+            .bind(hash)
+            .bind(by.account)
+            .bind(now)
+            .execute(tx.on())
+            .await?;
+            parcel.shares += 1;
+            parcel.note(now, TimelineEvent::Shared, Some(&name), false);
+        }
+    }
+    parcel.save(tx, now).await?;
+    Ok(parcel.id)
+}
+
+async fn claim_share(hub: &Hub, tx: &mut Tx, account: &str, secret: &str) -> Result<String> {
     let now = hub.clock.now();
     let (share, id) = find(tx.on(), secret, now).await?;
     let mut reservation = Reservation::lock(tx, &id).await?.ok_or(Code::ClaimEnded)?;
@@ -133,7 +242,7 @@ pub async fn claim(hub: &Hub, tx: &mut Tx, account: &str, secret: &str) -> Resul
         return Err(Code::ClaimEnded.into());
     }
     reservation.save(tx, now).await?;
-    Ok((share, id))
+    Ok(id)
 }
 
 /// Takes a share back: the guest's tokens and PINs end with the locker's next news, and nobody else's.

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     error::Result,
     hub::Hub,
-    store::{RowExt, Tx, chain},
+    store::{RowExt, Tx, accounts, chain},
 };
 
 const DAY: i64 = 86_400;
@@ -133,19 +133,19 @@ pub async fn reconcile(hub: &Hub) -> Result<usize> {
 async fn settling_for_days(hub: &Hub, now: i64) -> Result<()> {
     let rows = sqlx::query(
         "SELECT d.locker_id, d.door, o.reservation_id FROM doors d JOIN occupancies o ON o.locker_id = d.locker_id \
-         AND o.door = d.door AND o.epoch = d.settling_epoch JOIN reservations r ON r.id = o.reservation_id \
-         WHERE d.settling_epoch IS NOT NULL AND r.updated_at < $1 LIMIT 500",
+         AND o.door = d.door AND o.epoch = d.settling_epoch LEFT JOIN reservations r ON r.id = o.reservation_id \
+         WHERE d.settling_epoch IS NOT NULL AND COALESCE(r.updated_at, o.began_at) < $1 LIMIT 500",
     )
     .bind(now - 3 * DAY)
     .fetch_all(hub.store.read())
     .await?;
     for row in rows {
-        let (locker, reservation) = (row.text("locker_id")?, row.text("reservation_id")?);
+        let (locker, reservation) = (row.text("locker_id")?, row.maybe_text("reservation_id")?);
         let alarm = Alarm {
             kind: "unproven",
             locker: Some(&locker),
             door: Some(row.int("door")?),
-            reservation: Some(&reservation),
+            reservation: reservation.as_deref(),
             reason: "ended, but the locker's chain does not show yet that nothing was put in: send a courier, upload its \
                      receipts, or look at the compartment",
             repaired: false,
@@ -163,7 +163,7 @@ async fn unconfirmed(hub: &Hub, now: i64) -> Result<()> {
         "SELECT ",
         columns!(),
         " FROM doors d JOIN reservations r ON r.id = d.reservation_id WHERE (r.state = 'opened' AND r.last_opened_at < $1) \
-         OR (r.state IN ('announced', 'in_transit', 'booked') AND r.inside IN ('open', 'unknown') AND r.updated_at < $2) \
+         OR (r.state IN ('announced', 'in_transit', 'booked', 'ready', 'expired', 'deposited') AND r.inside IN ('open', 'unknown') AND r.updated_at < $2) \
          LIMIT 500"
     ))
     .bind(now - 3 * DAY)
@@ -174,10 +174,18 @@ async fn unconfirmed(hub: &Hub, now: i64) -> Result<()> {
         let reservation = Reservation::from_row(&row)?;
         let mut tx = hub.store.begin().await?;
         let place = doors::kept_for(&mut tx, &reservation.id).await?;
-        let reason = if reservation.state == State::Opened {
-            "opened by receipt three days ago, and the customer has not said whether it was taken: look at the compartment"
-        } else {
-            "opened to put something in, and nobody has said or measured whether it lies inside: look at the compartment"
+        let reason = match reservation.state {
+            State::Opened => {
+                "opened by receipt three days ago, and the customer has not said whether it was taken: look at the \
+                 compartment"
+            }
+            State::Ready | State::Expired | State::Deposited => {
+                "opened where something lies, and nobody has said or measured whether it was taken out: look at the \
+                 compartment"
+            }
+            _ => {
+                "opened to put something in, and nobody has said or measured whether it lies inside: look at the compartment"
+            }
         };
         let alarm = Alarm {
             kind: "unconfirmed",
@@ -218,6 +226,16 @@ async fn gaps(hub: &Hub, now: i64) -> Result<()> {
     Ok(())
 }
 
+/// Gives a number to customers who have none: an instance of the version before may have signed them up.
+///
+/// # Errors
+/// When the database fails.
+pub async fn numbers(hub: &Hub) -> Result<()> {
+    let mut tx = hub.store.begin().await?;
+    accounts::give_numbers(tx.on()).await?;
+    tx.commit().await
+}
+
 /// Deletes what need not be kept.
 ///
 /// # Errors
@@ -229,9 +247,12 @@ pub async fn retention(hub: &Hub) -> Result<()> {
     loop {
         let mut tx = hub.store.begin().await?;
         let ended = sqlx::query(
-            // As the index `reservations_ended` says it: said with IN, SQLite reads all that ended.
+            // As the index `reservations_ended` says it: said with IN, SQLite reads all that ended. What a door still waits for
+            // is kept until somebody has looked.
             "SELECT id, account_id FROM reservations WHERE updated_at < $1 AND state NOT IN \
-             ('announced', 'in_transit', 'ready', 'opened', 'expired', 'booked', 'deposited', 'held') LIMIT 200",
+             ('announced', 'in_transit', 'ready', 'opened', 'expired', 'booked', 'deposited', 'held') \
+             AND id NOT IN (SELECT o.reservation_id FROM doors d JOIN occupancies o ON o.locker_id = d.locker_id \
+             AND o.door = d.door AND o.epoch = d.settling_epoch WHERE o.reservation_id IS NOT NULL) LIMIT 200",
         )
         .bind(old)
         .fetch_all(tx.on())
@@ -244,7 +265,7 @@ pub async fn retention(hub: &Hub) -> Result<()> {
             if let Some(account) = row.maybe_text("account_id")? {
                 feed::remove(&mut tx, &account, &id, now).await?;
             }
-            forget(&mut tx, &id).await?;
+            forget(&mut tx, &id, now).await?;
         }
         tx.commit().await?;
     }
@@ -279,6 +300,13 @@ pub async fn retention(hub: &Hub) -> Result<()> {
         ("DELETE FROM sessions WHERE revoked_at < $1", now - 30 * DAY),
         ("DELETE FROM deliveries WHERE state = 'done' AND next_at < $1", now - 7 * DAY),
         ("DELETE FROM deliveries WHERE state = 'dead' AND next_at < $1", now - 30 * DAY),
+        ("DELETE FROM letters WHERE state NOT IN ('due', 'sending') AND next_at < $1", now - 30 * DAY),
+        // Mail was switched off.
+        ("DELETE FROM letters WHERE until_at < $1", now - DAY),
+        (
+            "UPDATE emails SET pending = NULL, code = NULL WHERE code IS NOT NULL AND code_until < $1",
+            now - DAY,
+        ),
         ("DELETE FROM alarms WHERE resolved_at < $1", old),
         // A guest is forgotten with the share that brought them.
         (
@@ -301,11 +329,14 @@ pub async fn retention(hub: &Hub) -> Result<()> {
 }
 
 /// Forgets a reservation. Its receipts stay in the locker's chain, which names nobody, and so does what was given out for its
-/// door: it may still open.
+/// door: it may still open. A door that is kept for it settles.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn forget(tx: &mut Tx, id: &str) -> Result<()> {
+pub async fn forget(tx: &mut Tx, id: &str, now: i64) -> Result<()> {
+    if let Some(reservation) = Reservation::lock(tx, id).await? {
+        doors::end(tx, &reservation, Holds::Nothing, now).await?;
+    }
     for sql in [
         "DELETE FROM photos WHERE problem_id IN (SELECT id FROM problems WHERE reservation_id = $1)",
         "DELETE FROM problems WHERE reservation_id = $1",
@@ -315,7 +346,6 @@ pub async fn forget(tx: &mut Tx, id: &str) -> Result<()> {
         "DELETE FROM parcel_references WHERE reservation_id = $1",
         "UPDATE receipts SET reservation_id = NULL WHERE reservation_id = $1",
         "UPDATE alarms SET reservation_id = NULL WHERE reservation_id = $1",
-        "UPDATE doors SET reservation_id = NULL WHERE reservation_id = $1",
         "DELETE FROM reservations WHERE id = $1",
     ] {
         sqlx::query(sql).bind(id).execute(tx.on()).await?;

@@ -75,10 +75,8 @@ pub async fn say(
             reservation.save(tx, now).await
         }
         (Kind::Pickup, State::Opened | State::Collected, false) => {
-            let theirs = has_door(tx, reservation).await?;
-            if let (Some(locker), Some(door), true) = (&reservation.locker, reservation.door, theirs) {
-                doors::set_out_of_order(tx, locker, door, true).await?;
-            }
+            let theirs = doors::is_of(tx, reservation).await?;
+            let out = doors::report(tx, reservation, by).await?;
             alarms::raise(
                 tx,
                 Alarm {
@@ -86,9 +84,12 @@ pub async fn say(
                     locker: reservation.locker.as_deref(),
                     door: reservation.door,
                     reservation: Some(&reservation.id),
-                    reason: if theirs {
+                    reason: if out {
                         "the customer says that the compartment did not hold what it should; it is out of order until \
                          somebody has looked"
+                    } else if theirs {
+                        "the customer says that the compartment did not hold what it should, as of others before: it stays \
+                         in service"
                     } else {
                         "the customer says that the compartment did not hold what it should, and it has been given back \
                          since: whoever has it now is not disturbed"
@@ -107,21 +108,6 @@ pub async fn say(
         }
         _ => Err(refuse(Code::WrongState, "nothing lies there to be taken")),
     }
-}
-
-/// Whether its door is kept for it, or settling after it: nobody else's.
-async fn has_door(tx: &mut Tx, reservation: &Reservation) -> Result<bool> {
-    let row = sqlx::query(
-        "SELECT d.door FROM doors d WHERE d.locker_id = $1 AND d.door = $2 AND (d.reservation_id = $3 \
-         OR EXISTS (SELECT 1 FROM occupancies o WHERE o.locker_id = d.locker_id AND o.door = d.door \
-         AND o.epoch = d.settling_epoch AND o.reservation_id = $3))",
-    )
-    .bind(reservation.locker.clone())
-    .bind(reservation.door)
-    .bind(&reservation.id)
-    .fetch_optional(tx.on())
-    .await?;
-    Ok(row.is_some())
 }
 
 /// Whether the locker measures what is inside.

@@ -6,11 +6,13 @@ mod words;
 use axum::http::{HeaderMap, header};
 
 pub use self::{docs::docs, words::Words};
+use crate::domain::shares::For;
 
 const FRAME: &str = include_str!("frame.html");
 const FRONT: &str = include_str!("front.html");
 const GUEST: &str = include_str!("guest.html");
 const CLAIM: &str = include_str!("claim.html");
+const HERE: &str = include_str!("here.html");
 const GET_APP: &str = include_str!("get_app.html");
 const SIGN_IN: &str = include_str!("sign_in.html");
 const ADD_PASSKEY: &str = include_str!("add_passkey.html");
@@ -53,11 +55,32 @@ pub fn add_passkey(network: &str, words: &Words, request: &str) -> String {
     )
 }
 
-/// The page that a claim link leads to; `link` opens the app, which `app` has for those without.
+/// The page that a claim link leads to; `link` opens the app, which `app` has for those without. `here` is the app for
+/// browsers, where the hub serves it.
 #[must_use]
-pub fn claim(network: &str, words: &Words, link: &str, app: Option<&str>) -> String {
-    let values = [("link", &*escape(link)), ("get_part", &*get_app(words, words.claim_get, app))];
-    frame(network, words, words.claim_title, "page", &fill(CLAIM, words, &values))
+pub fn claim(
+    network: &str,
+    words: &Words,
+    of: For,
+    link: &str,
+    here: Option<&str>,
+    app: Option<&str>,
+) -> String {
+    let (title, text) = match of {
+        For::Share => (words.claim_title, words.claim_text),
+        For::Parcel => (words.parcel_title, words.parcel_text),
+    };
+    let here_part = here.map_or_else(String::new, |here| fill(HERE, words, &[("here", &escape(here))]));
+    let kind = if here.is_some() { "quiet" } else { "button" };
+    let values = [
+        ("link", &*escape(link)),
+        ("here_part", &*here_part),
+        ("kind", kind),
+        ("get_part", &*get_app(words, words.claim_get, app)),
+        ("heading", &*escape(title)),
+        ("text", &*escape(text)),
+    ];
+    frame(network, words, title, "page", &fill(CLAIM, words, &values))
 }
 
 /// Where the app is to be had, where that is known; `why` comes before it.
@@ -159,7 +182,15 @@ mod tests {
             assert!(!front("A", words, None).contains("id=\"get\""));
             for html in [
                 front("A", words, Some("https://apps.example/?a&b")),
-                claim("A", words, "postern://claim?a", Some("https://apps.example/?a&b")),
+                claim("A", words, For::Share, "postern://claim?a", None, Some("https://apps.example/?a&b")),
+                claim(
+                    "A",
+                    words,
+                    For::Parcel,
+                    "postern://claim?a",
+                    Some("/app/#claim=x"),
+                    Some("https://apps.example/?a&b"),
+                ),
             ] {
                 assert!(
                     !html.contains("{{") && html.contains("href=\"https://apps.example/?a&amp;b\""),

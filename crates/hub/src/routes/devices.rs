@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{Json, extract::State, http::StatusCode, response::Response};
 use postern_api::{
-    account::{Account, Changes, Export, ExportedProblem, Passkey, Passkeys, RecoveryCodes},
+    account::{Account, Changes, Export, ExportedPhoto, ExportedProblem, Passkey, Passkeys, RecoveryCodes},
     problem::Code,
     sync::UploadedReceipt,
 };
@@ -77,7 +77,7 @@ async fn check_own(tx: &mut Tx, customer: &Customer, id: &str) -> Result<()> {
 #[utoipa::path(get, path = "/v1/passkeys", tag = "account", security(("dpop" = [])),
     responses((status = 200, body = Passkeys)))]
 pub(super) async fn passkeys(State(hub): State<Arc<Hub>>, customer: Customer) -> Result<Json<Passkeys>> {
-    customer.not_guest()?;
+    customer.has_own_account()?;
     let mut on = hub.store.snapshot().await?;
     let passkeys = read_passkeys(&mut on, &customer.account).await?;
     let left = sqlx::query("SELECT COUNT(*) AS codes FROM recovery_codes WHERE account_id = $1")
@@ -115,7 +115,7 @@ pub(super) async fn remove_passkey(
     Path(id): Path<String>,
     Write { repeat, .. }: Write<Empty>,
 ) -> Result<Response> {
-    customer.not_guest()?;
+    customer.has_own_account()?;
     let mut change = begin!(hub, customer, repeat);
     let gone = sqlx::query("DELETE FROM passkeys WHERE id = $1 AND account_id = $2")
         .bind(&id)
@@ -151,7 +151,7 @@ pub(super) async fn recovery_codes(
     customer: Customer,
     Write { repeat, .. }: Write<Empty>,
 ) -> Result<Response> {
-    customer.not_guest()?;
+    customer.has_own_account()?;
     let mut change = begin!(hub, customer, repeat);
     let codes = accounts::new_recovery_codes(&mut change.tx, &customer.account, hub.clock.now()).await?;
     change.finish(StatusCode::CREATED, &RecoveryCodes { codes }).await
@@ -195,19 +195,27 @@ pub(super) async fn export(State(hub): State<Arc<Hub>>, customer: Customer) -> R
         export.receipts.push(UploadedReceipt { locker: row.text("locker_id")?, receipt });
     }
     let rows = sqlx::query(
-        "SELECT p.reservation_id, p.kind, p.note, p.created_at, \
-         (SELECT COUNT(*) FROM photos f WHERE f.problem_id = p.id) AS photos FROM problems p \
-         WHERE p.account_id = $1 ORDER BY p.id",
+        "SELECT id, reservation_id, kind, note, created_at FROM problems WHERE account_id = $1 ORDER BY id",
     )
     .bind(&customer.account)
     .fetch_all(&mut *on)
     .await?;
     for row in &rows {
+        let photos = sqlx::query("SELECT media_type, bytes FROM photos WHERE problem_id = $1 ORDER BY id")
+            .bind(row.text("id")?)
+            .fetch_all(&mut *on)
+            .await?;
+        let picture = |row: &sqlx::any::AnyRow| {
+            let bytes = random::encode(row.bytes("bytes")?);
+            Ok(ExportedPhoto { media_type: row.text("media_type")?, bytes })
+        };
+        let pictures = photos.iter().map(picture).collect::<Result<Vec<_>>>()?;
         export.problems.push(ExportedProblem {
             reservation: row.text("reservation_id")?,
             kind: code::parse(&row.text("kind")?)?,
             note: row.text("note")?,
-            photos: u32::try_from(row.int("photos")?).unwrap_or(0),
+            photos: u32::try_from(pictures.len()).unwrap_or(u32::MAX),
+            pictures,
             at: row.int("created_at")?,
         });
     }
@@ -221,6 +229,8 @@ pub(super) async fn delete(
     customer: Customer,
     Write { repeat, .. }: Write<Empty>,
 ) -> Result<Response> {
+    // Whose openings are a courier's is told by its account; its carrier ends it.
+    customer.is_no_courier()?;
     let mut change = begin!(hub, customer, repeat);
     accounts::delete(&mut change.tx, &customer.account, hub.clock.now()).await?;
     change.done().await

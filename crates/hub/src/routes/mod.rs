@@ -29,9 +29,9 @@ const LONGEST_BODY: usize = 256 * 1024;
 const LONGEST_REPORT: usize = 12 * 1024 * 1024;
 
 /// Everything that the hub answers to.
-pub fn router(hub: Arc<Hub>) -> Router {
+pub fn router(hub: Arc<Hub>, web_app: Router<Arc<Hub>>) -> Router {
     let (api, document) = documented().split_for_parts();
-    meta::with_document(api, document).merge(apps::router()).with_state(hub)
+    meta::with_document(api, document).merge(apps::router()).merge(web_app).with_state(hub)
 }
 
 /// The OpenAPI document of the interface.
@@ -50,6 +50,9 @@ fn documented() -> OpenApiRouter<Arc<Hub>> {
         .routes(routes!(meta::ready))
         .routes(routes!(meta::metrics))
         .routes(routes!(account::me, account::change_me, devices::delete))
+        .routes(routes!(account::new_email, account::forget_email))
+        .routes(routes!(account::confirm_email))
+        .routes(routes!(account::deletion))
         .routes(routes!(devices::export))
         .routes(routes!(devices::rename, devices::remove))
         .routes(routes!(devices::passkeys))
@@ -100,6 +103,7 @@ fn documented() -> OpenApiRouter<Arc<Hub>> {
         .routes(routes!(operator::heartbeat))
         .routes(routes!(operator::receipts))
         .routes(routes!(operator::bulletin))
+        .routes(routes!(operator::lost))
         .routes(routes!(operator::door))
         .routes(routes!(operator::clear))
         .routes(routes!(operator::put_site))

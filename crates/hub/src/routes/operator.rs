@@ -11,8 +11,8 @@ use axum::{
 use postern_api::{
     locker::Site,
     operator::{
-        Alarms, ApiKey, CarrierSettings, DoorService, Holding, Insight, LockerReport, Member, NewHolding,
-        NewKey, Provision, Provisioned,
+        Alarms, ApiKey, CarrierSettings, DoorService, Gap, Holding, Insight, LockerReport, Member,
+        NewHolding, NewKey, Provision, Provisioned,
     },
     problem::Code,
     reservation::Asset,
@@ -25,11 +25,11 @@ use super::begin::begin;
 use super::parts::{Path, Query};
 use crate::{
     auth::api_key::{self, Partner, Scope},
-    domain::{demo, doors, grants, network, news, receipts, service, storage},
-    error::{Result, invalid},
+    domain::{demo, doors, grants, network, news, receipts, rules::number::Number, service, storage},
+    error::{Result, invalid, refuse},
     hub::Hub,
     signin::tidy_name,
-    store::RowExt,
+    store::{RowExt, Tx, accounts},
     write::{Empty, Write},
 };
 
@@ -134,6 +134,23 @@ pub(super) async fn bulletin(
         .map_or_else(|| StatusCode::NO_CONTENT.into_response(), |bulletin| Json(bulletin).into_response()))
 }
 
+/// Receipts are lost, and the chain goes on behind them: the first gap of the report. Doors of whoever had access before are
+/// looked at and cleared before the next is given them.
+#[utoipa::path(post, path = "/v1/operator/lockers/{id}/lost", tag = "operators", security(("key" = [])),
+    params(("id" = String, Path)), request_body = Gap, responses((status = 204)))]
+pub(super) async fn lost(
+    State(hub): State<Arc<Hub>>,
+    partner: Partner,
+    Path(id): Path<String>,
+    Write { body, repeat }: Write<Gap>,
+) -> Result<Response> {
+    partner.operator(Scope::Network)?;
+    let mut change = begin!(hub, partner, repeat);
+    let gap = (i64::from(body.first), i64::from(body.last));
+    receipts::give_up(&mut change.tx, &id, gap, hub.clock.now()).await?;
+    change.done().await
+}
+
 /// The locker can be reached online: tokens for it live for minutes from now on. To be repeated every few minutes.
 #[utoipa::path(post, path = "/v1/operator/lockers/{id}/heartbeat", tag = "operators", security(("key" = [])),
     params(("id" = String, Path)), responses((status = 204)))]
@@ -208,26 +225,29 @@ pub(super) async fn put_site(
     change.done().await
 }
 
+/// The account of a resident, by the number that they gave their landlord.
+async fn resident(tx: &mut Tx, number: &str, pointer: &'static str) -> Result<String> {
+    let number = Number::read(number).map_err(|fault| invalid(pointer, fault.words()))?;
+    let account = accounts::with_number(tx.on(), number).await?;
+    account.ok_or_else(|| refuse(Code::NotFound, "nobody has this customer number"))
+}
+
 /// Who lives or works at a site.
-#[utoipa::path(put, path = "/v1/operator/sites/{id}/members/{account}", tag = "operators", security(("key" = [])),
-    params(("id" = String, Path), ("account" = String, Path)), request_body = Member, responses((status = 204)))]
+#[utoipa::path(put, path = "/v1/operator/sites/{id}/members/{number}", tag = "operators", security(("key" = [])),
+    params(("id" = String, Path), ("number" = String, Path)), request_body = Member, responses((status = 204)))]
 pub(super) async fn put_member(
     State(hub): State<Arc<Hub>>,
     partner: Partner,
-    Path((id, account)): Path<(String, String)>,
+    Path((id, number)): Path<(String, String)>,
     Write { body, repeat }: Write<Member>,
 ) -> Result<Response> {
     partner.operator(Scope::Network)?;
     let unit = tidy_name(&body.unit).ok_or_else(|| invalid("/unit", "1 to 64 characters"))?;
     let mut change = begin!(hub, partner, repeat);
-    let known =
-        sqlx::query("SELECT a.id FROM accounts a JOIN sites s ON s.id = $1 WHERE a.id = $2 AND a.guest = 0")
-            .bind(&id)
-            .bind(&account)
-            .fetch_optional(change.tx.on())
-            .await?;
-    if known.is_none() {
-        return Err(Code::NotFound.into());
+    let account = resident(&mut change.tx, &number, "/number").await?;
+    let site = sqlx::query("SELECT id FROM sites WHERE id = $1").bind(&id);
+    if site.fetch_optional(change.tx.on()).await?.is_none() {
+        return Err(refuse(Code::NotFound, "no such site"));
     }
     sqlx::query(
         "INSERT INTO site_members (site_id, account_id, unit) VALUES ($1, $2, $3) \
@@ -242,16 +262,17 @@ pub(super) async fn put_member(
 }
 
 /// They moved out.
-#[utoipa::path(delete, path = "/v1/operator/sites/{id}/members/{account}", tag = "operators",
-    security(("key" = [])), params(("id" = String, Path), ("account" = String, Path)), responses((status = 204)))]
+#[utoipa::path(delete, path = "/v1/operator/sites/{id}/members/{number}", tag = "operators",
+    security(("key" = [])), params(("id" = String, Path), ("number" = String, Path)), responses((status = 204)))]
 pub(super) async fn remove_member(
     State(hub): State<Arc<Hub>>,
     partner: Partner,
-    Path((id, account)): Path<(String, String)>,
+    Path((id, number)): Path<(String, String)>,
     Write { repeat, .. }: Write<Empty>,
 ) -> Result<Response> {
     partner.operator(Scope::Network)?;
     let mut change = begin!(hub, partner, repeat);
+    let account = resident(&mut change.tx, &number, "/number").await?;
     sqlx::query("DELETE FROM site_members WHERE site_id = $1 AND account_id = $2")
         .bind(&id)
         .bind(&account)
@@ -271,15 +292,9 @@ pub(super) async fn hold(
     partner.operator(Scope::Network)?;
     network::check_text(&body.title, 120, "/title")?;
     let mut change = begin!(hub, partner, repeat);
-    let known = sqlx::query("SELECT id FROM accounts WHERE id = $1 AND guest = 0")
-        .bind(&body.account)
-        .fetch_optional(change.tx.on())
-        .await?;
-    if known.is_none() {
-        return Err(invalid("/account", "no such account"));
-    }
+    let account = resident(&mut change.tx, &body.number, "/number").await?;
     let holding = storage::Holding {
-        account: &body.account,
+        account: &account,
         title: &body.title,
         locker: &body.locker,
         door: i64::from(body.door),

@@ -1,6 +1,7 @@
 //! Serving: the listener, what surrounds every request, the ready file, and the end.
 
 mod connections;
+pub mod web_app;
 
 use std::{
     convert::Infallible,
@@ -158,7 +159,7 @@ fn failed(error: std::io::Error) -> Error {
 
 /// The whole application with what surrounds every request.
 pub fn app(hub: Arc<Hub>) -> Router {
-    routes::router(Arc::clone(&hub))
+    routes::router(Arc::clone(&hub), web_app::router(&hub))
         .layer(RequestBodyTimeoutLayer::new(PIECE))
         .layer(RequestBodyDeadlineLayer::new(BODY))
         .layer(middleware::from_fn_with_state(Arc::clone(&hub), attempt::carry_out))

@@ -165,7 +165,7 @@ pub(super) async fn register_finish(
         }
         Ceremony::SignIn { .. } => return Err(over()),
     };
-    finish(&hub, tx, &request, &account, &headers).await
+    finish(&hub, tx, &request, (&account, false), &headers).await
 }
 
 /// Sends the customer back to the app with a code, after taking up the claim link that brought them.
@@ -173,11 +173,11 @@ async fn finish(
     hub: &Hub,
     mut tx: Tx,
     request: &AuthorizationRequest,
-    account: &str,
+    (account, guest): (&str, bool),
     headers: &HeaderMap,
 ) -> Result<Json<Finished>> {
     if let Some(claim) = &request.claim {
-        shares::claim(hub, &mut tx, account, claim).await?;
+        shares::claim(hub, &mut tx, account, guest, claim).await?;
     }
     let device = device_name(request, headers);
     let code = code::issue(&mut tx, request, account, &device, hub.clock.now()).await?;
@@ -195,12 +195,15 @@ pub(super) async fn guest(
     from_own_page(&hub, &headers)?;
     hub.sign_ins.take(&caller.0)?;
     let request = open_request(&hub, &body.request)?;
-    if request.claim.is_none() {
+    let Some(claim) = &request.claim else {
         return Err(refuse(Code::Forbidden, "no claim link"));
-    }
+    };
     let mut tx = hub.store.begin().await?;
-    let account = account::create_guest(&mut tx, hub.clock.now()).await?;
-    finish(&hub, tx, &request, &account, &headers).await
+    let account = match shares::guest_again(&hub, &mut tx, claim, request.thumbprint.as_deref()).await? {
+        Some(account) => account,
+        None => account::create_guest(&mut tx, hub.clock.now()).await?,
+    };
+    finish(&hub, tx, &request, (&account, true), &headers).await
 }
 
 fn finish_registration(
@@ -280,7 +283,7 @@ pub(super) async fn sign_in_finish(
         tx.commit().await?;
         return Ok(Json(SignedIn::Add(Box::new(begin_addition(&hub, request, account, handle).await?))));
     }
-    let Json(finished) = finish(&hub, tx, &request, &account, &headers).await?;
+    let Json(finished) = finish(&hub, tx, &request, (&account, false), &headers).await?;
     Ok(Json(SignedIn::Done(finished)))
 }
 

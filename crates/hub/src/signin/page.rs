@@ -9,10 +9,10 @@ use axum::{
     response::{Html, IntoResponse, Redirect, Response},
 };
 
-use postern_api::problem::Code;
+use postern_api::{account::PAGE_PATH, problem::Code};
 
 use super::request::{Fault, Query};
-use crate::{domain::shares, error::Result, hub::Hub, pages};
+use crate::{domain::shares, error::Result, hub::Hub, pages, server::web_app};
 
 /// The sign-in page, for the system browser (RFC 6749 section 4.1.1, RFC 7636, RFC 8252). It ends with a redirect that
 /// carries `code`, `state` and `iss` (RFC 9207), or `error`.
@@ -29,7 +29,8 @@ pub(super) async fn show(
 ) -> Result<Response> {
     let words = pages::words(&headers);
     let Ok(UrlQuery(query)) = query else { return Ok(broken(&hub, words)) };
-    Ok(match query.check(hub.clock.now()) {
+    let app = app_page(&hub);
+    Ok(match query.check(hub.clock.now(), app.as_deref()) {
         Ok(request) => {
             let sealed = request.seal(&hub)?;
             let name = &hub.config.name;
@@ -65,15 +66,24 @@ pub(super) async fn claim(
 ) -> Response {
     let words = pages::words(&headers);
     match shares::check(&hub, &secret).await {
-        Ok(()) => {
+        Ok(of) => {
             let query = url::form_urlencoded::Serializer::new(String::new())
                 .append_pair("hub", hub.public_url())
                 .append_pair("claim", &secret)
                 .finish();
             let app = hub.config.apps.get.as_deref();
+            // In the fragment, which no server and no log sees.
+            let here = web_app::is_served(&hub).then(|| format!("{PAGE_PATH}#claim={secret}"));
             page(
                 StatusCode::OK,
-                pages::claim(&hub.config.name, words, &format!("postern://claim?{query}"), app),
+                pages::claim(
+                    &hub.config.name,
+                    words,
+                    of,
+                    &format!("postern://claim?{query}"),
+                    here.as_deref(),
+                    app,
+                ),
             )
         }
         Err(error) if error.code() == Code::ClaimEnded => {
@@ -81,6 +91,11 @@ pub(super) async fn claim(
         }
         Err(error) => error.into_response(),
     }
+}
+
+/// Where sign-in of the app for browsers comes back to: this very page, and no other of this origin.
+fn app_page(hub: &Hub) -> Option<String> {
+    web_app::is_served(hub).then(|| format!("{}{PAGE_PATH}", hub.public_url()))
 }
 
 fn broken(hub: &Hub, words: &pages::Words) -> Response {

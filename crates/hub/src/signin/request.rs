@@ -23,7 +23,8 @@ pub(super) struct Query {
     /// Always `postern-app`.
     #[param(required = true, nullable = false)]
     client_id: Option<String>,
-    /// A loopback address with a port, without query (RFC 8252 section 7.3), or `postern://signed-in`.
+    /// A loopback address with a port, without query (RFC 8252 section 7.3), `postern://signed-in`, or `/app/` of this hub
+    /// where it serves the app for browsers.
     #[param(required = true, nullable = false)]
     redirect_uri: Option<String>,
     /// Given back as it came, 8 to 512 characters.
@@ -100,12 +101,14 @@ pub fn redirect_allowed(uri: &str) -> bool {
 
 impl Query {
     /// Checks everything.
-    pub(super) fn check(self, now: i64) -> Result<AuthorizationRequest, Fault> {
+    ///
+    /// `page` is where this hub serves the app for browsers.
+    pub(super) fn check(self, now: i64, page: Option<&str>) -> Result<AuthorizationRequest, Fault> {
         if self.client_id.as_deref() != Some(super::CLIENT) {
             return Err(Fault::Unsafe("client_id"));
         }
-        let redirect_uri =
-            self.redirect_uri.filter(|uri| redirect_allowed(uri)).ok_or(Fault::Unsafe("redirect_uri"))?;
+        let allowed = |uri: &String| redirect_allowed(uri) || page == Some(uri);
+        let redirect_uri = self.redirect_uri.filter(allowed).ok_or(Fault::Unsafe("redirect_uri"))?;
         let state = self.state.unwrap_or_default();
         let back =
             |error: &str, why: &str| Fault::Redirect(error_redirect(&redirect_uri, &state, error, why));

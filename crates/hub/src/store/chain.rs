@@ -22,7 +22,7 @@ pub struct Settling {
     pub door: i64,
     /// The last epoch of the occupancy.
     pub epoch: i64,
-    /// The first.
+    /// The first: all in between are of the same reservation, and the door was nobody else's meanwhile.
     pub first_epoch: i64,
     /// Whose it was, unless that is forgotten.
     pub reservation: Option<String>,
@@ -36,6 +36,8 @@ pub struct Settling {
     pub pin: bool,
     /// A courier was given a token to take something out.
     pub errand: bool,
+    /// Receipts of it may be among those that were given up.
+    pub lost: bool,
     /// What was said at the door: whether it lies inside, and after which opening.
     pub answer: Option<(bool, i64)>,
     /// The locker measures what is inside.
@@ -54,13 +56,14 @@ pub async fn settling(tx: &mut Tx, locker: &str) -> Result<Vec<Settling>> {
     let rows = sqlx::query(
         "SELECT d.door, d.settling_epoch, o.reservation_id, o.holds, o.ended_news, o.tokens_until, o.pins, \
          r.answer, r.answered_after, l.content_sensors, l.whole_news, l.whole_at, \
-         (SELECT MIN(f.epoch) FROM occupancies f WHERE f.locker_id = o.locker_id AND f.door = o.door \
-         AND f.reservation_id = o.reservation_id) AS first_epoch, \
-         (SELECT COUNT(*) FROM occupancies c WHERE c.locker_id = o.locker_id AND c.door = o.door \
-         AND c.reservation_id = o.reservation_id AND c.courier = 1) AS errands FROM doors d \
+         o.first_epoch, (SELECT COUNT(*) FROM occupancies c WHERE c.locker_id = o.locker_id AND c.door = o.door \
+         AND c.epoch BETWEEN o.first_epoch AND o.epoch AND c.courier = 1) AS errands, \
+         (SELECT MAX(f.lost) FROM occupancies f WHERE f.locker_id = o.locker_id AND f.door = o.door \
+         AND f.epoch BETWEEN o.first_epoch AND o.epoch) AS lost FROM doors d \
          JOIN lockers l ON l.id = d.locker_id \
          JOIN occupancies o ON o.locker_id = d.locker_id AND o.door = d.door AND o.epoch = d.settling_epoch \
-         LEFT JOIN reservations r ON r.id = o.reservation_id \
+         LEFT JOIN reservations r ON r.id = o.reservation_id AND r.answered_locker = d.locker_id \
+         AND r.answered_door = d.door \
          WHERE d.locker_id = $1 AND d.settling_epoch IS NOT NULL ORDER BY d.door",
     )
     .bind(locker)
@@ -68,18 +71,18 @@ pub async fn settling(tx: &mut Tx, locker: &str) -> Result<Vec<Settling>> {
     .await?;
     rows.iter()
         .map(|row| {
-            let epoch = row.int("settling_epoch")?;
             let answer = row.maybe_int("answer")?.map(|inside| inside == 1);
             Ok(Settling {
                 door: row.int("door")?,
-                epoch,
-                first_epoch: row.maybe_int("first_epoch")?.unwrap_or(epoch),
+                epoch: row.int("settling_epoch")?,
+                first_epoch: row.int("first_epoch")?,
                 reservation: row.maybe_text("reservation_id")?,
                 holds: row.maybe_text("holds")?,
                 ended_news: row.maybe_int("ended_news")?.unwrap_or(0),
                 tokens_until: row.maybe_int("tokens_until")?,
                 pin: row.int("pins")? == 1,
                 errand: row.int("errands")? > 0,
+                lost: row.int("lost")? == 1,
                 answer: answer.zip(row.maybe_int("answered_after")?),
                 sensors: row.int("content_sensors")? == 1,
                 whole_news: row.int("whole_news")?,
@@ -177,29 +180,35 @@ pub async fn of_reservation(
     rows.iter().map(link).collect()
 }
 
-/// The outcome of their last opening to take something out; none where there was none.
+/// What a reservation's openings of a door were for and how they went, in the order of the chain, by its couriers or by
+/// everybody else.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn last_taking_out(
+pub async fn openings(
     tx: &mut Tx,
     reservation: &str,
     (locker, door): (&str, i64),
     by_courier: bool,
-) -> Result<Option<Outcome>> {
-    let row = sqlx::query(
-        "SELECT sequence, outcome FROM receipts WHERE reservation_id = $1 AND locker_id = $2 AND door = $3 AND courier = $4 \
-         AND standing = 'chained' AND outcome IN (0, 2, 3) AND operation IN ($5, $6) ORDER BY sequence DESC LIMIT 1",
+) -> Result<Vec<(Operation, Outcome)>> {
+    let rows = sqlx::query(
+        "SELECT sequence, outcome, operation FROM receipts WHERE reservation_id = $1 AND locker_id = $2 AND door = $3 \
+         AND courier = $4 AND standing = 'chained' AND outcome IN (0, 2, 3) ORDER BY sequence",
     )
     .bind(reservation)
     .bind(locker)
     .bind(door)
     .bind(i64::from(by_courier))
-    .bind(Operation::Collect as i64)
-    .bind(Operation::Access as i64)
-    .fetch_optional(tx.on())
+    .fetch_all(tx.on())
     .await?;
-    row.map(|row| Ok(link(&row)?.1)).transpose()
+    rows.iter()
+        .map(|row| {
+            let operation =
+                u8::try_from(row.int("operation")?).ok().and_then(|code| Operation::try_from(code).ok());
+            let wrong = || Error::Internal("a stored operation cannot be read".to_owned());
+            Ok((operation.ok_or_else(wrong)?, link(row)?.1))
+        })
+        .collect()
 }
 
 /// An opening of a reservation.
@@ -224,8 +233,11 @@ pub async fn opening(
     sequence: i64,
 ) -> Result<Option<Opening>> {
     let row = sqlx::query(
-        "SELECT locker_id, door, happened_at FROM receipts WHERE reservation_id = $1 AND courier = $2 AND sequence = $3 \
-         AND standing = 'chained' AND outcome IN (0, 2, 3) ORDER BY received_at DESC LIMIT 1",
+        // Of two lockers that have one there, the one where a door is kept for it.
+        "SELECT locker_id, door, happened_at FROM receipts r WHERE reservation_id = $1 AND courier = $2 AND sequence = $3 \
+         AND standing = 'chained' AND outcome IN (0, 2, 3) ORDER BY CASE WHEN EXISTS (SELECT 1 FROM doors d \
+         WHERE d.locker_id = r.locker_id AND d.door = r.door AND d.reservation_id = $1) THEN 0 ELSE 1 END, \
+         received_at DESC LIMIT 1",
     )
     .bind(reservation)
     .bind(i64::from(by_courier))
@@ -245,6 +257,8 @@ pub struct Place {
     pub reservation: Option<String>,
     /// The reservation whose occupancy has ended and is not proven yet.
     pub settling: Option<String>,
+    /// It is nobody's: neither kept nor settling.
+    pub free: bool,
     /// The locker measures what is inside.
     pub sensors: bool,
 }
@@ -255,7 +269,7 @@ pub struct Place {
 /// When the database fails.
 pub async fn place(tx: &mut Tx, locker: &str, door: i64) -> Result<Option<Place>> {
     let row = sqlx::query(
-        "SELECT d.reservation_id, l.content_sensors, (SELECT o.reservation_id FROM occupancies o \
+        "SELECT d.reservation_id, d.settling_epoch, l.content_sensors, (SELECT o.reservation_id FROM occupancies o \
          WHERE o.locker_id = d.locker_id AND o.door = d.door AND o.epoch = d.settling_epoch) AS settling \
          FROM doors d JOIN lockers l ON l.id = d.locker_id WHERE d.locker_id = $1 AND d.door = $2",
     )
@@ -264,8 +278,10 @@ pub async fn place(tx: &mut Tx, locker: &str, door: i64) -> Result<Option<Place>
     .fetch_optional(tx.on())
     .await?;
     row.map(|row| {
+        let reservation = row.maybe_text("reservation_id")?;
         Ok(Place {
-            reservation: row.maybe_text("reservation_id")?,
+            free: reservation.is_none() && row.maybe_int("settling_epoch")?.is_none(),
+            reservation,
             settling: row.maybe_text("settling")?,
             sensors: row.int("content_sensors")? == 1,
         })

@@ -7,11 +7,15 @@
 //!
 //! Architecture invariant: every change goes through [`Tx`], and nothing is answered before its commit returned.
 
+pub mod accounts;
 mod alone;
 pub mod chain;
 mod checkpoint;
+pub mod claims;
+pub mod emails;
 mod fault;
 mod herald;
+pub mod letters;
 mod migrate;
 pub mod news;
 pub mod receipts;

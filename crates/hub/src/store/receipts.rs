@@ -323,3 +323,35 @@ pub async fn beyond(on: &mut AnyConnection, locker: &str) -> Result<Option<(i64,
     let places = rows.iter().map(|row| row.int("sequence")).collect::<Result<_>>()?;
     Ok(Some((to, places)))
 }
+
+/// When the receipt of the chain at this place came in, UNIX seconds.
+///
+/// # Errors
+/// When the database fails.
+pub async fn received_at(tx: &mut Tx, locker: &str, sequence: i64) -> Result<i64> {
+    sqlx::query(
+        "SELECT MIN(received_at) AS received_at FROM receipts WHERE locker_id = $1 AND sequence = $2 \
+         AND standing = 'chained'",
+    )
+    .bind(locker)
+    .bind(sequence)
+    .fetch_one(tx.on())
+    .await?
+    .int("received_at")
+}
+
+/// Receipts of a locker are lost: of every occupancy whose end it had not acknowledged before, with news up to `told`, it is
+/// not known any more whether its door was opened.
+///
+/// # Errors
+/// When the database fails.
+pub async fn lose(tx: &mut Tx, locker: &str, told: i64) -> Result<()> {
+    sqlx::query(
+        "UPDATE occupancies SET lost = 1 WHERE locker_id = $1 AND (ended_news IS NULL OR ended_news > $2)",
+    )
+    .bind(locker)
+    .bind(told)
+    .execute(tx.on())
+    .await?;
+    Ok(())
+}

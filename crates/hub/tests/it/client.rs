@@ -103,6 +103,16 @@ impl Key {
         }
     }
 
+    /// RFC 7638: the members in lexicographic order.
+    pub(crate) fn thumbprint(&self) -> String {
+        let jwk = self.jwk().1;
+        let members: Vec<String> = ["crv", "kty", "x", "y"]
+            .into_iter()
+            .filter_map(|name| Some(format!("\"{name}\":{}", jwk.get(name)?)))
+            .collect();
+        encode(Sha256::digest(format!("{{{}}}", members.join(","))))
+    }
+
     pub(crate) fn sign(&self, message: &[u8]) -> [u8; 64] {
         match self {
             Self::Ed25519(key) => key.sign(message).to_bytes(),
@@ -287,6 +297,11 @@ impl Device {
             self.refresh = answer.body["refresh_token"].as_str().unwrap().to_owned();
         }
         answer
+    }
+
+    /// The customer number, as the app shows it.
+    pub(crate) async fn number(&self) -> String {
+        self.get("/v1/me").await.ok()["number"].as_str().expect("a customer number").to_owned()
     }
 
     /// All reservations.

@@ -17,7 +17,9 @@ use crate::{
     world::{Locker, World},
 };
 #[allow(clippy::wildcard_imports)]
-use crate::{crowd::*, doors::*, gaps::*, promises::*, races::*, services::*};
+use crate::{
+    crowd::*, doors::*, gaps::*, keeping::*, leaving::*, promises::*, races::*, reach::*, services::*,
+};
 
 /// A story that does not come to its end fails, and says which it was.
 async fn in_time(story: &str, told: impl Future<Output = ()>) {
@@ -94,6 +96,16 @@ on_both!(
     late_receipt,
     empty_return,
     site_fair_share,
+    reports_take_no_more_than_a_share,
+    putting_in_and_taking_out_again_dodges_no_share,
+    a_receipt_of_another_door_moves_nothing,
+    strangers_settle_no_door,
+    power_failed_at_the_latch_locks_nobody_out,
+    a_couriers_opening_takes_nothing_out,
+    a_free_door_that_was_measured_full_is_held,
+    a_forgotten_reservation_keeps_its_door,
+    a_courier_at_a_ready_parcel_is_noted,
+    a_gap_that_is_lost_is_passed,
     a_hoarder_evicts_nobody,
     what_is_given_back_waits_for_the_chain,
     a_carriers_word_waits_for_its_courier,
@@ -109,6 +121,20 @@ on_both!(
     crossed_changes_come_through,
     an_account_is_deleted_under_its_own_requests,
     looking_at_a_claim_link_waits_for_nobody,
+    every_announcement_gets_the_same_answer,
+    a_parcel_is_taken_up_by_its_link,
+    who_took_a_link_may_take_it_again,
+    landlords_know_residents_by_their_number,
+    deletion_says_what_it_means,
+    accounts_of_before_are_given_numbers,
+    customers_without_a_number_are_given_one,
+    a_door_outlives_the_account_that_it_waits_for,
+    what_a_door_waits_for_is_kept,
+    a_guest_who_leaves_gives_the_link_back,
+    a_guest_waits_for_as_long_as_the_parcel_does,
+    nobody_reads_whom_a_former_owner_let_in,
+    couriers_have_no_account_of_their_own,
+    nothing_is_booked_for_an_account_that_ends,
 );
 
 async fn a_new_customer_finds_what_waits(world: World) {
@@ -320,7 +346,7 @@ async fn a_repeated_write_is_done_once(world: World) {
     world.locker().await;
     let ada = world.customer("Ada").await;
     let me = ada.get("/v1/me").await.ok();
-    let parcel = json!({ "reference": "HX1", "recipient": me["id"], "title": "Lamp", "site": "lindenhof", "size": "m" });
+    let parcel = json!({ "reference": "HX1", "recipient": me["number"], "title": "Lamp", "site": "lindenhof", "size": "m" });
     let send = |body: Value, key: &'static str| {
         crate::client::Answer::of(
             world
@@ -379,7 +405,7 @@ async fn the_feed_tells_each_change_once(world: World) {
     let me = ada.get("/v1/me").await.ok();
     let start = ada.get("/v1/changes").await.ok()["cursor"].as_str().unwrap().to_owned();
     for n in 0..150 {
-        let parcel = json!({ "reference": format!("N{n}"), "recipient": me["id"], "title": format!("Parcel {n}"),
+        let parcel = json!({ "reference": format!("N{n}"), "recipient": me["number"], "title": format!("Parcel {n}"),
                              "site": "lindenhof", "size": "m" });
         let made = world.heron.post("/v1/carrier/parcels", parcel).await.ok();
         let path = format!("/v1/carrier/parcels/{}/dispatch", made["id"].as_str().unwrap());

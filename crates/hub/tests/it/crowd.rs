@@ -35,7 +35,7 @@ pub(crate) async fn same_on_both_databases(world: World) {
         "three compartments to keep something in"
     );
 
-    let recipient = ben.get("/v1/me").await.ok()["id"].clone();
+    let recipient = ben.number().await;
     let parcel = json!({ "reference": "ONE", "recipient": recipient, "title": "Lamp", "site": "lindenhof", "size": "s" });
     let answers = join_all((0..50).map(|_| world.heron.post("/v1/carrier/parcels", parcel.clone()))).await;
     assert_eq!(accepted(&answers, &["wrong_state"]), 1, "one parcel under way for each tracking number");
@@ -113,7 +113,7 @@ async fn small_site(world: &World, id: &str) -> Locker {
 
 async fn the_last_door(world: &World, to: &Device) {
     let locker = small_site(world, "last").await;
-    let recipient = to.get("/v1/me").await.ok()["id"].clone();
+    let recipient = to.number().await;
     let mut parcels = Vec::new();
     for n in 0..30 {
         let parcel = json!({ "reference": format!("L{n}"), "recipient": recipient, "title": "Box", "site": "last",

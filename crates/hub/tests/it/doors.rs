@@ -133,7 +133,7 @@ fn word_of(word: &str) -> &str {
 }
 
 /// A delivery where nothing is measured.
-async fn deliver_plain(
+pub(crate) async fn deliver_plain(
     world: &World,
     cabinet: &mut crate::cabinet::Cabinet,
     cart: &Device,
@@ -230,7 +230,7 @@ pub(crate) async fn a_parcel_is_shared_before_it_arrives(world: World) {
     let (ada, ben, kim) =
         (world.customer("Ada").await, world.customer("Ben").await, world.customer("Kim").await);
     let cart = courier(&world).await;
-    let recipient = ada.get("/v1/me").await.ok()["id"].clone();
+    let recipient = ada.number().await;
     let lamp = json!({ "reference": "HX 1", "recipient": recipient, "title": "Lamp", "site": "lindenhof", "size": "m" });
     let lamp = world.heron.post("/v1/carrier/parcels", lamp).await.ok();
     let shown = ada.named("Lamp").await;

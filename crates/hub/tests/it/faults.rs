@@ -35,7 +35,7 @@ async fn until(what: &str, mut fact: impl AsyncFnMut() -> bool) {
     }
 }
 
-fn announced(account: &Value, reference: &str) -> Value {
+fn announced(account: &str, reference: &str) -> Value {
     json!({ "reference": reference, "recipient": account, "title": "x".repeat(120), "site": "lindenhof", "size": "m" })
 }
 
@@ -74,7 +74,7 @@ async fn disk_full_recovers() {
     let heron =
         Partner { base: served.base.clone(), key: keys["carriers"][0]["key"].as_str().unwrap().to_owned() };
     let device = ada(&served.base).await;
-    let account = device.get("/v1/me").await.ok()["id"].clone();
+    let account = device.number().await;
     assert_eq!(status(&served.base, "/ready").await, 200);
 
     // The disk as the process sees it.
@@ -129,7 +129,7 @@ async fn postgres_crashes_under_load_and_comes_back() {
     std::fs::write(folder.path().join("postern.toml"), settings).unwrap();
     let keys = demo_data(folder.path());
     let served = Served::start(folder.path(), "127.0.0.1:0");
-    let account = ada(&served.base).await.get("/v1/me").await.ok()["id"].clone();
+    let account = ada(&served.base).await.number().await;
     let key = keys["carriers"][0]["key"].as_str().unwrap().to_owned();
     let stop = tokio_util::sync::CancellationToken::new();
     let load: Vec<_> = (0..8)
@@ -308,7 +308,7 @@ async fn half_requests_in_tls() {
 async fn overload_sheds() {
     let config = postern_hub::config::Config { requests_under_way: 4, ..Default::default() };
     let world = World::with(config).await;
-    let account = world.customer("Ada").await.get("/v1/me").await.ok()["id"].clone();
+    let account = world.customer("Ada").await.number().await;
     // The database is somebody else's for a while: whatever writes has to wait.
     let tx = world.hub.store.begin().await.unwrap();
     let mut load: Vec<_> = (0..60)

@@ -33,6 +33,15 @@ async fn deleted_is_gone() {
     let receipt =
         locker.receipt(&grants["grants"][0], Operation::Collect, Outcome::Opened, world.clock.now());
     ada.post("/v1/receipts", json!({ "receipts": [receipt] })).await.ok();
+    let until = world.clock.now() + 86_400;
+    // A door that waits for receipts when its owner leaves, of what was called so by her.
+    let dress = json!({ "title": "Brautkleid Wolke", "site": "lindenhof", "size": "s", "until": until });
+    let dress = ada.post("/v1/storage", dress).await.ok();
+    ada.post("/v1/tokens", json!({ "reservations": [dress["id"]] })).await.ok();
+    ada.post(&path(&dress, "shares"), json!({ "name": "Tante Hildegund", "until": until })).await.ok();
+    ada.post(&path(&dress, "release"), json!({})).await.ok();
+    let shoes = ada.named("Running shoes").await;
+    ada.post(&path(&shoes, "shares"), json!({ "name": "Onkel Ottokar", "until": until })).await.ok();
     let (jpeg, pixels) = photo();
     let report = json!({ "kind": "damaged", "note": "Rufen Sie 030 7712345 an, adelheid@wolkenstein.example.",
                          "photos": [encode(jpeg)] });
@@ -53,6 +62,9 @@ async fn deleted_is_gone() {
         ("note", b"030 7712345".to_vec()),
         ("address in the note", b"adelheid@wolkenstein.example".to_vec()),
         ("photo", pixels),
+        ("title", b"Brautkleid Wolke".to_vec()),
+        ("guest", b"Tante Hildegund".to_vec()),
+        ("guest of a parcel", b"Onkel Ottokar".to_vec()),
         ("account", account.into_bytes()),
         ("session", session.into_bytes()),
         ("passkey", passkey.into_bytes()),

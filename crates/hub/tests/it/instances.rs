@@ -93,7 +93,7 @@ async fn two_processes_act_as_one_and_one_survives_the_other() {
     let grants = ada.post("/v1/tokens", json!({ "reservations": [shoes["id"]] })).await.ok();
     assert_eq!(grants["grants"].as_array().unwrap().len(), 1);
     let heron = Partner { base: two.base.clone(), ..heron };
-    let parcel = json!({ "reference": "P1", "recipient": ada.get("/v1/me").await.ok()["id"], "title": "Box",
+    let parcel = json!({ "reference": "P1", "recipient": ada.number().await, "title": "Box",
                          "site": "lindenhof", "size": "m" });
     heron.post("/v1/carrier/parcels", parcel).await.ok();
     let poke = tokio::time::timeout(Duration::from_secs(30), stream.next()).await;

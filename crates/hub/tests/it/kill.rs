@@ -42,7 +42,7 @@ async fn killed_under_load(settings: &str) {
     let (_, redirect) = register(&base, &pending, "Ada").await;
     let clock = postern_hub::clock::Clock::default();
     let ada = Device::redeem(&base, &pending, &redirect, Key::ed25519(), &clock).await;
-    let account = ada.get("/v1/me").await.ok()["id"].as_str().unwrap().to_owned();
+    let account = ada.number().await;
 
     let mut acknowledged = Vec::new();
     for round in 0..3 {
@@ -90,7 +90,7 @@ async fn killed_under_load(settings: &str) {
         assert_eq!(answer.ok()["reference"], json!(reference));
     }
     // The customer's session and feed survived as well.
-    assert_eq!(ada.get("/v1/me").await.ok()["id"], json!(account));
+    assert_eq!(ada.number().await, account);
 }
 
 #[tokio::test]

@@ -138,14 +138,13 @@ impl People {
             }
         }
         let operator = &self.world.operator;
-        let mut neighbours = vec![self.customer.get("/v1/me").await.ok()["id"].clone()];
-        neighbours.push(others[1].get("/v1/me").await.ok()["id"].clone());
+        let mut neighbours = vec![self.customer.number().await];
+        neighbours.push(others[1].number().await);
         for account in &neighbours {
-            let account = account.as_str().unwrap();
             let member = format!("/v1/operator/sites/lindenhof/members/{account}");
             operator.send(Method::PUT, &member, json!({ "unit": account })).await;
         }
-        known.texts.insert("unit".to_owned(), vec![neighbours[1].as_str().unwrap().to_owned()]);
+        known.texts.insert("unit".to_owned(), vec![neighbours[1].clone()]);
         let depot = json!({ "name": "Depot", "address": "Depot 1", "latitude": 52.5, "longitude": 13.4, "hours": "24/7",
                             "always_open": true, "access": "workplace", "step_free": true });
         operator.send(Method::PUT, "/v1/operator/sites/depot", depot.clone()).await;
@@ -174,7 +173,7 @@ impl People {
 
     /// Parcels come, doors are opened, one expires, a courier joins, a message cannot be delivered.
     async fn go_on(&self, known: &mut Known) {
-        let account = self.customer.get("/v1/me").await.ok()["id"].clone();
+        let account = self.customer.number().await;
         let hook = json!({ "url": "https://shop.example/hook" });
         self.world.heron.post("/v1/carrier/webhooks", hook).await;
         let back = json!({ "code": postern_hub::random::id(), "site": "lindenhof", "size": "l" });

@@ -55,7 +55,7 @@ pub(crate) async fn another_device(world: &World, passkey: &Passkey) -> Device {
 }
 
 pub(crate) async fn announce(world: &World, to: &Device, title: &str) -> Value {
-    let recipient = to.get("/v1/me").await.ok()["id"].clone();
+    let recipient = to.number().await;
     let parcel = json!({ "reference": format!("HX {title}"), "recipient": recipient, "title": title,
                          "site": "lindenhof", "size": "s", "chilled": true });
     world.heron.post("/v1/carrier/parcels", parcel).await.ok()
@@ -348,7 +348,7 @@ pub(crate) async fn called_off_deposit(world: World) {
     let refused =
         cart.post("/v1/courier/tokens", json!({ "parcel": milk["id"], "locker": cabinet.id })).await;
     assert_eq!(refused.code(), "no_compartment");
-    let other = json!({ "reference": "HX plain", "recipient": ben.get("/v1/me").await.ok()["id"], "title": "Plain",
+    let other = json!({ "reference": "HX plain", "recipient": ben.number().await, "title": "Plain",
                         "site": "lindenhof", "size": "s" });
     let other = world.heron.post("/v1/carrier/parcels", other).await.ok();
     let (grant, news) = errand(&cart, &cabinet, &other).await;
@@ -577,7 +577,7 @@ pub(crate) async fn site_fair_share(world: World) {
         book(&trent, 90 + n).await.ok();
     }
     assert_eq!(book(&trent, 93).await.code(), "fair_share");
-    let recipient = ada.get("/v1/me").await.ok()["id"].clone();
+    let recipient = ada.number().await;
     let parcel = json!({ "reference": "HX Salad", "recipient": recipient, "title": "Salad", "site": "yard", "size": "xl" });
     let parcel = world.heron.post("/v1/carrier/parcels", parcel).await.ok();
     errand(&courier(&world).await, &cabinet, &parcel).await;

@@ -116,7 +116,7 @@ impl Known {
             "site" => "sites",
             "locker" => "lockers",
             "share" => "shares",
-            "recipient" => "account",
+            "recipient" => "number",
             "parcel" | "parcels" => "reservations",
             "carrier" => "carriers",
             "code" => "enrolment_code",

@@ -203,7 +203,7 @@ async fn a_receiver_that_stalls_holds_up_nobody_else() {
     world.heron.post("/v1/carrier/webhooks", json!({ "url": url })).await.ok();
     let ada = world.customer("Ada").await;
     told.recv().await.unwrap();
-    let account = ada.get("/v1/me").await.ok()["id"].clone();
+    let account = ada.number().await;
     let mut announced = Vec::new();
     for n in 0..40 {
         let parcel = json!({ "reference": format!("W{n}"), "recipient": account, "title": "Box",
@@ -266,7 +266,7 @@ async fn a_receiver_on_this_machine_is_told_through_no_proxy() {
     let (_, redirect) = register(&hub.base, &pending, "Ada").await;
     let clock = postern_hub::clock::Clock::default();
     let ada = Device::redeem(&hub.base, &pending, &redirect, Key::ed25519(), &clock).await;
-    let recipient = ada.get("/v1/me").await.ok()["id"].clone();
+    let recipient = ada.number().await;
     let parcel = json!({ "reference": "HX1", "recipient": recipient, "title": "Shoes", "site": "lindenhof", "size": "s" });
     carrier.post("/v1/carrier/parcels", parcel).await.ok();
     let message = tokio::task::spawn_blocking(move || heard.recv_timeout(Duration::from_secs(30)));

@@ -30,8 +30,7 @@ fn replay_open() {
     let reply = site.reply(connection, &mut session, 1000);
     site.expect(reply, Outcome::Opened);
     site.disconnect(connection);
-    site.machine().close(A1);
-    site.pass(100);
+    site.shut(A1);
     for _ in 0..10_000 {
         assert!(!replay(&mut site, &open));
         site.notices.clear();
@@ -195,8 +194,7 @@ fn patched_client() {
     for number in 0..2 {
         let reply = site.ask(&phone, &phone.collect(number));
         site.expect(reply, Outcome::Opened);
-        site.machine().close(A1);
-        site.pass(500);
+        site.shut(A1);
     }
     for number in 2..40 {
         site.expect_refused(&phone, &phone.collect(number), Reason::Uses);

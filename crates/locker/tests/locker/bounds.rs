@@ -85,9 +85,8 @@ fn the_journal_is_bounded() {
         let phone = site.phone_with(1, |claims| claims.doors = vec![(A1, Epoch(number / 4 + 1))]);
         let reply = site.ask(&phone, &phone.collect(u64::from(number)));
         site.expect(reply, Outcome::Opened);
-        site.machine().close(A1);
+        site.shut(A1);
         site.true_time += 120_000;
-        site.pass(600);
         if number % 50 == 0 {
             site.reboot();
         }

@@ -1,13 +1,15 @@
-//! Time that cannot be pushed: what vetoes it, how long a greeting tells it, and how a wrong clock is set right.
+//! What the hub's news set right: a time that is wrong and that nobody can push, revocations and issuer keys.
 
 use postern_locker::{Notice, Reason, Uptime};
 use postern_protocol::{
-    ClockState, Door, Epoch, Operation, Refusal, Reply, Timestamp, bulletin::DoorNews, receipt::Outcome,
+    ClockState, Door, Epoch, Operation, Refusal, Reply, Timestamp,
+    bulletin::{DoorNews, Revocation, RevocationKind},
+    receipt::Outcome,
 };
 
 use crate::{
     promises::{bring, bulletin},
-    site::{A1, A2, Site},
+    site::{A1, A2, Phone, Site},
 };
 
 /// A signed time far ahead of a running clock moves nothing: not the floor, not the epochs, not for others.
@@ -203,6 +205,12 @@ fn a_wrong_clock_is_corrected_both_ways() {
             machine.restore_power();
             site.true_time += 20_000;
             site.boot(machine).map_err(|(error, _)| error).unwrap();
+            // What lies behind the door that was closed in the dark is measured.
+            set(&mut site);
+            site.now += 200;
+            let now = site.uptime();
+            site.locker().tick(now);
+            site.drain();
             assert_eq!(at(&mut site), (at(&mut site).0.min(2), ClockState::Set));
         }
     }
@@ -244,4 +252,61 @@ fn what_was_forgotten_stays_used() {
     });
     let reply = site.ask(&fresh, &fresh.request(Operation::Collect, A2, 3));
     assert!(matches!(reply, Some(Reply::Receipt(_))), "{:?}", site.last_refusal());
+}
+
+/// Of bulletins with one number the latest counts: a hub with more news of doors than fit gives what is revoked after them
+/// the number before the first that it left out. Whoever keeps an earlier one can't take a revocation back with it, not
+/// after a restart and not after a compaction either.
+#[test]
+fn the_latest_of_one_number_counts() {
+    for number in [0, 6] {
+        let mut site = Site::new();
+        let [ended, removed, honest] = [1, 2, 3].map(|seed| site.phone_with(seed, |claims| claims.uses = 9));
+        let revoked = |phone: &Phone| Revocation {
+            kind: RevocationKind::Token,
+            name: phone.claims.id.0,
+            at: phone.claims.expires,
+        };
+        let mut first = bulletin(&site, number);
+        first.revoked = vec![revoked(&ended)];
+        bring(&mut site, &first);
+        site.expect_refused(&ended, &ended.collect(1), Reason::Revoked);
+        site.pass(5_000);
+        // Nothing has been uploaded in between: the hub knows of no visit, and says so by the same number.
+        let mut second = bulletin(&site, number);
+        second.revoked = vec![revoked(&ended), revoked(&removed)];
+        second.revoked.sort_unstable_by_key(|part| part.name);
+        bring(&mut site, &second);
+        for _ in 0..3 {
+            for phone in [&ended, &removed] {
+                site.expect_refused(phone, &phone.collect(2), Reason::Revoked);
+            }
+            bring(&mut site, &first);
+            site.expect_refused(&removed, &removed.collect(3), Reason::Revoked);
+            site.reboot();
+            bring(&mut site, &first);
+            // Until the journal has moved to its other bank.
+            for _ in 0..1_300 {
+                let machine = site.take_machine();
+                site.boot(machine).map_err(|(error, _)| error).unwrap();
+            }
+        }
+        let reply = site.ask(&honest, &honest.collect(4));
+        assert_eq!(site.expect(reply, Outcome::Opened).news, number);
+        // The same once more says only that it is still so: what was signed in between is old as well.
+        site.shut(A1);
+        let mut third = second.clone();
+        third.issued_at = third.issued_at.plus(20);
+        bring(&mut site, &third);
+        let mut between = first.clone();
+        between.issued_at = second.issued_at.plus(10);
+        bring(&mut site, &between);
+        site.expect_refused(&removed, &removed.collect(5), Reason::Revoked);
+        // What has ended is missing from a later one, and in force no longer.
+        let mut last = third.clone();
+        (last.issued_at, last.revoked) = (third.issued_at.plus(20), vec![revoked(&removed)]);
+        bring(&mut site, &last);
+        let reply = site.ask(&ended, &ended.collect(6));
+        site.expect(reply, Outcome::Opened);
+    }
 }

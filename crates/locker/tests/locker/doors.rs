@@ -1,12 +1,15 @@
 //! The ordinary day: openings, receipts, events, mechanics that fail.
 
-use postern_locker::{Output, Reason, machine::Mechanics};
+use postern_locker::{LocalAnswer, Output, Reason, machine::Mechanics};
 use postern_protocol::{
-    ClockState, DoorEvent, DoorEventKind, Epoch, Operation, Reply, Timestamp,
+    ClockState, DoorEvent, DoorEventKind, Epoch, Operation, Refusal, Reply, Timestamp,
     receipt::{self, Outcome, Source},
 };
 
-use crate::site::{A1, A2, LOCKER, Site, operations};
+use crate::{
+    promises::{deposit, digits},
+    site::{A1, A2, LOCKER, Site, nonce, operations},
+};
 
 #[test]
 fn a_door_opens_and_the_receipt_proves_it() {
@@ -76,8 +79,7 @@ fn a_jammed_latch_is_tried_twice_told_honestly_and_not_charged() {
     let reply = site.ask(&phone, &phone.collect(2));
     site.expect(reply, Outcome::Opened);
     assert_eq!(site.machine().compartment(A1).pulses, 4);
-    site.machine().close(A1);
-    site.pass(100);
+    site.shut(A1);
     site.expect_refused(&phone, &phone.collect(3), Reason::Uses);
 }
 
@@ -107,8 +109,7 @@ fn a_door_that_stands_open_is_not_moved_and_not_charged() {
     let reply = site.ask(&phone, &phone.reopen(2));
     site.expect(reply, Outcome::AlreadyOpen);
     assert_eq!(site.machine().compartment(A1).pulses, 1);
-    site.machine().close(A1);
-    site.pass(100);
+    site.shut(A1);
     let reply = site.ask(&phone, &phone.collect(3));
     site.expect(reply, Outcome::Opened);
 }
@@ -245,7 +246,7 @@ fn what_moved_and_cannot_be_written_is_not_denied() {
     assert!(!site.is_connected(connection));
     for request in [phone.collect(1), phone.request(Operation::Status, A1, 1)] {
         let reply = site.ask(&phone, &request);
-        assert_eq!(reply, Some(Reply::Refused(postern_protocol::Refusal::OutOfOrder)));
+        assert_eq!(reply, Some(Reply::Refused(Refusal::OutOfOrder)));
     }
     site.machine().flash_broken = false;
     site.reboot();
@@ -260,10 +261,10 @@ fn a_broken_flash_opens_nothing() {
     let phone = site.phone(1);
     site.machine().flash_broken = true;
     let reply = site.ask(&phone, &phone.collect(1));
-    assert_eq!(reply, Some(Reply::Refused(postern_protocol::Refusal::OutOfOrder)));
+    assert_eq!(reply, Some(Reply::Refused(Refusal::OutOfOrder)));
     site.machine().flash_broken = false;
     let reply = site.ask(&phone, &phone.collect(2));
-    assert_eq!(reply, Some(Reply::Refused(postern_protocol::Refusal::OutOfOrder)));
+    assert_eq!(reply, Some(Reply::Refused(Refusal::OutOfOrder)));
     assert_eq!(site.openings(), 0);
     site.reboot();
     let reply = site.ask(&phone, &phone.collect(3));
@@ -297,4 +298,84 @@ fn the_receipt_chain_has_no_gap_over_restarts_and_compactions() {
     let kept: Vec<_> = site.locker().receipts().collect();
     assert_eq!(kept, chain[chain.len() - 32..]);
     assert!(site.unix() > Timestamp(1_900_000_000 + 150 * 120));
+}
+
+/// What a closing receipt signs is measured once the door is closed, however soon somebody opens anew, by whatever means, and
+/// also where the door closes while the latch is still driven or the power is off: who hands the parcel in and out in the last
+/// moment has the sensor's word for nothing.
+#[test]
+fn a_closing_is_measured_before_the_door_opens_anew() {
+    for by_pin in [false, true] {
+        for (wait, changes_at) in [(5, 0), (40, 0), (40, 20), (100, 60), (120, 80)] {
+            let mut site = Site::new();
+            deposit(&mut site, A1, 1);
+            let phone = site.phone(1);
+            let reply = site.ask(&phone, &phone.collect(1));
+            site.expect(reply, Outcome::Opened);
+            site.machine().compartment(A1).sensors.content = Some(true);
+            site.pass(5_000);
+            // Taken out at the last moment, and the door is closed.
+            site.machine().close(A1);
+            site.pass(changes_at);
+            site.machine().compartment(A1).sensors.content = Some(false);
+            site.pass(wait - changes_at);
+            let mut tries = 0;
+            loop {
+                tries += 1;
+                assert!(tries < 10, "never opened");
+                if by_pin {
+                    site.local.clear();
+                    let now = site.uptime();
+                    site.locker().pin_entered(&digits(A1, 1, 0), now);
+                    site.drain();
+                    if site.local[0] == LocalAnswer::Opening(A1) {
+                        break;
+                    }
+                    assert_eq!(site.local[0], LocalAnswer::Busy);
+                } else {
+                    match site.ask(&phone, &phone.reopen(2)) {
+                        Some(Reply::Refused(Refusal::Busy)) => {}
+                        reply => {
+                            site.expect(reply, Outcome::Opened);
+                            break;
+                        }
+                    }
+                }
+                site.pass(250);
+            }
+            let kept = site.kept();
+            let closings: Vec<_> = kept[2..].iter().filter(|receipt| receipt.outcome.is_closing()).collect();
+            assert_eq!(closings.len(), 1, "by PIN: {by_pin}, {wait} ms");
+            assert_eq!((closings[0].outcome, closings[0].nonce), (Outcome::ClosedAbsent, nonce(1)));
+            assert!(tries > 1, "there was no time to measure");
+        }
+    }
+    // A latch driven at a sensor that claims the door open, which closes meanwhile: the same.
+    let mut site = Site::new();
+    let phone = site.phone(1);
+    let reply = site.ask(&phone, &phone.collect(1));
+    site.expect(reply, Outcome::Opened);
+    site.machine().compartment(A1).sensors.content = Some(true);
+    site.pass(5_000);
+    let (connection, mut session) = site.open(&phone, &phone.reopen(2));
+    site.pass(300);
+    site.machine().close(A1);
+    site.pass(80);
+    site.machine().compartment(A1).sensors.content = Some(false);
+    let reply = site.reply(connection, &mut session, 1_000);
+    site.expect(reply, Outcome::AlreadyOpen);
+    site.pass(500);
+    let last = site.kept().pop().unwrap();
+    assert_eq!((last.outcome, last.nonce), (Outcome::ClosedAbsent, nonce(2)));
+    // In the dark: the sensor wakes with the power, and is asked when it has settled.
+    let reply = site.ask(&phone, &phone.reopen(3));
+    site.expect(reply, Outcome::Opened);
+    site.machine().close(A1);
+    site.machine().compartment(A1).sensors.content = Some(true);
+    site.reboot();
+    site.pass(10);
+    site.machine().compartment(A1).sensors.content = Some(false);
+    site.pass(500);
+    let last = site.kept().pop().unwrap();
+    assert_eq!((last.outcome, last.nonce), (Outcome::ClosedAbsent, nonce(3)));
 }

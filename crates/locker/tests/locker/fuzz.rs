@@ -127,8 +127,7 @@ proptest! {
         }
         // A latch at work is left to finish first.
         site.pass(5_000);
-        site.machine().close(A1);
-        site.pass(100);
+        site.shut(A1);
         let fresh = site.phone(1);
         let reply = site.ask(&fresh, &fresh.collect(77));
         prop_assert_eq!(site.receipt(reply).outcome, Outcome::Opened);
@@ -165,15 +164,13 @@ proptest! {
                 prop_assert_eq!(before, after);
             }
         }
-        site.machine().close(A1);
-        site.pass(100);
+        site.shut(A1);
         for (phone, _, epoch) in &phones {
             let reply = site.ask(phone, &phone.collect(10_000));
             if *epoch < highest {
                 prop_assert!(matches!(reply, Some(Reply::Refused(_))));
             }
-            site.machine().close(A1);
-            site.pass(100);
+            site.shut(A1);
         }
     }
 

@@ -7,6 +7,7 @@ mod bounds;
 mod cabinet;
 mod correction;
 mod doors;
+mod earlier;
 mod fuzz;
 mod hogging;
 mod power;

@@ -21,15 +21,13 @@ fn a_guest_opens_and_it_counts_for_both() {
     let guest = owner.delegate(2, |_| {});
     let reply = site.ask(&guest, &guest.collect(1));
     site.expect(reply, Outcome::Opened);
-    site.machine().close(A1);
-    site.pass(100);
+    site.shut(A1);
     site.expect_refused(&guest, &guest.collect(2), Reason::Uses);
     // Three uses in all, whoever has them.
     for number in 3..5 {
         let reply = site.ask(&owner, &owner.collect(number));
         site.expect(reply, Outcome::Opened);
-        site.machine().close(A1);
-        site.pass(100);
+        site.shut(A1);
     }
     site.expect_refused(&owner, &owner.collect(6), Reason::Uses);
     let other = owner.delegate(3, |_| {});
@@ -133,8 +131,7 @@ fn confused_deputy() {
     site.pass(60_000);
     let reply = site.ask(&owner, &owner.collect(4));
     let owners = site.receipt(reply);
-    site.machine().close(A1);
-    site.pass(100);
+    site.shut(A1);
     // The guest asks for the status: nothing of the owner's business.
     let status = site.ask(&guest, &guest.request(Operation::Status, A2, 77));
     let Some(Reply::Status(StatusReport { receipt, .. })) = status else { panic!("{status:?}") };

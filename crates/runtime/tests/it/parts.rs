@@ -122,6 +122,20 @@ impl Hub {
         courier["enrolment_code"].as_str().expect("a code").to_owned()
     }
 
+    /// The carrier announces a parcel to what its customer gave it; the claim link.
+    #[allow(dead_code, reason = "for the terminal's tests")]
+    pub(crate) async fn announce(&self, recipient: &str, title: &str) -> String {
+        let parcel = json!({ "reference": title, "recipient": recipient, "title": title, "site": "lindenhof", "size": "s" });
+        let request = http()
+            .post(format!("{}/v1/carrier/parcels", self.url))
+            .bearer_auth(&self.carrier_key)
+            .json(&parcel);
+        let answer = request.send().await.unwrap();
+        assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
+        let parcel: Value = answer.json().await.unwrap();
+        parcel["claim_link"].as_str().expect("a claim link").to_owned()
+    }
+
     /// SIGKILL: nobody is told.
     pub(crate) fn kill(&mut self) {
         self.program = None;

@@ -14,7 +14,7 @@ use super::{
     toolchain,
 };
 use crate::{
-    build, process,
+    build, process, web,
     workspace::{root, target},
 };
 
@@ -47,6 +47,8 @@ pub(crate) fn run(steps: &mut Vec<Step>) -> Result<()> {
         process::output(&mut analyze)?;
         Ok(None)
     })?;
+    // As in `package`: what is released serves the page.
+    web::build(false)?;
     // The programs that every test runs: a second build with optimisation would prove nothing more.
     build::binaries()?;
     let mut package = PathBuf::new();
@@ -77,6 +79,10 @@ pub(crate) fn run(steps: &mut Vec<Step>) -> Result<()> {
             Ok(None)
         },
     )?;
+    step(steps, Proof::Ran, "the installed hub serves the page for browsers", || {
+        web::is_served_by(&clean.folder.join("usr/bin/postern-hub"))?;
+        Ok(None)
+    })?;
     step(steps, Proof::Ran, "the hub's .deb removed again: nothing but its user stays", || {
         clean.remove(&package, &["etc/passwd", "etc/group", "etc/shadow", "etc/gshadow", "etc/.pwd.lock"])?;
         Ok(None)
@@ -163,6 +169,17 @@ mod tests {
             assert!(root().join(from).is_file(), "{from}");
         }
         assert!(FILES.iter().any(|(_, to, _)| SETTINGS.trim() == format!("/{to}")));
+    }
+
+    #[test]
+    fn the_image_makes_the_page_before_the_hub_that_takes_it_in() {
+        let made = fs::read_to_string(root().join("Containerfile")).unwrap();
+        let at = |what: &str| made.find(what).unwrap_or_else(|| panic!("nothing says {what}"));
+        assert!(
+            at("cargo xtask --no-setup web") < at("cargo build --release --locked --package postern-hub")
+        );
+        let left_out = fs::read_to_string(root().join(".containerignore")).unwrap();
+        assert!(left_out.lines().any(|line| line == "crates/web/dist/page"), "a page of somebody's own");
     }
 
     #[test]

@@ -10,7 +10,7 @@ mod jvm;
 mod linux;
 mod release;
 mod table;
-mod toolchain;
+pub(crate) mod toolchain;
 mod windows;
 
 use std::{
@@ -26,6 +26,7 @@ use crate::{
     process,
     report::Tally,
     setup::{self, Use},
+    web,
     workspace::target,
 };
 
@@ -137,7 +138,7 @@ fn prove(chosen: impl Fn(Platform) -> bool) -> Vec<Outcome> {
 /// `cargo xtask package`.
 #[derive(Args)]
 pub(crate) struct PackageFlags {
-    /// The hub's `.deb` instead of the app's packages; the simulator is built beside it.
+    /// The hub's `.deb`, with the page for browsers in it, instead of the app's packages; the simulator is built beside it.
     #[arg(long)]
     hub: bool,
 }
@@ -149,13 +150,16 @@ pub(crate) struct PackageFlags {
 /// Something does not build, or a package is not what it should be.
 pub(crate) fn package(flags: &PackageFlags) -> Result<ExitCode> {
     if flags.hub {
-        setup::ensure(&[Use::Build])?;
+        setup::ensure(&[Use::Build, Use::Page])?;
+        // The hub's build takes in what this leaves.
+        web::build(false)?;
         let mut build = process::cargo();
         build.args(["build", "--release", "--locked"]);
         for package in ["postern-hub", "postern-cli", "postern-sim"] {
             build.args(["--package", package]);
         }
         process::run(&mut build)?;
+        web::is_served_by(&target().join("release/postern-hub"))?;
         println!("{}", hub::pack(&target().join("release"), &target().join("release"))?.display());
         return Ok(ExitCode::SUCCESS);
     }
@@ -180,10 +184,10 @@ fn carried(cargo: &mut Command) -> &mut Command {
     cargo.arg("--lib")
 }
 
-/// A build for a phone that is told of no hub must not come about: it would look for one on the phone.
+/// A build for a phone that is told of no hub must not come about: it would look for one on the phone. The same selection as
+/// [`carried`] in general, so that nothing but the runtime is compiled again.
 fn homeless(cargo: &mut Command) -> Result<()> {
-    let check = cargo.args(["--package", "postern-runtime", "--lib"]).env_remove("POSTERN_DEFAULT_HUB");
-    let output = check.output()?;
+    let output = carried(cargo).env_remove("POSTERN_DEFAULT_HUB").output()?;
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(!output.status.success(), "a phone is built without a hub");
     ensure!(said.contains("POSTERN_DEFAULT_HUB must name the hub"), "it failed for another reason: {said}");

@@ -80,8 +80,9 @@ impl Toolchain {
     pub(crate) fn lend(&self, command: &mut Command) {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let folders = std::iter::once(self.root.join("bin")).chain(std::env::split_paths(&path));
+        let libraries = format!("lib/{}-linux-gnu", std::env::consts::ARCH);
         command
-            .env("LD_LIBRARY_PATH", self.root.join("lib/x86_64-linux-gnu"))
+            .env("LD_LIBRARY_PATH", self.root.join(libraries))
             .env("PATH", std::env::join_paths(folders).unwrap_or(path.clone()))
             .env("RUSTC", self.root.join("bin/rustc"))
             .env("RUSTDOC", self.root.join("bin/rustdoc"))
@@ -100,6 +101,22 @@ impl Toolchain {
             .arg(built());
         cargo
     }
+}
+
+/// Whether these packages are unpacked, or could be: a system without apt, or whose archive lacks them, has none.
+pub(crate) fn can_be_had(bundle: &Bundle) -> bool {
+    if cache().is_ok_and(|folder| is_unpacked(bundle, &folder)) {
+        return true;
+    }
+    if !["apt-get", "apt-cache", "dpkg"].iter().all(|program| process::exists(program)) {
+        return false;
+    }
+    let is_known = || {
+        let packages = named(bundle).ok()?;
+        process::output(process::command("apt-cache").args(["show", "--no-all-versions"]).args(packages)).ok()
+    };
+    // In a fresh container there are no lists.
+    (setup::has_lists() || setup::update().is_ok()) && is_known().is_some()
 }
 
 /// A program that npm has, in the cache folder; answers the folder that is its package.
@@ -136,10 +153,17 @@ fn cache() -> Result<PathBuf> {
     Ok(base.join("postern/platforms"))
 }
 
+/// Says which packages of a bundle are there.
+fn note(bundle: &Bundle, folder: &Path) -> PathBuf {
+    folder.join(format!("unpacked-{}", bundle.name))
+}
+
+fn is_unpacked(bundle: &Bundle, folder: &Path) -> bool {
+    fs::read_to_string(note(bundle, folder)).is_ok_and(|there| there == bundle.packages.join(" "))
+}
+
 fn unpack(bundle: &Bundle, folder: &Path) -> Result<()> {
-    let note = folder.join(format!("unpacked-{}", bundle.name));
-    let wanted = bundle.packages.join(" ");
-    if fs::read_to_string(&note).is_ok_and(|there| there == wanted) {
+    if is_unpacked(bundle, folder) {
         return Ok(());
     }
     let downloads = folder.join(format!("downloads-{}", bundle.name));
@@ -162,7 +186,7 @@ fn unpack(bundle: &Bundle, folder: &Path) -> Result<()> {
         }
     }
     fs::remove_dir_all(&downloads)?;
-    fs::write(note, wanted)?;
+    fs::write(note(bundle, folder), bundle.packages.join(" "))?;
     Ok(())
 }
 
@@ -192,7 +216,13 @@ fn following(control: &str, prefix: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::following;
+    use super::{Bundle, can_be_had, following};
+
+    #[test]
+    fn what_no_archive_has_cannot_be_had() {
+        let none = Bundle { name: "none", packages: &["postern-no-such-package"] };
+        assert!(!can_be_had(&none));
+    }
 
     #[test]
     fn a_version_is_read_from_what_is_depended_on() {

@@ -253,7 +253,7 @@ fn decide(system: &System, missing: &[&'static Need]) -> Result<Plan> {
 }
 
 /// Whether apt has the archive's lists: a fresh container has none.
-fn has_lists() -> bool {
+pub(crate) fn has_lists() -> bool {
     process::output(process::command("apt-cache").arg("policy")).is_ok_and(|sources| apt::lists(&sources))
 }
 

@@ -51,7 +51,7 @@ fn a_shared_thing_is_borrowed_fetched_brought_back_and_free_for_the_next_one() -
     look(&neighbour)?;
     neighbour.see("thing-drill", ":disabled")?;
     let offer = neighbour.see("book-sheet", "")?;
-    ensure!(offer.contains("Somebody has it"), "that it is lent is not said: {offer}");
+    ensure!(offer.contains("On loan"), "that it is lent is not said: {offer}");
     neighbour.click("[data-testid='book-sheet'] .close")?;
     reach_in(&world, &drill, "B1", "take")?;
 

@@ -53,7 +53,9 @@ fn books_a_return(world: &World) -> Result<()> {
 fn collects_three(world: &World) -> Result<()> {
     let shoes = world.reservation("Running shoes")?;
     let books = world.reservation("Two paperbacks")?;
-    let teapot = world.hub.dispatches("Teapot")?;
+    let number = world.customer_number()?;
+    world.press("nav-home")?;
+    let teapot = world.hub.dispatches(&number, "Teapot")?;
     for parcel in [&shoes, &teapot] {
         world.cabinet.courier_deposits(parcel)?;
     }

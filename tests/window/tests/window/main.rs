@@ -1,5 +1,6 @@
 //! The real window under WebDriver, with a real hub, real firmware and a real keyring around it.
 
+mod account;
 mod bad_days;
 mod borrowing;
 mod codes;

@@ -19,7 +19,7 @@ use crate::common::{SIGNED_OUT, latches, world};
 const POLICY: &str = "../../linux/app.postern.policy";
 /// Each language with a word that only its way to say it has: to sign out.
 const SIGN_OUT: [(&str, &str); 4] =
-    [("de", "abmeldest"), ("pl", "wyloguj"), ("uk", "вийдіть"), ("en", "sign out")];
+    [("de", "melde dich in den Einstellungen ab"), ("pl", "wyloguj"), ("uk", "вийдіть"), ("en", "sign out")];
 
 /// Waits until this is said.
 fn hears(desk: &Desk, word: &str) -> Result<()> {

@@ -3,7 +3,8 @@ import type { View } from '../generated/view';
 
 /**
  * The whole way between this page and the app: views come in, intents go out, and a few things that only the platform
- * can do. Two implementations: `tauri.ts` in the window, `recorded.ts` on recorded views in a browser.
+ * can do. Three implementations: `tauri.ts` in the window, `web.ts` in a browser with the core beside it, `recorded.ts` on
+ * recorded views.
  */
 export interface Bridge {
   /** Calls back with the present view at once and with each later one. */
@@ -14,6 +15,8 @@ export interface Bridge {
   platform: Platform;
   /** UNIX milliseconds. */
   now(): number;
+  /** The app is a page in the customer's own browser, which decides what of the device it may use. */
+  readonly inBrowser?: boolean;
 }
 
 /** Each resolves to false where the platform cannot do it; none of them throws. */
@@ -22,7 +25,7 @@ export interface Platform {
   openBluetoothSettings(): Promise<boolean>;
   /** Opens an http(s) address in the system browser. */
   openInBrowser(url: string): Promise<boolean>;
-  /** Copies; a secret text is taken off the clipboard again after half a minute. */
+  /** Copies; a secret text is taken off the clipboard again after half a minute, in a browser not. */
   copyText(text: string, secret: boolean): Promise<boolean>;
   /** Facts for a support desk, without secrets; null where there are none. */
   diagnostics(): Promise<string | null>;

@@ -200,7 +200,39 @@ thing: string, } | { "type": "removeDevice",
 /**
  * Which.
  */
-device: string, } | { "type": "watchNearby", 
+device: string, } | { "type": "chooseAddressSite", 
+/**
+ * Site id.
+ */
+site: string, 
+/**
+ * Its name.
+ */
+name: string, 
+/**
+ * Its address.
+ */
+address: string, } | { "type": "showAccount" } | { "type": "closeAccount" } | { "type": "setName", 
+/**
+ * 1 to 64 characters.
+ */
+name: string, } | { "type": "setEmail", 
+/**
+ * The address.
+ */
+email: string, 
+/**
+ * Language of letters.
+ */
+language: string | null, } | { "type": "confirmEmail", 
+/**
+ * As typed.
+ */
+code: string, } | { "type": "forgetEmail" } | { "type": "addPasskey" } | { "type": "removePasskey", 
+/**
+ * Which.
+ */
+passkey: string, } | { "type": "makeRecoveryCodes" } | { "type": "dismissRecoveryCodes" } | { "type": "exportAccount" } | { "type": "dismissExport" } | { "type": "deleteAccount" } | { "type": "watchNearby", 
 /**
  * On or off.
  */

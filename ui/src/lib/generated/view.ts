@@ -10,9 +10,92 @@ export type AccessView = { "state": "none" } | { "state": "ready",
 until: number, } | { "state": "fetching" } | { "state": "needsNetwork" };
 
 /**
+ * What went wrong with the account, and with what.
+ */
+export type AccountProblemView = { 
+/**
+ * As `AccountView::doing`, or `account`, `passkeys` or `deletion`.
+ */
+of: string, 
+/**
+ * Why and what now.
+ */
+problem: ProblemView, };
+
+/**
+ * The account as its owner sees it. Lists are empty until the account was looked at (`showAccount`).
+ */
+export type AccountView = { 
+/**
+ * The customer number as it is printed; none from a hub that gives none.
+ */
+number: string | null, 
+/**
+ * The site that the customer has things sent to, for the address to give to shops.
+ */
+site: AddressSite | null, 
+/**
+ * The e-mail address; none where the network sends no mail.
+ */
+email: EmailView | null, 
+/**
+ * How many wishes about the account have come to an end since the app began, well or not.
+ */
+finished: number, 
+/**
+ * What is being done: `name`, `email`, `confirmEmail`, `forgetEmail`, `removePasskey`, `recoveryCodes`, `export`, `delete`.
+ */
+doing: string | null, 
+/**
+ * What went wrong last.
+ */
+problem: AccountProblemView | null, 
+/**
+ * Ways in.
+ */
+passkeys: Array<PasskeyView>, 
+/**
+ * Recovery codes that were not used yet.
+ */
+recoveryCodesLeft: number | null, 
+/**
+ * Recovery codes that were just made, to be written down. Secret; shown once.
+ */
+recoveryCodes: Array<string>, 
+/**
+ * Reservations that are to be given back or cancelled before the account can be deleted.
+ */
+hinderedBy: Array<string>, 
+/**
+ * Parcels that would lose their recipient with it.
+ */
+parcels: Array<string>, 
+/**
+ * Everything that the hub keeps of the account (JSON), to be kept as a file.
+ */
+export: string | null, };
+
+/**
  * What can be done with a reservation.
  */
 export type ActionView = "open" | "reopen" | "resolve" | "confirmTaken" | "confirmPlaced" | "extend" | "hold" | "cancel" | "changeLocker" | "share" | "report" | "release";
+
+/**
+ * A site that the customer has things sent to.
+ */
+export type AddressSite = { 
+/**
+ * Site id.
+ */
+id: string, 
+/**
+ * Untrusted text.
+ */
+name: string, 
+/**
+ * Untrusted text.
+ */
+address: string, };
 
 /**
  * Whether Bluetooth can be used.
@@ -80,6 +163,23 @@ reach: string,
  * Cooled.
  */
 chilled: boolean, };
+
+/**
+ * The account's e-mail address.
+ */
+export type EmailView = { 
+/**
+ * Confirmed.
+ */
+address: string | null, 
+/**
+ * Waits for its code.
+ */
+pending: string | null, 
+/**
+ * What became of the letter with the code: `queued`, `delayed`, `sent`, `refused`, `given_up`.
+ */
+delivery: string | null, };
 
 /**
  * Fill level of one size.
@@ -450,9 +550,30 @@ reservation: string | null,
 problem: ProblemView | null, };
 
 /**
+ * A way into the account.
+ */
+export type PasskeyView = { 
+/**
+ * Passkey id.
+ */
+id: string, 
+/**
+ * Untrusted text.
+ */
+name: string, 
+/**
+ * UNIX seconds.
+ */
+createdAt: number, 
+/**
+ * UNIX seconds.
+ */
+lastUsedAt: number, };
+
+/**
  * Everything that a customer can meet.
  */
-export type ProblemCode = "bluetoothOff" | "bluetoothAbsent" | "bluetoothDenied" | "locationOff" | "outOfRange" | "lockerBusy" | "linkLost" | "notTheLocker" | "refused" | "jammed" | "throttled" | "lockerFull" | "tokenExpired" | "lockerClockUnset" | "gestureTooOld" | "keyRefused" | "hubUnreachable" | "wrongHub" | "clockSkew" | "signInAbandoned" | "signInMismatch" | "signInRefused" | "browserFailed" | "hubRefused" | "hubFault" | "versionMismatch" | "changedMeanwhile" | "limitReached" | "fairShare" | "somethingInside" | "noCompartment" | "claimEnded" | "invitationInvalid" | "notDelegable";
+export type ProblemCode = "bluetoothOff" | "bluetoothAbsent" | "bluetoothDenied" | "locationOff" | "outOfRange" | "lockerBusy" | "linkLost" | "notTheLocker" | "refused" | "jammed" | "throttled" | "lockerFull" | "tokenExpired" | "lockerClockUnset" | "gestureTooOld" | "keyRefused" | "hubUnreachable" | "wrongHub" | "clockSkew" | "signInAbandoned" | "signInMismatch" | "signInRefused" | "browserFailed" | "hubRefused" | "hubFault" | "versionMismatch" | "changedMeanwhile" | "limitReached" | "fairShare" | "somethingInside" | "noCompartment" | "claimEnded" | "invitationInvalid" | "notDelegable" | "notAnAddress" | "wrongCode" | "codeEnded" | "lastWayIn" | "giveBackFirst";
 
 /**
  * What went wrong, and what decides what comes next.
@@ -724,7 +845,11 @@ preferLowDoors: boolean,
 /**
  * Lockers in range are listened for while the home screen is seen.
  */
-nearby: boolean, };
+nearby: boolean, 
+/**
+ * Where the customer has things sent to.
+ */
+addressSite?: AddressSite, };
 
 /**
  * A share that was just made.
@@ -983,6 +1108,10 @@ settings: SettingsView,
  * Things to tell once.
  */
 notices: Array<NoticeView>, 
+/**
+ * The account, for its owner; none for guests and while nobody is signed in.
+ */
+account?: AccountView, 
 /**
  * UNIX seconds for which this view holds.
  */

@@ -159,6 +159,8 @@ impl Hub {
                         last_seen_at: at,
                     }],
                     prefers_low_doors: false,
+                    number: Some("482 915 0636".into()),
+                    email: None,
                 },
                 at,
             ),

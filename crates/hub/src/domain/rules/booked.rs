@@ -38,8 +38,18 @@ pub enum Door {
     Kept,
     /// Kept until it is proven what became of this reservation's occupancy.
     Settling,
-    /// Free, or somebody else's.
-    Gone,
+    /// Nobody's: the next may be given it.
+    Free,
+    /// Somebody else's.
+    Others,
+}
+
+impl Door {
+    /// Whether it is kept for the reservation, or settles after it.
+    #[must_use]
+    pub const fn is_theirs(self) -> bool {
+        matches!(self, Self::Kept | Self::Settling)
+    }
 }
 
 /// What is known of the reservation.
@@ -57,12 +67,13 @@ pub struct Facts {
     pub before: Option<Inside>,
     /// Whose the door is.
     pub door: Door,
+    /// It is the door that the reservation was last known to have.
+    pub here: bool,
     /// A customer has opened it.
     pub opened_by_customer: bool,
-    /// Whether it is certain that their last opening to take something out came to be; none where there was none.
+    /// Whether it is certain that the door came open as they were last there to take something out; none where they were
+    /// never there, or last for something else.
     pub took_out: Option<bool>,
-    /// The locker measures what is inside.
-    pub sensors: bool,
     /// The state rests on a word.
     pub unproven: bool,
 }
@@ -85,6 +96,8 @@ pub enum Then {
     Keep,
     /// It is free.
     Free,
+    /// Nobody is given it until somebody has looked.
+    Hold,
 }
 
 /// What an operator is told.
@@ -92,15 +105,17 @@ pub enum Then {
 pub enum Alarm {
     /// A courier opened to put in a parcel that was called off or moved meanwhile.
     CalledOffDeposit,
-    /// The same, and the door is somebody else's by now.
+    /// The same, and the door is not kept for it any more.
     CalledOffDepositElsewhere,
     /// A courier took out what the customer had been given more time for.
     TakenAfterExtend,
+    /// A courier took out again what was ready to be collected.
+    TakenBackOut,
     /// It was opened to be taken out, and something is measured to be inside still.
     LeftInside,
     /// Power failed as a courier opened to take it out: whether it was, nobody knows.
     MayBeTaken,
-    /// A customer put something in after the door was given to somebody else.
+    /// A customer put something in after the door had ceased to be theirs.
     PutInElsewhere,
     /// What was given back was opened again, and it is not known any more what lies there.
     OpenedAfterBack,
@@ -123,7 +138,8 @@ pub struct Verdict {
     pub begins: bool,
 }
 
-/// Whether somebody may answer at the door whether it lies inside: something was to be put in, or to be put back.
+/// Whether somebody may answer at the door whether it lies inside: something was to be put in, to be put back, or to be taken
+/// out by a courier.
 #[must_use]
 pub const fn may_say(who: Who, kind: Kind, state: State, lent: bool) -> bool {
     match (who, kind, state) {
@@ -131,8 +147,9 @@ pub const fn may_say(who: Who, kind: Kind, state: State, lent: bool) -> bool {
         | (
             Who::Courier,
             Kind::Pickup,
-            State::Announced | State::InTransit | State::Cancelled | State::Ready,
-        ) => true,
+            State::Announced | State::InTransit | State::Cancelled | State::Ready | State::Expired,
+        )
+        | (Who::Courier, Kind::Return, State::Deposited) => true,
         (Who::Customer, Kind::Storage, State::Held | State::Ready) => lent,
         _ => false,
     }
@@ -155,24 +172,38 @@ pub fn judge(facts: Facts, event: Event) -> Verdict {
         (_, Kind::Storage) => {
             note_opening(event, &mut verdict);
             let changed = facts.inside.and_then(Inside::counts) != facts.before.and_then(Inside::counts);
-            if facts.state == State::Released && facts.door == Door::Gone && changed {
+            if facts.state == State::Released && !facts.door.is_theirs() && changed {
                 verdict.alarm = Some(Alarm::OpenedAfterBack);
             }
         }
         (Who::Courier, Kind::Pickup) => match facts.state {
             State::Announced | State::InTransit | State::Cancelled => deposited(facts, event, &mut verdict),
-            State::Ready if event_is_deposit(event) && !facts.opened_by_customer => {
-                taken_back_out(facts, &mut verdict);
+            State::Ready
+                if facts.took_out.is_none() && !facts.opened_by_customer && facts.door == Door::Kept =>
+            {
+                taken_back_out(facts, event, &mut verdict);
             }
             _ => taken_out(facts, event, &mut verdict),
         },
         (Who::Courier, Kind::Return) => taken_out(facts, event, &mut verdict),
     }
+    if facts.door == Door::Free
+        && (may_hold_something(facts) || verdict.alarm == Some(Alarm::OpenedAfterBack))
+    {
+        verdict.then = Then::Hold;
+    }
     verdict
 }
 
-fn event_is_deposit(event: Event) -> bool {
-    !matches!(event, Event::Opened { operation: Operation::Collect | Operation::Access, .. })
+/// Whether something may lie behind a door that is nobody's, as far as its last opening tells: it is said or measured, or
+/// something was to be put in and nobody has said otherwise.
+fn may_hold_something(facts: Facts) -> bool {
+    let puts_in = match (facts.who, facts.kind) {
+        (Who::Customer, Kind::Return) => true,
+        (Who::Courier, Kind::Pickup) => facts.took_out.is_none(),
+        _ => false,
+    };
+    facts.inside.and_then(Inside::counts) == Some(true) || (puts_in && facts.inside == Some(Inside::Unknown))
 }
 
 fn note_opening(event: Event, verdict: &mut Verdict) {
@@ -185,14 +216,27 @@ fn note_opening(event: Event, verdict: &mut Verdict) {
 fn collected(facts: Facts, event: Event, verdict: &mut Verdict) {
     note_opening(event, verdict);
     match (facts.state, event) {
-        (State::Ready | State::Expired, Event::Opened { operation, .. })
-            if operation != Operation::Deposit =>
+        // Of a door that it lay in before, or was to lie in, nothing follows.
+        // Where power failed at the latch it may lie there behind a door that never moved: it stays theirs to collect, unless
+        // the locker has measured that it is gone.
+        (State::Ready | State::Expired, Event::Opened { operation, certain })
+            if operation != Operation::Deposit
+                && facts.door == Door::Kept
+                && (certain || facts.inside == Some(Inside::Absent)) =>
+        {
+            verdict.state = State::Opened;
+            verdict.unproven = false;
+        }
+        (State::Ready | State::Expired, Event::Closed)
+            if facts.took_out == Some(false)
+                && facts.door == Door::Kept
+                && facts.inside == Some(Inside::Absent) =>
         {
             verdict.state = State::Opened;
             verdict.unproven = false;
         }
         // What was only said is proven now. Whether the door is free is a question of what was left in it.
-        (State::Collected, Event::Opened { .. }) => verdict.unproven = false,
+        (State::Collected, Event::Opened { certain, .. }) if facts.here => verdict.unproven &= !certain,
         (State::Collected, Event::Closed) if facts.inside == Some(Inside::Present) => {
             verdict.alarm = Some(Alarm::LeftInside);
         }
@@ -212,7 +256,7 @@ fn put_in(facts: Facts, event: Event, verdict: &mut Verdict) {
             match facts.door {
                 Door::Kept => {}
                 Door::Settling => verdict.then = Then::Keep,
-                Door::Gone => verdict.alarm = Some(Alarm::PutInElsewhere),
+                Door::Free | Door::Others => verdict.alarm = Some(Alarm::PutInElsewhere),
             }
         }
         (Some(true), State::Deposited) if measured => verdict.unproven = false,
@@ -229,14 +273,14 @@ fn put_in(facts: Facts, event: Event, verdict: &mut Verdict) {
 fn deposited(facts: Facts, event: Event, verdict: &mut Verdict) {
     let called_off = facts.state == State::Cancelled || facts.door != Door::Kept;
     if called_off && let Event::Opened { .. } = event {
-        verdict.alarm = Some(if facts.door == Door::Gone {
-            Alarm::CalledOffDepositElsewhere
-        } else {
+        verdict.alarm = Some(if facts.door.is_theirs() {
             Alarm::CalledOffDeposit
+        } else {
+            Alarm::CalledOffDepositElsewhere
         });
     }
     let measured = facts.inside.is_some_and(Inside::is_measured);
-    if facts.inside.and_then(Inside::counts) == Some(true) && facts.door != Door::Gone {
+    if facts.inside.and_then(Inside::counts) == Some(true) && facts.door.is_theirs() {
         verdict.state = State::Ready;
         verdict.unproven = !measured;
         verdict.begins = true;
@@ -246,80 +290,68 @@ fn deposited(facts: Facts, event: Event, verdict: &mut Verdict) {
 }
 
 /// The courier who put it in opened once more.
-fn taken_back_out(facts: Facts, verdict: &mut Verdict) {
+fn taken_back_out(facts: Facts, event: Event, verdict: &mut Verdict) {
+    // It is the customer's by now: they can see who was at it.
+    if let Event::Opened { certain, .. } = event {
+        verdict.notes.push((TimelineEvent::Opened, By::Carrier, certain));
+    }
     match facts.inside {
         Some(Inside::Present) => verdict.unproven = false,
         Some(inside) if inside.counts() == Some(false) => {
             verdict.state = State::InTransit;
             verdict.unproven = false;
             verdict.notes.push((TimelineEvent::InTransit, By::Carrier, inside.is_measured()));
+            verdict.alarm = Some(Alarm::TakenBackOut);
         }
         _ => {}
     }
 }
 
-/// Whether an opening is to take something out. One to put something in, or once more, shows nothing of what lay there.
-const fn takes_out(operation: Operation) -> bool {
-    matches!(operation, Operation::Collect | Operation::Access)
-}
-
-/// A courier opened to take something out.
+/// A courier opened to take something out. An opening shows nothing of what became of it: the locker measures that, or the
+/// courier is asked; until then it counts as lying there, and its door is kept.
 fn taken_out(facts: Facts, event: Event, verdict: &mut Verdict) {
-    let absent = facts.inside == Some(Inside::Absent);
-    let (taken, proven) = match event {
-        Event::Opened { operation, certain } if takes_out(operation) => (certain || absent, certain),
-        Event::Opened { certain, .. } => {
-            verdict.notes.push((TimelineEvent::Opened, By::Carrier, certain));
-            return;
+    let holds = facts.door == Door::Kept
+        && matches!(
+            (facts.kind, facts.state),
+            (Kind::Pickup, State::Expired | State::Ready) | (Kind::Return, State::Deposited)
+        );
+    let is_out = facts.inside.and_then(Inside::counts) == Some(false);
+    let errand = facts.took_out.is_some();
+    if holds && errand && is_out {
+        let proven = facts.inside == Some(Inside::Absent);
+        if facts.state == State::Ready {
+            verdict.alarm = Some(Alarm::TakenAfterExtend);
         }
-        // What power failed at, or what was left at first, is taken once the locker has measured that nothing lies there.
-        Event::Closed => {
-            let open_question = facts.took_out == Some(false) || facts.kind == Kind::Pickup;
-            (absent && facts.took_out.is_some() && open_question, facts.took_out == Some(true))
-        }
-        Event::Said => (false, facts.took_out == Some(true)),
-    };
-    let opened = matches!(event, Event::Opened { .. });
-    match (facts.kind, facts.state) {
-        (Kind::Pickup, State::Expired | State::Ready) if taken => {
-            if facts.state == State::Ready {
-                verdict.alarm = Some(Alarm::TakenAfterExtend);
-            }
+        let what = if facts.kind == Kind::Pickup {
             verdict.state = State::Returned;
-            verdict.unproven = false;
-            verdict.notes.push((TimelineEvent::Returned, By::Carrier, true));
-        }
-        (Kind::Return, State::Deposited) if taken => {
-            verdict.notes.push((TimelineEvent::InTransit, By::Carrier, true));
-        }
-        (Kind::Pickup, State::Expired | State::Ready) | (Kind::Return, State::Deposited) if opened => {
-            verdict.notes.push((TimelineEvent::Opened, By::Carrier, false));
-            verdict.alarm = Some(Alarm::MayBeTaken);
-        }
-        _ if opened => verdict.notes.push((TimelineEvent::Opened, By::Carrier, proven)),
-        _ => {}
-    }
-    let out = matches!(
-        (facts.kind, verdict.state),
-        (Kind::Pickup, State::Returned) | (Kind::Return, State::Deposited)
-    );
-    if !out || facts.door == Door::Gone {
+            verdict.unproven = !proven;
+            TimelineEvent::Returned
+        } else {
+            TimelineEvent::InTransit
+        };
+        verdict.notes.push((what, By::Carrier, proven));
+        verdict.then = Then::Free;
         return;
     }
-    match facts.inside {
-        Some(Inside::Present) => {
-            // Opened, and left where it was.
-            if facts.kind == Kind::Pickup {
-                verdict.state = State::Expired;
-            }
-            verdict.then = Then::Keep;
-            verdict.alarm = Some(Alarm::LeftInside);
+    if let Event::Opened { certain, .. } = event {
+        verdict.notes.push((TimelineEvent::Opened, By::Carrier, certain));
+        if holds && errand && !certain {
+            verdict.alarm = Some(Alarm::MayBeTaken);
         }
-        Some(Inside::Absent) => verdict.then = Then::Free,
-        // Where it is measured, the closing says whether it is gone; until then the door is kept.
-        Some(Inside::Open) if facts.sensors => {}
-        _ if proven => verdict.then = Then::Free,
-        _ => {}
+    }
+    if facts.inside != Some(Inside::Present) || !errand {
+        return;
+    }
+    // Opened, and left where it was.
+    if holds {
+        verdict.alarm = Some(Alarm::LeftInside);
+    } else if (facts.kind, facts.state) == (Kind::Pickup, State::Returned)
+        && facts.here
+        && facts.door.is_theirs()
+    {
+        verdict.state = State::Expired;
+        verdict.then = Then::Keep;
+        verdict.alarm = Some(Alarm::LeftInside);
     }
 }
 
@@ -335,9 +367,9 @@ mod tests {
             inside: Some(Inside::Open),
             before: None,
             door: Door::Kept,
+            here: true,
             opened_by_customer: false,
             took_out: None,
-            sensors: false,
             unproven: false,
         }
     }
@@ -370,7 +402,7 @@ mod tests {
             Facts { inside: Some(Inside::Present), ..facts(Who::Customer, Kind::Return, State::Cancelled) };
         let verdict = judge(Facts { door: Door::Settling, ..called_off }, Event::Closed);
         assert_eq!((verdict.state, verdict.then, verdict.alarm), (State::Deposited, Then::Keep, None));
-        let verdict = judge(Facts { door: Door::Gone, ..called_off }, Event::Closed);
+        let verdict = judge(Facts { door: Door::Others, ..called_off }, Event::Closed);
         assert_eq!((verdict.then, verdict.alarm), (Then::Stays, Some(Alarm::PutInElsewhere)));
     }
 
@@ -390,6 +422,11 @@ mod tests {
         let ready = facts(Who::Courier, Kind::Pickup, State::Ready);
         let back = judge(Facts { inside: Some(Inside::Absent), ..ready }, Event::Closed);
         assert_eq!(back.state, State::InTransit, "the courier took it out again");
+        assert_eq!(back.alarm, Some(Alarm::TakenBackOut));
+        for event in [DEPOSIT, Event::Opened { operation: Operation::Reopen, certain: true }] {
+            let once_more = judge(ready, event);
+            assert_eq!(once_more.notes, [(TimelineEvent::Opened, By::Carrier, true)], "{event:?}");
+        }
     }
 
     #[test]
@@ -399,7 +436,7 @@ mod tests {
             (State::Cancelled, Door::Settling, Alarm::CalledOffDeposit, State::Ready, Then::Keep),
             // Moved to another site.
             (State::InTransit, Door::Settling, Alarm::CalledOffDeposit, State::Ready, Then::Keep),
-            (State::Cancelled, Door::Gone, Alarm::CalledOffDepositElsewhere, State::Cancelled, Then::Stays),
+            (State::Cancelled, Door::Others, Alarm::CalledOffDepositElsewhere, State::Cancelled, Then::Stays),
         ] {
             let facts = Facts { door, ..facts(Who::Courier, Kind::Pickup, state) };
             let opened = judge(facts, DEPOSIT);
@@ -415,21 +452,50 @@ mod tests {
 
     #[test]
     fn what_a_courier_takes_out_frees_the_door_when_it_is_gone() {
-        let expired = facts(Who::Courier, Kind::Pickup, State::Expired);
-        let verdict = judge(expired, COLLECT);
-        assert_eq!((verdict.state, verdict.then), (State::Returned, Then::Free));
-        let measures = Facts { sensors: true, ..expired };
-        assert_eq!(judge(measures, COLLECT).then, Then::Stays, "the closing will say");
-        let returned = Facts { state: State::Returned, took_out: Some(true), ..measures };
-        let gone = judge(Facts { inside: Some(Inside::Absent), ..returned }, Event::Closed);
-        assert_eq!((gone.state, gone.then), (State::Returned, Then::Free));
-        let left = judge(Facts { inside: Some(Inside::Present), ..returned }, Event::Closed);
+        for (kind, state, becomes, event) in [
+            (Kind::Pickup, State::Expired, State::Returned, TimelineEvent::Returned),
+            (Kind::Return, State::Deposited, State::Deposited, TimelineEvent::InTransit),
+        ] {
+            let there = Facts { took_out: Some(true), ..facts(Who::Courier, kind, state) };
+            // An opening is none, and neither is a closed door.
+            for (what, inside) in
+                [(COLLECT, Inside::Open), (Event::Closed, Inside::Unknown), (Event::Said, Inside::SaidIn)]
+            {
+                let verdict = judge(Facts { inside: Some(inside), ..there }, what);
+                assert_eq!(
+                    (verdict.state, verdict.then, verdict.alarm),
+                    (state, Then::Stays, None),
+                    "{what:?}"
+                );
+                assert!(verdict.notes.iter().all(|(what, ..)| *what == TimelineEvent::Opened));
+            }
+            // Measured, whichever receipt comes first; or said, and shown as said.
+            for (what, inside, proven) in [
+                (Event::Closed, Inside::Absent, true),
+                (COLLECT, Inside::Absent, true),
+                (Event::Said, Inside::SaidOut, false),
+                (Event::Closed, Inside::SaidOut, false),
+            ] {
+                let gone = judge(Facts { inside: Some(inside), ..there }, what);
+                assert_eq!((gone.state, gone.then, gone.alarm), (becomes, Then::Free, None), "{what:?}");
+                assert_eq!(gone.unproven, !proven && kind == Kind::Pickup);
+                assert_eq!(gone.notes, [(event, By::Carrier, proven)]);
+            }
+            let left = judge(Facts { inside: Some(Inside::Present), ..there }, Event::Closed);
+            assert_eq!((left.state, left.then, left.alarm), (state, Then::Stays, Some(Alarm::LeftInside)));
+        }
+        // The carrier said so, and the locker measures otherwise.
+        let said = Facts { took_out: Some(true), ..facts(Who::Courier, Kind::Pickup, State::Returned) };
+        let left = Facts { door: Door::Settling, inside: Some(Inside::Present), ..said };
+        let left = judge(left, Event::Closed);
         assert_eq!(
             (left.state, left.then, left.alarm),
             (State::Expired, Then::Keep, Some(Alarm::LeftInside))
         );
 
-        let extended = judge(facts(Who::Courier, Kind::Pickup, State::Ready), COLLECT);
+        let ready = Facts { took_out: Some(true), ..facts(Who::Courier, Kind::Pickup, State::Ready) };
+        assert_eq!(judge(ready, COLLECT).state, State::Ready);
+        let extended = judge(Facts { inside: Some(Inside::SaidOut), ..ready }, Event::Said);
         assert_eq!((extended.state, extended.alarm), (State::Returned, Some(Alarm::TakenAfterExtend)));
         let too_late = judge(facts(Who::Courier, Kind::Pickup, State::Collected), COLLECT);
         assert_eq!((too_late.state, too_late.then), (State::Collected, Then::Stays));
@@ -438,36 +504,85 @@ mod tests {
     #[test]
     fn where_power_failed_nothing_is_taken_out_unless_measured() {
         const FAILED: Event = Event::Opened { operation: Operation::Collect, certain: false };
-        for (kind, state, becomes, event) in [
-            (Kind::Pickup, State::Expired, State::Returned, TimelineEvent::Returned),
-            (Kind::Return, State::Deposited, State::Deposited, TimelineEvent::InTransit),
-        ] {
+        for (kind, state) in [(Kind::Pickup, State::Expired), (Kind::Return, State::Deposited)] {
             let failed = Facts { took_out: Some(false), ..facts(Who::Courier, kind, state) };
-            for sensors in [false, true] {
-                let opened = judge(Facts { sensors, ..failed }, FAILED);
-                assert_eq!(
-                    (opened.state, opened.then, opened.alarm),
-                    (state, Then::Stays, Some(Alarm::MayBeTaken))
-                );
-                assert_eq!(opened.notes, [(TimelineEvent::Opened, By::Carrier, false)]);
-                let closed = Facts { sensors, inside: Some(Inside::Unknown), ..failed };
-                let closed = judge(closed, Event::Closed);
-                assert_eq!((closed.state, closed.then), (state, Then::Stays), "{kind:?}");
-            }
-            // Measured, whichever receipt comes first.
-            let measured = Facts { sensors: true, inside: Some(Inside::Absent), ..failed };
+            let opened = judge(failed, FAILED);
+            assert_eq!(
+                (opened.state, opened.then, opened.alarm),
+                (state, Then::Stays, Some(Alarm::MayBeTaken))
+            );
+            assert_eq!(opened.notes, [(TimelineEvent::Opened, By::Carrier, false)]);
+            let closed = judge(Facts { inside: Some(Inside::Unknown), ..failed }, Event::Closed);
+            assert_eq!((closed.state, closed.then), (state, Then::Stays), "{kind:?}");
             for what in [Event::Closed, FAILED] {
-                let gone = judge(measured, what);
-                assert_eq!((gone.state, gone.then, gone.alarm), (becomes, Then::Free, None), "{what:?}");
-                assert_eq!(gone.notes, [(event, By::Carrier, true)]);
+                let gone = judge(Facts { inside: Some(Inside::Absent), ..failed }, what);
+                assert_eq!((gone.then, gone.alarm), (Then::Free, None), "{what:?}");
             }
         }
     }
 
     #[test]
+    fn an_opening_at_which_power_failed_leaves_it_to_be_collected() {
+        const FAILED: Event = Event::Opened { operation: Operation::Collect, certain: false };
+        let ready = Facts { took_out: Some(false), ..facts(Who::Customer, Kind::Pickup, State::Ready) };
+        for (inside, event, state) in [
+            (Inside::Open, FAILED, State::Ready),
+            (Inside::Unknown, FAILED, State::Ready),
+            (Inside::Present, FAILED, State::Ready),
+            (Inside::Absent, FAILED, State::Opened),
+            (Inside::Unknown, Event::Closed, State::Ready),
+            (Inside::Present, Event::Closed, State::Ready),
+            (Inside::Absent, Event::Closed, State::Opened),
+        ] {
+            let verdict = judge(Facts { inside: Some(inside), ..ready }, event);
+            assert_eq!(verdict.state, state, "{inside:?} {event:?}");
+        }
+        assert_eq!(judge(ready, FAILED).notes, [(TimelineEvent::Opened, By::Customer, false)]);
+        let said = Facts { unproven: true, ..facts(Who::Customer, Kind::Pickup, State::Collected) };
+        assert!(judge(said, FAILED).unproven, "it proves nothing of what was said");
+    }
+
+    #[test]
+    fn what_happens_at_another_door_changes_only_the_record() {
+        for door in [Door::Settling, Door::Free, Door::Others] {
+            for state in [State::Ready, State::Expired, State::Opened] {
+                for inside in [Inside::Open, Inside::Absent, Inside::Unknown, Inside::SaidOut] {
+                    for who in [Who::Courier, Who::Customer] {
+                        let elsewhere = facts(who, Kind::Pickup, state);
+                        let elsewhere = Facts {
+                            door,
+                            here: false,
+                            inside: Some(inside),
+                            took_out: Some(true),
+                            ..elsewhere
+                        };
+                        for event in [DEPOSIT, COLLECT, Event::Closed, Event::Said] {
+                            let verdict = judge(elsewhere, event);
+                            assert_eq!(
+                                (verdict.state, verdict.then, verdict.unproven),
+                                (state, Then::Stays, false),
+                                "{who:?} {door:?} {inside:?} {event:?}"
+                            );
+                            let noted = verdict.notes.iter().all(|(what, ..)| *what == TimelineEvent::Opened);
+                            assert!(noted, "{who:?} {door:?} {inside:?} {event:?}");
+                        }
+                    }
+                }
+            }
+        }
+        let said = Facts {
+            unproven: true,
+            door: Door::Others,
+            here: false,
+            ..facts(Who::Customer, Kind::Pickup, State::Collected)
+        };
+        assert!(judge(said, COLLECT).unproven, "what is said of one door is not proven by another");
+    }
+
+    #[test]
     fn late_receipt() {
         for state in [State::Collected, State::Returned, State::Cancelled] {
-            let late = Facts { door: Door::Gone, ..facts(Who::Customer, Kind::Pickup, state) };
+            let late = Facts { door: Door::Others, ..facts(Who::Customer, Kind::Pickup, state) };
             let verdict = judge(late, COLLECT);
             assert_eq!((verdict.state, verdict.then, verdict.alarm), (state, Then::Stays, None));
             assert_eq!(verdict.notes, [(TimelineEvent::Opened, By::Customer, true)]);
@@ -491,10 +606,38 @@ mod tests {
     }
 
     #[test]
+    fn a_door_that_is_nobodys_is_held_where_something_may_lie_in_it() {
+        use Inside::{Absent, Open, Present, SaidIn, SaidOut, Unknown};
+        for (who, kind, state, inside, then) in [
+            (Who::Customer, Kind::Pickup, State::Collected, Present, Then::Hold),
+            (Who::Customer, Kind::Pickup, State::Collected, Absent, Then::Stays),
+            (Who::Customer, Kind::Pickup, State::Collected, Unknown, Then::Stays),
+            (Who::Customer, Kind::Return, State::Cancelled, Present, Then::Hold),
+            (Who::Customer, Kind::Return, State::Cancelled, SaidIn, Then::Hold),
+            (Who::Customer, Kind::Return, State::Cancelled, Unknown, Then::Hold),
+            (Who::Customer, Kind::Return, State::Cancelled, SaidOut, Then::Stays),
+            (Who::Courier, Kind::Pickup, State::Cancelled, Present, Then::Hold),
+            (Who::Courier, Kind::Pickup, State::InTransit, Unknown, Then::Hold),
+            (Who::Courier, Kind::Pickup, State::InTransit, Open, Then::Stays),
+            (Who::Courier, Kind::Return, State::Accepted, Present, Then::Hold),
+            (Who::Courier, Kind::Return, State::Accepted, Unknown, Then::Stays),
+        ] {
+            let took_out = (kind == Kind::Return).then_some(true);
+            let at = Facts { inside: Some(inside), took_out, ..facts(who, kind, state) };
+            let free = judge(Facts { door: Door::Free, ..at }, Event::Closed);
+            assert_eq!(free.then, then, "{who:?} {kind:?} {inside:?}");
+            let others = judge(Facts { door: Door::Others, ..at }, Event::Closed);
+            assert_eq!(others.then, Then::Stays, "{who:?} {kind:?} {inside:?}");
+        }
+        let back = Facts { before: Some(Absent), ..facts(Who::Customer, Kind::Storage, State::Released) };
+        assert_eq!(judge(Facts { door: Door::Free, ..back }, COLLECT).then, Then::Hold);
+    }
+
+    #[test]
     fn a_thing_that_is_taken_again_after_it_was_given_back_is_missed() {
         let back = Facts {
             before: Some(Inside::Present),
-            door: Door::Gone,
+            door: Door::Others,
             ..facts(Who::Customer, Kind::Storage, State::Released)
         };
         let access = Event::Opened { operation: Operation::Access, certain: true };

@@ -1,7 +1,7 @@
 //! What is known of a compartment since it was last opened (PROTOCOL.md, receipt): a door that was closed proves nothing about
 //! what lies behind it.
 
-use postern_protocol::receipt::Outcome;
+use postern_protocol::{Operation, receipt::Outcome};
 use serde::{Deserialize, Serialize};
 
 /// One receipt of the chain, about the door and the reservation in question.
@@ -93,6 +93,22 @@ pub fn last_opening(links: &[Link]) -> Option<i64> {
     links.iter().filter(|link| link.outcome.may_be_open()).map(|link| link.sequence).max()
 }
 
+/// Whether it is certain that the door was open: power did not fail at every opening.
+#[must_use]
+pub fn is_certain(links: &[Link]) -> bool {
+    links.iter().any(|link| link.outcome.may_be_open() && link.outcome != Outcome::Unknown)
+}
+
+/// Whether it is certain that the door came open as they were last there to take something out, given what their openings
+/// were for and how they went. None where they were last there for something else; opening once more goes on with what was
+/// begun.
+#[must_use]
+pub fn took_out(openings: &[(Operation, Outcome)]) -> Option<bool> {
+    let begun = openings.iter().rposition(|(operation, _)| *operation != Operation::Reopen)?;
+    matches!(openings[begun].0, Operation::Collect | Operation::Access)
+        .then(|| openings[begun..].iter().any(|(_, outcome)| *outcome != Outcome::Unknown))
+}
+
 /// What is known, given the receipts in the order of the chain, and what was said. None where there was no opening.
 ///
 /// `sensors`: the locker measures what is inside, so that a word alone does not do until it has closed the door; one that
@@ -101,7 +117,7 @@ pub fn last_opening(links: &[Link]) -> Option<i64> {
 pub fn known(links: &[Link], answer: Option<Answer>, sensors: bool) -> Option<Inside> {
     let opened = last_opening(links)?;
     let said = answer
-        .filter(|answer| answer.after >= opened)
+        .filter(|answer| answer.after == opened)
         .map(|answer| if answer.inside { Inside::SaidIn } else { Inside::SaidOut });
     let closed = links.iter().rfind(|link| link.sequence > opened && link.outcome.is_closing());
     Some(match closed.map(|link| link.outcome) {
@@ -147,6 +163,24 @@ mod tests {
             (&[Unknown, AlreadyOpen, Jammed, ClosedPresent], None, true, Some(Inside::Present)),
         ] {
             assert_eq!(known(&links(story), answer, sensors), known_as, "{story:?} {answer:?} {sensors}");
+        }
+    }
+
+    #[test]
+    fn the_last_errand_tells_whether_something_was_to_be_taken_out() {
+        use Operation::{Access, Collect, Deposit, Reopen};
+        use Outcome::{AlreadyOpen, Opened, Unknown};
+        for (story, out) in [
+            (&[][..], None),
+            (&[(Reopen, Opened)], None),
+            (&[(Deposit, Opened), (Reopen, Opened)], None),
+            (&[(Collect, Opened), (Deposit, Opened)], None),
+            (&[(Deposit, Opened), (Collect, Unknown)], Some(false)),
+            (&[(Collect, Opened), (Collect, Unknown)], Some(false)),
+            (&[(Collect, Unknown), (Reopen, AlreadyOpen)], Some(true)),
+            (&[(Access, Opened), (Reopen, Unknown)], Some(true)),
+        ] {
+            assert_eq!(took_out(story), out, "{story:?}");
         }
     }
 

@@ -48,10 +48,16 @@ pub struct Ended {
     pub holds: Holds,
     /// What is known since its last opening; none where no receipt says that it was opened.
     pub inside: Option<Inside>,
+    /// Some opening is certain: power did not fail between latch and sensor.
+    pub certain: bool,
+    /// Something was measured inside as the door was last closed, whoever had opened it.
+    pub left: bool,
     /// The locker measures what is inside when the door is closed.
     pub sensors: bool,
     /// A courier was given a token to take something out: whose opening will be in the chain.
     pub errand: bool,
+    /// Receipts of it may be among those that the locker has lost.
+    pub lost: bool,
     /// The last end of a token that was given for it, UNIX seconds; none where none was.
     pub tokens_until: Option<i64>,
     /// A PIN was given for it.
@@ -81,11 +87,15 @@ pub enum Verdict {
 }
 
 impl Ended {
+    /// Whether anybody was given access in this occupancy.
+    const fn had_access(&self) -> bool {
+        self.pin || self.tokens_until.is_some()
+    }
+
     /// Whether nobody can have opened the door in this occupancy without that being known.
     #[must_use]
     pub fn is_told_whole(&self, chain: Chain) -> bool {
-        let given = self.pin || self.tokens_until.is_some();
-        !given
+        !self.had_access()
             || chain.news >= self.news
             || (!self.pin && self.tokens_until.is_some_and(|until| chain.at > until))
     }
@@ -93,14 +103,32 @@ impl Ended {
     /// What is to be done.
     #[must_use]
     pub fn verdict(&self, chain: Chain) -> Verdict {
+        match self.told(chain) {
+            Verdict::Free if self.left => Verdict::Look,
+            verdict => verdict,
+        }
+    }
+
+    /// What those tell who were to take it out, or who had it.
+    fn told(&self, chain: Chain) -> Verdict {
         let whole = self.is_told_whole(chain);
-        let unless_opened_since = |verdict| if whole { verdict } else { Verdict::Wait };
+        let unless_opened_since = |verdict| match verdict {
+            _ if !whole => Verdict::Wait,
+            Verdict::Free if self.lost && self.had_access() => Verdict::Look,
+            verdict => verdict,
+        };
         match (self.holds, self.inside.map(|inside| (inside, inside.counts()))) {
             (Holds::Nothing, None | Some((_, Some(false)))) => unless_opened_since(Verdict::Free),
             (Holds::Nothing, Some(_)) => Verdict::Look,
             // Its closing will say what was left.
             (Holds::Taken | Holds::Fetched, Some((Inside::Open, _))) if self.sensors => Verdict::Wait,
             (Holds::Taken | Holds::Fetched, Some((_, Some(true)))) => Verdict::Look,
+            // Whether the door came open nobody knows, and nothing was measured: it may lie there still.
+            (Holds::Taken | Holds::Fetched, Some((inside, _)))
+                if !self.certain && inside != Inside::Absent =>
+            {
+                unless_opened_since(Verdict::Look)
+            }
             // It was opened, as was said, and what was measured does not contradict.
             (Holds::Taken | Holds::Fetched, Some(_)) => Verdict::Free,
             // The carrier's couriers open by other means, and everybody else's openings have come in.
@@ -118,7 +146,18 @@ mod tests {
     const CHAIN: Chain = Chain { news: 3, at: 1000 };
 
     fn ended(holds: Holds, inside: Option<Inside>) -> Ended {
-        Ended { holds, inside, sensors: false, errand: true, tokens_until: Some(2000), pin: true, news: 4 }
+        Ended {
+            holds,
+            inside,
+            certain: true,
+            left: false,
+            sensors: false,
+            errand: true,
+            lost: false,
+            tokens_until: Some(2000),
+            pin: true,
+            news: 4,
+        }
     }
 
     #[test]
@@ -173,6 +212,46 @@ mod tests {
         }
         let measures = Ended { sensors: true, ..ended(Holds::Taken, Some(Inside::Open)) };
         assert_eq!(measures.verdict(CHAIN), Verdict::Wait);
+    }
+
+    #[test]
+    fn where_receipts_are_lost_somebody_looks() {
+        let told = Chain { news: 4, ..CHAIN };
+        for inside in [None, Some(Inside::Absent), Some(Inside::SaidOut)] {
+            let lost = Ended { lost: true, ..ended(Holds::Nothing, inside) };
+            assert_eq!(lost.verdict(CHAIN), Verdict::Wait, "{inside:?}");
+            assert_eq!(lost.verdict(told), Verdict::Look, "{inside:?}");
+        }
+        let by_key = Ended { lost: true, errand: false, ..ended(Holds::Fetched, None) };
+        assert_eq!(by_key.verdict(told), Verdict::Look);
+        let nothing_given =
+            Ended { lost: true, pin: false, tokens_until: None, ..ended(Holds::Nothing, None) };
+        assert_eq!(nothing_given.verdict(CHAIN), Verdict::Free, "nobody can have opened it");
+        let taken = Ended { lost: true, ..ended(Holds::Taken, Some(Inside::Absent)) };
+        assert_eq!(taken.verdict(CHAIN), Verdict::Free, "what is known of it is enough");
+    }
+
+    #[test]
+    fn what_somebody_else_left_is_looked_at() {
+        let told = Chain { news: 4, ..CHAIN };
+        for holds in [Holds::Taken, Holds::Fetched] {
+            let taken = ended(holds, Some(Inside::Unknown));
+            assert_eq!(taken.verdict(told), Verdict::Free, "{holds:?}");
+            assert_eq!(Ended { left: true, ..taken }.verdict(told), Verdict::Look, "{holds:?}");
+        }
+    }
+
+    #[test]
+    fn an_opening_at_which_power_failed_bears_no_word_out() {
+        for holds in [Holds::Taken, Holds::Fetched] {
+            for inside in [Inside::Open, Inside::Unknown, Inside::SaidOut] {
+                let failed = Ended { certain: false, ..ended(holds, Some(inside)) };
+                assert_eq!(failed.verdict(CHAIN), Verdict::Wait, "{holds:?} {inside:?}");
+                assert_eq!(failed.verdict(Chain { news: 4, ..CHAIN }), Verdict::Look, "{holds:?} {inside:?}");
+            }
+            let measured = Ended { certain: false, ..ended(holds, Some(Inside::Absent)) };
+            assert_eq!(measured.verdict(CHAIN), Verdict::Free);
+        }
     }
 
     #[test]

@@ -1,15 +1,15 @@
 //! Fair shares: no account takes more than its share of a site, and customers' bookings leave room for parcels.
 
-/// What is kept at a site and by an account, what is settling included.
+/// What is kept at a site and by an account, what is settling or was reported included.
 #[derive(Clone, Copy, Debug)]
 pub struct Kept {
-    /// Doors that the account has booked anywhere.
+    /// Doors that the account has booked, or had taken out of service, anywhere.
     pub by_account: i64,
-    /// Doors that the account has booked at this site.
+    /// The same at this site.
     pub by_account_here: i64,
-    /// Doors that customers have booked at this site.
+    /// Doors that customers have booked, or had taken out of service, at this site.
     pub by_customers_here: i64,
-    /// Doors of the site.
+    /// Doors of the site that are in service, or were taken out of it by customers.
     pub doors_here: i64,
 }
 
@@ -33,6 +33,13 @@ pub enum Unfair {
     Site,
 }
 
+/// Most doors of a site with so many that one account may have at once, booked or taken out of service.
+#[must_use]
+pub const fn of_account(doors_here: i64) -> i64 {
+    let quarter = doors_here / 4;
+    if quarter > 1 { quarter } else { 1 }
+}
+
 /// Whether the account may book another door.
 ///
 /// # Errors
@@ -40,7 +47,7 @@ pub enum Unfair {
 pub fn another(kept: Kept, limits: Limits) -> Result<(), Unfair> {
     if kept.by_account >= limits.bookings {
         Err(Unfair::Account)
-    } else if kept.by_account_here >= (kept.doors_here / 4).max(1) {
+    } else if kept.by_account_here >= of_account(kept.doors_here) {
         Err(Unfair::AccountHere)
     } else if kept.by_customers_here >= (kept.doors_here * limits.booking_share / 100).max(1) {
         Err(Unfair::Site)

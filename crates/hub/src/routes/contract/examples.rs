@@ -4,10 +4,19 @@
 use serde_json::{Map, Value, json};
 
 /// Text by the name of its field.
-const TEXTS: [(&str, &str); 73] = [
+const TEXTS: [(&str, &str); 82] = [
     ("access_token", "v2.Yk3u…"),
     ("access", "public"),
+    ("email", "ada@example.org"),
+    ("pending", "ada@example.org"),
+    ("hindered_by", "01m8m6rf7x4c0q3e9j5t2w8z1a"),
+    ("parcels", "01m8m6rf7x4c0q3e9j5t2w8z1a"),
+    ("language", "en"),
+    ("media_type", "image/jpeg"),
+    ("bytes", "_9j_4AAQ…"),
     ("account", "01m8m6rf7x4c0q3e9j5t2w8z1a"),
+    ("claim_link", "https://hub.example/claim/yUs_M_NZhSmmyDMzwtTJA7rN6DHV3p8yTVYu1_tbW4I"),
+    ("number", "482 915 0636"),
     ("address", "Lindenhof 1, 3011 Bern"),
     ("authorization_endpoint", "https://hub.example/authorize"),
     ("bulletin", "hEOhASegWC…"),
@@ -47,7 +56,7 @@ const TEXTS: [(&str, &str); 73] = [
     ("pointer", "/site"),
     ("receipt", "g1gk…"),
     ("receipt_key", "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"),
-    ("recipient", "01m8m6rf7xacc0000000000001"),
+    ("recipient", "482 915 0636"),
     ("redirect_uri", "http://127.0.0.1:49152/callback"),
     ("reference", "HX8123456789"),
     ("refresh_token", "rt_01m8…"),

@@ -58,13 +58,13 @@ const REFUSALS: [Refusal; 10] = [
         status: "409",
         name: "Conflict",
         description: "It does not fit the state that the thing is in, or a limit of the operator.",
-        codes: &["wrong_state", "no_compartment", "limit_reached"],
+        codes: &["wrong_state", "no_compartment", "limit_reached", "wrong_code"],
     },
     Refusal {
         status: "410",
         name: "Gone",
         description: "It ended: a claim link that was used or taken back, or a cursor that is too old.",
-        codes: &["claim_ended", "cursor_too_old"],
+        codes: &["claim_ended", "cursor_too_old", "code_ended"],
     },
     Refusal {
         status: "412",
@@ -202,7 +202,7 @@ fn scope(name: &str) -> Option<&'static str> {
 fn answers(name: &str, path: &str, operation: &mut Value, known: bool, write: bool, conditional: bool) {
     let has_query = operation["parameters"].as_array().into_iter().flatten().any(|one| one["in"] == "query");
     let has_body = operation.get("requestBody").is_some();
-    let gone = matches!(name, "POST /v1/claims" | "GET /v1/changes");
+    let gone = matches!(name, "POST /v1/claims" | "GET /v1/changes" | "POST /v1/me/email/confirm");
     let applies = |status: &str| match status {
         "400" => known && (write || has_query || path.contains('{')),
         "401" | "403" | "429" => known,

@@ -82,13 +82,14 @@ pub(super) const SCOPES: [(&[&str], &str); 5] = [
             "POST /v1/operator/lockers",
             "DELETE /v1/operator/lockers/{id}",
             "POST /v1/operator/lockers/{id}/heartbeat",
+            "POST /v1/operator/lockers/{id}/lost",
             "POST /v1/operator/lockers/{id}/receipts",
             "GET /v1/operator/lockers/{id}/bulletin",
             "PUT /v1/operator/lockers/{id}/doors/{door}",
             "POST /v1/operator/lockers/{id}/doors/{door}/clear",
             "PUT /v1/operator/sites/{id}",
-            "PUT /v1/operator/sites/{id}/members/{account}",
-            "DELETE /v1/operator/sites/{id}/members/{account}",
+            "PUT /v1/operator/sites/{id}/members/{number}",
+            "DELETE /v1/operator/sites/{id}/members/{number}",
             "POST /v1/operator/holdings",
             "PUT /v1/operator/assets/{id}",
             "POST /v1/operator/alarms/{id}/resolve",
@@ -108,7 +109,9 @@ pub(super) const SCOPES: [(&[&str], &str); 5] = [
 ];
 
 /// Operations that may not fit the state of things (409).
-pub(super) const CONFLICTS: [&str; 37] = [
+pub(super) const CONFLICTS: [&str; 40] = [
+    "POST /v1/me/email",
+    "POST /v1/me/email/confirm",
     "DELETE /v1/me",
     "DELETE /v1/passkeys/{id}",
     "POST /v1/assets/{id}/borrow",
@@ -127,6 +130,7 @@ pub(super) const CONFLICTS: [&str; 37] = [
     "POST /v1/operator/lockers",
     "DELETE /v1/operator/lockers/{id}",
     "POST /v1/operator/lockers/{id}/doors/{door}/clear",
+    "POST /v1/operator/lockers/{id}/lost",
     "PUT /v1/operator/assets/{id}",
     "POST /v1/receipts",
     "POST /v1/reservations/{id}/cancel",
@@ -158,7 +162,7 @@ pub(super) const PARAMETERS: [(&str, &str, &str); 18] = [
     ("/v1/operator/lockers/", "id", "Locker id, 16 hex digits."),
     ("/v1/operator/lockers/", "door", "Door number."),
     ("/v1/operator/sites/", "id", "Site id: 1 to 64 of `a-z`, `0-9`, `-` and `_`."),
-    ("/v1/operator/sites/", "account", "Account id."),
+    ("/v1/operator/sites/", "number", "The resident's customer number, in any grouping."),
     ("/v1/operator/assets/", "id", "Thing id: 1 to 64 of `a-z`, `0-9`, `-` and `_`."),
     ("/v1/operator/carriers/", "id", "Carrier id: 1 to 64 of `a-z`, `0-9`, `-` and `_`."),
     ("/v1/operator/keys/", "id", "Key id: what stands between `pk_` and the second `_`."),
@@ -171,7 +175,17 @@ pub(super) const PARAMETERS: [(&str, &str, &str); 18] = [
 ];
 
 /// What an operation's own words do not say.
-pub(super) const DETAILS: [(&str, &str); 48] = [
+pub(super) const DETAILS: [(&str, &str); 52] = [
+    (
+        "POST /v1/me/email",
+        "What is answered is the same whoever has the address: it is the letter's reader who decides.",
+    ),
+    (
+        "POST /v1/me/email/confirm",
+        "A code is good for 30 minutes, once, and for five guesses. Whoever had confirmed the same address before has it no longer.",
+    ),
+    ("DELETE /v1/me/email", "Also one that was not confirmed yet."),
+    ("GET /v1/me/deletion", "To be shown before the customer decides."),
     ("GET /.well-known/postern", "Its `now` lets a device notice that its own clock is wrong."),
     ("GET /.well-known/oauth-authorization-server", "Endpoints, grants and signing algorithms."),
     ("GET /health", "Looks at nothing but the process itself: restart it where this fails."),
@@ -193,7 +207,7 @@ pub(super) const DETAILS: [(&str, &str); 48] = [
     ("PATCH /v1/devices/{id}", "One of the caller's own devices."),
     ("DELETE /v1/devices/{id}", "Doors of its tokens get a new epoch, which phones carry to the lockers."),
     ("GET /v1/passkeys", "With the time at which each was last used, and how many recovery codes are left."),
-    ("POST /v1/recovery-codes", "Ten, shown once. The ones of before end."),
+    ("POST /v1/recovery-codes", "Eight, shown once. The ones of before end."),
     (
         "GET /v1/changes",
         "At most 500 a page; ask again with the new cursor while `more` is true. An `ETag` lets an unchanged feed be answered with 304.",
@@ -221,7 +235,12 @@ pub(super) const DETAILS: [(&str, &str); 48] = [
     ("POST /v1/claims", "A link is good once, and not for its owner."),
     ("POST /v1/returns", "A door is kept for as many hours as the operator says."),
     ("POST /v1/storage", "Up to the operator's limits of days and of bookings at once."),
-    ("POST /v1/carrier/parcels", "Only one parcel with a tracking number is under way at a time."),
+    (
+        "POST /v1/carrier/parcels",
+        "The answer is the same for everybody, so that it tells nobody who has an account: a parcel and a `claim_link` that was \
+         made for it. A customer whose number or verified address it is has the parcel in the list; anybody else has it by \
+         the link, with an account or as a guest. Only one parcel with a tracking number is under way at a time.",
+    ),
     ("GET /v1/carrier/parcels/{id}", "Nothing of the recipient is told."),
     ("POST /v1/carrier/parcels/{id}/dispatch", "Shown to the recipient as on its way."),
     (

@@ -1,7 +1,9 @@
 //! From frames to messages, with what a notification channel really does: HELLO lost, doubled or halved, frames meant for
 //! another phone, and frames that overtook each other.
 
-use postern_protocol::frame::{FrameError, Reassembler, Tag};
+use alloc::vec::Vec;
+
+use crate::frame::{FrameError, Reassembler, Tag};
 
 /// Header bit of a first fragment (PROTOCOL.md, frames).
 const FIRST: u8 = 0x80;
@@ -14,7 +16,8 @@ const BODY: usize = 4;
 const MAX_HELD: usize = 16;
 
 /// Reassembles what the locker sends on one link. The first message it yields is the HELLO, exactly once.
-pub(crate) struct Inbox {
+#[derive(Debug)]
+pub struct Inbox {
     frames: Reassembler,
     /// The HELLO, once it is here.
     hello: Option<Vec<u8>>,
@@ -24,13 +27,24 @@ pub(crate) struct Inbox {
     held: Vec<Vec<u8>>,
 }
 
+impl Default for Inbox {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Inbox {
-    pub(crate) fn new() -> Self {
+    /// Of a link that was just made.
+    #[must_use]
+    pub const fn new() -> Self {
         Self { frames: Reassembler::new(), hello: None, past_hello: false, held: Vec::new() }
     }
 
     /// Takes one notification: the messages that it completed, mostly none or one.
-    pub(crate) fn push(&mut self, frame: &[u8]) -> Result<Vec<Vec<u8>>, FrameError> {
+    ///
+    /// # Errors
+    /// The rules of frames are broken: the link is to be ended.
+    pub fn push(&mut self, frame: &[u8]) -> Result<Vec<Vec<u8>>, FrameError> {
         let mut messages = Vec::new();
         messages.extend(self.take(frame)?);
         while let Some(next) = self.held.iter().position(|frame| self.frames.is_due(frame)) {
@@ -71,7 +85,10 @@ impl Inbox {
     }
 
     /// Takes what reading `tx` gave: the HELLO as one frame, or nothing yet. It overrides a HELLO that is under way.
-    pub(crate) fn push_read(&mut self, value: &[u8]) -> Result<Option<Vec<u8>>, FrameError> {
+    ///
+    /// # Errors
+    /// It is no frame.
+    pub fn push_read(&mut self, value: &[u8]) -> Result<Option<Vec<u8>>, FrameError> {
         if self.hello.is_some() || value.is_empty() {
             return Ok(None);
         }
@@ -86,17 +103,20 @@ impl Inbox {
     }
 
     /// The tag, once the HELLO told it.
-    pub(crate) fn tag(&self) -> Option<Tag> {
+    #[must_use]
+    pub const fn tag(&self) -> Option<Tag> {
         self.frames.tag()
     }
 
     /// The HELLO has been yielded.
-    pub(crate) fn has_hello(&self) -> bool {
+    #[must_use]
+    pub const fn has_hello(&self) -> bool {
         self.hello.is_some()
     }
 
     /// A message of ours is under way: the next fragment is due.
-    pub(crate) fn is_partial(&self) -> bool {
+    #[must_use]
+    pub const fn is_partial(&self) -> bool {
         self.frames.is_partial() || !self.held.is_empty()
     }
 
@@ -129,9 +149,10 @@ impl Inbox {
 
 #[cfg(test)]
 mod tests {
-    use postern_protocol::frame::fragments;
+    use std::vec;
 
     use super::*;
+    use crate::frame::fragments;
 
     const TAG: Tag = Tag(7);
 

@@ -1,0 +1,51 @@
+//! Builds the page for browsers in, where `cargo xtask web` has made it; a hub without it says so.
+
+use std::{
+    env, fs,
+    io::Write as _,
+    path::{Path, PathBuf},
+};
+
+fn main() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../web/dist");
+    // The folder is there in every checkout, so that this runs again only when what is in it changes.
+    println!("cargo::rerun-if-changed={}", folder.display());
+    let page = folder.join("page");
+    let mut files = Vec::new();
+    if page.join("web.html").exists() {
+        list(&page, &mut files);
+    }
+    files.sort();
+    let place = Path::new(&env::var_os("OUT_DIR").expect("cargo names a folder")).join("web_app.rs");
+    let mut out = fs::File::create(place).expect("the folder can be written to");
+    writeln!(out, "const FILES: &[File] = &[").expect("written");
+    for file in files {
+        let named = file.strip_prefix(&page).expect("below it").to_string_lossy().replace('\\', "/");
+        if [".br", ".gz"].iter().any(|packed| named.ends_with(packed)) {
+            continue;
+        }
+        let packed = |ending: &str| {
+            let path = format!("{}{ending}", file.display());
+            if Path::new(&path).exists() { format!("Some(include_bytes!({path:?}))") } else { "None".into() }
+        };
+        let plain = file.display().to_string();
+        let (brotli, gzip) = (packed(".br"), packed(".gz"));
+        writeln!(
+            out,
+            "File {{ name: {named:?}, plain: include_bytes!({plain:?}), brotli: {brotli}, gzip: {gzip} }},"
+        )
+        .expect("written");
+    }
+    writeln!(out, "];").expect("written");
+}
+
+fn list(folder: &Path, files: &mut Vec<PathBuf>) {
+    let entries = fs::read_dir(folder).expect("a folder can be read");
+    for path in entries.map(|entry| entry.expect("an entry").path()) {
+        if path.is_dir() {
+            list(&path, files);
+        } else {
+            files.push(path);
+        }
+    }
+}
