@@ -215,7 +215,15 @@ pub(crate) fn install(needs: &[&'static Need]) -> Result<()> {
 
 /// Installs packages, after saying what that takes and asking.
 fn bring(packages: &[String]) -> Result<()> {
-    let transaction = Transaction::for_packages(packages)?;
+    let transaction = match Transaction::for_packages(packages) {
+        Ok(transaction) => transaction,
+        // Old lists may fit the packages on the machine no longer, where those came from newer ones.
+        Err(_) => {
+            println!("no way by the lists on this machine; asking the archive what it has");
+            update()?;
+            Transaction::for_packages(packages)?
+        }
+    };
     if transaction.outlook.is_empty() {
         return Ok(());
     }
