@@ -22,7 +22,7 @@ use crate::{
     hub::Hub,
     random,
     signin::tidy_name,
-    store::{RowExt, Tx},
+    store::{RowExt, Tx, chain},
 };
 
 /// Seconds that an enrolment code lives.
@@ -190,6 +190,11 @@ pub async fn token(
     let puts_in = match (parcel.kind, parcel.state) {
         (Kind::Pickup, State::Announced | State::InTransit) => {
             keep_door(tx, &mut parcel, asked, now).await?;
+            // A locker that cannot measure takes no second deposit in one epoch (PROTOCOL.md, order of checks).
+            if chain::was_opened_for_deposit(tx, &parcel.id).await? {
+                doors::revoke(tx, &mut parcel, now).await?;
+                parcel.save(tx, now).await?;
+            }
             true
         }
         (Kind::Pickup, State::Ready) if !parcel.called_off => return Err(Code::WrongState.into()),

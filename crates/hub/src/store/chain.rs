@@ -211,6 +211,23 @@ pub async fn openings(
         .collect()
 }
 
+/// Whether a courier opened the door that is kept for a reservation, to put something in, in the door's present epoch.
+///
+/// # Errors
+/// When the database fails.
+pub async fn was_opened_for_deposit(tx: &mut Tx, reservation: &str) -> Result<bool> {
+    let row = sqlx::query(
+        "SELECT COUNT(*) AS openings FROM receipts r JOIN doors d ON d.locker_id = r.locker_id AND d.door = r.door \
+         AND d.epoch = r.epoch WHERE r.reservation_id = $1 AND d.reservation_id = $1 AND r.courier = 1 \
+         AND r.standing = 'chained' AND r.outcome IN (0, 2, 3) AND r.operation = $2",
+    )
+    .bind(reservation)
+    .bind(Operation::Deposit as i64)
+    .fetch_one(tx.on())
+    .await?;
+    Ok(row.int("openings")? > 0)
+}
+
 /// An opening of a reservation.
 #[derive(Clone, Debug)]
 pub struct Opening {

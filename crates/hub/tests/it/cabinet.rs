@@ -49,7 +49,7 @@ impl Visit {
 }
 
 /// What a hand does at the open door.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Hand {
     /// Puts something in.
     Puts,

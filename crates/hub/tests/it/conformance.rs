@@ -101,6 +101,7 @@ on_both!(
     a_receipt_of_another_door_moves_nothing,
     strangers_settle_no_door,
     power_failed_at_the_latch_locks_nobody_out,
+    a_courier_may_come_back_with_the_parcel,
     a_couriers_opening_takes_nothing_out,
     a_free_door_that_was_measured_full_is_held,
     a_forgotten_reservation_keeps_its_door,

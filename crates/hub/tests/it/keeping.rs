@@ -217,6 +217,30 @@ pub(crate) async fn power_failed_at_the_latch_locks_nobody_out(world: World) {
     assert_eq!(ada.named("Two paperbacks").await["state"], "opened");
 }
 
+/// A courier who put nothing in, at a door that cannot measure, may come back with the parcel; or another one.
+pub(crate) async fn a_courier_may_come_back_with_the_parcel(world: World) {
+    let mut cabinet = world.cabinet(false).await;
+    let ada = world.customer("Ada").await;
+    let (cart, other) = (courier(&world).await, courier(&world).await);
+    let salad = announce(&world, &ada, "Salad").await;
+    let inside = format!("/v1/courier/parcels/{}/inside", salad["id"].as_str().unwrap());
+    for (device, hand, state) in [
+        (&cart, Hand::Nothing, "announced"),
+        (&cart, Hand::Nothing, "announced"),
+        (&other, Hand::Nothing, "announced"),
+        (&other, Hand::Puts, "ready"),
+    ] {
+        let (grant, news) = errand(device, &cabinet, &salad).await;
+        let receipts = cabinet.visit(device, &grant, Operation::Deposit, &news, hand).receipts();
+        hand_in(device, receipts).await;
+        let said = json!({ "inside": hand == Hand::Puts, "opening": cabinet.openings().last() });
+        device.post(&inside, said).await.ok();
+        assert_eq!(ada.named("Salad").await["state"], state);
+    }
+    let (mine, news) = fetch(&ada, &salad).await;
+    cabinet.visit(&ada, &mine, Operation::Collect, &news, Hand::Takes).receipts();
+}
+
 /// A courier's opening takes nothing out by itself: where nothing is measured, the courier is asked, or the carrier answers for
 /// it, and what they say is shown as said.
 pub(crate) async fn a_couriers_opening_takes_nothing_out(world: World) {

@@ -151,7 +151,9 @@ fn complete_operation(method: &str, path: &str, operation: &mut Value) {
     let mut more = Vec::new();
     if scheme.as_deref() == Some("dpop") {
         more.push(json!({ "name": "DPoP", "in": "header", "required": true, "schema": { "type": "string" },
-            "description": "Proof by the device key for this request and access token, with `ath` (RFC 9449). Each is good once, for a minute." }));
+            "description": format!("Proof by the device key (RFC 9449): a JWT of the type `dpop+jwt` with `jti` (8 to 128 characters), `htm`, \
+                            `htu` (query and fragment do not count), `iat` within {} seconds of the hub's clock, and `ath`, the SHA-256 \
+                            of the access token in base64url. Each is good once.", crate::auth::dpop::WINDOW) }));
     }
     if writes && !form {
         more.push(json!({ "name": "Idempotency-Key", "in": "header", "required": false,
