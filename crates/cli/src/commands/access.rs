@@ -57,12 +57,14 @@ pub(super) async fn claim(app: &mut App, link: &str, output: Output) -> Result<(
             return Err(not_ours(app));
         }
         session::follow(app).await?;
-        return taken(app, &before, output).await;
+        return taken(app, &before, None, output).await;
     }
     let outcome =
-        app.until(ANSWER, |view| view.notices.iter().find(|n| Some(n.id) > told).map(|n| n.code)).await?;
-    match outcome {
-        Some(NoticeCode::AccessTaken) => taken(app, &before, output).await,
+        app.until(ANSWER, |view| view.notices.iter().find(|n| Some(n.id) > told).cloned()).await?;
+    let of = outcome.as_ref().and_then(|notice| notice.reservation.clone());
+    match outcome.map(|notice| notice.code) {
+        // Also where the link was followed before: then it is there already.
+        Some(NoticeCode::AccessTaken) => taken(app, &before, of.as_deref(), output).await,
         Some(NoticeCode::InvitationInvalid) => Err(not_ours(app)),
         _ => Err(Fault::new(
             Exit::Offline,
@@ -93,10 +95,15 @@ fn notice(app: &App) -> Option<u64> {
     app.view().notices.iter().map(|notice| notice.id).max()
 }
 
-/// Says what there is now that was not there before.
-async fn taken(app: &mut App, before: &BTreeSet<String>, output: Output) -> Result<(), Fault> {
-    let new =
-        app.until(ANSWER, |view| view.reservations.iter().find(|r| !before.contains(&r.id)).cloned()).await?;
+/// Says what there is now: the one that was named, or that was not there before.
+async fn taken(
+    app: &mut App,
+    before: &BTreeSet<String>,
+    named: Option<&str>,
+    output: Output,
+) -> Result<(), Fault> {
+    let is_it = |id: &str| named.map_or_else(|| !before.contains(id), |named| named == id);
+    let new = app.until(ANSWER, |view| view.reservations.iter().find(|r| is_it(&r.id)).cloned()).await?;
     let Some(new) = new else {
         return Err(Fault::new(
             Exit::Offline,
@@ -197,7 +204,7 @@ async fn take(app: &mut App, access: &str, output: Output) -> Result<(), Fault> 
     let outcome =
         app.until(ANSWER, |view| view.notices.iter().find(|n| Some(n.id) > newest).map(|n| n.code)).await?;
     match outcome {
-        Some(NoticeCode::AccessTaken) => taken(app, &before, output).await,
+        Some(NoticeCode::AccessTaken) => taken(app, &before, None, output).await,
         _ => Err(Fault::new(
             Exit::Refused,
             "invitationInvalid",

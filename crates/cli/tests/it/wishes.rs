@@ -294,7 +294,7 @@ fn passes_on_and_takes_back(
     assert_eq!(neighbour.run(&["claim", "https://evil.example/claim/abc"]).code, 6);
     let claimed = neighbour.run(&["claim", link, "--json"]).good().json();
     assert_eq!((&claimed["label"], &claimed["guest"]), (&"A2".into(), &true.into()));
-    assert_eq!(neighbour.run(&["claim", link]).code, 6, "a link is good once");
+    assert!(neighbour.run(&["claim", link]).good().out.contains("A2"), "it may be followed again");
     assert_eq!(shell.run(&["revoke", "A2", "Nobody", "--yes"]).code, 2);
     assert!(shell.run(&["revoke", "A2", "--yes"]).good().out.contains("Ben no longer has access"));
 

@@ -6,7 +6,7 @@ use postern_api::{
     locker::Sites,
     problem::Code,
     reservation::Assets,
-    reservation::{ShareOffer, State},
+    reservation::{Reservation, ShareOffer, State},
     sync::{Changes, ReceiptResult, ReceiptResults},
     token::{Bulletins, Grants},
 };
@@ -149,9 +149,10 @@ impl Core {
             }
             Purpose::Desk(errand) => self.on_errand(errand, answer, cx),
             Purpose::Claim => match answer {
-                Ok(_) => {
+                Ok(taken) => {
                     self.claim = None;
-                    self.notices.tell(NoticeCode::AccessTaken, None);
+                    let taken = taken.peek::<Reservation>().map(|reservation| reservation.id);
+                    self.notices.tell(NoticeCode::AccessTaken, taken);
                     self.sync.wake(cx);
                 }
                 Err(miss) if miss.passes() => {
