@@ -8,13 +8,13 @@ use postern_api::{
     token::{Grants, Operation as Named},
 };
 use postern_protocol::Operation;
+use postern_rules::{access::For, settling::Holds};
 
 use super::{
     code, doors,
     grants::{self, Minted},
     network, news, parcels, receipts,
     reservation::{Reservation, columns},
-    rules::{access::For, settling::Holds},
 };
 use crate::{
     auth::customer::Customer,

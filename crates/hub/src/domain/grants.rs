@@ -10,12 +10,12 @@ use postern_api::{
 use postern_protocol::{
     Door, Epoch, KeyId, LockerId, Operation, Operations, Timestamp, TokenId, issue, token::Claims,
 };
+use postern_rules::access::{self, Epochs};
 
 use super::{
     device, doors, news,
     pins::{self, Pins},
     reservation::{Reservation, columns},
-    rules::access::{self, Epochs},
     view,
 };
 use crate::{

@@ -4,12 +4,12 @@ use postern_api::{
     problem::Code,
     reservation::{Kind, State, Taken, TimelineEvent},
 };
+use postern_rules::{placed::Inside, settling::Holds};
 
 use super::{
     alarms::{self, Alarm},
     doors,
     reservation::Reservation,
-    rules::{placed::Inside, settling::Holds},
 };
 use crate::{
     error::{Result, refuse},
