@@ -15,3 +15,4 @@ pub mod release;
 pub mod revoked;
 pub mod settling;
 pub mod share;
+pub mod taken;
