@@ -9,7 +9,7 @@ use crate::{process, workspace::root};
 
 /// Packages that the pure rooms never see, directly or through others.
 const IMPURE: &[&str] = &["tokio", "reqwest", "btleplug", "tauri", "hyper", "mio", "chrono", "time", "rand"];
-const PURE: &[&str] = &["postern-protocol", "postern-locker", "postern-core", "postern-api"];
+const PURE: &[&str] = &["postern-protocol", "postern-locker", "postern-core", "postern-api", "postern-rules"];
 
 /// The packages of the workspace and what they import.
 pub(crate) struct Graph {

@@ -15,6 +15,8 @@ use crate::dice::Dice;
 pub enum Errand {
     /// To put the parcel of this booking in.
     Deposit(usize),
+    /// To fetch what is given back by this booking.
+    Fetch(usize),
     /// To hand a bulletin over.
     Bulletin,
     /// To fetch the parcel of this booking, on what its owner passed on.
@@ -52,6 +54,8 @@ pub enum Move {
     Send(Vec<u8>),
     /// A signed receipt came.
     Receipt(Vec<u8>),
+    /// The door that was opened is closed, by a signed receipt.
+    Closed(Vec<u8>),
     /// A sealed part of the receipt chain came.
     Carried(postern_protocol::message::Carried),
     /// The locker refused.
@@ -139,6 +143,7 @@ impl Agent {
             }
             return match reply {
                 Ok(Reply::Receipt(receipt)) => Move::Receipt(receipt),
+                Ok(Reply::Closing(receipt)) if self.stays() => Move::Closed(receipt),
                 Ok(Reply::Event(_) | Reply::Closing(_)) => Move::Wait,
                 Ok(Reply::Carried(part)) => Move::Carried(part),
                 Ok(Reply::Refused(_)) => Move::Refused,
@@ -151,7 +156,7 @@ impl Agent {
         }
         self.greeted = true;
         let Ok(greeted) = Greeted::from_hello(&self.locker, message) else { return Move::Leave };
-        if greeted.hello().clock == ClockState::Unset && matches!(self.errand, Errand::Deposit(_)) {
+        if greeted.hello().clock == ClockState::Unset && self.stays() {
             let nonce = greeted.hello_nonce();
             self.waiting = Some(greeted);
             return Move::NeedsFreshToken(nonce);
@@ -178,6 +183,11 @@ impl Agent {
             }
             Err(_) => Move::Leave,
         }
+    }
+
+    /// A courier, who waits until the door is closed.
+    pub fn stays(&self) -> bool {
+        matches!(self.errand, Errand::Deposit(_) | Errand::Fetch(_))
     }
 
     /// One more wish, before all others.

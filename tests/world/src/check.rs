@@ -142,7 +142,7 @@ impl World {
         for booking in 0..self.hub.bookings.len() {
             let it = self.hub.bookings[booking].clone();
             let honest = self.phones[it.customer].honest;
-            let done = matches!(it.state, State::Collected | State::Deposited);
+            let done = !self.hub.open.contains(&booking);
             if honest && !done {
                 self.reference.object(
                     4,
@@ -152,7 +152,7 @@ impl World {
                     ),
                 );
             }
-            if it.state == State::Deposited && !self.lies_inside(booking) {
+            if it.state == State::Deposited && !self.lies_inside(booking) && !self.hub.is_fetched(booking) {
                 self.reference
                     .object(13, format!("return {booking} counts as dropped off, and nothing lies inside"));
             }

@@ -8,7 +8,8 @@ use std::{
 };
 
 /// What the world is made of, below the workspace.
-const CRATES: [&str; 5] = ["crates/api", "crates/core", "crates/locker", "crates/protocol", "tests/world"];
+const CRATES: [&str; 6] =
+    ["crates/api", "crates/core", "crates/locker", "crates/protocol", "crates/rules", "tests/world"];
 /// The program with the stand-ins.
 const PROGRAM: &str = "postern-world-stand-in";
 

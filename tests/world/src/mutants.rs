@@ -237,6 +237,41 @@ const MUTANTS: &[Mutant] = &[
         replacement: "false",
         expected: &[4, 13],
     },
+    Mutant {
+        name: "the hub gives a door on before its locker has heard that the access ended",
+        file: "crates/rules/src/settling.rs",
+        original: "chain.news >= self.news",
+        replacement: "true",
+        expected: &[11, 14],
+    },
+    Mutant {
+        name: "what is only said to be taken frees its door",
+        file: "crates/rules/src/taken.rs",
+        original: "Ok(Verdict::Collected { unproven: true, door: Door::Settles, left: false })",
+        replacement: "Ok(Verdict::Collected { unproven: true, door: Door::Free, left: false })",
+        expected: &[11, 14],
+    },
+    Mutant {
+        name: "the hub takes a carrier's word for a deposit while others' access works",
+        file: "crates/rules/src/access.rs",
+        original: "epochs.proven >= epochs.present || (earlier.tokens == 0 && earlier.pins == 0)",
+        replacement: "true",
+        expected: &[11],
+    },
+    Mutant {
+        name: "the hub gives out PINs that the keypad does not try",
+        file: "crates/rules/src/access.rs",
+        original: "epochs.keypad_takes()",
+        replacement: "true",
+        expected: &[9],
+    },
+    Mutant {
+        name: "what was measured before the last opening counts for what was done since",
+        file: "crates/rules/src/placed.rs",
+        original: "links.iter().rfind(|link| link.sequence > opened && link.outcome.is_closing())",
+        replacement: "links.iter().rfind(|link| link.outcome.is_closing())",
+        expected: &[4, 13, 14],
+    },
 ];
 
 /// What the copy's protocol crate gets, so that all crates can ask which defect is switched on.

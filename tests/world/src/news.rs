@@ -1,10 +1,13 @@
 //! What the hub ended before its time, by locker and in order: its news, from which bulletins are made, and of which the
 //! reference asks whether a locker that acknowledges them heeds them.
 
+use std::collections::BTreeMap;
+
 use postern_protocol::{
     Door, Epoch, Timestamp, TokenId,
     bulletin::{DoorNews, MAX_REVOKED, Revocation, RevocationKind},
 };
+use postern_rules::revoked::Numbered;
 
 /// Something that ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,12 +68,30 @@ impl News {
         revoked
     }
 
-    /// What a bulletin says of a door that has this epoch now.
-    pub fn of_door(&self, door: u16, epoch: u32) -> DoorNews {
-        let ended = self.0.iter().fold(0, |slots, ended| match ended {
-            Ended::Slot(d, e, slot) if (*d, *e) == (door, epoch) => slots | 1 << slot,
-            _ => slots,
-        });
-        DoorNews { door: Door(door), epoch: Epoch(epoch), ended_slots: ended }
+    /// How many of such ended.
+    pub fn count(&self, which: impl Fn(&Ended) -> bool) -> usize {
+        self.0.iter().filter(|ended| which(ended)).count()
+    }
+
+    /// News of doors after a number, one for each door: its newest epoch that was told, and which slots of it have ended.
+    pub fn of_doors(&self, known: u32) -> Vec<Numbered> {
+        let mut doors: BTreeMap<u16, Numbered> = BTreeMap::new();
+        for (ended, number) in self.0.iter().zip(1..) {
+            let (door, epoch, slots) = match ended {
+                Ended::Epoch(door, epoch) => (*door, *epoch, 0),
+                Ended::Slot(door, epoch, slot) => (*door, *epoch, 1 << slot),
+                Ended::Token(..) => continue,
+            };
+            let of_door = |ended_slots| Numbered {
+                news: DoorNews { door: Door(door), epoch: Epoch(epoch), ended_slots },
+                number,
+            };
+            let before = doors.get(&door).map(|it| it.news);
+            let same = before.filter(|it| it.epoch.0 == epoch).map_or(0, |it| it.ended_slots);
+            if before.is_none_or(|it| it.epoch.0 <= epoch) {
+                doors.insert(door, of_door(same | slots));
+            }
+        }
+        doors.into_values().filter(|it| it.number > known).collect()
     }
 }

@@ -20,11 +20,22 @@ use url::Url;
 use crate::{
     agent::{Agent, Errand, Move, Wish, public},
     air::Who,
-    hub::{BASE, Issued},
+    hub::{BASE, Hub, Issued},
     machine::WallClock,
     plan::Step,
     world::{Happening, KEPT_RECEIPTS, Planted, World},
 };
+
+/// Visits with one token, after which a courier asks for another.
+const VISITS: u8 = 4;
+
+/// A courier's token: the same one is used until the door has opened, or may have.
+pub(crate) struct CourierToken {
+    pub(crate) key: SigningKey,
+    pub(crate) issued: Issued,
+    nonce: [u8; 8],
+    visits: u8,
+}
 
 /// What a hand does at a door.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,15 +74,12 @@ impl World {
     pub(crate) fn step(&mut self, step: Step) {
         match step {
             Step::Parcel { customer, locker, door } => {
-                if let Some(booking) = self.hub.book(customer, locker, door, Kind::Pickup) {
-                    self.poke();
+                if let Some(booking) = self.give_door(customer, locker, door, Kind::Pickup) {
                     self.after(3_000, Happening::Courier { booking });
                 }
             }
             Step::Return { customer, locker, door } => {
-                if self.hub.book(customer, locker, door, Kind::Return).is_some() {
-                    self.poke();
-                }
+                self.give_door(customer, locker, door, Kind::Return);
             }
             Step::Walk { customer, locker } => self.walk(customer, locker),
             Step::Gesture { customer } => self.behave(customer),
@@ -123,11 +131,46 @@ impl World {
                     self.poke();
                 }
             }
+            Step::CallOff { customer } => {
+                let bookings = self.hub.of(customer).to_vec();
+                if bookings.into_iter().any(|booking| self.hub.call_off(booking)) {
+                    self.poke();
+                }
+            }
+            Step::Fetch { customer } => self.fetch(customer),
+            Step::SayTaken { customer } => self.say_taken(customer),
             Step::PassOn { customer } => self.pass_on(customer),
             Step::Pin { customer } => self.type_what_is_shown(customer),
             Step::CarryBulletin { locker } => self.carry_bulletin(locker),
             Step::RotateKey => self.hub.rotate_key(),
             Step::Attack { attack, locker, victim } => self.attack(attack, locker, victim),
+        }
+    }
+
+    /// The hub gives a door to a booking. Nothing lies there then, whatever it knows of it.
+    fn give_door(&mut self, customer: usize, locker: usize, door: u16, kind: Kind) -> Option<usize> {
+        let booking = self.hub.book(customer, locker, door, kind)?;
+        let content = self.cabinets[locker].look().and_then(|machine| machine.compartment(door)?.content);
+        if let Some(content) = content {
+            self.reference.object(
+                14,
+                format!("door {door} of locker {locker} is given to {booking}, where {content} lies"),
+            );
+        }
+        self.poke();
+        Some(booking)
+    }
+
+    /// A customer says that a parcel was taken which lies there untouched.
+    fn say_taken(&mut self, customer: usize) {
+        let waits = self.phones[customer].core.offers().iter().find_map(|offer| {
+            let booking = booking_of(offer.reservation);
+            let ready = self.hub.bookings[booking].state == State::Ready;
+            (ready && offer.actions.contains(&ActionView::ConfirmTaken)).then_some(booking)
+        });
+        if let Some(booking) = waits {
+            self.phones[customer].said.insert(booking);
+            self.wish(customer, Intent::ConfirmTaken { reservation: Hub::id_of(booking), taken: true });
         }
     }
 
@@ -292,6 +335,20 @@ impl World {
         }
     }
 
+    /// The operator looks into a compartment that is nobody's, brings what lies there to whose it is, and gives the door back.
+    pub(crate) fn inspect(&mut self, locker: usize, door: u16) {
+        self.note(|| format!("the operator looks into door {door} of locker {locker}"));
+        let kept = self.hub.kept(locker, door);
+        if let Some(compartment) = self.cabinets[locker].machine().compartment_mut(door)
+            && compartment.content != kept
+        {
+            compartment.content = None;
+        }
+        self.hub.clear(locker, door);
+        self.firmware(locker, postern_locker::Locker::tick);
+        self.poke();
+    }
+
     fn content_is_here(&self, id: &str) -> Option<bool> {
         let booking: usize = id.strip_prefix("rsv-")?.parse().ok()?;
         let (locker, door) = (self.hub.bookings[booking].locker, self.hub.bookings[booking].door);
@@ -331,9 +388,9 @@ impl World {
         let owner =
             self.hub.booked(locker, door).filter(|it| Some(self.hub.bookings[*it].customer) == customer);
         self.reference.came_open(locker, door, owner);
-        let parcel = key.and_then(|key| self.couriers.get(&key).copied()).filter(|booking| {
+        let errand = key.and_then(|key| self.couriers.get(&key).copied()).filter(|booking| {
             let it = &self.hub.bookings[*booking];
-            self.courier_tokens.contains_key(booking) && (it.locker, it.door) == (locker, door)
+            (it.locker, it.door) == (locker, door)
         });
         let guest = key.and_then(|key| self.guests.get(&key).copied());
         let typed = if key.is_none() { self.typists.get(&locker).copied() } else { None };
@@ -344,8 +401,9 @@ impl World {
             self.after(3_000, Happening::Hand { locker, door, hand: Hand::Take(customer) });
         } else if let Some(booking) = guest.or(typed) {
             self.after(3_000, Happening::Hand { locker, door, hand: Hand::Fetch(booking) });
-        } else if let Some(booking) = parcel {
-            let hand = Hand::Put(booking);
+        } else if let Some(booking) = errand {
+            let fetches = self.hub.bookings[booking].kind == Kind::Return;
+            let hand = if fetches { Hand::Fetch(booking) } else { Hand::Put(booking) };
             self.after(3_000, Happening::Hand { locker, door, hand });
         }
         self.after(6_000, Happening::Hand { locker, door, hand: Hand::Shut });
@@ -380,9 +438,6 @@ impl World {
         }
         self.note(|| format!("hand at door {door} of locker {locker}: {hand:?}"));
         self.firmware(locker, postern_locker::Locker::tick);
-        if let Hand::Put(booking) = hand {
-            self.deposit_if_done(booking);
-        }
     }
 
     fn ready_for(&self, customer: usize) -> Option<usize> {
@@ -458,15 +513,16 @@ impl World {
     /// A courier's device was given a part of the chain: the hub opens it, and the device goes on until all is there.
     pub(crate) fn carried(&mut self, agent: usize, link: usize, part: &Carried) -> Move {
         let locker = self.links[link].locker;
-        if !self.hub.carried(locker, &part.sealed) {
+        let unix = self.unix();
+        if !self.hub.carried(locker, &part.sealed, unix) {
             self.reference.object(12, format!("what locker {locker} sealed cannot be opened"));
         }
         self.poke();
         if part.next < part.head {
             if let Errand::Deposit(booking) = self.agents[agent].errand
-                && let Some((_, issued, _)) = self.courier_tokens.get(&booking)
+                && let Some(held) = self.courier_tokens.get(&booking)
             {
-                let wish = carry_wish(issued, part.next);
+                let wish = carry_wish(&held.issued, part.next);
                 self.agents[agent].wish(wish);
             }
         } else {
@@ -545,48 +601,106 @@ impl World {
         if self.hub.bookings[booking].state != State::InTransit {
             return;
         }
-        let (locker, door) = (self.hub.bookings[booking].locker, self.hub.bookings[booking].door);
         let unix = self.unix();
-        let stale = self.courier_tokens.get(&booking).is_none_or(|(_, issued, _)| {
-            unix + 60 > issued.claims.expires.0 || issued.claims.doors[0].1.0 < self.hub.epoch(locker, door)
+        let (locker, door) = (self.hub.bookings[booking].locker, self.hub.bookings[booking].door);
+        if booking % 5 == 4 && self.hub.report(booking, unix) {
+            return self.put_in_by_key(booking, locker, door);
+        }
+        self.leave_the_last_visit(booking, locker);
+        let stale = self.courier_tokens.get(&booking).is_none_or(|held| {
+            held.visits >= VISITS
+                || unix + 60 > held.issued.claims.expires.0
+                || held.issued.claims.doors[0].1.0 < self.hub.epoch(locker, door)
         });
         if stale {
             let key = SigningKey::from_bytes(&self.dice.bytes());
-            let issued = self.hub.mint(booking, public(&key), courier_operations(), unix, None);
+            let Some(issued) = self.hub.courier_token(booking, public(&key), unix, None) else { return };
             self.couriers.insert(public(&key), booking);
             let nonce = self.dice.bytes();
-            self.courier_tokens.insert(booking, (key, issued, nonce));
+            self.courier_tokens.insert(booking, CourierToken { key, issued, nonce, visits: 0 });
         }
-        let bulletin = self.hub.bulletin(locker, unix, None);
-        let (key, issued, nonce) = &self.courier_tokens[&booking];
+        let (bulletin, _) = self.hub.bulletin(locker, unix, None);
+        let first = self.hub.first_missing(locker);
+        let Some(held) = self.courier_tokens.get_mut(&booking) else { return };
+        held.visits += 1;
         let wish = Wish {
             operation: Operation::Deposit,
             door: Door(door),
-            token: issued.bytes.clone(),
+            token: held.issued.bytes.clone(),
             delegation: None,
             bulletin: Some(bulletin),
-            nonce: OperationNonce(*nonce),
+            nonce: OperationNonce(held.nonce),
         };
-        let carry = carry_wish(issued, self.hub.first_missing(locker));
-        let key = key.clone();
+        let carry = carry_wish(&held.issued, first);
+        let key = held.key.clone();
         // The last comes first.
         self.send_agent(Errand::Deposit(booking), key, locker, vec![carry, wish]);
         self.after(20_000, Happening::Courier { booking });
     }
 
+    /// A courier without a device opens with the carrier's own key, and the carrier says so over the network.
+    fn put_in_by_key(&mut self, booking: usize, locker: usize, door: u16) {
+        self.note(|| format!("the carrier says that parcel {booking} lies behind door {door} of {locker}"));
+        if let Some(compartment) = self.cabinets[locker].machine().compartment_mut(door) {
+            compartment.content = Some(booking);
+        }
+        self.firmware(locker, postern_locker::Locker::tick);
+        self.poke();
+    }
+
+    /// Whoever still waits there for a door to be closed has gone by the time that the next comes.
+    fn leave_the_last_visit(&mut self, booking: usize, locker: usize) {
+        let waits = |link: &&usize| match self.links[**link].who {
+            Who::Agent(agent) => self.agents[agent].errand == Errand::Deposit(booking),
+            Who::Phone { .. } => false,
+        };
+        if let Some(link) = self.cabinets[locker].links.iter().find(waits).copied() {
+            self.close_link(link);
+        }
+    }
+
+    /// A courier fetches what a customer has dropped off.
+    fn fetch(&mut self, customer: usize) {
+        let dropped_off = |booking: &usize| {
+            self.hub.bookings[*booking].state == State::Deposited && !self.hub.is_fetched(*booking)
+        };
+        let Some(booking) = self.hub.of(customer).iter().copied().find(dropped_off) else { return };
+        let unix = self.unix();
+        let key = SigningKey::from_bytes(&self.dice.bytes());
+        let Some(issued) = self.hub.courier_token(booking, public(&key), unix, None) else { return };
+        self.poke();
+        self.couriers.insert(public(&key), booking);
+        let locker = self.hub.bookings[booking].locker;
+        let (bulletin, _) = self.hub.bulletin(locker, unix, None);
+        let wish = Wish {
+            operation: Operation::Collect,
+            door: issued.claims.doors[0].0,
+            token: issued.bytes.clone(),
+            delegation: None,
+            bulletin: Some(bulletin),
+            nonce: OperationNonce(self.dice.bytes()),
+        };
+        let carry = carry_wish(&issued, self.hub.first_missing(locker));
+        self.send_agent(Errand::Fetch(booking), key, locker, vec![carry, wish]);
+    }
+
     /// A courier's device is online at the locker and has its token bound to the HELLO.
     pub(crate) fn fresh_token_for(&mut self, agent: usize, link: usize, nonce: [u8; 16]) -> Move {
-        let Errand::Deposit(booking) = self.agents[agent].errand else { return Move::Leave };
+        let (Errand::Deposit(booking) | Errand::Fetch(booking)) = self.agents[agent].errand else {
+            return Move::Leave;
+        };
         let (unix, locker) = (self.unix(), self.links[link].locker);
         let key = public(&self.agents[agent].key);
-        let issued = self.hub.mint(booking, key, courier_operations(), unix, Some(nonce));
-        let bulletin = self.hub.bulletin(locker, unix, Some(nonce));
+        let Some(issued) = self.hub.courier_token(booking, key, unix, Some(nonce)) else {
+            return Move::Leave;
+        };
+        let (bulletin, _) = self.hub.bulletin(locker, unix, Some(nonce));
         self.agents[agent].with_fresh_token(&issued.bytes, &bulletin)
     }
 
     pub(crate) fn carry_bulletin(&mut self, locker: usize) {
         let unix = self.unix();
-        let bulletin = self.hub.bulletin(locker, unix, None);
+        let (bulletin, _) = self.hub.bulletin(locker, unix, None);
         let Some(issued) = self
             .hub
             .ledger
@@ -598,7 +712,7 @@ impl World {
             return;
         };
         let booking = issued.reservation.expect("found by it");
-        let (key, issued, _) = &self.courier_tokens[&booking];
+        let CourierToken { key, issued, .. } = &self.courier_tokens[&booking];
         let wish = Wish {
             operation: Operation::Status,
             door: issued.claims.doors[0].0,
@@ -628,28 +742,26 @@ impl World {
                 .object(3, format!("agent {agent} was given a receipt that does not verify"));
         };
         match self.agents[agent].errand {
-            Errand::Deposit(booking) => match receipt.outcome {
-                Outcome::Opened | Outcome::AlreadyOpen => {
-                    self.hub.evidence(locker, bytes);
-                    self.deposit_if_done(booking);
-                }
-                Outcome::Jammed => {
-                    let nonce = self.dice.bytes();
-                    if let Some((_, _, old)) = self.courier_tokens.get_mut(&booking) {
-                        *old = nonce;
+            Errand::Deposit(booking) => {
+                match receipt.outcome {
+                    Outcome::Opened | Outcome::AlreadyOpen => {}
+                    Outcome::Jammed => {
+                        let nonce = self.dice.bytes();
+                        if let Some(held) = self.courier_tokens.get_mut(&booking) {
+                            held.nonce = nonce;
+                        }
+                    }
+                    // Counts as a use, since the latch may have moved: nothing is left of the token. The next is another.
+                    Outcome::Unknown => drop(self.courier_tokens.remove(&booking)),
+                    Outcome::Closed | Outcome::ClosedPresent | Outcome::ClosedAbsent => {
+                        self.reference.object(3, format!("agent {agent} was answered with {receipt:?}"));
                     }
                 }
-                // Counts as a use, since the latch may have moved: nothing is left of the token. The next is another.
-                Outcome::Unknown => drop(self.courier_tokens.remove(&booking)),
-                Outcome::Closed | Outcome::ClosedPresent | Outcome::ClosedAbsent => {
-                    self.reference.object(3, format!("agent {agent} was answered with {receipt:?}"));
-                }
-            },
-            // A guest's app hands it to the hub, too.
-            Errand::Guest(_) => {
-                self.hub.evidence(locker, bytes);
-                self.poke();
+                self.bring(locker, bytes);
             }
+            Errand::Fetch(_) => self.bring(locker, bytes),
+            // A guest's app hands it to the hub, too.
+            Errand::Guest(_) => self.bring(locker, bytes),
             Errand::Harm | Errand::Play(_) | Errand::Hog => {
                 self.reference.object(1, format!("agent {agent}, who means harm, was given {receipt:?}"));
             }
@@ -657,13 +769,11 @@ impl World {
         }
     }
 
-    fn deposit_if_done(&mut self, booking: usize) {
-        let (locker, door) = (self.hub.bookings[booking].locker, self.hub.bookings[booking].door);
-        let content = self.cabinets[locker].machine().compartment(door).and_then(|it| it.content);
-        if content == Some(booking) && self.hub.bookings[booking].state == State::InTransit {
-            self.hub.deposited(booking);
-            self.poke();
-        }
+    /// A device brings a receipt to the hub at once.
+    pub(crate) fn bring(&mut self, locker: usize, bytes: &[u8]) {
+        let unix = self.unix();
+        self.hub.evidence(locker, bytes, unix);
+        self.poke();
     }
 
     pub(crate) fn agent_is_gone(&mut self, agent: usize) {
@@ -674,12 +784,6 @@ impl World {
     pub(crate) fn is_done(&self) -> bool {
         self.hub.open.iter().all(|booking| !self.phones[self.hub.bookings[*booking].customer].honest)
     }
-}
-
-fn courier_operations() -> Operations {
-    [Operation::Deposit, Operation::Reopen, Operation::Status, Operation::Carry]
-        .into_iter()
-        .fold(Operations::NONE, Operations::with)
 }
 
 /// Asks for the receipts from one on.

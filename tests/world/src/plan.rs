@@ -156,6 +156,21 @@ pub enum Step {
         /// Whose.
         customer: usize,
     },
+    /// What a customer has booked is called off, unless it is too late for that: a return, or a parcel on its way.
+    CallOff {
+        /// Whose.
+        customer: usize,
+    },
+    /// A courier fetches what a customer has dropped off.
+    Fetch {
+        /// Whose.
+        customer: usize,
+    },
+    /// A customer says that a parcel was taken, and it lies there untouched.
+    SayTaken {
+        /// Who.
+        customer: usize,
+    },
     /// A customer passes one of their parcels on in person: a guest goes and fetches it.
     PassOn {
         /// Who passes on.
@@ -291,7 +306,7 @@ impl Plan {
         let customer = dice.index(self.customers);
         let locker = dice.index(self.lockers);
         let skew = i64::try_from(dice.below(120)).expect("small") - 60;
-        match dice.below(36) {
+        match dice.below(40) {
             0..4 => Step::Gesture { customer },
             4 => Step::Cancel { customer },
             5 => Step::Parcel { customer, locker, door: self.door(dice) },
@@ -326,6 +341,10 @@ impl Plan {
             28 | 29 => Step::KillAsking { customer },
             30 => Step::Return { customer, locker, door: self.door(dice) },
             31 => Step::Pin { customer },
+            32 => Step::CallOff { customer },
+            33 => Step::Fetch { customer },
+            34 => Step::SayTaken { customer },
+            35 => Step::Return { customer, locker, door: self.door(dice) },
             _ => Step::Attack {
                 attack: [
                     Attack::Replay,

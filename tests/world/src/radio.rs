@@ -315,6 +315,14 @@ impl World {
             }
             Move::Receipt(receipt) => {
                 self.agent_has_receipt(agent, link, &receipt);
+                // Who puts something in, or takes it out, stays until the door is closed.
+                if !self.agents[agent].stays() {
+                    let next = self.agents[agent].go_on();
+                    self.agent_moves(agent, link, next);
+                }
+            }
+            Move::Closed(receipt) => {
+                self.bring(self.links[link].locker, &receipt);
                 let next = self.agents[agent].go_on();
                 self.agent_moves(agent, link, next);
             }

@@ -22,7 +22,7 @@ const GIVEN_BACK: usize = 3;
 /// Something that must never happen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
-    /// Number of the invariant, 1 to 13, as in the README.
+    /// Number of the invariant, 1 to 14, as in the README.
     pub invariant: u8,
     /// What happened.
     pub what: String,
@@ -332,7 +332,7 @@ impl Reference {
         self.openings += u64::from(opened && occupant.is_some());
     }
 
-    /// What one customer was given never opens a door behind which lies what is another's.
+    /// What somebody was given, a customer or a courier, never opens a door behind which lies what is another's.
     fn others_parcel(&mut self, locker: usize, door: u16, by: Option<usize>, content: Option<usize>) {
         if content.is_some() && content != by {
             self.object(
@@ -417,9 +417,7 @@ impl Reference {
             );
         }
         let courier = claims.operations.contains(Operation::Carry);
-        if let Some(movement) = &movement
-            && !courier
-        {
+        if let Some(movement) = &movement {
             self.others_parcel(locker, door, issued.reservation, movement.content);
         }
         let truth = &mut self.lockers[locker];

@@ -18,9 +18,9 @@ use crate::{
     agent::{Agent, public},
     air::{Link, Who},
     dice::Dice,
-    hub::{Hub, Issued, PIN_SECRET},
+    hub::{Hub, PIN_SECRET},
     machine::Machine,
-    people::Hand,
+    people::{CourierToken, Hand},
     phone::Phone,
     plan::{Plan, Step},
     reference::{Reference, Violation},
@@ -54,6 +54,7 @@ pub(crate) enum Happening {
     LinkOver { link: usize },
     Courier { booking: usize },
     Operator { booking: usize },
+    Inspect { locker: usize, door: u16 },
     Behave { customer: usize },
     Look { customer: usize },
     Backup { locker: usize, victim: usize },
@@ -125,8 +126,8 @@ pub struct World {
     pub(crate) agents: Vec<Agent>,
     pub(crate) reference: Reference,
     pub(crate) calm: bool,
-    /// Couriers' tokens by booking: the same one is used until the door has opened, or may have.
-    pub(crate) courier_tokens: BTreeMap<usize, (SigningKey, Issued, [u8; 8])>,
+    /// Couriers' tokens by booking.
+    pub(crate) courier_tokens: BTreeMap<usize, CourierToken>,
     /// Whose key it is, of customers and of couriers (with their booking).
     pub(crate) owners: BTreeMap<DeviceKey, usize>,
     pub(crate) couriers: BTreeMap<DeviceKey, usize>,
@@ -373,6 +374,7 @@ impl World {
             Happening::Hand { locker, door, hand } => self.hand(locker, door, hand),
             Happening::Courier { booking } => self.courier(booking),
             Happening::Operator { booking } => self.operator(booking),
+            Happening::Inspect { locker, door } => self.inspect(locker, door),
             Happening::Behave { customer } => self.behave(customer),
             Happening::Look { customer } => self.look(customer),
             Happening::Backup { locker, victim } => self.use_backup(locker, victim),
@@ -486,8 +488,11 @@ impl World {
         self.after(wait, Happening::Phone { customer, incarnation, event });
     }
 
-    /// Whoever has a push connection hears that something changed.
+    /// Whoever has a push connection hears that something changed, and the operator where to look.
     pub(crate) fn poke(&mut self) {
+        for (locker, door) in self.hub.take_looks() {
+            self.after(OPERATOR, Happening::Inspect { locker, door });
+        }
         for customer in self.hub.take_touched() {
             if self.phones[customer].push && self.phones[customer].online {
                 self.later(customer, 30, Event::Push(PushEvent::Poke));
@@ -522,7 +527,7 @@ impl World {
                 for bytes in written {
                     self.reference.receipt(locker, &bytes, &self.hub, unix);
                     if self.calm {
-                        self.hub.evidence(locker, &bytes);
+                        self.hub.evidence(locker, &bytes, unix);
                         self.poke();
                     }
                 }
@@ -607,7 +612,7 @@ impl World {
                             self.reference.receipt(locker, &bytes, &self.hub, unix);
                             if self.calm {
                                 // A technician stands beside it.
-                                self.hub.evidence(locker, &bytes);
+                                self.hub.evidence(locker, &bytes, unix);
                                 self.poke();
                             }
                         }
@@ -631,9 +636,10 @@ impl World {
 
     /// When all faults have ended a technician reads out what no phone and no courier brought.
     pub(crate) fn read_out(&mut self) {
+        let unix = self.unix();
         for locker in 0..self.cabinets.len() {
             for bytes in self.reference.chain(locker).to_vec() {
-                self.hub.evidence(locker, &bytes);
+                self.hub.evidence(locker, &bytes, unix);
             }
         }
         self.poke();

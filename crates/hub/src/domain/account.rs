@@ -5,15 +5,11 @@ use postern_api::{
     problem::Code,
     reservation::{Kind, State},
 };
+use postern_rules::deletion::{Fate, fate};
 use sqlx::AnyConnection;
 use webauthn_rs::prelude::{Passkey, Uuid};
 
-use super::{
-    code, doors, ending,
-    reservation::Reservation,
-    rules::deletion::{Fate, fate},
-    sweep,
-};
+use super::{code, doors, ending, reservation::Reservation, sweep};
 use crate::{
     error::{Error, Result, refuse},
     random,

@@ -7,14 +7,16 @@ use postern_api::{
     reservation::{Kind, State},
     token::{Grants, Operation as Named},
 };
-use postern_protocol::Operation;
+use postern_rules::{
+    access::{self, For},
+    settling::Holds,
+};
 
 use super::{
     code, doors,
     grants::{self, Minted},
     network, news, parcels, receipts,
     reservation::{Reservation, columns},
-    rules::{access::For, settling::Holds},
 };
 use crate::{
     auth::customer::Customer,
@@ -215,14 +217,12 @@ pub async fn token(
     .bind(door)
     .fetch_one(tx.on())
     .await?;
-    let moves = if puts_in { Operation::Deposit } else { Operation::Collect };
-    let named = if puts_in { Named::Deposit } else { Named::Collect };
     let minted = Minted {
         reservation: &parcel.id,
         locker: &locker,
         door,
         epoch: row.int("epoch")?,
-        operations: &[moves, Operation::Reopen, Operation::Status, Operation::Carry],
+        operations: access::errand(puts_in),
         expires: now + hub.config.policy.offline_token_hours.min(12) * 3600,
         // What lies in it must not be got at by what is left of an errand.
         uses: 1,
@@ -231,8 +231,7 @@ pub async fn token(
         carry_key: Some(receipts::carry_key(hub)),
         share: None,
     };
-    let named = [named, Named::Reopen, Named::Status, Named::Carry];
-    let mut grant = grants::grant(hub, tx, courier, &minted, &named, now).await?;
+    let mut grant = grants::grant(hub, tx, courier, &minted, now).await?;
     grant.receipts_from = u32::try_from(row.int("whole_to")? + 1).ok();
     if let Some(at) = asked.locker_time.filter(|_| nonce.is_some()) {
         news::hear_clock(tx, &locker, at, now).await?;

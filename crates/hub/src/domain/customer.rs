@@ -5,21 +5,20 @@ use postern_api::{
     problem::Code,
     reservation::{Handover, Kind, NewReturn, NewStorage, Release, State, TimelineEvent},
 };
+use postern_rules::{
+    access::For,
+    parcel::{self, Not, Timed, Wish},
+    placed::{Answer, Inside},
+    release::{self, Back, Given, NotYet},
+    settling::Holds,
+};
 
 use super::{
     code, doors, fair, feed,
     network::{OPERATOR, check_text},
     parcels,
     reservation::Reservation,
-    returns,
-    rules::{
-        access::For,
-        parcel::{self, Not, Timed, Wish},
-        placed::{Answer, Inside},
-        release::{self, Back, Given, NotYet},
-        settling::Holds,
-    },
-    settle, sites,
+    returns, settle, sites,
 };
 use crate::{
     error::{Result, invalid, refuse},

@@ -5,16 +5,13 @@
 //! the customer who gets the door back. `occupancies` says for ever whose each of them was.
 
 use postern_api::{locker::Size, problem::Code};
-
-use super::{
-    code, news,
-    reservation::Reservation,
-    rules::{
-        access::{self, For},
-        settling::Holds,
-        share,
-    },
+use postern_rules::{
+    access::{self, For},
+    settling::Holds,
+    share,
 };
+
+use super::{code, news, reservation::Reservation};
 use crate::{
     error::{Error, Result, refuse},
     store::{RowExt, Tx},

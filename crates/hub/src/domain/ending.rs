@@ -2,13 +2,13 @@
 //! what it names, and nobody takes more than their share of what a bulletin can name.
 
 use postern_protocol::bulletin::RevocationKind;
+use postern_rules::revoked::{self, MOST_NAMED};
 use sqlx::any::AnyRow;
 
 use super::{
     device, doors,
     news::{broken, next},
     reservation::Reservation,
-    rules::revoked::{self, MOST_NAMED},
 };
 use crate::{
     error::Result,

@@ -1,8 +1,8 @@
-//! Whether a customer may book another door ([`super::rules::share`]).
+//! Whether a customer may book another door ([`postern_rules::share`]).
 
 use postern_api::problem::Code;
+use postern_rules::share::{self, Kept, Limits, Unfair};
 
-use super::rules::share::{self, Kept, Limits, Unfair};
 use crate::{
     error::{Result, refuse},
     hub::Hub,

@@ -5,17 +5,17 @@ use std::collections::BTreeSet;
 use postern_api::{
     problem::Code,
     reservation::{Kind, State},
-    token::{Grant, Grants, Operation as Named, TokenBatch},
+    token::{Grant, Grants, TokenBatch},
 };
 use postern_protocol::{
     Door, Epoch, KeyId, LockerId, Operation, Operations, Timestamp, TokenId, issue, token::Claims,
 };
+use postern_rules::access::{self, Epochs};
 
 use super::{
     device, doors, news,
     pins::{self, Pins},
     reservation::{Reservation, columns},
-    rules::access::{self, Epochs},
     view,
 };
 use crate::{
@@ -152,26 +152,6 @@ struct Terms {
     nonce: Option<[u8; 16]>,
 }
 
-/// What a token for it allows.
-fn operations(reservation: &Reservation) -> (&'static [Operation], &'static [Named]) {
-    match (reservation.kind, reservation.state) {
-        (Kind::Return, _) => (
-            // A locker takes no deposit after an opening by PIN, which is none; the customer's own door opens all the same.
-            &[Operation::Deposit, Operation::Access, Operation::Reopen, Operation::Status],
-            &[Named::Deposit, Named::Access, Named::Reopen, Named::Status],
-        ),
-        (Kind::Storage, _) => (&[Operation::Access, Operation::Status], &[Named::Access, Named::Status]),
-        // Taken out once; the token that took it out has no use left, and a new one gives none.
-        (Kind::Pickup, State::Opened) => {
-            (&[Operation::Reopen, Operation::Status], &[Named::Reopen, Named::Status])
-        }
-        (Kind::Pickup, _) => (
-            &[Operation::Collect, Operation::Reopen, Operation::Status],
-            &[Named::Collect, Named::Reopen, Named::Status],
-        ),
-    }
-}
-
 async fn mint_one(
     hub: &Hub,
     tx: &mut Tx,
@@ -193,7 +173,6 @@ async fn mint_one(
     if let (State::Opened, Some(until)) = (reservation.state, terms.reopen_until) {
         expires = expires.min(until.max(now + 1));
     }
-    let (allowed, named) = operations(reservation);
     let uses = if reservation.kind == Kind::Storage { policy.storage_uses } else { policy.uses };
     let guest = terms.share.is_some();
     let share = terms.share.as_ref().map(|(id, _)| id.clone());
@@ -202,7 +181,7 @@ async fn mint_one(
         locker: reservation.locker.as_deref().ok_or_else(|| broken("reservation"))?,
         door: reservation.door.ok_or_else(|| broken("reservation"))?,
         epoch: reservation.epoch,
-        operations: allowed,
+        operations: access::operations(reservation.kind, reservation.state),
         expires,
         uses,
         // A guest cannot pass it on: depth one.
@@ -211,7 +190,7 @@ async fn mint_one(
         carry_key: None,
         share,
     };
-    grant(hub, tx, customer, &minted, named, now).await
+    grant(hub, tx, customer, &minted, now).await
 }
 
 /// A token and what is said of it.
@@ -223,7 +202,6 @@ pub async fn grant(
     tx: &mut Tx,
     customer: &Customer,
     minted: &Minted<'_>,
-    named: &[Named],
     now: i64,
 ) -> Result<Grant> {
     let (token_id, token) = sign(hub, tx, customer, minted, now).await?;
@@ -231,7 +209,7 @@ pub async fn grant(
         reservation: minted.reservation.to_owned(),
         locker: minted.locker.to_owned(),
         doors: vec![doors::number(minted.door)?],
-        operations: named.to_vec(),
+        operations: minted.operations.iter().copied().map(access::named).collect(),
         not_before: now - SLACK,
         expires: minted.expires,
         uses: minted.uses,

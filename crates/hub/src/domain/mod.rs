@@ -24,7 +24,6 @@ pub mod problems;
 pub mod receipts;
 pub mod reservation;
 pub mod returns;
-pub mod rules;
 pub mod service;
 pub mod settle;
 pub mod shares;

@@ -12,12 +12,12 @@ use postern_protocol::{
     Door, Epoch, KeyId, Timestamp,
     bulletin::{Bulletin, DoorNews, Revocation, RevocationKind},
 };
+use postern_rules::revoked::{self, Numbered};
 use sqlx::AnyConnection;
 
 use super::{
     alarms::{self, Alarm},
     doors,
-    rules::revoked::{self, Numbered},
 };
 use crate::{
     auth::customer::Customer,

@@ -6,16 +6,16 @@ use postern_api::{
     problem::Code,
     reservation::{Kind, State, TimelineEvent},
 };
+use postern_rules::{
+    parcel::{self, Not, Wish},
+    recipient::Recipient,
+    settling::Holds,
+};
 
 use super::{
     code, doors,
     network::check_text,
     reservation::{Reservation, columns},
-    rules::{
-        parcel::{self, Not, Wish},
-        recipient::Recipient,
-        settling::Holds,
-    },
     settle,
 };
 use crate::{

@@ -5,12 +5,10 @@ use std::collections::HashMap;
 
 use postern_api::token::NoPin;
 use postern_protocol::{Door, Epoch, LockerId, pin};
+use postern_rules::access::{self, Epochs};
 use zeroize::Zeroizing;
 
-use super::{
-    doors,
-    rules::access::{self, Epochs},
-};
+use super::doors;
 use crate::{
     error::{Error, Result},
     hub::Hub,

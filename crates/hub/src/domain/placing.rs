@@ -1,19 +1,19 @@
 //! Moves a reservation on by what became known at its door: by a receipt, or by a word of who stood there. The rules are in
-//! [`super::rules::booked`].
+//! [`postern_rules::booked`].
 
 use postern_api::{
     problem::Code,
     reservation::{Inside as Said, Kind, State},
+};
+use postern_rules::{
+    booked::{self, By, Door, Event, Facts, Then, Who},
+    placed::{self, Answer, Inside, Unsaid},
 };
 
 use super::{
     alarms::{self, Alarm},
     doors, parcels,
     reservation::Reservation,
-    rules::{
-        booked::{self, By, Door, Event, Facts, Then, Who},
-        placed::{self, Answer, Inside, Unsaid},
-    },
 };
 use crate::{
     error::{Result, refuse},

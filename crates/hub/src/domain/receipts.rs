@@ -12,15 +12,15 @@ use postern_protocol::{
     LockerId, carry,
     receipt::{self, Outcome, Receipt},
 };
+use postern_rules::{
+    booked::{Event, Who},
+    chain::{self, Neighbour, New, Step, Whole},
+};
 
 use super::{
     alarms::{self, Alarm},
     placing,
     reservation::Reservation,
-    rules::{
-        booked::{Event, Who},
-        chain::{self, Neighbour, New, Step, Whole},
-    },
     settle,
 };
 use crate::{

@@ -1,13 +1,10 @@
 //! A reservation as the database holds it.
 
 use postern_api::reservation::{Kind, State, TimelineEntry, TimelineEvent};
+use postern_rules::placed::{Answer, Inside};
 use sqlx::any::AnyRow;
 
-use super::{
-    code, feed,
-    rules::placed::{Answer, Inside},
-    webhooks,
-};
+use super::{code, feed, webhooks};
 use crate::{
     error::{Error, Result},
     random,

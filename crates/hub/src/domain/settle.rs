@@ -1,14 +1,15 @@
 //! Doors of occupancies that have ended without proof: free again once the locker's chain proves that nobody used what had
 //! been given out.
 
+use postern_rules::{
+    placed::{self, Answer, Inside},
+    settling::{Chain, Ended, Holds, ToldBy, Verdict},
+};
+
 use super::{
     alarms::{self, Alarm},
     code, doors,
     reservation::Reservation,
-    rules::{
-        placed::{self, Answer, Inside},
-        settling::{Chain, Ended, Holds, ToldBy, Verdict},
-    },
 };
 use crate::{
     error::Result,

@@ -4,15 +4,10 @@ use postern_api::{
     problem::Code,
     reservation::{IN_PERSON, Kind, NewShare, Share, ShareOffer, ShareState, State, TimelineEvent},
 };
+use postern_rules::recipient::{self, Claimant, Claimed};
 use sqlx::AnyConnection;
 
-use super::{
-    code, ending, feed,
-    network::check_text,
-    parcels,
-    reservation::Reservation,
-    rules::recipient::{self, Claimant, Claimed},
-};
+use super::{code, ending, feed, network::check_text, parcels, reservation::Reservation};
 use crate::{
     error::{Result, invalid, refuse},
     hub::Hub,

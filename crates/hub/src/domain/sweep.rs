@@ -1,12 +1,12 @@
 //! What time does: windows end, things become late, what need not be kept is deleted, belief is held against evidence.
 
 use postern_api::reservation::{Kind, State, TimelineEvent};
+use postern_rules::settling::Holds;
 
 use super::{
     alarms::{self, Alarm},
     doors, ending, feed,
     reservation::{Reservation, columns},
-    rules::settling::Holds,
     settle,
 };
 use crate::{

@@ -2,14 +2,17 @@
 
 use postern_api::{
     problem::Code,
-    reservation::{Kind, State, Taken, TimelineEvent},
+    reservation::{State, Taken, TimelineEvent},
+};
+use postern_rules::{
+    settling::Holds,
+    taken::{self, Door, Facts, Not, Verdict},
 };
 
 use super::{
     alarms::{self, Alarm},
     doors,
     reservation::Reservation,
-    rules::{placed::Inside, settling::Holds},
 };
 use crate::{
     error::{Result, refuse},
@@ -17,9 +20,10 @@ use crate::{
     store::{RowExt, Tx},
 };
 
-/// `by` is the account that says so. Taken: with the receipt, that makes it collected, and frees the door. Where no receipt has come yet (it was opened by code
-/// or PIN at a locker without a network) it is collected by word, and the door is kept until the receipt comes. Not taken: the
-/// door is looked at by somebody before it is used again.
+/// `by` is the account that says so. Taken: with the receipt, that makes it collected, and frees the door. Where no receipt has
+/// come yet (it was opened by code or PIN at a locker without a network) it is collected by word, and the door is kept until the
+/// receipt comes. Not taken: the door is looked at by somebody before it is used again. The rules are in
+/// [`postern_rules::taken`].
 ///
 /// # Errors
 /// `WrongState` where there is nothing to be taken, or where a guest says so before a receipt has come.
@@ -31,39 +35,38 @@ pub async fn say(
     said: &Taken,
 ) -> Result<()> {
     let now = hub.clock.now();
-    match (reservation.kind, reservation.state, said.taken) {
-        // Saying it twice changes nothing.
-        (Kind::Pickup, State::Collected, true) => Ok(()),
-        (Kind::Pickup, State::Opened, true) => {
+    let theirs = doors::is_of(tx, reservation).await?;
+    let facts = Facts {
+        kind: reservation.kind,
+        state: reservation.state,
+        inside: reservation.inside,
+        sensors: measures(tx, reservation).await?,
+        unproven: reservation.unproven,
+        opened: reservation.first_opened.is_some(),
+        by_owner: reservation.account.as_deref() == Some(by),
+        door_is_theirs: theirs,
+    };
+    let verdict = taken::judge(facts, said.taken).map_err(|not| match not {
+        Not::Guest => refuse(Code::WrongState, "no receipt says that the door was opened"),
+        Not::State => refuse(Code::WrongState, "nothing lies there to be taken"),
+    })?;
+    match verdict {
+        Verdict::Known => return Ok(()),
+        Verdict::Collected { unproven, door, left } => {
             reservation.state = State::Collected;
+            reservation.unproven = unproven;
             reservation.note(now, TimelineEvent::Collected, Some("you"), false);
-            match reservation.inside {
-                // Opened and said to be taken, and yet measured inside; or the closing has still to say.
-                Some(Inside::Present) => {
-                    doors::end(tx, reservation, Holds::Taken, now).await?;
-                    left_inside(tx, reservation, now).await?;
-                }
-                Some(Inside::Open) if measures(tx, reservation).await? => {
+            match door {
+                Door::Free => doors::free(tx, &reservation.id).await?,
+                Door::Settles => {
                     doors::end(tx, reservation, Holds::Taken, now).await?;
                 }
-                _ => doors::free(tx, &reservation.id).await?,
             }
-            reservation.save(tx, now).await
-        }
-        (Kind::Pickup, State::Ready, true) => {
-            if reservation.account.as_deref() != Some(by) {
-                return Err(refuse(Code::WrongState, "no receipt says that the door was opened"));
+            if left {
+                left_inside(tx, reservation, now).await?;
             }
-            reservation.state = State::Collected;
-            reservation.unproven = true;
-            reservation.note(now, TimelineEvent::Collected, Some("you"), false);
-            doors::end(tx, reservation, Holds::Taken, now).await?;
-            reservation.save(tx, now).await
         }
-        // Said by mistake, and no receipt has come that would say otherwise: it lies there still.
-        (Kind::Pickup, State::Collected, false)
-            if reservation.unproven && reservation.first_opened.is_none() =>
-        {
+        Verdict::Ready => {
             let place = reservation.locker.clone().zip(reservation.door);
             let (locker, door) = place.ok_or(Code::WrongState)?;
             if !doors::keep_again(tx, reservation, &locker, door, now).await? {
@@ -72,42 +75,44 @@ pub async fn say(
             reservation.state = State::Ready;
             reservation.unproven = false;
             reservation.timeline.retain(|entry| entry.event != TimelineEvent::Collected);
-            reservation.save(tx, now).await
         }
-        (Kind::Pickup, State::Opened | State::Collected, false) => {
-            let theirs = doors::is_of(tx, reservation).await?;
+        Verdict::Disputed { again } => {
             let out = doors::report(tx, reservation, by).await?;
-            alarms::raise(
-                tx,
-                Alarm {
-                    kind: "disputed",
-                    locker: reservation.locker.as_deref(),
-                    door: reservation.door,
-                    reservation: Some(&reservation.id),
-                    reason: if out {
-                        "the customer says that the compartment did not hold what it should; it is out of order until \
-                         somebody has looked"
-                    } else if theirs {
-                        "the customer says that the compartment did not hold what it should, as of others before: it stays \
-                         in service"
-                    } else {
-                        "the customer says that the compartment did not hold what it should, and it has been given back \
-                         since: whoever has it now is not disturbed"
-                    },
-                    repaired: false,
-                },
-                now,
-            )
-            .await?;
+            disputed(tx, reservation, (out, theirs), now).await?;
             // What was given back is not opened again by this.
-            if theirs {
+            if again {
                 reservation.state = State::Opened;
             }
             reservation.note(now, TimelineEvent::Disputed, Some("you"), false);
-            reservation.save(tx, now).await
         }
-        _ => Err(refuse(Code::WrongState, "nothing lies there to be taken")),
     }
+    reservation.save(tx, now).await
+}
+
+async fn disputed(
+    tx: &mut Tx,
+    reservation: &Reservation,
+    (out, theirs): (bool, bool),
+    now: i64,
+) -> Result<()> {
+    let reason = if out {
+        "the customer says that the compartment did not hold what it should; it is out of order until somebody has \
+         looked"
+    } else if theirs {
+        "the customer says that the compartment did not hold what it should, as of others before: it stays in service"
+    } else {
+        "the customer says that the compartment did not hold what it should, and it has been given back since: whoever \
+         has it now is not disturbed"
+    };
+    let alarm = Alarm {
+        kind: "disputed",
+        locker: reservation.locker.as_deref(),
+        door: reservation.door,
+        reservation: Some(&reservation.id),
+        reason,
+        repaired: false,
+    };
+    alarms::raise(tx, alarm, now).await
 }
 
 /// Whether the locker measures what is inside.

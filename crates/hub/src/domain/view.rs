@@ -4,6 +4,7 @@ use postern_api::reservation::{
     Action, Carrier, Compartment, Identification, Kind, Reservation as Shown, Role, Share, ShareState,
     SiteSummary, State,
 };
+use postern_rules::access;
 use sqlx::{AnyConnection, any::AnyRow};
 
 use super::{code, doors, placing, reservation::Reservation};
@@ -128,19 +129,14 @@ pub async fn from_row(hub: &Hub, on: &mut AnyConnection, row: &AnyRow, viewer: V
 /// Whether the hub gives tokens for its door now. `reopen_minutes` is the locker's.
 #[must_use]
 pub fn may_open(reservation: &Reservation, reopen_minutes: i64, now: i64) -> bool {
-    let standing = match (reservation.kind, reservation.state) {
-        (Kind::Pickup, State::Ready)
-        | (Kind::Return, State::Booked)
-        | (Kind::Storage, State::Held | State::Ready) => true,
-        // Opened and not yet said to be taken: again within the operator's minutes.
-        (Kind::Pickup, State::Opened) => {
-            reservation.last_opened.is_some_and(|at| now < at + reopen_minutes * 60)
-        }
-        _ => false,
+    let standing = access::Standing {
+        kind: reservation.kind,
+        state: reservation.state,
+        last_opened: reservation.last_opened,
+        until: reservation.until,
+        has_door: reservation.locker.is_some(),
     };
-    // What was lent or kept too long must still be got out or brought back.
-    let in_time = reservation.kind == Kind::Storage || reservation.until.is_none_or(|until| now < until);
-    standing && in_time && reservation.locker.is_some()
+    access::may_open(standing, reopen_minutes * 60, now)
 }
 
 async fn shares_of(on: &mut AnyConnection, reservation: &str, now: i64) -> Result<Vec<Share>> {

@@ -23,12 +23,13 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 pub use self::words::languages;
+use postern_rules::{
+    email::{self, Attempt, Next},
+    recipient::Email,
+};
+
 use crate::{
     config::{Mail, Security},
-    domain::rules::{
-        email::{self, Attempt, Next},
-        recipient::Email,
-    },
     error::{Error, Result},
     hub::Hub,
     random,

@@ -7,19 +7,17 @@ use postern_api::{
     account::{Account, Changes, Deletion, Device, Email, EmailCode, NewEmail},
     problem::Code,
 };
+use postern_rules::{
+    email::{self, NoProof},
+    recipient::Email as ReadEmail,
+};
 use sqlx::AnyConnection;
 use subtle::ConstantTimeEq;
 
 use super::begin::begin;
 use crate::{
     auth::customer::Customer,
-    domain::{
-        account as accounts_of,
-        rules::{
-            email::{self, NoProof},
-            recipient::Email as ReadEmail,
-        },
-    },
+    domain::account as accounts_of,
     error::{Result, invalid, refuse},
     hub::Hub,
     mail::{self, Letter},

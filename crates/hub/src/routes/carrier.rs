@@ -14,6 +14,7 @@ use postern_api::{
     reservation::{Inside, State as Standing},
     token::Grants,
 };
+use postern_rules::booked::Who;
 use serde::Deserialize;
 use tokio::time::sleep_until;
 
@@ -28,7 +29,6 @@ use crate::{
         couriers,
         parcels::{self, Announced},
         placing, receipts,
-        rules::booked::Who,
     },
     error::Result,
     hub::Hub,

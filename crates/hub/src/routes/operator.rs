@@ -19,13 +19,14 @@ use postern_api::{
     sync::{ReceiptResults, ReceiptUpload},
     token::BulletinFor,
 };
+use postern_rules::number::Number;
 use serde::Deserialize;
 
 use super::begin::begin;
 use super::parts::{Path, Query};
 use crate::{
     auth::api_key::{self, Partner, Scope},
-    domain::{demo, doors, grants, network, news, receipts, rules::number::Number, service, storage},
+    domain::{demo, doors, grants, network, news, receipts, service, storage},
     error::{Result, invalid, refuse},
     hub::Hub,
     signin::tidy_name,

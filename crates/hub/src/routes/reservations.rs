@@ -15,14 +15,15 @@ use postern_api::{
         Release, Reservation as Shown, ShareOffer, Taken,
     },
 };
+use postern_rules::booked::Who;
 
 use super::begin::begin;
 use super::parts::Path;
 use crate::{
     auth::customer::Customer,
     domain::{
-        customer as wishes, network::check_text, placing, problems, reservation::Reservation,
-        rules::booked::Who, shares, taken as confirmation, view,
+        customer as wishes, network::check_text, placing, problems, reservation::Reservation, shares,
+        taken as confirmation, view,
     },
     error::Result,
     hub::Hub,

@@ -1,10 +1,10 @@
 //! Accounts as the database holds them: who has which number.
 
+use postern_rules::number::Number;
 use sqlx::AnyConnection;
 
 use super::RowExt;
 use crate::{
-    domain::rules::number::Number,
     error::{Error, Result},
     random,
 };

@@ -1,12 +1,10 @@
 //! E-mail addresses of customers: what is proven, and what waits for its code.
 
+use postern_rules::{email::Pending, recipient::Email};
 use sqlx::AnyConnection;
 
 use super::RowExt;
-use crate::{
-    domain::rules::{email::Pending, recipient::Email},
-    error::Result,
-};
+use crate::error::Result;
 
 /// What is kept of an account's addresses.
 #[derive(Clone, Debug, Default)]

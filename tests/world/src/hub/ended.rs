@@ -1,13 +1,21 @@
-//! What ends before its time, and who hears of it: PIN slots, revocations, bulletins, and receipts that couriers carry.
+//! What ends before its time, and who hears of it: PIN slots, revocations, bulletins.
 
 use postern_api::{
     problem::Code,
-    sync::{LockerNews, ReceiptResult},
+    sync::LockerNews,
     token::{BulletinFor, Bulletins, NoPin, WantedBulletins},
 };
-use postern_protocol::{Door, Epoch, Timestamp, TokenId, bulletin::Bulletin, carry, pin};
+use postern_protocol::{Door, Epoch, Timestamp, TokenId, bulletin::Bulletin, pin};
+use postern_rules::{
+    access::{self, For},
+    revoked::{self, MOST_NAMED},
+};
 
-use super::{Booking, Hub, PIN_SECRET, encode, problem, yes};
+use super::{
+    Booking, Hub, PIN_SECRET,
+    answers::{problem, yes},
+    encode,
+};
 use crate::{news::Ended, said::Said};
 
 impl Hub {
@@ -16,35 +24,22 @@ impl Hub {
         pin::derive(&PIN_SECRET, self.lockers[locker].0.id, Door(door), Epoch(epoch), slot)
     }
 
-    /// The PIN of a booking's customer, or why there is none: the keypad must take it without having heard anything.
+    /// The PIN of a booking's customer, or why there is none.
     pub(super) fn pin_for(&mut self, booking: usize) -> Result<String, NoPin> {
         let Booking { locker, door, slot, .. } = self.bookings[booking];
+        access::pin(true, self.epochs(locker, door))?;
         let epoch = self.epoch(locker, door);
-        if epoch > self.proven.get(&(locker, door)).copied().unwrap_or(0) + pin::LOOK_AHEAD {
-            return Err(NoPin::KeypadBehind);
-        }
         let slot = match slot {
             Some((known, slot)) if known == epoch => slot,
-            _ => {
-                let next = self.slots.entry((locker, door, epoch)).or_insert(0);
-                if *next >= pin::SLOTS {
-                    return Err(NoPin::TooManyDevices);
-                }
-                *next += 1;
-                *next - 1
-            }
+            _ => self.next_slot(locker, door, epoch).ok_or(NoPin::TooManyDevices)?,
         };
         self.bookings[booking].slot = Some((epoch, slot));
+        self.bookings[booking].pin = true;
         Ok(self.pin_of(locker, door, epoch, slot))
     }
 
-    /// Slots of a door in an epoch that were given out.
-    pub fn slots_of(&self, locker: usize, door: u16, epoch: u32) -> u8 {
-        self.slots.get(&(locker, door, epoch)).copied().unwrap_or(0)
-    }
-
-    /// Takes access to a booking back and gives it anew: by name, or, of every other booking and where a bulletin has no
-    /// room for the names, by a new epoch of the door.
+    /// Takes access to a booking back and gives it anew: by name, or, of every other booking and where more of it would be
+    /// named than one booking may have, by a new epoch of the door.
     pub fn revoke(&mut self, booking: usize, now: u64) {
         let Booking { locker, door, slot, .. } = self.bookings[booking];
         let living: Vec<(TokenId, u64)> = self
@@ -53,18 +48,19 @@ impl Hub {
             .filter(|issued| issued.reservation == Some(booking) && issued.claims.expires.0 + 120 > now)
             .map(|issued| (issued.claims.id, issued.claims.expires.0))
             .collect();
+        let names =
+            |ended: &Ended| matches!(ended, Ended::Token(id, _) if living.iter().any(|(it, _)| it == id));
+        let named = self.news[locker].count(names);
         let news = &mut self.news[locker];
-        if booking % 2 == 1 && news.has_room(living.len(), now) {
-            living.into_iter().for_each(|(id, end)| news.add(Ended::Token(id, end)));
+        if booking % 2 == 1 && living.len() + named <= MOST_NAMED && news.has_room(living.len(), now) {
+            living.iter().for_each(|(id, end)| news.add(Ended::Token(*id, *end)));
             if let Some((epoch, slot)) = slot {
                 news.add(Ended::Slot(door, epoch, slot));
             }
+            self.bookings[booking].slot = None;
         } else {
-            self.raise_epoch(locker, door);
-            let epoch = self.epoch(locker, door);
-            self.news[locker].add(Ended::Epoch(door, epoch));
+            self.raise(booking, For::Customer);
         }
-        self.bookings[booking].slot = None;
         self.bookings[booking].revoked = true;
         self.touch(booking);
         // Everybody with access there is told that there are news.
@@ -73,27 +69,25 @@ impl Hub {
         self.touched.extend(others.into_iter().map(|it| self.bookings[it].customer));
     }
 
-    /// The newest bulletin for a locker.
-    pub fn bulletin(&mut self, locker: usize, now: u64, hello_nonce: Option<[u8; 16]>) -> Vec<u8> {
-        let doors = self.lockers[locker].1;
+    /// The newest bulletin for a locker: what it may not have heard of, as much as fits. And the number of the newest news in it.
+    pub fn bulletin(&mut self, locker: usize, now: u64, hello_nonce: Option<[u8; 16]>) -> (Vec<u8>, u32) {
         let news = &self.news[locker];
-        let epochs = (1..=doors)
-            .map(|door| news.of_door(door, self.epoch(locker, door)))
-            .filter(|news| news.epoch.0 > 0)
-            .collect();
+        let known = self.acknowledged[locker];
         let oldest = &self.issuers[0];
-        let bulletin = Bulletin {
+        let mut bulletin = Bulletin {
             key_id: oldest.key_id,
             locker: self.lockers[locker].0.id,
             issued_at: Timestamp(now),
-            number: news.number(),
-            epochs,
+            number: 0,
+            epochs: Vec::new(),
             revoked: news.revoked(now),
             add_keys: self.issuers.iter().skip(1).map(|issuer| (issuer.key_id, issuer.public())).collect(),
             remove_keys: Vec::new(),
             hello_nonce,
         };
-        oldest.sign_bulletin(&bulletin)
+        let fits = revoked::fit(&mut bulletin, news.of_doors(known), news.number());
+        assert!(fits, "names that were added while there was room fit");
+        (oldest.sign_bulletin(&bulletin), bulletin.number)
     }
 
     pub(super) fn bulletin_for(
@@ -102,11 +96,8 @@ impl Hub {
         now: u64,
         hello_nonce: Option<[u8; 16]>,
     ) -> BulletinFor {
-        BulletinFor {
-            locker: self.descriptors[locker].id.clone(),
-            bulletin: encode(&self.bulletin(locker, now, hello_nonce)),
-            number: self.news[locker].number(),
-        }
+        let (bulletin, number) = self.bulletin(locker, now, hello_nonce);
+        BulletinFor { locker: self.descriptors[locker].id.clone(), bulletin: encode(&bulletin), number }
     }
 
     pub(super) fn bulletins(&mut self, body: &[u8], now: u64) -> (u16, Said) {
@@ -116,26 +107,6 @@ impl Hub {
         let lockers: Vec<usize> = wanted.lockers.iter().filter_map(|id| self.locker_index(id)).collect();
         let bulletins = lockers.into_iter().map(|locker| self.bulletin_for(locker, now, None)).collect();
         yes(Said::Bulletins(Bulletins { bulletins }))
-    }
-
-    /// The first receipt of a locker that is not here.
-    pub fn first_missing(&self, locker: usize) -> u32 {
-        let mut next = 0;
-        for ((_, sequence), _) in self.receipts.range((locker, 0)..=(locker, u32::MAX)) {
-            if *sequence != next {
-                break;
-            }
-            next += 1;
-        }
-        next
-    }
-
-    /// A courier's device brings a sealed part of a locker's chain.
-    pub fn carried(&mut self, locker: usize, sealed: &[u8]) -> bool {
-        let Ok(receipts) = carry::open(&self.carry_secret, self.lockers[locker].0.id, sealed) else {
-            return false;
-        };
-        receipts.iter().all(|bytes| self.evidence(locker, bytes) != ReceiptResult::Invalid)
     }
 
     /// Lockers where the customer has something, with news that no receipt has acknowledged.

@@ -1,7 +1,10 @@
 //! Who can open a door now, as far as the hub can know (PROTOCOL.md, epochs and PIN).
 
-use postern_api::token::NoPin;
-use postern_protocol::pin;
+use postern_api::{
+    reservation::{Kind, State},
+    token::{self, NoPin},
+};
+use postern_protocol::{Operation, pin};
 
 /// What the hub knows of a door's epochs.
 #[derive(Clone, Copy, Debug)]
@@ -73,9 +76,97 @@ pub fn rises(present: For, next: For) -> bool {
     present != next
 }
 
+/// What a customer's token for a reservation allows.
+#[must_use]
+pub const fn operations(kind: Kind, state: State) -> &'static [Operation] {
+    match (kind, state) {
+        // A locker takes no deposit after an opening by PIN, which is none; the customer's own door opens all the same.
+        (Kind::Return, _) => &[Operation::Deposit, Operation::Access, Operation::Reopen, Operation::Status],
+        (Kind::Storage, _) => &[Operation::Access, Operation::Status],
+        // Taken out once; the token that took it out has no use left, and a new one gives none.
+        (Kind::Pickup, State::Opened) => &[Operation::Reopen, Operation::Status],
+        (Kind::Pickup, _) => &[Operation::Collect, Operation::Reopen, Operation::Status],
+    }
+}
+
+/// What a courier's token allows who puts something in, or takes something out.
+#[must_use]
+pub const fn errand(puts_in: bool) -> &'static [Operation] {
+    if puts_in {
+        &[Operation::Deposit, Operation::Reopen, Operation::Status, Operation::Carry]
+    } else {
+        &[Operation::Collect, Operation::Reopen, Operation::Status, Operation::Carry]
+    }
+}
+
+/// An operation as the contract names it.
+#[must_use]
+pub const fn named(operation: Operation) -> token::Operation {
+    match operation {
+        Operation::Collect => token::Operation::Collect,
+        Operation::Deposit => token::Operation::Deposit,
+        Operation::Access => token::Operation::Access,
+        Operation::Reopen => token::Operation::Reopen,
+        Operation::Status => token::Operation::Status,
+        Operation::Carry => token::Operation::Carry,
+    }
+}
+
+/// A reservation, as far as opening its door is concerned. Times are UNIX seconds.
+#[derive(Clone, Copy, Debug)]
+pub struct Standing {
+    /// Pickup, return or storage.
+    pub kind: Kind,
+    /// Where it stands.
+    pub state: State,
+    /// When its customer opened it last.
+    pub last_opened: Option<i64>,
+    /// Until when it is the customer's.
+    pub until: Option<i64>,
+    /// It has a door.
+    pub has_door: bool,
+}
+
+/// Whether its customer may open the door now, or again within so many seconds of the last opening.
+#[must_use]
+pub fn may_open(standing: Standing, reopen: i64, now: i64) -> bool {
+    let stands = match (standing.kind, standing.state) {
+        (Kind::Pickup, State::Ready)
+        | (Kind::Return, State::Booked)
+        | (Kind::Storage, State::Held | State::Ready) => true,
+        // Opened and not yet said to be taken.
+        (Kind::Pickup, State::Opened) => standing.last_opened.is_some_and(|at| now < at + reopen),
+        _ => false,
+    };
+    // What was lent or kept too long must still be got out or brought back.
+    let in_time = standing.kind == Kind::Storage || standing.until.is_none_or(|until| now < until);
+    stands && in_time && standing.has_door
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_opened_is_opened_again_for_some_minutes() {
+        let ready = Standing {
+            kind: Kind::Pickup,
+            state: State::Ready,
+            last_opened: None,
+            until: Some(1000),
+            has_door: true,
+        };
+        assert!(may_open(ready, 600, 999));
+        assert!(!may_open(ready, 600, 1000), "its time is over");
+        assert!(!may_open(Standing { has_door: false, ..ready }, 600, 0));
+        let opened = Standing { state: State::Opened, last_opened: Some(100), ..ready };
+        assert!(may_open(opened, 600, 699));
+        assert!(!may_open(opened, 600, 700));
+        assert!(!operations(Kind::Pickup, State::Opened).contains(&Operation::Collect));
+        let held = Standing { kind: Kind::Storage, state: State::Held, ..ready };
+        assert!(may_open(held, 600, 2000), "kept too long, and still to be got out");
+        assert!(!may_open(Standing { state: State::Released, ..held }, 600, 0));
+    }
 
     #[test]
     fn a_pin_is_shown_where_the_keypad_takes_it_with_no_message_in_between() {

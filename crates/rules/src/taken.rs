@@ -1,0 +1,156 @@
+//! What follows where a customer says after an opening that the parcel was taken, or that it was not there.
+
+use postern_api::reservation::{Kind, State};
+
+use super::placed::Inside;
+
+/// What is known of the parcel.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts {
+    /// Pickup, return or storage.
+    pub kind: Kind,
+    /// Where it stands.
+    pub state: State,
+    /// What is known of the compartment since its last opening.
+    pub inside: Option<Inside>,
+    /// The locker measures what is inside.
+    pub sensors: bool,
+    /// The state rests on a word.
+    pub unproven: bool,
+    /// A receipt says that a customer opened it.
+    pub opened: bool,
+    /// The owner says so, not a guest.
+    pub by_owner: bool,
+    /// The door is kept for it, or settles after it.
+    pub door_is_theirs: bool,
+}
+
+/// What follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It was said before.
+    Known,
+    /// It is collected.
+    Collected {
+        /// No receipt says that the door was opened.
+        unproven: bool,
+        /// What becomes of the door.
+        door: Door,
+        /// Something is measured inside, whatever was said.
+        left: bool,
+    },
+    /// It was said by mistake: it is ready again, where its door can be kept again.
+    Ready,
+    /// Somebody has to look.
+    Disputed {
+        /// It may be opened again: the door is theirs.
+        again: bool,
+    },
+}
+
+/// What becomes of a door whose parcel was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Door {
+    /// It is free.
+    Free,
+    /// It is free when the locker's chain bears the word out ([`super::settling`]).
+    Settles,
+}
+
+/// Why it does not count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Not {
+    /// Nothing lies there to be taken.
+    State,
+    /// A guest's word needs a receipt.
+    Guest,
+}
+
+/// What follows from the word.
+///
+/// # Errors
+/// Why it does not count.
+pub fn judge(facts: Facts, taken: bool) -> Result<Verdict, Not> {
+    match (facts.kind, facts.state, taken) {
+        (Kind::Pickup, State::Collected, true) => Ok(Verdict::Known),
+        (Kind::Pickup, State::Opened, true) => {
+            let left = facts.inside == Some(Inside::Present);
+            // The closing has still to say what was left.
+            let waits = facts.inside == Some(Inside::Open) && facts.sensors;
+            let door = if left || waits { Door::Settles } else { Door::Free };
+            Ok(Verdict::Collected { unproven: facts.unproven, door, left })
+        }
+        (Kind::Pickup, State::Ready, true) if facts.by_owner => {
+            Ok(Verdict::Collected { unproven: true, door: Door::Settles, left: false })
+        }
+        (Kind::Pickup, State::Ready, true) => Err(Not::Guest),
+        // No receipt has come that would say otherwise: it lies there still.
+        (Kind::Pickup, State::Collected, false) if facts.unproven && !facts.opened => Ok(Verdict::Ready),
+        (Kind::Pickup, State::Opened | State::Collected, false) => {
+            Ok(Verdict::Disputed { again: facts.door_is_theirs })
+        }
+        _ => Err(Not::State),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const READY: Facts = Facts {
+        kind: Kind::Pickup,
+        state: State::Ready,
+        inside: None,
+        sensors: true,
+        unproven: false,
+        opened: false,
+        by_owner: true,
+        door_is_theirs: true,
+    };
+
+    #[test]
+    fn a_word_without_a_receipt_frees_no_door() {
+        let said = Verdict::Collected { unproven: true, door: Door::Settles, left: false };
+        assert_eq!(judge(READY, true), Ok(said));
+        assert_eq!(judge(Facts { by_owner: false, ..READY }, true), Err(Not::Guest));
+        let collected = Facts { state: State::Collected, unproven: true, ..READY };
+        assert_eq!(judge(collected, true), Ok(Verdict::Known));
+        assert_eq!(judge(collected, false), Ok(Verdict::Ready));
+        let proven = Facts { opened: true, ..collected };
+        assert_eq!(judge(proven, false), Ok(Verdict::Disputed { again: true }));
+        assert_eq!(
+            judge(Facts { door_is_theirs: false, ..proven }, false),
+            Ok(Verdict::Disputed { again: false })
+        );
+    }
+
+    #[test]
+    fn what_is_measured_inside_keeps_its_door() {
+        let opened = Facts { state: State::Opened, opened: true, ..READY };
+        for (inside, sensors, door, left) in [
+            (Inside::Absent, true, Door::Free, false),
+            (Inside::Present, true, Door::Settles, true),
+            (Inside::Open, true, Door::Settles, false),
+            (Inside::Open, false, Door::Free, false),
+            (Inside::Unknown, true, Door::Free, false),
+        ] {
+            let verdict = judge(Facts { inside: Some(inside), sensors, ..opened }, true);
+            assert_eq!(verdict, Ok(Verdict::Collected { unproven: false, door, left }), "{inside:?}");
+        }
+    }
+
+    #[test]
+    fn there_must_be_something_to_take() {
+        for (kind, state) in [
+            (Kind::Pickup, State::InTransit),
+            (Kind::Pickup, State::Expired),
+            (Kind::Return, State::Booked),
+            (Kind::Storage, State::Held),
+        ] {
+            for taken in [true, false] {
+                assert_eq!(judge(Facts { kind, state, ..READY }, taken), Err(Not::State), "{state:?}");
+            }
+        }
+        assert_eq!(judge(READY, false), Err(Not::State), "nobody has looked yet");
+    }
+}

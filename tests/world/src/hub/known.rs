@@ -1,0 +1,254 @@
+//! What receipts make known: as the real hub's `receipts` and `placing`, in memory.
+
+use postern_api::{reservation::State, sync::ReceiptResult};
+use postern_protocol::{
+    carry,
+    message::Operation,
+    receipt::{self, Outcome, Receipt},
+};
+use postern_rules::{
+    booked::{self, Event, Facts, Then, Who},
+    chain::{self, Neighbour, New, Step},
+    placed,
+};
+
+use super::{Booking, Hub, wide};
+use crate::news::Ended;
+
+/// An opening or closing of a booking's door.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Link {
+    /// What was asked for.
+    pub(super) operation: Operation,
+    /// What came of it.
+    pub(super) outcome: Outcome,
+    /// By a courier.
+    pub(super) courier: bool,
+    /// In which epoch.
+    pub(super) epoch: u32,
+}
+
+impl Link {
+    /// A courier opened, or may have, to put something in.
+    pub(super) fn is_deposit_by_courier(self) -> bool {
+        self.courier && self.operation == Operation::Deposit && self.outcome.may_be_open()
+    }
+}
+
+/// A receipt that came in, as the rules of the chain look at it.
+#[derive(Clone, Debug)]
+pub(super) struct Row {
+    hash: String,
+    previous: String,
+    step: Step,
+}
+
+/// Whose opening a receipt tells of.
+struct Whose {
+    booking: Option<usize>,
+    epoch: Option<u32>,
+    courier: bool,
+}
+
+impl Booking {
+    /// Those of its openings and closings, in the order of the chain.
+    pub(super) fn links(&self, which: impl Fn(&Link) -> bool) -> Vec<placed::Link> {
+        let those = self.links.iter().filter(|(_, link)| which(link));
+        placed::links(those.map(|(sequence, link)| (i64::from(*sequence), link.outcome)).collect())
+    }
+}
+
+impl Hub {
+    /// Takes a receipt in, whoever brings it.
+    pub fn evidence(&mut self, locker: usize, bytes: &[u8], now: u64) -> ReceiptResult {
+        let Ok(receipt) = receipt::verify(bytes, &self.lockers[locker].0.receipt_key) else {
+            return ReceiptResult::Invalid;
+        };
+        let at = (locker, receipt.sequence);
+        if self.receipts.get(&at).is_some_and(|known| known == bytes) {
+            return ReceiptResult::Known;
+        }
+        let row = Row {
+            hash: hex::encode(receipt::hash(bytes)),
+            previous: hex::encode(receipt.previous),
+            step: Step {
+                sequence: receipt.sequence.into(),
+                news: receipt.news.into(),
+                at: chain::happened_at(receipt.at.0, wide(now)),
+            },
+        };
+        let new = New { sequence: receipt.sequence.into(), hash: &row.hash, previous: &row.previous };
+        if chain::contradicts(new, &self.beside(at)) {
+            self.forks += 1;
+            return ReceiptResult::Fork;
+        }
+        let happened = row.step.at;
+        self.rows.insert(at, row);
+        self.receipts.insert(at, bytes.to_vec());
+        self.learn(locker, &receipt);
+        self.apply(locker, &receipt, happened);
+        self.grow(locker);
+        self.settle(locker);
+        ReceiptResult::Accepted
+    }
+
+    fn beside(&self, (locker, sequence): (usize, u32)) -> Vec<Neighbour> {
+        let near = (locker, sequence.saturating_sub(1))..=(locker, sequence.saturating_add(1));
+        let neighbour = |row: &Row| Neighbour {
+            sequence: row.step.sequence,
+            hash: row.hash.clone(),
+            previous: row.previous.clone(),
+        };
+        self.rows.range(near).map(|(_, row)| neighbour(row)).collect()
+    }
+
+    /// Moves on the place up to which a locker's chain is complete.
+    fn grow(&mut self, locker: usize) {
+        let next = u32::try_from(self.whole[locker].to + 1).expect("few");
+        let rest = self.rows.range((locker, next)..=(locker, u32::MAX));
+        for (_, row) in rest {
+            if !self.whole[locker].grow(&[row.step]) {
+                break;
+            }
+        }
+    }
+
+    /// By which token, or by the PIN of which epoch: never by who has the door now.
+    fn whose_opening(&self, locker: usize, receipt: &Receipt) -> Whose {
+        match receipt.pin() {
+            Some(pin) => Whose {
+                booking: self.occupant(locker, receipt.door.0, pin.epoch.0),
+                epoch: Some(pin.epoch.0),
+                courier: false,
+            },
+            None => match self.ledger.get(&receipt.token) {
+                Some(issued) => Whose {
+                    booking: issued.reservation,
+                    epoch: issued.claims.epoch_of(receipt.door).map(|epoch| epoch.0),
+                    courier: issued.claims.operations.contains(Operation::Carry),
+                },
+                None => Whose { booking: None, epoch: None, courier: false },
+            },
+        }
+    }
+
+    /// What a receipt shows of what its locker has heard.
+    fn learn(&mut self, locker: usize, receipt: &Receipt) {
+        self.acknowledged[locker] = self.acknowledged[locker].max(receipt.news);
+        let told = self.news[locker].up_to(receipt.news).filter_map(|ended| match ended {
+            Ended::Epoch(door, epoch) => Some((*door, *epoch)),
+            _ => None,
+        });
+        let epoch = self.whose_opening(locker, receipt).epoch.map(|epoch| (receipt.door.0, epoch));
+        for (door, epoch) in told.chain(epoch).collect::<Vec<_>>() {
+            self.prove(locker, door, epoch);
+        }
+    }
+
+    /// Moves the booking on by what the receipt proves.
+    fn apply(&mut self, locker: usize, receipt: &Receipt, at: i64) {
+        let Whose { booking: Some(booking), epoch, courier } = self.whose_opening(locker, receipt) else {
+            if receipt.outcome == Outcome::ClosedPresent {
+                self.hold(locker, receipt.door.0);
+            }
+            return;
+        };
+        if receipt.outcome == Outcome::Jammed {
+            return;
+        }
+        let link = Link {
+            operation: receipt.operation,
+            outcome: receipt.outcome,
+            courier,
+            epoch: epoch.unwrap_or_default(),
+        };
+        self.bookings[booking].links.insert(receipt.sequence, link);
+        let (who, event) = (
+            if courier { Who::Courier } else { Who::Customer },
+            if receipt.outcome.is_closing() {
+                Event::Closed
+            } else {
+                let certain = receipt.outcome != Outcome::Unknown;
+                Event::Opened { operation: receipt.operation, certain }
+            },
+        );
+        if let (Who::Customer, Event::Opened { certain: true, .. }) = (who, event) {
+            self.was_opened(booking, at);
+            self.bookings[booking].certain = true;
+        }
+        self.move_on(booking, who, event, at);
+    }
+
+    fn was_opened(&mut self, booking: usize, at: i64) {
+        let it = &mut self.bookings[booking];
+        it.first_opened = Some(it.first_opened.map_or(at, |first| first.min(at)));
+        it.last_opened = Some(it.last_opened.map_or(at, |last| last.max(at)));
+    }
+
+    fn move_on(&mut self, booking: usize, who: Who, event: Event, at: i64) {
+        let by_courier = who == Who::Courier;
+        let it = &self.bookings[booking];
+        let links = it.links(|link| link.courier == by_courier);
+        let openings: Vec<_> = it
+            .links
+            .values()
+            .filter(|link| link.courier == by_courier && link.outcome.may_be_open())
+            .map(|link| (link.operation, link.outcome))
+            .collect();
+        let inside = placed::known(&links, it.answer, true);
+        let whose = self.whose(booking);
+        let facts = Facts {
+            kind: it.kind,
+            state: it.state,
+            who,
+            inside,
+            before: it.inside,
+            door: whose,
+            here: true,
+            opened_by_customer: it.first_opened.is_some(),
+            took_out: placed::took_out(&openings),
+            unproven: it.unproven,
+        };
+        let (locker, door) = (it.locker, it.door);
+        let verdict = booked::judge(facts, event);
+        self.bookings[booking].inside = inside;
+        if verdict.state == State::Opened && self.bookings[booking].first_opened.is_none() {
+            self.was_opened(booking, at);
+        }
+        self.bookings[booking].unproven = verdict.unproven;
+        if verdict.state != self.bookings[booking].state {
+            self.put(booking, verdict.state);
+        }
+        match verdict.then {
+            Then::Stays => {}
+            Then::Keep => drop(self.keep_again(booking)),
+            // A return that its carrier has goes its way; what it ends in says nothing of any door.
+            Then::Free => self.free(booking),
+            Then::Hold => self.hold(locker, door),
+        }
+        if verdict.alarm.is_some() && self.whose(booking) != booked::Door::Kept {
+            self.alarm(locker, door);
+        }
+        self.touch(booking);
+    }
+
+    /// The first receipt of a locker that is not here.
+    pub fn first_missing(&self, locker: usize) -> u32 {
+        u32::try_from(self.whole[locker].to + 1).expect("few")
+    }
+
+    /// A courier's device brings a sealed part of a locker's chain.
+    pub fn carried(&mut self, locker: usize, sealed: &[u8], now: u64) -> bool {
+        let Ok(receipts) = carry::open(&self.carry_secret, self.lockers[locker].0.id, sealed) else {
+            return false;
+        };
+        receipts.iter().all(|bytes| self.evidence(locker, bytes, now) != ReceiptResult::Invalid)
+    }
+
+    /// A courier has fetched a return.
+    pub fn is_fetched(&self, booking: usize) -> bool {
+        let it = &self.bookings[booking];
+        it.links.values().any(|link| link.courier && link.operation == Operation::Collect)
+            && self.whose(booking) != booked::Door::Kept
+    }
+}
