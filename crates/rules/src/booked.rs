@@ -76,6 +76,8 @@ pub struct Facts {
     pub took_out: Option<bool>,
     /// The state rests on a word.
     pub unproven: bool,
+    /// It happened before that word, as far as the locker knows the time.
+    pub before_word: bool,
 }
 
 /// Who did what stands in the chain of custody.
@@ -297,7 +299,8 @@ fn taken_back_out(facts: Facts, event: Event, verdict: &mut Verdict) {
     }
     match facts.inside {
         Some(Inside::Present) => verdict.unproven = false,
-        Some(inside) if inside.counts() == Some(false) => {
+        // A carrier's word that it was put in since, by other means, is newer.
+        Some(inside) if inside.counts() == Some(false) && !facts.before_word => {
             verdict.state = State::InTransit;
             verdict.unproven = false;
             verdict.notes.push((TimelineEvent::InTransit, By::Carrier, inside.is_measured()));
@@ -371,6 +374,7 @@ mod tests {
             opened_by_customer: false,
             took_out: None,
             unproven: false,
+            before_word: false,
         }
     }
 
@@ -394,6 +398,17 @@ mod tests {
         // By PIN it is a collect, and the same.
         let by_pin = judge(Facts { inside: Some(Inside::Present), ..booked }, COLLECT);
         assert_eq!(by_pin.state, State::Deposited);
+    }
+
+    #[test]
+    fn what_a_courier_did_before_the_carriers_word_takes_nothing_back() {
+        let ready = facts(Who::Courier, Kind::Pickup, State::Ready);
+        let empty = Facts { inside: Some(Inside::Absent), unproven: true, ..ready };
+        assert_eq!(judge(empty, Event::Closed).state, State::InTransit);
+        let before = judge(Facts { before_word: true, ..empty }, Event::Closed);
+        assert_eq!((before.state, before.unproven, before.alarm), (State::Ready, true, None));
+        let proven = Facts { inside: Some(Inside::Present), before_word: true, ..empty };
+        assert!(!judge(proven, Event::Closed).unproven);
     }
 
     #[test]

@@ -71,6 +71,8 @@ pub struct Booking {
     pub was_dropped_off: bool,
     /// The state rests on a word.
     unproven: bool,
+    /// Since when it has lain inside.
+    since: Option<i64>,
     /// What is known of the compartment.
     inside: Option<Inside>,
     /// What somebody at the door said of it. In this world all lockers measure, and nobody is asked.

@@ -10,6 +10,7 @@ pub mod air;
 mod attacks;
 mod check;
 pub mod copy;
+mod couriers;
 pub mod dice;
 pub mod hub;
 pub mod machine;

@@ -17,10 +17,11 @@ use zeroize::Zeroizing;
 use crate::{
     agent::{Agent, public},
     air::{Link, Who},
+    couriers::CourierToken,
     dice::Dice,
     hub::{Hub, PIN_SECRET},
     machine::Machine,
-    people::{CourierToken, Hand},
+    people::Hand,
     phone::Phone,
     plan::{Plan, Step},
     reference::{Reference, Violation},

@@ -59,8 +59,7 @@ pub(super) async fn claim(app: &mut App, link: &str, output: Output) -> Result<(
         session::follow(app).await?;
         return taken(app, &before, None, output).await;
     }
-    let outcome =
-        app.until(ANSWER, |view| view.notices.iter().find(|n| Some(n.id) > told).cloned()).await?;
+    let outcome = app.until(ANSWER, |view| view.notices.iter().find(|n| Some(n.id) > told).cloned()).await?;
     let of = outcome.as_ref().and_then(|notice| notice.reservation.clone());
     match outcome.map(|notice| notice.code) {
         // Also where the link was followed before: then it is there already.

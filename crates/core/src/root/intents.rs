@@ -163,7 +163,7 @@ impl Core {
             }
             Intent::ForgetEmail if self.owns_account() => self.desk.forget_email(cx),
             Intent::RemovePasskey { passkey } if self.owns_account() => {
-                self.desk.remove_passkey(&passkey, cx)
+                self.desk.remove_passkey(&passkey, cx);
             }
             Intent::MakeRecoveryCodes if self.owns_account() => self.desk.make_codes(cx),
             Intent::DismissRecoveryCodes => self.desk.dismiss_codes(),

@@ -554,6 +554,27 @@ fn power_cut_in_the_locker_is_said_as_it_is() {
     assert_eq!(rig.reservation("r3").state, StateView::Opened);
 }
 
+/// The customer says that it is taken while the locker may still open, and the locker signs that the door did not move.
+#[test]
+fn a_word_that_the_locker_contradicts_is_not_kept() {
+    let mut rig = Rig::with_parcels(66, &[3]);
+    rig.change("r3", |reservation| reservation.actions.push(Action::ConfirmTaken));
+    rig.locker.outcome = Outcome::Jammed;
+    rig.locker.cut_after = Some(2);
+    rig.locker.cuts = u32::MAX;
+    rig.open(&["r3"]);
+    rig.advance(60_000);
+    rig.intent(Intent::ConfirmTaken { reservation: "r3".into(), taken: true });
+    rig.advance(60_000);
+    rig.locker.cuts = 0;
+    rig.intent(Intent::ResolveOpening { reservation: None });
+    rig.advance(5_000);
+    assert!(rig.hub.calls("/v1/reservations/r3/taken").is_empty(), "it lies there still");
+    let view = rig.reservation("r3");
+    assert_eq!(view.state, StateView::Ready);
+    assert_eq!(view.actions[0], ActionView::Open);
+}
+
 #[test]
 fn what_was_taken_out_without_a_receipt_is_told_once_there_is_one() {
     let mut rig = Rig::with_parcels(63, &[3]);

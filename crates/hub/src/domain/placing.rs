@@ -83,6 +83,7 @@ pub async fn move_on(
         opened_by_customer: reservation.first_opened.is_some(),
         took_out: placed::took_out(&openings),
         unproven: reservation.unproven,
+        before_word: reservation.unproven && reservation.since.is_some_and(|since| at < since),
     };
     let verdict = booked::judge(facts, event);
     tracing::debug!(?facts, ?event, ?verdict, "judged");

@@ -85,6 +85,7 @@ impl Hub {
             certain: false,
             was_dropped_off: false,
             unproven: false,
+            since: None,
             inside: None,
             answer: None,
             first_opened: None,
@@ -121,6 +122,8 @@ impl Hub {
             return false;
         }
         self.put(booking, state);
+        self.bookings[booking].since = Some(wide(now));
+        self.bookings[booking].unproven = true;
         self.touch(booking);
         true
     }

@@ -208,6 +208,7 @@ impl Hub {
             opened_by_customer: it.first_opened.is_some(),
             took_out: placed::took_out(&openings),
             unproven: it.unproven,
+            before_word: it.unproven && it.since.is_some_and(|since| at < since),
         };
         let (locker, door) = (it.locker, it.door);
         let verdict = booked::judge(facts, event);
@@ -218,6 +219,9 @@ impl Hub {
         self.bookings[booking].unproven = verdict.unproven;
         if verdict.state != self.bookings[booking].state {
             self.put(booking, verdict.state);
+        }
+        if verdict.begins {
+            self.bookings[booking].since = Some(at);
         }
         match verdict.then {
             Then::Stays => {}
