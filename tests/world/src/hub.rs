@@ -61,7 +61,7 @@ pub struct Booking {
     pub kind: Kind,
     /// Where it stands.
     pub state: State,
-    /// Its customer's access was taken back some time.
+    /// Its customer's access was ended some time, before its end.
     pub revoked: bool,
     /// The customer said that it was taken.
     pub taken: Option<bool>,

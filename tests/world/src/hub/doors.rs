@@ -108,6 +108,7 @@ impl Hub {
         let Booking { kind, state, .. } = self.bookings[booking];
         let Ok(Some((state, _))) = parcel::wish(kind, state, Wish::Cancel) else { return false };
         self.end(booking, Holds::Nothing);
+        self.bookings[booking].revoked = true;
         self.put(booking, state);
         self.touch(booking);
         true
@@ -220,6 +221,7 @@ impl Hub {
         let present = at.occupants.get(&at.epoch).map_or(For::Customer, |(_, whom)| *whom);
         if access::rises(present, next) {
             self.raise(booking, next);
+            self.bookings[booking].revoked = true;
         }
     }
 
