@@ -164,7 +164,7 @@ pub(crate) fn package(flags: &PackageFlags) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let mut steps = Vec::new();
-    let packages = linux::build(&mut steps)?;
+    let packages = linux::build(&mut steps, linux::Optimised::Fully)?;
     println!("\n{}", table::render(&[Outcome { target: "linux-packages", steps, failure: None }]));
     for (_, package) in packages {
         println!("{}", package.display());
