@@ -68,12 +68,10 @@ impl World {
 
     fn check_opening(&mut self, customer: usize) {
         let Some(opening) = self.phones[customer].core.opening() else { return };
-        let (booking, started_at_ms) = (booking_of(opening.reservation), opening.started_at_ms);
+        let booking = booking_of(opening.reservation);
         let phase = opening.phase;
         let proven = self.reference.proven.contains(&booking);
-        let skew = self.phones[customer].skew * 1000;
-        let began = i64::try_from(crate::world::BEGINNING).expect("in range") * 1000 + skew;
-        let gesture = u64::try_from(started_at_ms - began).unwrap_or(0);
+        let gesture = self.phones[customer].gesture;
         match phase {
             OpeningPhase::Opened { .. } | OpeningPhase::Closed { .. } if !proven => {
                 self.reference.object(5, format!("customer {customer} is told that {booking} opened"));

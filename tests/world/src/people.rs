@@ -165,6 +165,9 @@ impl World {
 
     pub(crate) fn wish(&mut self, customer: usize, intent: Intent) {
         self.note(|| format!("customer {customer} wishes {intent:?}"));
+        if matches!(intent, Intent::Open { .. } | Intent::Reopen { .. }) {
+            self.phones[customer].gesture = self.now;
+        }
         self.tell(customer, Event::Intent(intent));
     }
 
