@@ -170,11 +170,25 @@ impl Session {
         Ok(self.run(script, &json!([{ ELEMENT: element.0 }]))? == true)
     }
 
-    /// Clicks in the middle of an element, as a pointer does.
+    /// Clicks in the middle of an element, as a pointer does, and not while it moves: the driver looks where it is and clicks
+    /// there a moment later, on whatever is there by then.
     ///
     /// # Errors
-    /// The driver's: hidden, covered, gone.
+    /// It still moves after two seconds. The driver's: hidden, covered, gone.
     pub fn click(&self, element: &Element) -> Result<()> {
+        let place = || {
+            let script =
+                "const b = arguments[0].getBoundingClientRect(); return [b.x, b.y, b.width, b.height]";
+            self.run(script, &json!([{ ELEMENT: element.0 }]))
+        };
+        let mut before = place()?;
+        thread::park_timeout(Duration::from_millis(25));
+        self.until("what is to be clicked to stand still", Duration::from_secs(2), || {
+            let now = place()?;
+            let still = now == before;
+            before = now;
+            Ok(still.then_some(()))
+        })?;
         self.post(&format!("/element/{}/click", element.0), &json!({})).map(drop)
     }
 
