@@ -286,6 +286,9 @@ describe('an opening over Web Bluetooth', { concurrency: false, ...over }, () =>
   });
 
   test('web_lost_hello_is_read: and the door opens', async () => {
+    // A link that still stands from the opening before has had its HELLO.
+    await owner.page.reload();
+    await owner.see('detail');
     await world.faults({ air: { lose_hellos: 1 } });
     await owner.page.evaluate(() => {
       const { prototype } = BluetoothRemoteGATTCharacteristic;
