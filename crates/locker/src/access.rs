@@ -202,10 +202,10 @@ impl Holder {
                 Err(Reason::Order)
             };
         }
-        // A token that also opens to access is of whom the door is booked for: a deposit opens nothing more to them.
-        let couriers = !self.claims.operations.contains(Operation::Access);
+        // A token that allows access is of the one whose door it is, and opens it anyway.
+        let opens_anyway = self.claims.operations.contains(Operation::Access);
         if wish.operation == Operation::Deposit
-            && couriers
+            && !opens_anyway
             && line.last.as_ref().is_some_and(|last| !self.may_deposit_after(last, wish.door))
         {
             return Err(Reason::Order);

@@ -76,8 +76,8 @@ pub struct Facts {
     pub took_out: Option<bool>,
     /// The state rests on a word.
     pub unproven: bool,
-    /// It happened before that word, as far as the locker knows the time.
-    pub before_word: bool,
+    /// The carrier reported since that it was put in by other means, as far as the locker knows the time.
+    pub before_report: bool,
 }
 
 /// Who did what stands in the chain of custody.
@@ -298,9 +298,10 @@ fn taken_back_out(facts: Facts, event: Event, verdict: &mut Verdict) {
         verdict.notes.push((TimelineEvent::Opened, By::Carrier, certain));
     }
     match facts.inside {
+        // What lies there was put in since.
+        _ if facts.before_report => {}
         Some(Inside::Present) => verdict.unproven = false,
-        // A carrier's word that it was put in since, by other means, is newer.
-        Some(inside) if inside.counts() == Some(false) && !facts.before_word => {
+        Some(inside) if inside.counts() == Some(false) => {
             verdict.state = State::InTransit;
             verdict.unproven = false;
             verdict.notes.push((TimelineEvent::InTransit, By::Carrier, inside.is_measured()));
@@ -374,7 +375,7 @@ mod tests {
             opened_by_customer: false,
             took_out: None,
             unproven: false,
-            before_word: false,
+            before_report: false,
         }
     }
 
@@ -401,14 +402,16 @@ mod tests {
     }
 
     #[test]
-    fn what_a_courier_did_before_the_carriers_word_takes_nothing_back() {
+    fn what_a_courier_did_before_the_carriers_report_says_nothing_of_it() {
         let ready = facts(Who::Courier, Kind::Pickup, State::Ready);
         let empty = Facts { inside: Some(Inside::Absent), unproven: true, ..ready };
         assert_eq!(judge(empty, Event::Closed).state, State::InTransit);
-        let before = judge(Facts { before_word: true, ..empty }, Event::Closed);
-        assert_eq!((before.state, before.unproven, before.alarm), (State::Ready, true, None));
-        let proven = Facts { inside: Some(Inside::Present), before_word: true, ..empty };
-        assert!(!judge(proven, Event::Closed).unproven);
+        for inside in [Inside::Absent, Inside::Present, Inside::SaidOut] {
+            let facts = Facts { inside: Some(inside), before_report: true, ..empty };
+            let before = judge(facts, Event::Closed);
+            assert_eq!((before.state, before.unproven, before.alarm), (State::Ready, true, None));
+        }
+        assert!(!judge(Facts { inside: Some(Inside::Present), ..empty }, Event::Closed).unproven);
     }
 
     #[test]

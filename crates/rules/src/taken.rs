@@ -2,7 +2,7 @@
 
 use postern_api::reservation::{Kind, State};
 
-use super::placed::Inside;
+use super::{booked, placed::Inside};
 
 /// What is known of the parcel.
 #[derive(Clone, Copy, Debug)]
@@ -21,8 +21,8 @@ pub struct Facts {
     pub opened: bool,
     /// The owner says so, not a guest.
     pub by_owner: bool,
-    /// The door is kept for it, or settles after it.
-    pub door_is_theirs: bool,
+    /// Whose the door is.
+    pub door: booked::Door,
 }
 
 /// What follows.
@@ -43,8 +43,9 @@ pub enum Verdict {
     Ready,
     /// Somebody has to look.
     Disputed {
-        /// It may be opened again: the door is theirs.
-        again: bool,
+        /// What it is from then on, where the door can be opened again: opened, where the last opening was in the door's present
+        /// epoch; ready, where the epoch has ended with the word that it was taken, so that the locker opens nothing again.
+        again: Option<State>,
     },
 }
 
@@ -87,7 +88,12 @@ pub fn judge(facts: Facts, taken: bool) -> Result<Verdict, Not> {
         // No receipt has come that would say otherwise: it lies there still.
         (Kind::Pickup, State::Collected, false) if facts.unproven && !facts.opened => Ok(Verdict::Ready),
         (Kind::Pickup, State::Opened | State::Collected, false) => {
-            Ok(Verdict::Disputed { again: facts.door_is_theirs })
+            let again = match facts.door {
+                booked::Door::Kept => Some(State::Opened),
+                booked::Door::Settling => Some(State::Ready),
+                booked::Door::Free | booked::Door::Others => None,
+            };
+            Ok(Verdict::Disputed { again })
         }
         _ => Err(Not::State),
     }
@@ -105,7 +111,7 @@ mod tests {
         unproven: false,
         opened: false,
         by_owner: true,
-        door_is_theirs: true,
+        door: booked::Door::Kept,
     };
 
     #[test]
@@ -117,11 +123,14 @@ mod tests {
         assert_eq!(judge(collected, true), Ok(Verdict::Known));
         assert_eq!(judge(collected, false), Ok(Verdict::Ready));
         let proven = Facts { opened: true, ..collected };
-        assert_eq!(judge(proven, false), Ok(Verdict::Disputed { again: true }));
-        assert_eq!(
-            judge(Facts { door_is_theirs: false, ..proven }, false),
-            Ok(Verdict::Disputed { again: false })
-        );
+        for (door, again) in [
+            (booked::Door::Kept, Some(State::Opened)),
+            (booked::Door::Settling, Some(State::Ready)),
+            (booked::Door::Free, None),
+            (booked::Door::Others, None),
+        ] {
+            assert_eq!(judge(Facts { door, ..proven }, false), Ok(Verdict::Disputed { again }));
+        }
     }
 
     #[test]

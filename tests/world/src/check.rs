@@ -71,7 +71,7 @@ impl World {
         let booking = booking_of(opening.reservation);
         let phase = opening.phase;
         let proven = self.reference.proven.contains(&booking);
-        let gesture = self.phones[customer].gesture;
+        let gesture = self.phones[customer].gestures.get(&booking).copied().unwrap_or(0);
         match phase {
             OpeningPhase::Opened { .. } | OpeningPhase::Closed { .. } if !proven => {
                 self.reference.object(5, format!("customer {customer} is told that {booking} opened"));

@@ -71,9 +71,7 @@ impl World {
     /// A courier without a device opens with the carrier's own key, and the carrier says so over the network.
     fn put_in_by_key(&mut self, booking: usize, locker: usize, door: u16) {
         self.note(|| format!("the carrier says that parcel {booking} lies behind door {door} of {locker}"));
-        if let Some(compartment) = self.cabinets[locker].machine().compartment_mut(door) {
-            compartment.content = Some(booking);
-        }
+        self.put_in(locker, door, booking);
         self.firmware(locker, postern_locker::Locker::tick);
         self.poke();
     }
@@ -111,6 +109,8 @@ impl World {
             nonce: OperationNonce(self.dice.bytes()),
         };
         let carry = carry_wish(&issued, self.hub.first_missing(locker));
+        let held = CourierToken { key: key.clone(), issued, nonce: wish.nonce.0, visits: 1 };
+        self.courier_tokens.insert(booking, held);
         self.send_agent(Errand::Fetch(booking), key, locker, vec![carry, wish]);
     }
 
@@ -164,7 +164,7 @@ impl World {
         }
         self.poke();
         if part.next < part.head {
-            if let Errand::Deposit(booking) = self.agents[agent].errand
+            if let Errand::Deposit(booking) | Errand::Fetch(booking) = self.agents[agent].errand
                 && let Some(held) = self.courier_tokens.get(&booking)
             {
                 let wish = carry_wish(&held.issued, part.next);

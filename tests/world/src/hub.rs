@@ -71,8 +71,10 @@ pub struct Booking {
     pub was_dropped_off: bool,
     /// The state rests on a word.
     unproven: bool,
-    /// Since when it has lain inside.
-    since: Option<i64>,
+    /// The epoch of its door for which its tokens and PINs are.
+    epoch: u32,
+    /// Since when it has lain inside by its carrier's report alone.
+    reported: Option<i64>,
     /// What is known of the compartment.
     inside: Option<Inside>,
     /// What somebody at the door said of it. In this world all lockers measure, and nobody is asked.
@@ -253,13 +255,13 @@ impl Hub {
         now: u64,
         hello_nonce: Option<[u8; 16]>,
     ) -> Issued {
-        let Booking { locker, door, .. } = self.bookings[booking];
+        let Booking { locker, door, epoch, .. } = self.bookings[booking];
         let courier = operations.contains(Operation::Carry);
         let expires = now + self.token_life;
         let claims = Claims {
             key_id: self.issuer().key_id,
             locker: self.lockers[locker].0.id,
-            doors: vec![(Door(door), Epoch(self.epoch(locker, door)))],
+            doors: vec![(Door(door), Epoch(epoch))],
             operations,
             not_before: Timestamp(now - 60),
             expires: Timestamp(expires),
@@ -288,10 +290,15 @@ impl Hub {
         now: u64,
         hello_nonce: Option<[u8; 16]>,
     ) -> Option<Issued> {
+        let Booking { locker, door, .. } = self.bookings[booking];
+        if self.kept(locker, door) != Some(booking) {
+            return None;
+        }
         let puts_in = match (self.bookings[booking].kind, self.bookings[booking].state) {
             (Kind::Pickup, State::Announced | State::InTransit) => {
                 // A locker that cannot measure takes no second deposit in one epoch.
-                if self.was_opened_for_deposit(booking) {
+                let in_vain = self.bookings[booking].inside == Some(Inside::SaidOut);
+                if in_vain && self.was_opened_for_deposit(booking) {
                     self.raise(booking, access::For::Customer);
                 }
                 true

@@ -238,6 +238,13 @@ const MUTANTS: &[Mutant] = &[
         expected: &[4, 13],
     },
     Mutant {
+        name: "a left-over token for a deposit opens after the customer",
+        file: ACCESS,
+        original: "!self.may_deposit_after(last, wish.door)",
+        replacement: "false",
+        expected: &[11, 14],
+    },
+    Mutant {
         name: "the hub gives a door on before its locker has heard that the access ended",
         file: "crates/rules/src/settling.rs",
         original: "chain.news >= self.news",

@@ -165,9 +165,13 @@ impl World {
 
     pub(crate) fn wish(&mut self, customer: usize, intent: Intent) {
         self.note(|| format!("customer {customer} wishes {intent:?}"));
-        if matches!(intent, Intent::Open { .. } | Intent::Reopen { .. }) {
-            self.phones[customer].gesture = self.now;
-        }
+        let gestures = match &intent {
+            Intent::Open { reservations } => reservations.as_slice(),
+            Intent::Reopen { reservation } => std::slice::from_ref(reservation),
+            _ => &[],
+        };
+        let began = gestures.iter().map(|id| (booking_of(id), self.now));
+        self.phones[customer].gestures.extend(began);
         self.tell(customer, Event::Intent(intent));
     }
 
@@ -341,6 +345,18 @@ impl World {
         self.poke();
     }
 
+    /// Something is put into a compartment, which must be empty for it.
+    pub(crate) fn put_in(&mut self, locker: usize, door: u16, booking: usize) {
+        let Some(compartment) = self.cabinets[locker].machine().compartment_mut(door) else { return };
+        let before = compartment.content.replace(booking).filter(|before| *before != booking);
+        if let Some(before) = before {
+            self.reference.object(
+                14,
+                format!("{booking} is put behind door {door} of locker {locker}, where {before} lies"),
+            );
+        }
+    }
+
     fn content_is_here(&self, id: &str) -> Option<bool> {
         let booking: usize = id.strip_prefix("rsv-")?.parse().ok()?;
         let (locker, door) = (self.hub.bookings[booking].locker, self.hub.bookings[booking].door);
@@ -420,8 +436,8 @@ impl World {
             {
                 compartment.content = None;
             }
-            Hand::Put(booking) if compartment.open => compartment.content = Some(booking),
-            Hand::Bring(booking) if compartment.open && !forgot => compartment.content = Some(booking),
+            Hand::Put(booking) if compartment.open => self.put_in(locker, door, booking),
+            Hand::Bring(booking) if compartment.open && !forgot => self.put_in(locker, door, booking),
             Hand::Fetch(booking) if compartment.open && compartment.content == Some(booking) => {
                 compartment.content = None;
             }

@@ -53,8 +53,8 @@ pub struct Phone {
     pub said: BTreeSet<usize>,
     /// Gestures that came to nothing, by booking.
     pub vain: BTreeMap<usize, u32>,
-    /// When its owner last made the gesture, in milliseconds of the world.
-    pub gesture: u64,
+    /// When its owner last made the gesture for a booking, in milliseconds of the world.
+    pub gestures: BTreeMap<usize, u64>,
     /// PINs that the customer wrote down when they were shown, by booking.
     pub noted: BTreeMap<usize, String>,
     state: Vec<Zeroizing<Vec<u8>>>,
@@ -89,7 +89,7 @@ impl Phone {
             dice: Dice::new(seed),
             said: BTreeSet::new(),
             vain: BTreeMap::new(),
-            gesture: 0,
+            gestures: BTreeMap::new(),
             noted: BTreeMap::new(),
             state: Vec::new(),
             session: None,

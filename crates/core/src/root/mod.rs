@@ -409,8 +409,10 @@ impl Core {
             Outcome::Closed => self.kept.wallet.closed(id, None),
             Outcome::ClosedPresent => self.kept.wallet.closed(id, Some(true)),
             Outcome::ClosedAbsent => self.kept.wallet.closed(id, Some(false)),
-            // What was said while the locker still tried was said too soon: the door did not move.
-            Outcome::Jammed if !told => self.kept.wallet.unsay(id),
+            // What was said while the locker still tried was said too soon: the door did not move. Unless it was opened since.
+            Outcome::Jammed if !told && self.kept.wallet.last_opening(id) <= Some(receipt.sequence) => {
+                self.kept.wallet.unsay(id);
+            }
             Outcome::Jammed | Outcome::Unknown => {}
         }
         // A guest without an account has nobody to tell; the owner's devices hear of it from the locker.

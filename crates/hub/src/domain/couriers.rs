@@ -9,6 +9,7 @@ use postern_api::{
 };
 use postern_rules::{
     access::{self, For},
+    placed::Inside,
     settling::Holds,
 };
 
@@ -193,7 +194,8 @@ pub async fn token(
         (Kind::Pickup, State::Announced | State::InTransit) => {
             keep_door(tx, &mut parcel, asked, now).await?;
             // A locker that cannot measure takes no second deposit in one epoch (PROTOCOL.md, order of checks).
-            if chain::was_opened_for_deposit(tx, &parcel.id).await? {
+            if parcel.inside == Some(Inside::SaidOut) && chain::was_opened_for_deposit(tx, &parcel.id).await?
+            {
                 doors::revoke(tx, &mut parcel, now).await?;
                 parcel.save(tx, now).await?;
             }

@@ -209,6 +209,8 @@ pub async fn deposit(
         }
     }
     parcel.unproven = true;
+    // What couriers did and said before is of something else than what lies there now.
+    (parcel.inside, parcel.answer, parcel.answered_of) = (None, None, None);
     become_of(tx, &mut parcel, Wish::Deposit, now).await?;
     begin_window(hub, tx, &mut parcel, deposit.until).await?;
     parcel.save(tx, now).await?;

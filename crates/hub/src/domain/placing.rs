@@ -83,13 +83,13 @@ pub async fn move_on(
         opened_by_customer: reservation.first_opened.is_some(),
         took_out: placed::took_out(&openings),
         unproven: reservation.unproven,
-        before_word: reservation.unproven && reservation.since.is_some_and(|since| at < since),
+        before_report: before_report(reservation, event, at),
     };
     let verdict = booked::judge(facts, event);
     tracing::debug!(?facts, ?event, ?verdict, "judged");
     let before = reservation.state;
     // Of a door that is not its own it says nothing of what lies in its own.
-    if here || whose == Door::Kept || verdict.then == Then::Keep {
+    if (here || whose == Door::Kept || verdict.then == Then::Keep) && !facts.before_report {
         reservation.inside = inside;
     }
     // What power failed at came to be after all.
@@ -135,6 +135,13 @@ pub async fn move_on(
         alarms::raise_once(tx, alarm, now).await?;
     }
     Ok(())
+}
+
+/// Whether the parcel lies there by its carrier's report, and this happened before. A courier who says what lies there says so
+/// now.
+fn before_report(reservation: &Reservation, event: Event, at: i64) -> bool {
+    let reported = reservation.unproven && reservation.state == State::Ready && reservation.answer.is_none();
+    reported && event != Event::Said && reservation.since.is_some_and(|since| at < since)
 }
 
 /// Gives a door that is nobody's to nobody until somebody has looked: something may lie in it since the opening, or closing, at

@@ -5,6 +5,7 @@ use postern_api::{
     reservation::{State, Taken, TimelineEvent},
 };
 use postern_rules::{
+    booked,
     settling::Holds,
     taken::{self, Door, Facts, Not, Verdict},
 };
@@ -36,6 +37,13 @@ pub async fn say(
 ) -> Result<()> {
     let now = hub.clock.now();
     let theirs = doors::is_of(tx, reservation).await?;
+    let whose = if doors::kept_for(tx, &reservation.id).await?.is_some() {
+        booked::Door::Kept
+    } else if theirs {
+        booked::Door::Settling
+    } else {
+        booked::Door::Others
+    };
     let facts = Facts {
         kind: reservation.kind,
         state: reservation.state,
@@ -44,7 +52,7 @@ pub async fn say(
         unproven: reservation.unproven,
         opened: reservation.first_opened.is_some(),
         by_owner: reservation.account.as_deref() == Some(by),
-        door_is_theirs: theirs,
+        door: whose,
     };
     let verdict = taken::judge(facts, said.taken).map_err(|not| match not {
         Not::Guest => refuse(Code::WrongState, "no receipt says that the door was opened"),
@@ -80,8 +88,10 @@ pub async fn say(
             let out = doors::report(tx, reservation, by).await?;
             disputed(tx, reservation, (out, theirs), now).await?;
             // What was given back is not opened again by this.
-            if again {
-                reservation.state = State::Opened;
+            let place = reservation.locker.clone().zip(reservation.door);
+            if let (Some(state), Some((locker, door))) = (again, place) {
+                doors::keep_again(tx, reservation, &locker, door, now).await?;
+                reservation.state = state;
             }
             reservation.note(now, TimelineEvent::Disputed, Some("you"), false);
         }

@@ -241,6 +241,60 @@ pub(crate) async fn a_courier_may_come_back_with_the_parcel(world: World) {
     cabinet.visit(&ada, &mine, Operation::Collect, &news, Hand::Takes).receipts();
 }
 
+/// A courier who said that it lies inside, and notices the mistake, says so: nobody is sent to an empty door.
+pub(crate) async fn a_courier_takes_a_word_back(world: World) {
+    let mut cabinet = world.cabinet(false).await;
+    let ada = world.customer("Ada").await;
+    let cart = courier(&world).await;
+    let salad = announce(&world, &ada, "Salad").await;
+    let inside = format!("/v1/courier/parcels/{}/inside", salad["id"].as_str().unwrap());
+    let (grant, news) = errand(&cart, &cabinet, &salad).await;
+    let receipts = cabinet.visit(&cart, &grant, Operation::Deposit, &news, Hand::Nothing).receipts();
+    hand_in(&cart, receipts).await;
+    for (said, state) in [(true, "ready"), (false, "in_transit")] {
+        world.clock.advance(30);
+        let said = json!({ "inside": said, "opening": cabinet.openings().last() });
+        cart.post(&inside, said).await.ok();
+        assert_eq!(ada.named("Salad").await["state"], state);
+    }
+    assert!(alarms(&world).await.contains(&"taken_back_out".to_owned()));
+}
+
+/// What a courier's device did before its carrier put a parcel in by other means takes nothing back, however late it is told.
+pub(crate) async fn a_late_receipt_says_nothing_of_what_was_reported_since(world: World) {
+    let mut cabinet = world.cabinet(true).await;
+    let ada = world.customer("Ada").await;
+    let cart = courier(&world).await;
+    let salad = announce(&world, &ada, "Salad").await;
+    let (grant, news) = errand(&cart, &cabinet, &salad).await;
+    let mut late = cabinet.visit(&cart, &grant, Operation::Deposit, &news, Hand::Puts).receipts();
+    late.extend(cabinet.visit(&cart, &grant, Operation::Reopen, &news, Hand::Takes).receipts());
+    world.clock.advance(60);
+    let deposit = json!({ "locker": cabinet.id, "door": door(&grant) });
+    let reported = format!("/v1/carrier/parcels/{}/deposit", salad["id"].as_str().unwrap());
+    world.heron.post(&reported, deposit).await.ok();
+    hand_in(&cart, late).await;
+    let shown = ada.named("Salad").await;
+    assert_eq!((shown["state"].as_str(), shown["unproven"].as_bool()), (Some("ready"), Some(true)));
+}
+
+/// Who says that something was left behind after all opens its door again, although it was said before that it was taken.
+pub(crate) async fn what_was_left_inside_is_fetched_after_all(world: World) {
+    let mut cabinet = world.cabinet(true).await;
+    let ada = world.customer("Ada").await;
+    let cart = courier(&world).await;
+    let salad = deliver(&world, &mut cabinet, &cart, &ada, "Salad").await;
+    let (mine, news) = fetch(&ada, &salad).await;
+    let receipts = cabinet.visit(&ada, &mine, Operation::Collect, &news, Hand::Nothing).receipts();
+    hand_in(&ada, receipts).await;
+    ada.post(&path(&salad, "/taken"), json!({ "taken": true })).await.ok();
+    let again = ada.post(&path(&salad, "/taken"), json!({ "taken": false })).await.ok();
+    assert_eq!(again["state"], "ready");
+    let (mine, news) = fetch(&ada, &salad).await;
+    let receipts = cabinet.visit(&ada, &mine, Operation::Collect, &news, Hand::Takes).receipts();
+    hand_in(&ada, receipts).await;
+}
+
 /// A courier's opening takes nothing out by itself: where nothing is measured, the courier is asked, or the carrier answers for
 /// it, and what they say is shown as said.
 pub(crate) async fn a_couriers_opening_takes_nothing_out(world: World) {

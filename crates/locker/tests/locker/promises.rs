@@ -229,6 +229,39 @@ fn a_deposit_ends_other_couriers_tokens() {
     }
 }
 
+/// Who books a door for a return may deposit anew with any token of it: the thing was forgotten at home, or the door was opened by
+/// PIN. What a courier's token may not is about couriers.
+#[test]
+fn a_return_is_put_in_at_another_try() {
+    for measures in [true, false] {
+        let mut site = Site::new();
+        if !measures {
+            site.machine().compartment(A1).sensors.content = None;
+        }
+        let booked = |site: &mut Site, seed| {
+            let allowed = [Operation::Deposit, Operation::Access, Operation::Reopen];
+            site.phone_with(seed, |claims| claims.operations = operations(&allowed))
+        };
+        let (first, second) = (booked(&mut site, 1), booked(&mut site, 2));
+        for (phone, nonce) in [(&first, 1), (&second, 2)] {
+            let reply = site.ask(phone, &phone.request(Operation::Deposit, A1, nonce));
+            site.expect(reply, Outcome::Opened);
+            site.shut(A1);
+        }
+        assert_eq!(enter(&mut site, &digits(A1, 1, 0)), LocalAnswer::Opening(A1));
+        site.shut(A1);
+        let third = booked(&mut site, 3);
+        let reply = site.ask(&third, &third.request(Operation::Deposit, A1, 3));
+        site.expect(reply, Outcome::Opened);
+        site.shut(A1);
+        if !measures {
+            let courier = courier(&mut site, A1, 1);
+            let late = courier.request(Operation::Deposit, A1, 4);
+            site.expect_refused(&courier, &late, Reason::Order);
+        }
+    }
+}
+
 /// The epochs of a token whose holder proved possession are noted for all of its doors, whatever becomes of the request.
 #[test]
 fn a_refused_token_tells_its_epochs() {

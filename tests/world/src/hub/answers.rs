@@ -284,7 +284,7 @@ impl Hub {
             unproven: it.unproven,
             opened: it.first_opened.is_some(),
             by_owner: true,
-            door_is_theirs: whose.is_theirs(),
+            door: whose,
         };
         let Ok(verdict) = taken::judge(facts, said.taken) else { return problem(409, Code::WrongState) };
         match verdict {
@@ -310,8 +310,9 @@ impl Hub {
                 self.put(booking, State::Ready);
             }
             Verdict::Disputed { again } => {
-                if again {
-                    self.put(booking, State::Opened);
+                if let Some(state) = again {
+                    self.keep_again(booking);
+                    self.put(booking, state);
                 }
                 self.disputes.push(booking);
             }

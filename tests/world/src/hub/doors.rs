@@ -73,6 +73,7 @@ impl Hub {
         at.epoch += 1;
         at.kept = Some(booking);
         at.occupants.insert(at.epoch, (booking, For::Customer));
+        let epoch = at.epoch;
         let state = if kind == Kind::Return { State::Booked } else { State::InTransit };
         self.bookings.push(Booking {
             customer,
@@ -85,7 +86,8 @@ impl Hub {
             certain: false,
             was_dropped_off: false,
             unproven: false,
-            since: None,
+            reported: None,
+            epoch,
             inside: None,
             answer: None,
             first_opened: None,
@@ -123,8 +125,8 @@ impl Hub {
             return false;
         }
         self.put(booking, state);
-        self.bookings[booking].since = Some(wide(now));
-        self.bookings[booking].unproven = true;
+        let it = &mut self.bookings[booking];
+        (it.reported, it.unproven, it.inside) = (Some(wide(now)), true, None);
         self.touch(booking);
         true
     }
@@ -211,7 +213,10 @@ impl Hub {
         self.raise_door(locker, door);
         let at = self.door(locker, door);
         at.occupants.insert(at.epoch, (booking, whom));
-        self.bookings[booking].slot = None;
+        let epoch = at.epoch;
+        let it = &mut self.bookings[booking];
+        (it.epoch, it.slot) = (epoch, None);
+        it.revoked |= whom == For::Courier;
     }
 
     /// Makes the present epoch of a booking's door a customer's or a courier's.
@@ -221,7 +226,6 @@ impl Hub {
         let present = at.occupants.get(&at.epoch).map_or(For::Customer, |(_, whom)| *whom);
         if access::rises(present, next) {
             self.raise(booking, next);
-            self.bookings[booking].revoked = true;
         }
     }
 
@@ -258,14 +262,19 @@ impl Hub {
             at.kept = Some(booking);
             at.settling = None;
             at.occupants.insert(at.epoch, (booking, For::Customer));
+            let epoch = at.epoch;
+            self.bookings[booking].epoch = epoch;
         }
         theirs
     }
 
     /// Gives a door to nobody until somebody has looked.
     pub(super) fn hold(&mut self, locker: usize, door: u16) {
-        self.door(locker, door).held = true;
-        self.alarm(locker, door);
+        let at = self.door(locker, door);
+        if at.kept.is_none() && at.settling.is_none() {
+            at.held = true;
+            self.alarm(locker, door);
+        }
     }
 
     /// Somebody looked, and nothing lies there any more.
@@ -273,8 +282,7 @@ impl Hub {
         self.looks.remove(&(locker, door));
         let at = self.door(locker, door);
         at.held = false;
-        if at.kept.is_none() {
-            at.settling = None;
+        if at.settling.take().is_some() {
             self.raise_door(locker, door);
         }
     }

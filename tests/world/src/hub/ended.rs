@@ -7,7 +7,7 @@ use postern_api::{
 };
 use postern_protocol::{Door, Epoch, Timestamp, TokenId, bulletin::Bulletin, pin};
 use postern_rules::{
-    access::{self, For},
+    access::{self, Epochs, For},
     revoked::{self, MOST_NAMED},
 };
 
@@ -26,9 +26,8 @@ impl Hub {
 
     /// The PIN of a booking's customer, or why there is none.
     pub(super) fn pin_for(&mut self, booking: usize) -> Result<String, NoPin> {
-        let Booking { locker, door, slot, .. } = self.bookings[booking];
-        access::pin(true, self.epochs(locker, door))?;
-        let epoch = self.epoch(locker, door);
+        let Booking { locker, door, epoch, slot, .. } = self.bookings[booking];
+        access::pin(true, Epochs { present: epoch.into(), ..self.epochs(locker, door) })?;
         let slot = match slot {
             Some((known, slot)) if known == epoch => slot,
             _ => self.next_slot(locker, door, epoch).ok_or(NoPin::TooManyDevices)?,

@@ -208,20 +208,20 @@ impl Hub {
             opened_by_customer: it.first_opened.is_some(),
             took_out: placed::took_out(&openings),
             unproven: it.unproven,
-            before_word: it.unproven && it.since.is_some_and(|since| at < since),
+            before_report: it.reported.is_some_and(|since| at < since),
         };
         let (locker, door) = (it.locker, it.door);
         let verdict = booked::judge(facts, event);
-        self.bookings[booking].inside = inside;
+        if !facts.before_report {
+            self.bookings[booking].inside = inside;
+        }
         if verdict.state == State::Opened && self.bookings[booking].first_opened.is_none() {
             self.was_opened(booking, at);
         }
         self.bookings[booking].unproven = verdict.unproven;
         if verdict.state != self.bookings[booking].state {
             self.put(booking, verdict.state);
-        }
-        if verdict.begins {
-            self.bookings[booking].since = Some(at);
+            self.bookings[booking].reported = None;
         }
         match verdict.then {
             Then::Stays => {}
