@@ -86,8 +86,8 @@ fn codes_are_shown_once_and_are_in_no_debug_print_and_in_no_store() {
     rig.intent(Intent::DismissRecoveryCodes);
     assert!(account(&rig).recovery_codes.is_empty());
     // Asked for once: a key of its own goes with it.
-    let asked = rig.hub.seen.iter().filter(|seen| seen.path == "/v1/recovery-codes");
-    assert!(asked.clone().count() == 1 && asked.last().unwrap().key.is_some());
+    let mut asked = rig.hub.seen.iter().filter(|seen| seen.path == "/v1/recovery-codes");
+    assert!(asked.clone().count() == 1 && asked.next_back().unwrap().key.is_some());
 }
 
 #[test]
