@@ -77,6 +77,8 @@ pub struct Booking {
     reported: Option<i64>,
     /// What is known of the compartment.
     inside: Option<Inside>,
+    /// Place in the chain of its customer's last opening.
+    opening: Option<i64>,
     /// What somebody at the door said of it. In this world all lockers measure, and nobody is asked.
     answer: Option<Answer>,
     /// When its customer opened it, first and last.

@@ -22,6 +22,7 @@ use crate::{
         EmailView, KindView, LockerView, Name, NearbyView, NetworkView, NewerView, NoPinView, ReleaseView,
         ReservationView, SessionView, ShareView, SiteView, StateView, TimelineView, VaultView, View,
     },
+    wallet::Trace,
 };
 
 /// What waits in the outbox, looked up once for all reservations.
@@ -307,7 +308,7 @@ impl Core {
             Kind::Return => match trace.lies_inside() {
                 Some(true) => StateView::Deposited,
                 Some(false) => waits,
-                None if opened => StateView::Opened,
+                None if opened && !hub_knows_inside(reservation, &trace) => StateView::Opened,
                 None => waits,
             },
         }
@@ -341,7 +342,8 @@ impl Core {
             Kind::Storage => reservation.lent && reservation.state == State::Held,
             Kind::Pickup => false,
         };
-        (is_put_in && trace.opened_at.is_some()) || reservation.actions.contains(&Action::ConfirmPlaced)
+        let here = is_put_in && trace.opened_at.is_some() && !hub_knows_inside(reservation, &trace);
+        here || reservation.actions.contains(&Action::ConfirmPlaced)
     }
 
     /// Something pretended to be its locker.
@@ -552,6 +554,14 @@ fn no_pin(reason: NoPin) -> NoPinView {
         NoPin::TooManyDevices => NoPinView::TooManyDevices,
         _ => NoPinView::NotHere,
     }
+}
+
+/// The hub has heard of the opening that this device knows, and does not ask what lies inside: its locker has told, by way of
+/// somebody else.
+fn hub_knows_inside(reservation: &Reservation, trace: &Trace) -> bool {
+    trace.opening.is_some()
+        && reservation.opening >= trace.opening
+        && !reservation.actions.contains(&Action::ConfirmPlaced)
 }
 
 /// The hub counts it as opened, by a receipt in which the locker says that it cannot tell.

@@ -348,6 +348,24 @@ fn a_return_that_was_taken_out_again_is_not_dropped_off() {
     }
 }
 
+/// The hub has heard from the locker what lies inside since the opening that this phone knows: nobody is asked.
+#[test]
+fn what_the_hub_knows_is_not_asked() {
+    let mut rig = with_return(527, None);
+    rig.open(&["b1"]);
+    rig.close_door(1);
+    assert_eq!(rig.reservation("b1").state, StateView::Opened);
+    rig.change("b1", |reservation| {
+        reservation.opening = Some(0);
+        reservation.actions.push(Action::ConfirmPlaced);
+    });
+    assert_eq!(rig.reservation("b1").state, StateView::Opened, "the hub asks too");
+    rig.change("b1", |reservation| reservation.actions.retain(|action| *action != Action::ConfirmPlaced));
+    let view = rig.reservation("b1");
+    assert_eq!((view.state, view.actions[0]), (StateView::Booked, ActionView::Open));
+    assert!(!view.actions.contains(&ActionView::ConfirmPlaced));
+}
+
 #[test]
 fn giving_back_asks_what_the_locker_cannot_measure() {
     let mut rig = Rig::new(524);

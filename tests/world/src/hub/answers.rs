@@ -17,6 +17,8 @@ use postern_core::effect::{Auth, Body, HttpRequest, Method};
 use postern_protocol::LockerIdentity;
 use postern_rules::{
     access::{self, Standing},
+    booked::{self, Who},
+    placed::Inside,
     settling::Holds,
     taken::{self, Verdict},
 };
@@ -159,6 +161,12 @@ impl Hub {
         if booking.state == State::Opened && booking.may_open(now) {
             actions.insert(0, Action::Reopen);
         }
+        let is_unsaid = booked::may_say(Who::Customer, booking.kind, booking.state, false)
+            && booking.opening.is_some()
+            && matches!(booking.inside, Some(Inside::Open | Inside::Unknown));
+        if is_unsaid {
+            actions.push(Action::ConfirmPlaced);
+        }
         let opened = booking.last_opened.map(|at| TimelineEntry {
             at,
             event: TimelineEvent::Opened,
@@ -185,7 +193,7 @@ impl Hub {
             identification: None,
             unproven: booking.unproven,
             lent: false,
-            opening: None,
+            opening: booking.opening.and_then(|opening| u32::try_from(opening).ok()),
             actions,
             shares: Vec::new(),
             timeline: opened.into_iter().collect(),

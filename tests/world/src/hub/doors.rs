@@ -89,6 +89,7 @@ impl Hub {
             reported: None,
             epoch,
             inside: None,
+            opening: None,
             answer: None,
             first_opened: None,
             last_opened: None,

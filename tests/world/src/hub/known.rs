@@ -1,6 +1,9 @@
 //! What receipts make known: as the real hub's `receipts` and `placing`, in memory.
 
-use postern_api::{reservation::State, sync::ReceiptResult};
+use postern_api::{
+    reservation::{Kind, State},
+    sync::ReceiptResult,
+};
 use postern_protocol::{
     carry,
     message::Operation,
@@ -211,7 +214,14 @@ impl Hub {
             before_report: it.reported.is_some_and(|since| at < since),
         };
         let (locker, door) = (it.locker, it.door);
+        let opening = placed::last_opening(&links);
         let verdict = booked::judge(facts, event);
+        // Whom the hub would ask what lies inside.
+        self.bookings[booking].opening = match who {
+            Who::Customer => opening,
+            Who::Courier if facts.kind == Kind::Return => None,
+            Who::Courier => self.bookings[booking].opening,
+        };
         if !facts.before_report {
             self.bookings[booking].inside = inside;
         }
