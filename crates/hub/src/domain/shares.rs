@@ -180,8 +180,11 @@ struct Claimer<'a> {
 async fn claim_parcel(hub: &Hub, tx: &mut Tx, by: Claimer<'_>, id: &str, hash: &str) -> Result<String> {
     let now = hub.clock.now();
     let mut parcel = Reservation::lock(tx, id).await?.ok_or(Code::ClaimEnded)?;
-    if parcel.has_ended() || !claims::take(tx.on(), id, hash).await? {
+    if parcel.has_ended() {
         return Err(Code::ClaimEnded.into());
+    }
+    if !claims::take(tx.on(), id, hash).await? {
+        return held_meanwhile(tx, by.account, hash).await;
     }
     let claimant = Claimant { guest: by.guest, owner: parcel.account.as_deref() == Some(by.account) };
     match recipient::claim(claimant, parcel.account.is_some()) {
@@ -215,6 +218,11 @@ async fn claim_parcel(hub: &Hub, tx: &mut Tx, by: Claimer<'_>, id: &str, hash: &
     Ok(parcel.id)
 }
 
+/// Somebody took the link since it was looked for: the same person, by another request, or somebody else.
+async fn held_meanwhile(tx: &mut Tx, account: &str, hash: &str) -> Result<String> {
+    claims::held(tx.on(), account, hash).await?.ok_or_else(|| Code::ClaimEnded.into())
+}
+
 async fn claim_share(hub: &Hub, tx: &mut Tx, account: &str, secret: &str) -> Result<String> {
     let now = hub.clock.now();
     let (share, id) = find(tx.on(), secret, now).await?;
@@ -234,7 +242,7 @@ async fn claim_share(hub: &Hub, tx: &mut Tx, account: &str, secret: &str) -> Res
     .await?
     .rows_affected();
     if taken == 0 {
-        return Err(Code::ClaimEnded.into());
+        return held_meanwhile(tx, account, &random::hash(secret)).await;
     }
     reservation.save(tx, now).await?;
     Ok(id)

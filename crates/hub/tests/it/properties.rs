@@ -267,7 +267,11 @@ impl Maker<'_> {
             let value: String = value.replace('+', "%20").chars().take(4096).collect();
             let value = value.trim_end_matches('%').to_owned();
             match place.as_str() {
-                "path" => path = path.replace(&format!("{{{name}}}"), &value),
+                "path" => {
+                    // Nothing, or dots alone, would be another path (RFC 3986 section 5.2.4).
+                    let value = if value.trim_matches('.').is_empty() { "-" } else { value.as_str() };
+                    path = path.replace(&format!("{{{name}}}"), value);
+                }
                 "query" => {
                     path.push(if path.contains('?') { '&' } else { '?' });
                     path.push_str(&format!("{name}={value}"));
