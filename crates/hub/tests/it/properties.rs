@@ -391,7 +391,7 @@ async fn asked(config: Config) {
     eprintln!("POSTERN_SEED={seed}: {all} requests, {answers:?}; refused always: {refused:?}");
     assert!(fine * 4 > all, "{fine} of {all}");
     // Nearly all are accepted at one time or another; a few are left to chance.
-    assert!(refused.len() * 8 < document.operations.len(), "{refused:?}");
+    assert!(refused.len() * 5 < document.operations.len(), "{refused:?}");
     people.world.hub.store.close().await;
 }
 

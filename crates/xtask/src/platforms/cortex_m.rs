@@ -39,7 +39,8 @@ const TARGET: &str = "thumbv7em-none-eabihf";
 /// What must not get worse, each with the room that a change of compiler may take.
 const MOST_INSTRUCTIONS: u64 = 10_000_000;
 const MOST_RATIO_PER_MILLE: u64 = 1_300;
-const MOST_HEAP_TABLES: u64 = 192 * 1024;
+/// With an opening and the stack, 232 KiB of the 256 that the firmware is to fit.
+const MOST_HEAP_TABLES: u64 = 200 * 1024;
 const MOST_HEAP_OF_AN_OPENING: u64 = 8 * 1024;
 const MOST_STACK: u64 = 24 * 1024;
 const MOST_IMAGE: u64 = 400 * 1024;
