@@ -137,6 +137,8 @@ fn cargo(toolchain: &Toolchain, verb: &str) -> Command {
     let mut cargo = toolchain.cargo(verb, TARGET);
     cargo
         .env("CARGO_TARGET_X86_64_PC_WINDOWS_GNU_LINKER", LINKER)
+        // Nobody debugs these: a minute less to compile and link.
+        .env("CARGO_PROFILE_DEV_DEBUG", "false")
         .env("CC_x86_64_pc_windows_gnu", LINKER)
         .env("AR_x86_64_pc_windows_gnu", "x86_64-w64-mingw32-ar");
     cargo
