@@ -217,6 +217,13 @@ impl World {
             let token = issued.bytes.clone();
             wishes.push(Wish { operation, door, token, delegation: None, bulletin: None, nonce });
         }
+        // What is left of parcels that were fetched: their doors may be somebody else's by now.
+        let left_over: Vec<Issued> = self
+            .tokens_of(customer, locker)
+            .into_iter()
+            .filter(|it| it.reservation.is_some_and(|booking| !self.hub.open.contains(&booking)))
+            .collect();
+        wishes.extend(left_over.iter().map(|issued| self.plain_wish(issued)));
         // A customer of another locker, who has a good token there.
         if let Some(booking) = self.hub.bookings.iter().position(|it| it.locker != locker) {
             let key = public(&self.phones[customer].key);

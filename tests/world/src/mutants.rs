@@ -231,20 +231,6 @@ const MUTANTS: &[Mutant] = &[
         expected: &[13],
     },
     Mutant {
-        name: "the app holds what it measured against what the hub says since",
-        file: "crates/core/src/wallet.rs",
-        original: "trace.heard && trace.lies_inside() == Some(true)",
-        replacement: "false",
-        expected: &[4, 13],
-    },
-    Mutant {
-        name: "a left-over token for a deposit opens after the customer",
-        file: ACCESS,
-        original: "!self.may_deposit_after(last, wish.door)",
-        replacement: "false",
-        expected: &[11, 14],
-    },
-    Mutant {
         name: "the hub gives a door on before its locker has heard that the access ended",
         file: "crates/rules/src/settling.rs",
         original: "chain.news >= self.news",
@@ -264,20 +250,6 @@ const MUTANTS: &[Mutant] = &[
         original: "epochs.proven >= epochs.present || (earlier.tokens == 0 && earlier.pins == 0)",
         replacement: "true",
         expected: &[11],
-    },
-    Mutant {
-        name: "the hub gives out PINs that the keypad does not try",
-        file: "crates/rules/src/access.rs",
-        original: "epochs.keypad_takes()",
-        replacement: "true",
-        expected: &[9],
-    },
-    Mutant {
-        name: "what was measured before the last opening counts for what was done since",
-        file: "crates/rules/src/placed.rs",
-        original: "links.iter().rfind(|link| link.sequence > opened && link.outcome.is_closing())",
-        replacement: "links.iter().rfind(|link| link.outcome.is_closing())",
-        expected: &[4, 13, 14],
     },
 ];
 
