@@ -478,9 +478,9 @@ impl Reference {
         })
     }
 
-    /// Whether nothing is in the middle of an opening.
+    /// Whether nothing is in the middle of an opening, and each has its closing.
     pub fn is_settled(&self) -> bool {
-        self.untold == 0
+        self.untold == 0 && self.lockers.iter().all(|locker| locker.unclosed.is_empty())
     }
 
     /// At the end: every movement has its receipt.

@@ -287,7 +287,7 @@ impl World {
                 end = at + PATIENCE;
             }
             self.happen(happening);
-            // Somebody who is owed nothing may be in the middle of an opening: its receipt is waited for.
+            // Somebody who is owed nothing may be in the middle of an opening: its receipts are waited for.
             if self.calm && self.is_done() && self.reference.is_settled() {
                 break;
             }
