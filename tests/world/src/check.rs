@@ -150,7 +150,8 @@ impl World {
                     ),
                 );
             }
-            if it.state == State::Deposited && !self.lies_inside(booking) && !self.hub.is_fetched(booking) {
+            let gone = self.hub.is_fetched(booking) || self.brought.contains(&booking);
+            if it.state == State::Deposited && !self.lies_inside(booking) && !gone {
                 self.reference
                     .object(13, format!("return {booking} counts as dropped off, and nothing lies inside"));
             }

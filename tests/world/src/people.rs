@@ -337,8 +337,9 @@ impl World {
         let kept = self.hub.kept(locker, door);
         if let Some(compartment) = self.cabinets[locker].machine().compartment_mut(door)
             && compartment.content != kept
+            && let Some(found) = compartment.content.take()
         {
-            compartment.content = None;
+            self.brought.insert(found);
         }
         self.hub.clear(locker, door);
         self.firmware(locker, postern_locker::Locker::tick);

@@ -140,6 +140,8 @@ pub struct World {
     pub(crate) typists: BTreeMap<usize, usize>,
     /// Returns of which the thing was forgotten at home the first time.
     pub(crate) forgetful: BTreeSet<usize>,
+    /// What the operator found behind doors that were nobody's, and brought to whose it is.
+    pub(crate) brought: BTreeSet<usize>,
     /// Digits are being typed at a locker that a phone shows for a booking.
     pub(crate) promised: Option<(usize, usize)>,
     pub(crate) planted: Option<Planted>,
@@ -251,6 +253,7 @@ impl World {
             guests: BTreeMap::new(),
             typists: BTreeMap::new(),
             forgetful: BTreeSet::new(),
+            brought: BTreeSet::new(),
             promised: None,
             planted: None,
             log: logged.then(Vec::new),
