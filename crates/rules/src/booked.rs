@@ -113,6 +113,8 @@ pub enum Alarm {
     TakenAfterExtend,
     /// A courier took out again what was ready to be collected.
     TakenBackOut,
+    /// A carrier reports that a parcel lies inside, and the locker measured nothing there before, by its clock.
+    EmptyBeforeReport,
     /// It was opened to be taken out, and something is measured to be inside still.
     LeftInside,
     /// Power failed as a courier opened to take it out: whether it was, nobody knows.
@@ -298,7 +300,8 @@ fn taken_back_out(facts: Facts, event: Event, verdict: &mut Verdict) {
         verdict.notes.push((TimelineEvent::Opened, By::Carrier, certain));
     }
     match facts.inside {
-        // What lies there was put in since.
+        // What lies there was put in since, if the locker's clock is right.
+        Some(Inside::Absent) if facts.before_report => verdict.alarm = Some(Alarm::EmptyBeforeReport),
         _ if facts.before_report => {}
         Some(Inside::Present) => verdict.unproven = false,
         Some(inside) if inside.counts() == Some(false) => {
@@ -406,10 +409,14 @@ mod tests {
         let ready = facts(Who::Courier, Kind::Pickup, State::Ready);
         let empty = Facts { inside: Some(Inside::Absent), unproven: true, ..ready };
         assert_eq!(judge(empty, Event::Closed).state, State::InTransit);
-        for inside in [Inside::Absent, Inside::Present, Inside::SaidOut] {
+        for (inside, alarm) in [
+            (Inside::Absent, Some(Alarm::EmptyBeforeReport)),
+            (Inside::Present, None),
+            (Inside::SaidOut, None),
+        ] {
             let facts = Facts { inside: Some(inside), before_report: true, ..empty };
             let before = judge(facts, Event::Closed);
-            assert_eq!((before.state, before.unproven, before.alarm), (State::Ready, true, None));
+            assert_eq!((before.state, before.unproven, before.alarm), (State::Ready, true, alarm));
         }
         assert!(!judge(Facts { inside: Some(Inside::Present), ..empty }, Event::Closed).unproven);
     }

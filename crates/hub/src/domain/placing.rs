@@ -194,6 +194,12 @@ fn words(alarm: booked::Alarm) -> (&'static str, &'static str, bool) {
             "a courier opened a compartment once more in which a parcel was ready to be collected, and it is not inside any more",
             false,
         ),
+        booked::Alarm::EmptyBeforeReport => (
+            "empty_before_report",
+            "a carrier reported a parcel that no courier's opening put in, and the locker measured the compartment empty \
+             before that, by its own clock: if nobody has put it in since, look at the compartment",
+            false,
+        ),
         booked::Alarm::LeftInside => (
             "left_inside",
             "the door was opened to take out what lies there, and the locker measured something inside when it was closed: \

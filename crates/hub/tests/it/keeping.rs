@@ -276,6 +276,8 @@ pub(crate) async fn a_late_receipt_says_nothing_of_what_was_reported_since(world
     hand_in(&cart, late).await;
     let shown = ada.named("Salad").await;
     assert_eq!((shown["state"].as_str(), shown["unproven"].as_bool()), (Some("ready"), Some(true)));
+    // Only the locker's clock says which was first, and the locker measured an empty compartment.
+    assert!(alarms(&world).await.contains(&"empty_before_report".to_owned()));
 }
 
 /// Who says that something was left behind after all opens its door again, although it was said before that it was taken.
