@@ -7,18 +7,20 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bluer::Session;
+use bluer::{AdapterEvent, Address, Session};
+use futures::StreamExt;
 use postern_lab_tests::{
     PATIENCE, PHONE,
     chip::{Chip, Layout, Status},
     fresh, in_lab,
 };
-use postern_protocol::LockerId;
+use postern_protocol::{LockerId, gatt::SERVICE_UUID};
 use postern_radio::{
     AdapterState, Progress, Radio, RadioError,
     ble::BleRadio,
     conformance::{self, Bench},
 };
+use uuid::Uuid;
 
 struct Stranger {
     radio: BleRadio,
@@ -138,6 +140,36 @@ fn attributes_that_moved_since_the_last_link_are_found() {
         conformance::the_first_message_is_the_hello(&bench).await;
         bench.chip.arrange(Layout::Apart);
         // Refused this time, so that the same attempt finds out.
+        conformance::the_first_message_is_the_hello(&bench).await;
+    });
+}
+
+/// Another program on the same machine, a browser say, was connected while the locker was starting: BlueZ goes on telling of the
+/// services that it found then, and knows better only after the next link.
+#[test]
+fn what_another_program_found_at_its_link_hides_no_locker() {
+    in_lab("what_another_program_found_at_its_link_hides_no_locker", || async {
+        let bench = Stranger::new().await;
+        bench.chip.arrange(Layout::Starting);
+        let session = Session::new().await.unwrap();
+        let adapter = session.adapter(PHONE).unwrap();
+        let id = bench.chip.locker().0;
+        let address = Address::new([id[5] | 0xC0, id[4], id[3], id[2], id[1], id[0]]);
+        {
+            let mut found = Box::pin(adapter.discover_devices().await.unwrap());
+            while !matches!(found.next().await, Some(AdapterEvent::DeviceAdded(one)) if one == address) {}
+        }
+        let device = adapter.device(address).unwrap();
+        device.connect().await.unwrap();
+        while !device.is_services_resolved().await.unwrap() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let known = device.uuids().await.unwrap().unwrap_or_default();
+        assert!(!known.is_empty() && !known.contains(&Uuid::from_u128(SERVICE_UUID)), "{known:?}");
+        device.disconnect().await.unwrap();
+        bench.let_go().await;
+
+        bench.chip.arrange(Layout::RxFirst);
         conformance::the_first_message_is_the_hello(&bench).await;
     });
 }

@@ -137,10 +137,8 @@ impl Ear {
 async fn sighting(adapter: &Adapter, id: &PeripheralId, payload: Option<Vec<u8>>) -> Option<Sighting> {
     let peripheral = adapter.peripheral(id).await.ok()?;
     let mut properties = peripheral.properties().await.ok()??;
-    // Without any services is what BlueZ says of whom it lost in the middle of discovery. The scan asks for ours anyway.
-    if !properties.services.is_empty() && !properties.services.contains(&Uuid::from_u128(SERVICE_UUID)) {
-        return None;
-    }
+    // The services say nothing: the scan asks for ours, and once BlueZ has been connected, whichever program wanted that, it names
+    // what it discovered then, which is not ours where the link was lost meanwhile or the locker was just starting.
     let payload = payload.or_else(|| properties.manufacturer_data.remove(&COMPANY_ID))?;
     let advertisement = Advertisement::decode(&payload)?;
     Some(Sighting { advertisement, rssi: properties.rssi.filter(|rssi| *rssi != RSSI_UNKNOWN) })

@@ -11,6 +11,9 @@ const LEAST: u16 = 23;
 const PRIMARY: u16 = 0x2800;
 const CHARACTERISTIC: u16 = 0x2803;
 const CLIENT_CONFIGURATION: u16 = 0x2902;
+/// A service that many peripherals have (Assigned Numbers).
+const DEVICE_INFORMATION: u16 = 0x180A;
+const MANUFACTURER_NAME: u16 = 0x2A29;
 /// ATT errors.
 const INVALID_HANDLE: u8 = 0x01;
 const WRITE_NOT_PERMITTED: u8 = 0x03;
@@ -30,6 +33,8 @@ pub enum Layout {
     TxFirst,
     /// `rx`, then `tx` after handles that nothing has.
     Apart,
+    /// Not there yet, as while a locker starts: all there is is another service.
+    Starting,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,7 +179,16 @@ impl Server {
             value,
             role: Role::Declaration,
         };
-        let mut all = vec![declared(FIRST, PRIMARY, SERVICE_UUID.to_le_bytes().to_vec())];
+        let mut all = vec![declared(FIRST, PRIMARY, self.service())];
+        if self.layout == Layout::Starting {
+            // Read; BlueZ passes over services that have no characteristic.
+            let [low, high] = (FIRST + 2).to_le_bytes();
+            let name = MANUFACTURER_NAME.to_le_bytes();
+            all.push(declared(FIRST + 1, CHARACTERISTIC, vec![0x02, low, high, name[0], name[1]]));
+            let (kind, value) = (name.to_vec(), b"lab".to_vec());
+            all.push(Attribute { handle: FIRST + 2, kind, value, role: Role::Declaration });
+            return all;
+        }
         let mut handle = FIRST + 1;
         let mut add = |role: Role| {
             // Write; read and notify.
@@ -201,6 +215,14 @@ impl Server {
             [Role::Rx, Role::Tx].into_iter().for_each(&mut add);
         }
         all
+    }
+
+    /// The UUID of its service.
+    fn service(&self) -> Vec<u8> {
+        match self.layout {
+            Layout::Starting => DEVICE_INFORMATION.to_le_bytes().to_vec(),
+            Layout::RxFirst | Layout::TxFirst | Layout::Apart => SERVICE_UUID.to_le_bytes().to_vec(),
+        }
     }
 
     /// A list of entries of one length, as far as the MTU goes.
@@ -242,7 +264,7 @@ impl Server {
         if kind != PRIMARY.to_le_bytes() || !(from..=to).contains(&FIRST) {
             return Err(NOT_FOUND);
         }
-        let service = [&FIRST.to_le_bytes()[..], &LAST.to_le_bytes(), &SERVICE_UUID.to_le_bytes()].concat();
+        let service = [&FIRST.to_le_bytes()[..], &LAST.to_le_bytes(), &self.service()].concat();
         self.list(&[0x11, service.len() as u8], [service].into_iter())
     }
 
