@@ -12,6 +12,8 @@ use ureq::Agent;
 
 /// The key that WebDriver gives element references under.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+/// How often something is clicked that no click arrives at.
+const CLICKS: usize = 4;
 
 /// A session with a driver: one window of a browser or of the app.
 #[derive(Debug)]
@@ -171,11 +173,30 @@ impl Session {
     }
 
     /// Clicks in the middle of an element, as a pointer does, and not while it moves: the driver looks where it is and clicks
-    /// there a moment later, on whatever is there by then.
+    /// there a moment later, on whatever is there by then. Where that was something else, it is clicked again.
     ///
     /// # Errors
-    /// It still moves after two seconds. The driver's: hidden, covered, gone.
+    /// It still moves after two seconds, or no click arrives at it. The driver's: hidden, covered, gone.
     pub fn click(&self, element: &Element) -> Result<()> {
+        for _ in 0..CLICKS {
+            self.stands_still(element)?;
+            let arm = "window.posternClicked = false; arguments[0].addEventListener('click', \
+                () => { window.posternClicked = true }, { capture: true, once: true })";
+            self.run(arm, &json!([{ ELEMENT: element.0 }]))?;
+            self.post(&format!("/element/{}/click", element.0), &json!({}))?;
+            let arrived = self.until("the click", Duration::from_millis(500), || {
+                // A page that was replaced, or is just being, has no such variable.
+                let clicked = self.run("return window.posternClicked", &json!([]));
+                Ok(clicked.map_or(Some(()), |clicked| (clicked != false).then_some(())))
+            });
+            if arrived.is_ok() {
+                return Ok(());
+            }
+        }
+        bail!("clicked {CLICKS} times, and no click arrived")
+    }
+
+    fn stands_still(&self, element: &Element) -> Result<()> {
         let place = || {
             let script =
                 "const b = arguments[0].getBoundingClientRect(); return [b.x, b.y, b.width, b.height]";
@@ -188,8 +209,7 @@ impl Session {
             let still = now == before;
             before = now;
             Ok(still.then_some(()))
-        })?;
-        self.post(&format!("/element/{}/click", element.0), &json!({})).map(drop)
+        })
     }
 
     /// Scrolls as somebody does who wants to press it: the driver is content when some of it is seen.
