@@ -7,7 +7,9 @@ use std::{
 };
 
 fn main() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../web/dist");
+    // Asked for as this runs: the program may have been built for another checkout with the same target folder.
+    let manifest = env::var_os("CARGO_MANIFEST_DIR").expect("cargo names a folder");
+    let folder = Path::new(&manifest).join("../web/dist");
     // The folder is there in every checkout, so that this runs again only when what is in it changes.
     println!("cargo::rerun-if-changed={}", folder.display());
     let page = folder.join("page");
