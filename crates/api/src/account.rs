@@ -30,6 +30,18 @@ pub struct HubInfo {
     pub token_endpoint: String,
     /// The hub's clock, UNIX seconds.
     pub now: i64,
+    /// Only of a network for trying things out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_network: Option<TestNetwork>,
+}
+
+/// A network for trying things out: nothing in it is real, and its lockers hang on no wall.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct TestNetwork {
+    /// TCP port on the hub's own host at which its simulated lockers are reached instead of over Bluetooth (PROTOCOL.md, the
+    /// simulator's `air`).
+    pub air_port: u16,
 }
 
 impl HubInfo {

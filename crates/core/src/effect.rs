@@ -121,6 +121,9 @@ pub struct PushTarget {
 /// Commands to the radio.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RadioCommand {
+    /// Reach lockers over TCP at this endpoint (`host:port`) from now on, as in a network for trying things out; with none, by
+    /// the device's own radio. What was under way ends.
+    Use(Option<String>),
     /// Report sightings, or stop.
     Watch(bool),
     /// Find, connect, subscribe; then messages flow. Only one attempt stands at a time.

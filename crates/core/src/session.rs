@@ -6,7 +6,7 @@ use postern_api::{
     problem::Code,
 };
 use serde::{Deserialize, Serialize};
-use url::form_urlencoded;
+use url::{Url, form_urlencoded};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -37,6 +37,17 @@ pub(crate) struct HubAddress {
     pub(crate) base: String,
     /// Token endpoint.
     pub(crate) token_endpoint: String,
+    /// In a network for trying things out: the port on its host where its lockers are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) air_port: Option<u16>,
+}
+
+impl HubAddress {
+    /// Where the lockers of a network for trying things out are reached over TCP, `host:port`.
+    pub(crate) fn air(&self) -> Option<String> {
+        let base = Url::parse(&self.base).ok()?;
+        Some(format!("{}:{}", base.host_str()?, self.air_port?))
+    }
 }
 
 /// The secrets of a session.

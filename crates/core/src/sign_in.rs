@@ -532,6 +532,7 @@ fn checked_hub(base: &str, info: HubInfo) -> Option<Hub> {
             id: info.hub,
             base: info.issuer.trim_end_matches('/').to_owned(),
             token_endpoint: token_endpoint.into(),
+            air_port: info.test_network.map(|test| test.air_port),
         },
         issuer: info.issuer,
         authorization_endpoint,

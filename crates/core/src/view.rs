@@ -27,6 +27,8 @@ pub struct View {
     pub session: SessionView,
     /// Base URL of the hub that a sign-in would use.
     pub hub: String,
+    /// It is a network for trying things out: its lockers and doors are simulated.
+    pub test_network: bool,
     /// Whether the hub can be reached.
     pub network: NetworkView,
     /// Whether Bluetooth can be used.
@@ -93,6 +95,7 @@ impl View {
         Self {
             session: SessionView::SignedOut { problem: None },
             hub: String::new(),
+            test_network: false,
             network: NetworkView::Unknown,
             bluetooth: BluetoothView::Unknown,
             vault: VaultView::Opening,

@@ -55,6 +55,16 @@ pub struct Config {
     pub web_app: bool,
     /// Webhooks may go to plain http and to private networks: for trying things out, never in the open.
     pub webhooks_anywhere: bool,
+    /// This is a network for trying things out: apps say so, and reach its lockers over TCP.
+    pub test_network: Option<TestNetwork>,
+}
+
+/// A network whose lockers are simulated.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TestNetwork {
+    /// Port on the host of the public address at which the simulator has them on the air.
+    pub air_port: u16,
 }
 
 /// Own certificates.
@@ -261,6 +271,7 @@ impl Default for Config {
             public_metrics: false,
             web_app: true,
             webhooks_anywhere: false,
+            test_network: None,
         }
     }
 }
@@ -354,6 +365,7 @@ impl Config {
             ("connections", i64::from(self.connections), 1..=1_000),
             ("requests_under_way", i64::from(self.requests_under_way), 1..=100_000),
             ("connections_per_address", i64::from(self.connections_per_address), 1..=1_000_000),
+            ("test_network.air_port", self.test_network.as_ref().map_or(1, |test| test.air_port.into()), 1..=65_535),
             ("policy.online_token_minutes", policy.online_token_minutes, 1..=15),
             ("policy.offline_token_hours", policy.offline_token_hours, 1..=24),
             ("policy.uses", i64::from(policy.uses), 1..=255),

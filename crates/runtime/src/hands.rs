@@ -304,7 +304,7 @@ fn unanswered(effect: &Effect) -> Option<Event> {
         Effect::Wipe | Effect::OpenVault { .. } => Event::Vault(VaultState::Absent),
         Effect::Push(None)
         | Effect::StopListening
-        | Effect::Radio(RadioCommand::Watch(_) | RadioCommand::HangUp { .. })
+        | Effect::Radio(RadioCommand::Use(_) | RadioCommand::Watch(_) | RadioCommand::HangUp { .. })
         | Effect::SaveSession(_)
         | Effect::Notify(_)
         | Effect::Remind(_) => return None,

@@ -54,6 +54,8 @@ pub struct Options {
     pub account: String,
     /// The air.
     pub radio: Arc<dyn Radio>,
+    /// It was asked for by name: a network for trying things out brings no other.
+    pub radio_is_chosen: bool,
     /// The system browser.
     pub browser: Arc<dyn Browser>,
     /// The keyring.
@@ -125,12 +127,14 @@ impl Options {
             }
             _ => profile,
         };
+        let radio = variable("POSTERN_RADIO");
         Ok(Self {
             hub: variable("POSTERN_HUB").unwrap_or_else(|| DEFAULT_HUB.into()),
             device_name: host_name(),
             folder,
             account,
-            radio: postern_radio::open(variable("POSTERN_RADIO").as_deref().unwrap_or("ble"))?,
+            radio: postern_radio::open(radio.as_deref().unwrap_or("ble"))?,
+            radio_is_chosen: radio.is_some(),
             browser: Arc::new(SystemBrowser),
             secrets: SecretsChoice::Keyring,
             device_keys: None,

@@ -12,7 +12,7 @@ use postern_core::{
     event::{Adapter, DialStage, EndReason, Event, RadioEvent},
 };
 use postern_protocol::LockerId;
-use postern_radio::{AdapterState, Progress, Radio, RadioError, Sighting};
+use postern_radio::{AdapterState, Progress, Radio, RadioError, Sighting, air::AirRadio};
 use tokio::{sync::mpsc, task::JoinHandle};
 
 use crate::task::{Task, or_panicked};
@@ -30,11 +30,16 @@ const LET_GO: Duration = Duration::from_secs(3);
 
 /// The radio and what is under way on it.
 pub(crate) struct RadioDesk {
+    /// The device's, or the one that was asked for.
+    own: Arc<dyn Radio>,
+    /// It was asked for, and stays.
+    chosen: bool,
+    /// In use.
     radio: Arc<dyn Radio>,
     events: mpsc::Sender<Event>,
     watch: Option<Task>,
     dial: Option<Dial>,
-    _adapter: Task,
+    adapter: Task,
 }
 
 struct Dial {
@@ -45,14 +50,17 @@ struct Dial {
 }
 
 impl RadioDesk {
-    pub(crate) fn new(radio: Arc<dyn Radio>, events: mpsc::Sender<Event>) -> Self {
-        let follow = or_panicked(follow_adapter(radio.clone(), events.clone()), ());
-        let adapter = Task::spawn(follow);
-        Self { radio, events, watch: None, dial: None, _adapter: adapter }
+    /// `chosen` where the radio was asked for by name, so that no network decides on another.
+    pub(crate) fn new(own: Arc<dyn Radio>, chosen: bool, events: mpsc::Sender<Event>) -> Self {
+        let adapter = Task::spawn(or_panicked(follow_adapter(own.clone(), events.clone()), ()));
+        Self { radio: own.clone(), own, chosen, events, watch: None, dial: None, adapter }
     }
 
     pub(crate) fn carry_out(&mut self, command: RadioCommand) {
         match command {
+            RadioCommand::Use(_) if self.chosen => {}
+            RadioCommand::Use(None) => self.change_to(self.own.clone()),
+            RadioCommand::Use(Some(endpoint)) => self.change_to(Arc::new(AirRadio::new(endpoint))),
             RadioCommand::Watch(true) => {
                 let (radio, events) = (self.radio.clone(), self.events.clone());
                 self.watch.get_or_insert_with(|| Task::spawn(or_panicked(watch(radio, events), ())));
@@ -73,6 +81,16 @@ impl RadioDesk {
                 }
             }
         }
+    }
+
+    fn change_to(&mut self, radio: Arc<dyn Radio>) {
+        self.dial = None;
+        let follow = Task::spawn(or_panicked(follow_adapter(radio.clone(), self.events.clone()), ()));
+        drop(std::mem::replace(&mut self.adapter, follow));
+        if self.watch.is_some() {
+            self.watch = Some(Task::spawn(or_panicked(watch(radio.clone(), self.events.clone()), ())));
+        }
+        self.radio = radio;
     }
 
     fn dial(&mut self, attempt: u64, locker: [u8; 8], timeout_ms: u64) {
@@ -280,7 +298,7 @@ mod tests {
     #[tokio::test]
     async fn a_radio_that_panics_is_a_link_that_was_lost() {
         let (events, mut heard) = mpsc::channel(8);
-        let mut desk = RadioDesk::new(Arc::new(Brittle), events);
+        let mut desk = RadioDesk::new(Arc::new(Brittle), false, events);
         desk.carry_out(RadioCommand::Watch(true));
         desk.carry_out(RadioCommand::Dial { attempt: 7, locker: [0; 8], timeout_ms: 20_000 });
         let ended = async {

@@ -97,7 +97,7 @@ impl Runtime {
         let (planned, reminders) = watch::channel(Arc::from([]));
         let hands = Hands::new(Tools {
             http,
-            radio: RadioDesk::new(options.radio, events.clone()),
+            radio: RadioDesk::new(options.radio, options.radio_is_chosen, events.clone()),
             browser: options.browser,
             secrets,
             device_keys: options.device_keys,

@@ -126,6 +126,27 @@ impl Courier {
         Ok(Errand { reference: parcel.reference, door, by_protocol: false, reported: true })
     }
 
+    /// Puts whatever the hub lists as on its way into this cabinet, as far as there is room.
+    ///
+    /// # Errors
+    /// That the hub does not say what is on its way.
+    pub async fn deliver(&self, world: &Arc<World>, cabinet: usize) -> Result<Vec<Errand>, ErrandError> {
+        let tasks = {
+            let mut device = self.device.lock().await;
+            catch_up(&mut device).await;
+            self.signed_in(&mut device).await?.tasks().await?
+        };
+        let mut done = Vec::new();
+        for task in tasks.tasks.into_iter().filter(|task| task.operation == Named::Deposit) {
+            match self.deposit(world, cabinet, &task.parcel.id, None, None).await {
+                Ok(errand) => done.push(errand),
+                // Another cabinet may have room, or be at its site.
+                Err(error) => tracing::debug!(%error, parcel = %task.parcel.id, "not put in"),
+            }
+        }
+        Ok(done)
+    }
+
     /// Takes out of this cabinet whatever the hub lists for it: expired parcels, and returns on their way to the sender.
     ///
     /// # Errors
@@ -239,7 +260,13 @@ async fn catch_up(slot: &mut Option<Device>) {
 }
 
 /// A hand at an open door. False where something keeps it from doing so.
-fn reach_in(world: &World, cabinet: usize, door: u16, did: &'static str, inside: Option<String>) -> bool {
+pub(crate) fn reach_in(
+    world: &World,
+    cabinet: usize,
+    door: u16,
+    did: &'static str,
+    inside: Option<String>,
+) -> bool {
     let done = world.with(cabinet, |cabinet, now| {
         if did == "close" && cabinet.fate().door(door).obstructed {
             return false;

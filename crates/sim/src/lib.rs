@@ -21,5 +21,6 @@ pub mod panel;
 pub mod scanner;
 pub mod scenario;
 pub mod store;
+pub mod unattended;
 pub mod words;
 pub mod world;

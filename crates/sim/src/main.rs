@@ -27,6 +27,7 @@ use postern_sim::{
     panel::{self, Panel},
     scenario::{self, Scenario},
     store::Store,
+    unattended,
     world::World,
 };
 use rand_chacha::ChaCha20Rng;
@@ -76,9 +77,19 @@ struct Serve {
     /// What a hub would have answered, as JSON, for cabinets without one.
     #[arg(long, conflicts_with = "operator_key")]
     provision: Option<PathBuf>,
-    /// A carrier's API key at the hub, for the courier's buttons.
-    #[arg(long, env = "POSTERN_CARRIER_KEY", hide_env_values = true, requires = "hub")]
-    carrier_key: Option<String>,
+    /// A carrier's API key at the hub, for the courier's buttons. Several, with commas between, for --unattended.
+    #[arg(
+        long,
+        env = "POSTERN_CARRIER_KEY",
+        hide_env_values = true,
+        requires = "hub",
+        value_delimiter = ','
+    )]
+    carrier_key: Vec<String>,
+    /// Nobody stands at the cabinets: an open door closes by itself after four seconds, with what it was opened for done, and
+    /// couriers of the carriers whose keys are given come by every three. For networks in which people try things out.
+    #[arg(long, conflicts_with = "board")]
+    unattended: bool,
     /// On the air over TCP, at this address; port 0 takes any.
     #[arg(long, required_unless_present = "ble", conflicts_with = "ble")]
     air: Option<SocketAddr>,
@@ -204,11 +215,7 @@ async fn run(serve: Serve) -> Result<()> {
         Some(address) => {
             let (server, dials) = AirServer::bind(address).await.with_context(|| address.to_string())?;
             let server = Arc::new(server);
-            let serving = air::serve(world.clone(), server.clone(), dials);
-            tasks.spawn(async move {
-                serving.await;
-                Ok(())
-            });
+            tasks.spawn(in_its_turn(air::serve(world.clone(), server.clone(), dials)));
             Some(server)
         }
     };
@@ -217,18 +224,20 @@ async fn run(serve: Serve) -> Result<()> {
     match (hub.clone(), serve.operator_key.clone()) {
         _ if lines.is_empty() => {}
         (Some(hub), Some(key)) => {
-            let gateway = gateway::run(hub, Zeroizing::new(key), world.clone(), lines);
-            tasks.spawn(async move {
-                gateway.await;
-                Ok(())
-            });
+            tasks.spawn(in_its_turn(gateway::run(hub, Zeroizing::new(key), world.clone(), lines)));
         }
         _ => bail!("a cabinet with an uplink needs --hub and --operator-key"),
     }
 
     let air_address = air.as_ref().map(|air| air.local_addr().to_string());
-    let courier =
-        hub.zip(serve.carrier_key.clone().map(Zeroizing::new)).map(|(hub, key)| Courier::new(hub, key));
+    let couriers: Vec<_> = hub.iter().flat_map(|hub| couriers(hub, &serve.carrier_key)).collect();
+    if serve.unattended {
+        tasks.spawn(in_its_turn(unattended::hands(world.clone())));
+        for courier in &couriers {
+            tasks.spawn(in_its_turn(unattended::rounds(world.clone(), courier.clone())));
+        }
+    }
+    let courier = couriers.into_iter().next();
     let (panel, serving) = panel::bind(serve.panel, Panel { world: world.clone(), air, courier }).await?;
     tasks.spawn(async move { serving.await.map_err(Into::into) });
 
@@ -243,6 +252,16 @@ async fn run(serve: Serve) -> Result<()> {
         Some(ended) = tasks.join_next() => ended?,
         () = asked_to_end() => Ok(()),
     }
+}
+
+fn couriers(hub: &Hub, keys: &[String]) -> impl Iterator<Item = Arc<Courier>> {
+    keys.iter().map(|key| Arc::new(Courier::new(hub.clone(), Zeroizing::new(key.clone()))))
+}
+
+/// As one of the tasks that serving consists of.
+async fn in_its_turn(work: impl Future<Output = ()>) -> Result<()> {
+    work.await;
+    Ok(())
 }
 
 /// One cabinet, whose firmware runs on the board.

@@ -25,7 +25,7 @@ pub struct Panel {
     /// Their radio, if it is `air`.
     pub air: Option<Arc<AirServer>>,
     /// The courier of a carrier at the hub.
-    pub courier: Option<Courier>,
+    pub courier: Option<Arc<Courier>>,
 }
 
 /// Listens; port 0 takes any. Returns the address and the server to run.

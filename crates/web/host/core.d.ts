@@ -8,6 +8,7 @@ export type Order =
 | { kind: 'listen' | 'stopListening' }
 | { kind: 'browser'; url: string }
 | { kind: 'sign'; ticket: bigint; message: Uint8Array<ArrayBuffer> }
+| { kind: 'use'; air?: string }
 | { kind: 'watch'; on: boolean }
 | { kind: 'dial'; attempt: bigint; locker: string; timeout: number }
 | { kind: 'send'; attempt: bigint; bytes: Uint8Array<ArrayBuffer> }

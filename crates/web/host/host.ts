@@ -284,9 +284,11 @@ export class Host {
       case 'listen':
         return this.tell((engine) => engine.redirect_ready(location.origin + PAGE));
       case 'stopListening':
+      case 'use':
       case 'watch':
       case 'remind':
-        // Nothing listens in a page; a page hears no advertisement without a chooser, and is woken at no time.
+        // Nothing listens in a page; it opens no TCP connection, hears no advertisement without a chooser, and is woken at no
+        // time.
         return;
       case 'browser':
         return this.goTo(order.url);

@@ -15,6 +15,7 @@ export type Order =
   | { kind: 'listen' | 'stopListening' }
   | { kind: 'browser'; url: string }
   | { kind: 'sign'; ticket: bigint; message: Uint8Array<ArrayBuffer> }
+  | { kind: 'use'; air?: string }
   | { kind: 'watch'; on: boolean }
   | { kind: 'dial'; attempt: bigint; locker: string; timeout: number }
   | { kind: 'send'; attempt: bigint; bytes: Uint8Array<ArrayBuffer> }
@@ -133,6 +134,8 @@ fn http(ticket: u64, request: &HttpRequest) -> Made {
 
 fn radio(command: &RadioCommand) -> Made {
     match command {
+        // A page can open no TCP connection.
+        RadioCommand::Use(air) => Made::new("use").maybe("air", air.as_deref()),
         RadioCommand::Watch(on) => Made::new("watch").with("on", *on),
         RadioCommand::Dial { attempt, locker, timeout_ms } => Made::new("dial")
             .with("attempt", *attempt)

@@ -21,6 +21,7 @@ mod process;
 mod promises;
 mod python;
 mod report;
+mod sandbox;
 mod sbom;
 mod setup;
 mod sources;
@@ -50,6 +51,8 @@ enum Chore {
     Setup(setup::Flags),
     /// Hub, simulated cabinet and app, up and connected; without a display the whole story runs by itself.
     Demo(demo::Flags),
+    /// A network for trying things out: a hub, and lockers at which nobody stands.
+    Sandbox(sandbox::Flags),
     /// The seeded world of phones, lockers and a hub, held against a reference.
     World(world::Flags),
     /// What it costs, each number beside its floor or peer, as a table, JSON and a page.
@@ -99,6 +102,7 @@ fn main() -> ExitCode {
     let outcome = match arguments.chore {
         Chore::Setup(flags) => setup::run(&flags),
         Chore::Demo(flags) => demo::run(&flags),
+        Chore::Sandbox(flags) => sandbox::run(&flags),
         Chore::Test(flags) => suite::run(&flags),
         Chore::Bench(flags) => bench::run(&flags),
         Chore::Fuzz(flags) => fuzz::run(&flags),

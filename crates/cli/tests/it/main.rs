@@ -14,6 +14,7 @@ mod account;
 mod courier;
 mod exits;
 mod story;
+mod trying_out;
 mod wishes;
 
 use std::{
@@ -66,6 +67,12 @@ impl Shell {
 
     pub(crate) fn with(mut self, name: &'static str, value: impl Into<OsString>) -> Self {
         self.environment.push((name, value.into()));
+        self
+    }
+
+    /// With nothing said of this.
+    pub(crate) fn without(mut self, name: &str) -> Self {
+        self.environment.retain(|(other, _)| *other != name);
         self
     }
 

@@ -26,11 +26,16 @@ pub(crate) fn shell(
     cabinet: &Cabinet,
     page: &Path,
 ) -> Shell {
+    on_radio(keyring, folder, hub, &format!("air:{}", cabinet.air), page)
+}
+
+/// The same with a radio by name.
+pub(crate) fn on_radio(keyring: &TestKeyring, folder: &Path, hub: &Hub, radio: &str, page: &Path) -> Shell {
     let opener = folder.join("browser");
     let script = format!("#!/bin/sh\nprintf %s \"$1\" > '{0}.new' && mv '{0}.new' '{0}'\n", page.display());
     std::fs::write(&opener, script).unwrap();
     std::fs::set_permissions(&opener, std::fs::Permissions::from_mode(0o755)).unwrap();
-    Shell::new(keyring.environment(), folder, &hub.url, &format!("air:{}", cabinet.air))
+    Shell::new(keyring.environment(), folder, &hub.url, radio)
         .with("BROWSER", opener.as_os_str())
         .with("TZ", "UTC")
 }

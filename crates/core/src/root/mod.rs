@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     cx::{Cx, Item, Outlet, earlier},
     desk::Desk,
-    effect::{Effect, Notification, NotificationKind, Reminder},
+    effect::{Effect, Notification, NotificationKind, RadioCommand, Reminder},
     event::{Adapter, DeviceKey, Event, Opened, RadioEvent, VaultState},
     finder::Finder,
     lending::Lending,
@@ -28,7 +28,7 @@ use crate::{
     notices::Notices,
     opening_code::OpeningCode,
     outbox::What,
-    session::Session,
+    session::{HubAddress, Session},
     sharing::Sharing,
     sign_in::SignIn,
     store::Kept,
@@ -68,6 +68,8 @@ pub struct Core {
     out: Outlet,
     vault: Vault,
     adapter: Adapter,
+    /// What the radio was told last.
+    air: Option<String>,
     network: Network,
     sign_in: SignIn,
     session: Session,
@@ -109,6 +111,7 @@ impl Core {
             out: Outlet::default(),
             vault: Vault::Opening,
             adapter: Adapter::Unknown,
+            air: None,
             network: Network::default(),
             sign_in: SignIn::default(),
             session: Session::default(),
@@ -342,6 +345,11 @@ impl Core {
         self.sign_in.drive(cx);
         self.sign_in.tidy(&mut self.session, cx);
         self.give_up_late(cx);
+        let air = self.session.hub().and_then(HubAddress::air);
+        if air != self.air {
+            self.air.clone_from(&air);
+            cx.out.push(Effect::Radio(RadioCommand::Use(air)));
+        }
         let question = self.foreground && self.unlock.wants_to_listen(&self.kept.wallet, self.adapter, cx);
         self.nearby.drive(self.kept.settings.nearby, question, cx);
         if self.session.is_usable() {

@@ -43,6 +43,7 @@ impl Core {
         View {
             session: self.session_view(&waiting),
             hub: self.session.hub().map_or_else(|| self.config.hub.clone(), |hub| hub.base.clone()),
+            test_network: self.session.hub().is_some_and(|hub| hub.air_port.is_some()),
             network: self.network_view(),
             bluetooth: match self.adapter {
                 Adapter::Unknown => BluetoothView::Unknown,
@@ -303,6 +304,14 @@ impl Core {
         match reservation.kind {
             Kind::Storage => hub,
             Kind::Pickup if trace.taken == Some(true) => StateView::Collected,
+            // Measured to lie inside as the door was closed: it is theirs to collect as before.
+            Kind::Pickup if opened && trace.content == Some(true) => {
+                if waits == StateView::Opened {
+                    StateView::Ready
+                } else {
+                    waits
+                }
+            }
             Kind::Pickup if opened => StateView::Opened,
             Kind::Pickup => waits,
             Kind::Return => match trace.lies_inside() {

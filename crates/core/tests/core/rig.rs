@@ -86,6 +86,8 @@ pub(crate) struct Rig {
     pub(crate) dials: u32,
     /// The radio listens for lockers in range.
     pub(crate) listening: bool,
+    /// Where lockers are reached over TCP.
+    pub(crate) air: Option<String>,
     pub(crate) sent: Vec<Vec<u8>>,
     pub(crate) hold_signatures: bool,
     /// Dials are not answered; the test does that.
@@ -249,6 +251,7 @@ impl Rig {
             attempt: None,
             dials: 0,
             listening: false,
+            air: None,
             sent: vec![],
             hold_signatures: false,
             hold_radio: false,
@@ -504,6 +507,10 @@ impl Rig {
 
     fn radio(&mut self, command: RadioCommand) {
         match command {
+            RadioCommand::Use(air) => {
+                assert_ne!(air, self.air, "said twice");
+                self.air = air;
+            }
             RadioCommand::Watch(on) => {
                 assert_ne!(on, self.listening, "said twice");
                 self.listening = on;

@@ -2,7 +2,7 @@
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use postern_api::{
-    account::{HubInfo, OAuthError},
+    account::{HubInfo, OAuthError, TestNetwork},
     problem::Code,
     reservation::State,
 };
@@ -141,6 +141,7 @@ fn endpoints_elsewhere_are_not_the_hub() {
         name: "Test".into(),
         api: 1,
         api_min: None,
+        test_network: None,
         issuer: HUB.into(),
         authorization_endpoint: format!("{HUB}/authorize"),
         token_endpoint: format!("{HUB}/oauth/token"),
@@ -176,6 +177,32 @@ fn endpoints_elsewhere_are_not_the_hub() {
         assert_eq!(problem(&rig), Some(ProblemCode::WrongHub), "{hub}");
         assert!(rig.hub.seen.is_empty());
     }
+}
+
+/// Its lockers are on its own host, and nowhere that it might name; and only for as long as one is signed in there.
+#[test]
+fn the_lockers_of_a_test_network_are_at_its_own_host() {
+    let mut rig = Rig::new(112);
+    rig.hub.info = Some(HubInfo {
+        hub: "hub_1".into(),
+        name: "Test".into(),
+        api: 1,
+        api_min: None,
+        test_network: Some(TestNetwork { air_port: 7080 }),
+        issuer: HUB.into(),
+        authorization_endpoint: format!("{HUB}/authorize"),
+        token_endpoint: format!("{HUB}/oauth/token"),
+        now: crate::rig::START_MS / 1000,
+    });
+    rig.open_vault();
+    assert!(!rig.view().test_network);
+    rig.sign_in();
+    assert_eq!((rig.view().test_network, rig.air.as_deref()), (true, Some("localhost:7080")));
+    rig.air = None;
+    rig.restart();
+    assert_eq!((rig.view().test_network, rig.air.as_deref()), (true, Some("localhost:7080")));
+    rig.intent(Intent::SignOut);
+    assert_eq!((rig.view().test_network, rig.air), (false, None));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use axum::{
     routing::get,
 };
 use postern_api::{
-    account::{HubInfo, ServerMetadata},
+    account::{HubInfo, ServerMetadata, TestNetwork},
     problem::Problem,
 };
 use serde_json::Value;
@@ -41,6 +41,7 @@ pub(super) async fn well_known(State(hub): State<Arc<Hub>>) -> Json<HubInfo> {
         token_endpoint: format!("{issuer}/oauth/token"),
         issuer,
         now: hub.clock.now(),
+        test_network: hub.config.test_network.as_ref().map(|test| TestNetwork { air_port: test.air_port }),
     })
 }
 

@@ -85,8 +85,14 @@ pub(crate) struct Hub {
 
 impl Hub {
     pub(crate) fn start(folder: &Path) -> Self {
+        Self::configured(folder, "")
+    }
+
+    /// One whose operator has written this (TOML).
+    pub(crate) fn configured(folder: &Path, configuration: &str) -> Self {
         let folder = folder.join("hub");
         fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("postern.toml"), configuration).unwrap();
         let output =
             Command::new(binary("postern-hub")).args(["demo-data", "--data"]).arg(&folder).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -136,6 +142,25 @@ impl Hub {
         parcel["claim_link"].as_str().expect("a claim link").to_owned()
     }
 
+    /// What the carrier reads of its parcel with this tracking number.
+    #[allow(dead_code, reason = "for the terminal's tests")]
+    pub(crate) async fn parcel(&self, reference: &str) -> Value {
+        let request = http().get(format!("{}/v1/carrier/parcels", self.url)).bearer_auth(&self.carrier_key);
+        let answer: Value = request.send().await.unwrap().json().await.unwrap();
+        let parcels = answer["parcels"].as_array().expect("parcels");
+        parcels.iter().find(|parcel| parcel["reference"] == reference).expect("a parcel").clone()
+    }
+
+    /// The carrier sends its parcel with this tracking number on its way.
+    #[allow(dead_code, reason = "for the terminal's tests")]
+    pub(crate) async fn dispatch(&self, reference: &str) {
+        let parcel = self.parcel(reference).await;
+        let path = format!("{}/v1/carrier/parcels/{}/dispatch", self.url, parcel["id"].as_str().unwrap());
+        let request = http().post(path).bearer_auth(&self.carrier_key).json(&json!({}));
+        let answer = request.send().await.unwrap();
+        assert!(answer.status().is_success(), "{}", answer.text().await.unwrap());
+    }
+
     /// SIGKILL: nobody is told.
     pub(crate) fn kill(&mut self) {
         self.program = None;
@@ -177,6 +202,26 @@ impl Cabinet {
             .args(["serve", "--hub", &hub.url, "--air", "127.0.0.1:0", "--board", "qemu", "--data"])
             .arg(folder.join("sim"))
             .env("POSTERN_OPERATOR_KEY", &hub.operator_key);
+        Self::of(&mut command, folder)
+    }
+
+    /// At which nobody stands, on this port of the air.
+    #[allow(dead_code, reason = "for the terminal's tests")]
+    pub(crate) fn unattended(folder: &Path, hub: &Hub, port: u16) -> Self {
+        let mut command = Command::new(binary("postern-sim"));
+        command
+            .args([
+                "serve",
+                "--unattended",
+                "--hub",
+                &hub.url,
+                "--air",
+                &format!("127.0.0.1:{port}"),
+                "--data",
+            ])
+            .arg(folder.join("sim"))
+            .env("POSTERN_OPERATOR_KEY", &hub.operator_key)
+            .env("POSTERN_CARRIER_KEY", &hub.carrier_key);
         Self::of(&mut command, folder)
     }
 

@@ -37,6 +37,7 @@ pub(crate) fn options(hub: &str, folder: &Path) -> (Options, mpsc::UnboundedRece
         folder: folder.to_owned(),
         account: "test".into(),
         radio: Arc::new(AirRadio::new("127.0.0.1:9")),
+        radio_is_chosen: true,
         browser: Arc::new(Opener { opened, works: true }),
         secrets: SecretsChoice::Given(Arc::new(MemorySecrets::new())),
         device_keys: None,

@@ -52,6 +52,7 @@ impl World {
             folder: self.profile(),
             account: "story".into(),
             radio: Arc::new(AirRadio::new(self.cabinet.air.clone())),
+            radio_is_chosen: true,
             browser,
             secrets: SecretsChoice::Keyring,
             device_keys: self.keys.clone(),

@@ -376,7 +376,7 @@ async fn collect(State(panel): Shared, Path(id): Path<String>) -> Result<Json<Co
 }
 
 fn courier(panel: &Panel) -> Result<&Courier, Failure> {
-    panel.courier.as_ref().ok_or_else(|| bad("started without --hub and --carrier-key"))
+    panel.courier.as_deref().ok_or_else(|| bad("started without --hub and --carrier-key"))
 }
 
 fn errand_failed(error: ErrandError) -> Failure {

@@ -61,6 +61,7 @@ impl Hub {
                 name: "World".into(),
                 api: 1,
                 api_min: None,
+                test_network: None,
                 issuer: BASE.into(),
                 authorization_endpoint: format!("{BASE}/authorize"),
                 token_endpoint: format!("{BASE}/oauth/token"),

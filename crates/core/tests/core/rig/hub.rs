@@ -117,6 +117,7 @@ impl Hub {
                     name: "Test".into(),
                     api: 1,
                     api_min: None,
+                    test_network: None,
                     issuer: HUB.into(),
                     authorization_endpoint: format!("{HUB}/authorize"),
                     token_endpoint: format!("{HUB}/oauth/token"),
