@@ -175,10 +175,11 @@ impl App {
         let view = self.view();
         let all = &view.reservations;
         let lower = wanted.to_lowercase();
-        let ways: [&dyn Fn(&&ReservationView) -> bool; 4] = [
+        let ways: [&dyn Fn(&&ReservationView) -> bool; 5] = [
             &|r| r.id == wanted,
             &|r| r.id.starts_with(&lower),
             &|r| r.label.as_deref().is_some_and(|label| label.eq_ignore_ascii_case(wanted)),
+            &|r| r.title.to_lowercase() == lower,
             &|r| r.title.to_lowercase().contains(&lower),
         ];
         for way in ways {

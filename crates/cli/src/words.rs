@@ -17,7 +17,7 @@ pub(crate) fn problem(code: ProblemCode) -> &'static str {
         }
         ProblemCode::OutOfRange => "The locker is not in range. Stand right in front of it and try again.",
         ProblemCode::LockerBusy => "The locker is busy with somebody else. Wait a moment and try again.",
-        ProblemCode::LinkLost => "The connection to the locker broke before anything was asked. Try again.",
+        ProblemCode::LinkLost => "The connection to the locker broke, and nothing was opened. Try again.",
         ProblemCode::NotTheLocker => {
             "Something here calls itself this locker and is not. Nothing was told to it. Report it to the operator."
         }
@@ -25,7 +25,7 @@ pub(crate) fn problem(code: ProblemCode) -> &'static str {
             "The locker refused. Try the PIN that `postern show` has, or ask the operator."
         }
         ProblemCode::Jammed => {
-            "The latch did not move, tried twice. Push the door gently and try again, or report it."
+            "The locker tried the latch twice and did not see the door open. Push the door gently and try again, or report it."
         }
         ProblemCode::Throttled => "Too many tries.",
         ProblemCode::LockerFull => {

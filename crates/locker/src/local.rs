@@ -27,6 +27,8 @@ const MOST_FAILURES: u16 = FREE_PINS + 7;
 const FIRST_PAUSE: u64 = 60_000;
 /// … up to this, so that a guesser has 24 attempts a day.
 const LONGEST_PAUSE: u64 = 3_600_000;
+/// For so long whoever types the PIN again contradicts the sensor of a door that is said to stand open, milliseconds.
+const SAID_OPEN: u64 = 60_000;
 /// How long keypad and scanner are deaf.
 #[derive(Debug)]
 pub(crate) struct Keypad {
@@ -37,6 +39,8 @@ pub(crate) struct Keypad {
     forgives_from: Vec<Uptime>,
     scanner_until: Uptime,
     scanner: Throttle,
+    /// Who typed the PIN of this door was told that it stands open.
+    said_open: Option<(Door, Uptime)>,
 }
 
 impl Keypad {
@@ -48,6 +52,7 @@ impl Keypad {
             forgives_from: alloc::vec![now.plus(FORGIVE); doors],
             scanner_until: now,
             scanner: Throttle::default(),
+            said_open: None,
         }
     }
 
@@ -144,11 +149,16 @@ impl<H: Hardware> Locker<H> {
         self.keypad.locked_until = now;
         let reading = self.time(now);
         let was_open = self.hardware.sense(door).open == Some(true);
+        let said = self.keypad.said_open.take();
         if was_open && self.stands_open_since(door, epoch) {
             // Nothing moves, and the receipt of the opening says all that there is: one more would only take the place of
-            // another.
-            self.push(Output::Local(LocalAnswer::Done(door, Outcome::AlreadyOpen)));
-            return Ok(());
+            // another. Whoever is told so and types again says that the sensor is wrong.
+            let again = said.is_some_and(|(other, at)| other == door && now.since(at) < SAID_OPEN);
+            if !again {
+                self.keypad.said_open = Some((door, now));
+                self.push(Output::Local(LocalAnswer::Done(door, Outcome::AlreadyOpen)));
+                return Ok(());
+            }
         }
         self.begin(
             Intent {

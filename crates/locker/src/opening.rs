@@ -124,11 +124,12 @@ impl<H: Hardware> Locker<H> {
         if source != Source::Radio {
             self.output.push_back(Output::Local(LocalAnswer::Opening(door)));
         }
-        if was_open && operation != Operation::Reopen {
+        if was_open && unclosed && operation != Operation::Reopen && source != Source::Pin {
             self.finish(door, Outcome::AlreadyOpen, now);
             return Ok(());
         }
-        // A customer who asks again for a door that claims to be open says that the sensor is wrong.
+        // A door that claims to be open, and that nobody has opened: the sensor may be wrong, and the latch of a door that does
+        // stand open moves nothing. So it is where a customer asks again.
         let (hardware, output) = (&mut self.hardware, &mut self.output);
         if let Some(watch) = self.watches.iter_mut().find(|watch| watch.door() == door)
             && let Happening::Latch(attempt) = watch.drive(hardware, was_open, now)

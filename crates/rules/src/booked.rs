@@ -239,6 +239,13 @@ fn collected(facts: Facts, event: Event, verdict: &mut Verdict) {
             verdict.state = State::Opened;
             verdict.unproven = false;
         }
+        // It was closed, and the locker measured it inside: it is theirs to collect as before.
+        (State::Opened, Event::Closed)
+            if facts.door == Door::Kept && facts.inside == Some(Inside::Present) =>
+        {
+            verdict.state = State::Ready;
+            verdict.unproven = false;
+        }
         // What was only said is proven now. Whether the door is free is a question of what was left in it.
         (State::Collected, Event::Opened { certain, .. }) if facts.here => verdict.unproven &= !certain,
         (State::Collected, Event::Closed) if facts.inside == Some(Inside::Present) => {

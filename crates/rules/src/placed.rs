@@ -93,10 +93,11 @@ pub fn last_opening(links: &[Link]) -> Option<i64> {
     links.iter().filter(|link| link.outcome.may_be_open()).map(|link| link.sequence).max()
 }
 
-/// Whether it is certain that the door was open: power did not fail at every opening.
+/// Whether it is certain that the door came open: at one opening at least power did not fail, and its sensor did not say that
+/// it was open before.
 #[must_use]
 pub fn is_certain(links: &[Link]) -> bool {
-    links.iter().any(|link| link.outcome.may_be_open() && link.outcome != Outcome::Unknown)
+    links.iter().any(|link| link.outcome == Outcome::Opened)
 }
 
 /// Whether it is certain that the door came open as they were last there to take something out, given what their openings
@@ -106,7 +107,7 @@ pub fn is_certain(links: &[Link]) -> bool {
 pub fn took_out(openings: &[(Operation, Outcome)]) -> Option<bool> {
     let begun = openings.iter().rposition(|(operation, _)| *operation != Operation::Reopen)?;
     matches!(openings[begun].0, Operation::Collect | Operation::Access)
-        .then(|| openings[begun..].iter().any(|(_, outcome)| *outcome != Outcome::Unknown))
+        .then(|| openings[begun..].iter().any(|(_, outcome)| *outcome == Outcome::Opened))
 }
 
 /// What is known, given the receipts in the order of the chain, and what was said. None where there was no opening.
@@ -177,7 +178,9 @@ mod tests {
             (&[(Collect, Opened), (Deposit, Opened)], None),
             (&[(Deposit, Opened), (Collect, Unknown)], Some(false)),
             (&[(Collect, Opened), (Collect, Unknown)], Some(false)),
-            (&[(Collect, Unknown), (Reopen, AlreadyOpen)], Some(true)),
+            (&[(Collect, Unknown), (Reopen, AlreadyOpen)], Some(false)),
+            (&[(Collect, AlreadyOpen)], Some(false)),
+            (&[(Collect, AlreadyOpen), (Reopen, Opened)], Some(true)),
             (&[(Access, Opened), (Reopen, Unknown)], Some(true)),
         ] {
             assert_eq!(took_out(story), out, "{story:?}");

@@ -79,10 +79,12 @@ pub fn judge(facts: Facts, taken: bool) -> Result<Verdict, Not> {
             // The closing has still to say what was left.
             let waits = facts.inside == Some(Inside::Open) && facts.sensors;
             let door = if left || waits { Door::Settles } else { Door::Free };
-            Ok(Verdict::Collected { unproven: facts.unproven, door, left })
+            Ok(Verdict::Collected { unproven: facts.unproven || left, door, left })
         }
-        (Kind::Pickup, State::Ready, true) if facts.by_owner => {
-            Ok(Verdict::Collected { unproven: true, door: Door::Settles, left: false })
+        // Opened by means of which nothing is known yet; or opened and closed with something still inside.
+        (Kind::Pickup, State::Ready, true) if facts.by_owner || facts.opened => {
+            let left = facts.inside == Some(Inside::Present) && facts.opened;
+            Ok(Verdict::Collected { unproven: true, door: Door::Settles, left })
         }
         (Kind::Pickup, State::Ready, true) => Err(Not::Guest),
         // No receipt has come that would say otherwise: it lies there still.
@@ -144,8 +146,12 @@ mod tests {
             (Inside::Unknown, true, Door::Free, false),
         ] {
             let verdict = judge(Facts { inside: Some(inside), sensors, ..opened }, true);
-            assert_eq!(verdict, Ok(Verdict::Collected { unproven: false, door, left }), "{inside:?}");
+            assert_eq!(verdict, Ok(Verdict::Collected { unproven: left, door, left }), "{inside:?}");
         }
+        // Measured to lie there still, it is ready again.
+        let still = Facts { state: State::Ready, inside: Some(Inside::Present), by_owner: false, ..opened };
+        let said = Verdict::Collected { unproven: true, door: Door::Settles, left: true };
+        assert_eq!(judge(still, true), Ok(said));
     }
 
     #[test]

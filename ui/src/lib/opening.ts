@@ -74,7 +74,7 @@ export function statusWords(opening: OpeningView, reservation: ReservationView |
 export function measured(reservation: ReservationView | undefined): string {
   if (reservation === undefined || reservation.inside === null) return '';
   if (reservation.kind === 'return' && !reservation.inside) return t('opening.closedEmpty.now');
-  if (reservation.kind === 'pickup') return '';
+  if (reservation.kind === 'pickup') return reservation.inside ? t('opening.closedFull.now') : '';
   return t(reservation.inside ? 'inside.present' : 'inside.absent');
 }
 
@@ -85,7 +85,10 @@ export function statusHint(opening: OpeningView, reservation: ReservationView | 
   switch (phase.step) {
     case 'opened':
       if (phase.leftOpen) return t('opening.leftOpen.now');
-      return t(kind === 'pickup' ? 'opening.opened.take' : kind === 'return' ? 'opening.opened.put' : 'opening.opened.use');
+      return [
+        t(kind === 'pickup' ? 'opening.opened.take' : kind === 'return' ? 'opening.opened.put' : 'opening.opened.use'),
+        opening.alreadyOpen ? t('opening.opened.already') : '',
+      ].join(' ').trim();
     case 'closed':
       if (reservation?.state === 'collected') return t('opening.collected.now');
       if (reservation?.state === 'deposited') return t(reservation.unproven ? 'opening.closedReturn.unproven' : 'opening.closedReturn.now');

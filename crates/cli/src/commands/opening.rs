@@ -43,6 +43,8 @@ struct Done {
     state: &'static str,
     /// Milliseconds from the gesture to the receipt.
     opened_after_ms: Option<u32>,
+    /// It stood open before, as its sensor says.
+    already_open: bool,
 }
 
 /// How an opening is to be done.
@@ -167,7 +169,14 @@ async fn carry_through(app: &mut App, how: How) -> Result<(), Fault> {
                     door.opened_after_ms.map(|ms| format!(" after {}.{} s", ms / 1000, ms % 1000 / 100));
                 let closing =
                     if door.state == "closed" { "It is closed again." } else { "Close it afterwards." };
-                format!("Door {} opened{}. {closing}\n", safe(&door.label), took.unwrap_or_default())
+                let label = safe(&door.label);
+                if door.already_open {
+                    return format!(
+                        "Door {label} stands open already, as its sensor says. {closing} If it is shut, the sensor is wrong: \
+                         `postern reopen` drives the latch once more.\n"
+                    );
+                }
+                format!("Door {label} opened{}. {closing}\n", took.unwrap_or_default())
             })
             .collect()
     })
@@ -292,6 +301,7 @@ fn settled(opening: &OpeningView, until_closed: bool, done: &[Done]) -> Option<O
                 "opened"
             },
             opened_after_ms: opening.opened_after_ms,
+            already_open: opening.already_open,
         })),
         OpeningPhase::NextDoor => Some(Outcome::Next),
         OpeningPhase::MayBeOpen { asking: false } => {

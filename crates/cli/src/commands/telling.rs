@@ -24,7 +24,9 @@ pub(super) async fn taken(app: &mut App, id: &str, taken: bool, output: Output) 
     app.refreshed().await?;
     let found = app.find(id)?;
     let sensible = found.actions.contains(&ActionView::ConfirmTaken)
-        || matches!(found.state, StateView::Opened | StateView::MayBeOpen);
+        || matches!(found.state, StateView::Opened | StateView::MayBeOpen)
+        // Said by mistake.
+        || (!taken && found.state == StateView::Collected);
     if !sensible {
         return Err(Fault::usage(format!(
             "{} was not opened, so there is nothing to say. `postern show` says where it stands.",
@@ -36,7 +38,13 @@ pub(super) async fn taken(app: &mut App, id: &str, taken: bool, output: Output) 
     app.delivered().await?;
     output.print(&json!({ "reservation": found.id, "taken": taken }), || {
         if taken {
-            format!("{}: taken.\n", safe(&found.title))
+            let measured = if found.inside == Some(true) {
+                " The locker measured that something is still inside: the operator will look. If it is yours, say \
+                 `postern taken --not-there` and open it again."
+            } else {
+                ""
+            };
+            format!("{}: taken.{measured}\n", safe(&found.title))
         } else {
             format!("{}: said that it was not there. The operator will look into it.\n", safe(&found.title))
         }

@@ -76,6 +76,7 @@ impl Unlock {
             let after = now.saturating_sub(run.gesture);
             run.step_mut().opened_after_ms = Some(u32::try_from(after).unwrap_or(u32::MAX));
         }
+        run.step_mut().already_open = receipt.outcome == Outcome::AlreadyOpen;
         run.ask = Ask::Nothing;
         run.recheck_until = None;
         run.keep_until = now + KEEP_OPEN_MS;

@@ -289,6 +289,7 @@ impl Unlock {
                     label: compartment.label.clone(),
                     state: StepState::Waiting,
                     opened_after_ms: None,
+                    already_open: false,
                 });
             }
         }

@@ -35,6 +35,7 @@ impl Unlock {
             can_cancel: self.can_cancel(),
             started_at_ms: run.started_at_ms,
             opened_after_ms: step.opened_after_ms,
+            already_open: step.already_open,
         })
     }
 

@@ -110,7 +110,8 @@ impl Unlock {
         if !followed {
             let state = if open.closed { StepState::Closed } else { StepState::Opened };
             let (door, label) = (open.asked.door, open.label.clone());
-            let step = Step { reservation: id, door, label, state, opened_after_ms: None };
+            let step =
+                Step { reservation: id, door, label, state, opened_after_ms: None, already_open: false };
             let link = Link::Down { dial_at: cx.now.monotonic_ms };
             let locker = open.asked.locker.clone();
             self.run = Some(Run::new(Purpose::Resolve, locker, vec![step], link, true, cx.now));

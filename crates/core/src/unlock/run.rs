@@ -21,6 +21,8 @@ pub(crate) struct Step {
     pub(crate) state: StepState,
     /// Milliseconds from the gesture to the receipt.
     pub(crate) opened_after_ms: Option<u32>,
+    /// It stood open before, as its sensor says.
+    pub(crate) already_open: bool,
 }
 
 /// How far a door is.

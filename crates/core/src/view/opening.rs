@@ -30,6 +30,8 @@ pub struct OpeningView {
     pub started_at_ms: i64,
     /// Milliseconds from the gesture to the receipt, once there is one.
     pub opened_after_ms: Option<u32>,
+    /// The door stood open before, as its sensor says: where it is shut, the sensor is wrong.
+    pub already_open: bool,
 }
 
 /// One of the doors of an opening.

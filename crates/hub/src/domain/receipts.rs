@@ -339,8 +339,8 @@ async fn apply(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, one: &Good
     let event = if read.outcome.is_closing() {
         Event::Closed
     } else {
-        // Nothing moved, yet the door stood open for whoever asked: for the customer that is an opening.
-        Event::Opened { operation: read.operation, certain: read.outcome != Outcome::Unknown }
+        // That a door stood open already is the word of a sensor that may be wrong.
+        Event::Opened { operation: read.operation, certain: read.outcome == Outcome::Opened }
     };
     if let (Event::Opened { certain, .. }, Who::Customer) = (event, who) {
         if certain {

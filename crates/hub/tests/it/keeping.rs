@@ -297,6 +297,80 @@ pub(crate) async fn what_was_left_inside_is_fetched_after_all(world: World) {
     hand_in(&ada, receipts).await;
 }
 
+/// Whoever closes the door with the parcel still inside, as the locker measures, collects it later, for as long as it lies there.
+/// A word against that measurement counts as a word.
+pub(crate) async fn what_is_measured_inside_is_still_to_be_collected(world: World) {
+    let mut cabinet = world.cabinet(true).await;
+    let mut ada = world.customer("Ada").await;
+    let cart = courier(&world).await;
+    let salad = deliver(&world, &mut cabinet, &cart, &ada, "Salad").await;
+    for _ in 0..2 {
+        let (mine, news) = fetch(&ada, &salad).await;
+        let receipts = cabinet.visit(&ada, &mine, Operation::Collect, &news, Hand::Nothing).receipts();
+        hand_in(&ada, receipts).await;
+        let shown = ada.named("Salad").await;
+        assert_eq!(shown["state"], "ready", "{shown}");
+        assert!(shown["actions"].as_array().unwrap().contains(&json!("extend")), "{shown}");
+        // Past the minutes in which a door is opened again.
+        later(&world, 3600, &mut [&mut ada]).await;
+    }
+    ada.post(&path(&salad, "/taken"), json!({ "taken": true })).await.ok();
+    let said = ada.named("Salad").await;
+    assert_eq!(
+        (said["state"].as_str(), said["unproven"].as_bool()),
+        (Some("collected"), Some(true)),
+        "{said}"
+    );
+    assert!(alarms(&world).await.contains(&"left_inside".to_owned()));
+    ada.post(&path(&salad, "/taken"), json!({ "taken": false })).await.ok();
+    let (mine, news) = fetch(&ada, &salad).await;
+    let receipts = cabinet.visit(&ada, &mine, Operation::Collect, &news, Hand::Takes).receipts();
+    hand_in(&ada, receipts).await;
+    ada.post(&path(&salad, "/taken"), json!({ "taken": true })).await.ok();
+    let taken = ada.named("Salad").await;
+    assert_eq!((taken["state"].as_str(), taken["unproven"].as_bool()), (Some("collected"), None), "{taken}");
+}
+
+/// Whoever books and gives back again and again, without ever being given access, takes no door out of its keypad's reach.
+pub(crate) async fn booking_and_giving_back_costs_nobody_the_pin(world: World) {
+    let _cabinet = world.cabinet(true).await;
+    let (ada, mallory) = (world.customer("Ada").await, world.customer("Mallory").await);
+    let until = world.clock.now() + 7200;
+    let wish = |title: &str| json!({ "site": "lindenhof", "size": "s", "title": title, "until": until });
+    for n in 0..8 {
+        let booked = mallory.post("/v1/storage", wish(&format!("Box {n}"))).await.ok();
+        mallory.post(&path(&booked, "/release"), json!({})).await.ok();
+    }
+    let booked = ada.post("/v1/storage", wish("Suitcase")).await.ok();
+    let (mine, _) = fetch(&ada, &booked).await;
+    assert!(mine["pin"].is_string(), "{mine}");
+}
+
+/// A sensor that says of a shut door that it stands open proves no opening: the parcel is still to be collected, and what is only
+/// said frees no door.
+pub(crate) async fn a_sensor_that_says_open_proves_nothing(world: World) {
+    let mut cabinet = world.cabinet(false).await;
+    let (mut ada, mut ben) = (world.customer("Ada").await, world.customer("Ben").await);
+    let mut cart = courier(&world).await;
+    let salad = deliver_plain(&world, &mut cabinet, &cart, &ada, "Salad").await;
+    let (mine, news) = fetch(&ada, &salad).await;
+    cabinet.claims_open(door(&mine));
+    let receipts = cabinet.visit(&ada, &mine, Operation::Collect, &news, Hand::Nothing).receipts();
+    hand_in(&ada, receipts).await;
+    let shown = ada.named("Salad").await;
+    assert_eq!(shown["state"], "ready", "{shown}");
+    let opened = shown["timeline"].as_array().unwrap().iter().rfind(|one| one["event"] == "opened").unwrap();
+    assert_ne!(opened["proven"], true, "{opened}");
+    later(&world, 3600, &mut [&mut ada, &mut ben, &mut cart]).await;
+    fetch(&ada, &salad).await;
+    ada.post(&path(&salad, "/taken"), json!({ "taken": true })).await.ok();
+    assert_eq!(ada.named("Salad").await["unproven"], true);
+    assert_eq!(report(&world, &cabinet, door(&mine)).await["settling"], true);
+    let lamp = announce(&world, &ben, "Lamp").await;
+    let asked = json!({ "parcel": lamp["id"], "locker": cabinet.id });
+    assert_eq!(cart.post("/v1/courier/tokens", asked).await.code(), "no_compartment");
+}
+
 /// A courier's opening takes nothing out by itself: where nothing is measured, the courier is asked, or the carrier answers for
 /// it, and what they say is shown as said.
 pub(crate) async fn a_couriers_opening_takes_nothing_out(world: World) {

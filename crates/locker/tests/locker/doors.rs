@@ -7,6 +7,7 @@ use postern_protocol::{
 };
 
 use crate::{
+    hogging::type_pin,
     promises::{deposit, digits},
     site::{A1, A2, LOCKER, Site, nonce, operations},
 };
@@ -99,19 +100,44 @@ fn jams_are_free_only_a_few_times() {
 #[test]
 fn a_door_that_stands_open_is_not_moved_and_not_charged() {
     let mut site = Site::new();
-    let phone = site.phone(1);
-    site.machine().compartment(A1).sensors.open = Some(true);
-    site.pass(100);
+    let (phone, other) = (site.phone(1), site.phone(2));
+    let reply = site.ask(&other, &other.collect(1));
+    site.expect(reply, Outcome::Opened);
     let reply = site.ask(&phone, &phone.collect(1));
-    site.expect(reply, Outcome::AlreadyOpen);
-    assert_eq!(site.machine().compartment(A1).pulses, 0);
-    // A sensor that only claims so: reopening drives the latch all the same.
-    let reply = site.ask(&phone, &phone.reopen(2));
     site.expect(reply, Outcome::AlreadyOpen);
     assert_eq!(site.machine().compartment(A1).pulses, 1);
     site.shut(A1);
-    let reply = site.ask(&phone, &phone.collect(3));
+    let reply = site.ask(&phone, &phone.collect(2));
     site.expect(reply, Outcome::Opened);
+}
+
+/// Nobody is shut out by a sensor that says of a shut door that it stands open: the latch is driven where nobody is known to have
+/// opened it, and where somebody asks once more, by phone and at the keypad.
+#[test]
+fn a_sensor_that_says_open_keeps_nobody_out() {
+    for by_pin in [false, true] {
+        let mut site = Site::new();
+        let phone = site.phone(1);
+        site.machine().compartment(A1).sensors.open = Some(true);
+        site.pass(100);
+        let pulses = |site: &mut Site| site.machine().compartment(A1).pulses;
+        let pin = digits(A1, 1, 0);
+        let said = LocalAnswer::Done(A1, Outcome::AlreadyOpen);
+        if by_pin {
+            assert_eq!(type_pin(&mut site, &pin), [LocalAnswer::Opening(A1), said]);
+            assert_eq!(pulses(&mut site), 1);
+            assert_eq!(type_pin(&mut site, &pin), [said]);
+            assert_eq!(pulses(&mut site), 1);
+            assert_eq!(type_pin(&mut site, &pin), [LocalAnswer::Opening(A1), said]);
+        } else {
+            let reply = site.ask(&phone, &phone.collect(1));
+            site.expect(reply, Outcome::AlreadyOpen);
+            assert_eq!(pulses(&mut site), 1);
+            let reply = site.ask(&phone, &phone.reopen(2));
+            site.expect(reply, Outcome::AlreadyOpen);
+        }
+        assert_eq!(pulses(&mut site), 2);
+    }
 }
 
 #[test]

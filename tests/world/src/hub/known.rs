@@ -171,7 +171,7 @@ impl Hub {
             if receipt.outcome.is_closing() {
                 Event::Closed
             } else {
-                let certain = receipt.outcome != Outcome::Unknown;
+                let certain = receipt.outcome == Outcome::Opened;
                 Event::Opened { operation: receipt.operation, certain }
             },
         );

@@ -525,7 +525,11 @@ startedAtMs: number,
 /**
  * Milliseconds from the gesture to the receipt, once there is one.
  */
-openedAfterMs: number | null, };
+openedAfterMs: number | null, 
+/**
+ * The door stood open before, as its sensor says: where it is shut, the sensor is wrong.
+ */
+alreadyOpen: boolean, };
 
 /**
  * Something that waits for a network.
@@ -1023,6 +1027,10 @@ session: SessionView,
  * Base URL of the hub that a sign-in would use.
  */
 hub: string, 
+/**
+ * It is a network for trying things out: its lockers and doors are simulated.
+ */
+testNetwork: boolean, 
 /**
  * Whether the hub can be reached.
  */
