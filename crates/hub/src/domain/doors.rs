@@ -161,6 +161,38 @@ pub async fn is_safe_by_word(
     Ok(access::is_safe_by_word(epochs, earlier))
 }
 
+/// An epoch in which nobody was given access is the next occupancy's too: whoever books and calls off again and again would take
+/// a door so far ahead of its keypad that no PIN can be shown. Only of occupancies that began within the hour, as tokens that
+/// ended long ago are not on record any more.
+async fn give_back_epoch(
+    tx: &mut Tx,
+    reservation: &Reservation,
+    (locker, door): (&str, i64),
+    epoch: i64,
+    now: i64,
+) -> Result<()> {
+    let unused = sqlx::query(
+        "DELETE FROM occupancies WHERE locker_id = $1 AND door = $2 AND epoch = $3 AND first_epoch = $3 \
+         AND reservation_id = $4 AND began_at > $5",
+    )
+    .bind(locker)
+    .bind(door)
+    .bind(epoch)
+    .bind(&reservation.id)
+    .bind(now - 3600)
+    .execute(tx.on())
+    .await?;
+    if unused.rows_affected() > 0 {
+        sqlx::query("UPDATE doors SET epoch = epoch - 1 WHERE locker_id = $1 AND door = $2 AND epoch = $3")
+            .bind(locker)
+            .bind(door)
+            .bind(epoch)
+            .execute(tx.on())
+            .await?;
+    }
+    Ok(())
+}
+
 /// Takes exactly this door: an occupancy begins, with an epoch of its own, unless it is the reservation's already. False
 /// where it is not free.
 ///
@@ -304,6 +336,7 @@ pub async fn end(tx: &mut Tx, reservation: &Reservation, holds: Holds, now: i64)
     .await?;
     let (epoch, tokens_until, pins) = (row.int("epoch")?, row.maybe_int("tokens_until")?, row.int("pins")?);
     if tokens_until.is_none() && pins == 0 && holds == Holds::Nothing {
+        give_back_epoch(tx, reservation, (&locker, door), epoch, now).await?;
         free(tx, &reservation.id).await?;
         return Ok(true);
     }
