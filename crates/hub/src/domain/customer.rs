@@ -15,7 +15,7 @@ use postern_rules::{
 
 use super::{
     code, doors, fair, feed,
-    network::{OPERATOR, check_text},
+    network::{OPERATOR, check_name},
     parcels,
     reservation::Reservation,
     returns, settle, sites,
@@ -181,10 +181,7 @@ pub async fn book_return(hub: &Hub, tx: &mut Tx, account: &str, new: &NewReturn)
 pub async fn book_storage(hub: &Hub, tx: &mut Tx, account: &str, new: &NewStorage) -> Result<Reservation> {
     let now = hub.clock.now();
     let policy = &hub.config.policy;
-    check_text(&new.title, 120, "/title")?;
-    if new.title.trim().is_empty() {
-        return Err(invalid("/title", "must not be empty"));
-    }
+    check_name(&new.title, 120, "/title")?;
     if new.until <= now || new.until > now + policy.storage_days * 86_400 {
         return Err(invalid("/until", "after now and within the operator's limit"));
     }

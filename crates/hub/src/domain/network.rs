@@ -69,13 +69,40 @@ pub fn check_text(text: &str, longest: usize, pointer: &'static str) -> Result<(
     }
 }
 
+/// As [`check_text`], for what a list shows in one line: there must be something to be seen.
+///
+/// # Errors
+/// `Malformed`.
+pub fn check_name(text: &str, longest: usize, pointer: &'static str) -> Result<()> {
+    check_text(text, longest, pointer)?;
+    if text.contains('\n') {
+        return Err(invalid(pointer, "on one line"));
+    }
+    if !text.chars().any(is_seen) {
+        return Err(invalid(pointer, "must not be empty"));
+    }
+    Ok(())
+}
+
+/// Whether it leaves something on the paper: no blank, and none of those that Unicode has nobody draw
+/// (`Default_Ignorable_Code_Point`).
+fn is_seen(c: char) -> bool {
+    !c.is_whitespace()
+        && !c.is_control()
+        && !matches!(c,
+            '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}' | '\u{180B}'..='\u{180F}'
+            | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{2800}' | '\u{3164}'
+            | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF0}'..='\u{FFF8}' | '\u{1BCA0}'..='\u{1BCA3}'
+            | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E0FFF}')
+}
+
 /// Whether a site can be kept.
 ///
 /// # Errors
 /// `Malformed` where a field is out of range.
 pub fn check_site(site: &Site) -> Result<()> {
     check_id(&site.id, "/id")?;
-    check_text(&site.name, 120, "/name")?;
+    check_name(&site.name, 120, "/name")?;
     check_text(&site.address, 240, "/address")?;
     check_text(&site.hours, 500, "/hours")?;
     check_text(&site.payment, 240, "/payment")?;
@@ -244,4 +271,19 @@ pub async fn descriptor(on: &mut AnyConnection, locker: &str) -> Result<Option<L
 
 fn read_descriptor(text: &str) -> Result<LockerDescriptor> {
     serde_json::from_str(text).map_err(|_| Error::Internal("a stored locker cannot be read".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_something_to_be_seen_on_one_line() {
+        for fine in ["Running shoes", "Взуття", "👟", "a\u{200D}b"] {
+            assert!(check_name(fine, 120, "/title").is_ok(), "{fine:?}");
+        }
+        for bad in ["", "  ", "\u{FEFF}\u{200B}\u{AD}", "Shoes\nand more", "\u{3164}", "a\u{1B}[2J"] {
+            assert!(check_name(bad, 120, "/title").is_err(), "{bad:?}");
+        }
+    }
 }

@@ -14,7 +14,7 @@ use postern_rules::{
 
 use super::{
     code, doors,
-    network::check_text,
+    network::{check_name, check_text},
     reservation::{Reservation, columns},
     settle,
 };
@@ -44,10 +44,7 @@ pub struct Announced {
 /// `Malformed` where a field is not sound.
 pub async fn announce(hub: &Hub, tx: &mut Tx, carrier: &str, new: &NewParcel) -> Result<Announced> {
     let now = hub.clock.now();
-    check_text(&new.title, 120, "/title")?;
-    if new.title.trim().is_empty() {
-        return Err(invalid("/title", "must not be empty"));
-    }
+    check_name(&new.title, 120, "/title")?;
     check_text(&new.reference, 64, "/reference")?;
     if new.reference.trim().is_empty() {
         return Err(invalid("/reference", "must not be empty"));

@@ -7,7 +7,7 @@ use postern_api::{
 use postern_rules::recipient::{self, Claimant, Claimed};
 use sqlx::AnyConnection;
 
-use super::{code, ending, feed, network::check_text, parcels, reservation::Reservation};
+use super::{code, ending, feed, network::check_name, parcels, reservation::Reservation};
 use crate::{
     error::{Result, invalid, refuse},
     hub::Hub,
@@ -26,10 +26,7 @@ pub async fn offer(
     new: &NewShare,
 ) -> Result<ShareOffer> {
     let now = hub.clock.now();
-    check_text(&new.name, 64, "/name")?;
-    if new.name.trim().is_empty() {
-        return Err(invalid("/name", "must not be empty"));
-    }
+    check_name(&new.name, 64, "/name")?;
     let fits = match reservation.kind {
         // Before it has arrived, too: it opens nothing until then.
         Kind::Pickup => {

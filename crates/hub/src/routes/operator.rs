@@ -291,7 +291,7 @@ pub(super) async fn hold(
     Write { body, repeat }: Write<NewHolding>,
 ) -> Result<Response> {
     partner.operator(Scope::Network)?;
-    network::check_text(&body.title, 120, "/title")?;
+    network::check_name(&body.title, 120, "/title")?;
     let mut change = begin!(hub, partner, repeat);
     let account = resident(&mut change.tx, &body.number, "/number").await?;
     let holding = storage::Holding {
@@ -316,7 +316,7 @@ pub(super) async fn put_asset(
 ) -> Result<Response> {
     partner.operator(Scope::Network)?;
     network::check_id(&id, "/id")?;
-    network::check_text(&body.title, 120, "/title")?;
+    network::check_name(&body.title, 120, "/title")?;
     if !(1..=8760).contains(&body.loan_hours) {
         return Err(invalid("/loan_hours", "1 to 8760"));
     }
@@ -358,7 +358,7 @@ pub(super) async fn put_carrier(
 ) -> Result<Response> {
     partner.operator(Scope::Keys)?;
     network::check_id(&id, "/id")?;
-    network::check_text(&body.name, 120, "/name")?;
+    network::check_name(&body.name, 120, "/name")?;
     let hours = body.pickup_hours.map_or(hub.config.policy.pickup_hours, i64::from);
     if !(1..=720).contains(&hours) {
         return Err(invalid("/pickup_hours", "1 to 720"));
@@ -377,7 +377,7 @@ pub(super) async fn new_key(
     Write { body, repeat }: Write<NewKey>,
 ) -> Result<Response> {
     partner.operator(Scope::Keys)?;
-    network::check_text(&body.name, 120, "/name")?;
+    network::check_name(&body.name, 120, "/name")?;
     let wanted: Vec<Scope> = body
         .scopes
         .iter()
