@@ -365,7 +365,11 @@ impl Config {
             ("connections", i64::from(self.connections), 1..=1_000),
             ("requests_under_way", i64::from(self.requests_under_way), 1..=100_000),
             ("connections_per_address", i64::from(self.connections_per_address), 1..=1_000_000),
-            ("test_network.air_port", self.test_network.as_ref().map_or(1, |test| test.air_port.into()), 1..=65_535),
+            (
+                "test_network.air_port",
+                self.test_network.as_ref().map_or(1, |test| test.air_port.into()),
+                1..=65_535,
+            ),
             ("policy.online_token_minutes", policy.online_token_minutes, 1..=15),
             ("policy.offline_token_hours", policy.offline_token_hours, 1..=24),
             ("policy.uses", i64::from(policy.uses), 1..=255),

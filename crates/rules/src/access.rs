@@ -6,6 +6,8 @@ use postern_api::{
 };
 use postern_protocol::{Operation, pin};
 
+use super::placed::Inside;
+
 /// What the hub knows of a door's epochs.
 #[derive(Clone, Copy, Debug)]
 pub struct Epochs {
@@ -76,15 +78,21 @@ pub fn rises(present: For, next: For) -> bool {
     present != next
 }
 
-/// What a customer's token for a reservation allows.
+/// Whether a parcel may still lie behind the door that its customer opened: nobody has measured or said that it does not.
 #[must_use]
-pub const fn operations(kind: Kind, state: State) -> &'static [Operation] {
+pub fn may_lie_there(inside: Option<Inside>) -> bool {
+    inside.and_then(Inside::counts) != Some(false)
+}
+
+/// What a customer's token for a reservation allows, given what is known of the compartment since it was last opened.
+#[must_use]
+pub fn operations(kind: Kind, state: State, inside: Option<Inside>) -> &'static [Operation] {
     match (kind, state) {
         // A locker takes no deposit after an opening by PIN, which is none; the customer's own door opens all the same.
         (Kind::Return, _) => &[Operation::Deposit, Operation::Access, Operation::Reopen, Operation::Status],
         (Kind::Storage, _) => &[Operation::Access, Operation::Status],
-        // Taken out once; the token that took it out has no use left, and a new one gives none.
-        (Kind::Pickup, State::Opened) => &[Operation::Reopen, Operation::Status],
+        // Taken out; the token that took it out has no use left, and a new one gives none.
+        (Kind::Pickup, State::Opened) if !may_lie_there(inside) => &[Operation::Reopen, Operation::Status],
         (Kind::Pickup, _) => &[Operation::Collect, Operation::Reopen, Operation::Status],
     }
 }
@@ -121,10 +129,18 @@ pub struct Standing {
     pub state: State,
     /// When its customer opened it last.
     pub last_opened: Option<i64>,
+    /// What is known of the compartment since.
+    pub inside: Option<Inside>,
     /// Until when it is the customer's.
     pub until: Option<i64>,
     /// It has a door.
     pub has_door: bool,
+}
+
+/// Whether the door that its customer opened is opened again at this time as what was begun goes on.
+#[must_use]
+pub fn reopens(standing: Standing, reopen: i64, now: i64) -> bool {
+    standing.last_opened.is_some_and(|at| now < at + reopen)
 }
 
 /// Whether its customer may open the door now, or again within so many seconds of the last opening.
@@ -135,7 +151,7 @@ pub fn may_open(standing: Standing, reopen: i64, now: i64) -> bool {
         | (Kind::Return, State::Booked)
         | (Kind::Storage, State::Held | State::Ready) => true,
         // Opened and not yet said to be taken.
-        (Kind::Pickup, State::Opened) => standing.last_opened.is_some_and(|at| now < at + reopen),
+        (Kind::Pickup, State::Opened) => may_lie_there(standing.inside) || reopens(standing, reopen, now),
         _ => false,
     };
     // What was lent or kept too long must still be got out or brought back.
@@ -153,6 +169,7 @@ mod tests {
             kind: Kind::Pickup,
             state: State::Ready,
             last_opened: None,
+            inside: None,
             until: Some(1000),
             has_door: true,
         };
@@ -160,9 +177,21 @@ mod tests {
         assert!(!may_open(ready, 600, 1000), "its time is over");
         assert!(!may_open(Standing { has_door: false, ..ready }, 600, 0));
         let opened = Standing { state: State::Opened, last_opened: Some(100), ..ready };
-        assert!(may_open(opened, 600, 699));
-        assert!(!may_open(opened, 600, 700));
-        assert!(!operations(Kind::Pickup, State::Opened).contains(&Operation::Collect));
+        for (inside, for_good) in [
+            (Some(Inside::Absent), false),
+            (Some(Inside::SaidOut), false),
+            // It may have been left there.
+            (Some(Inside::Unknown), true),
+            (Some(Inside::Open), true),
+            (None, true),
+        ] {
+            let opened = Standing { inside, ..opened };
+            assert!(may_open(opened, 600, 699));
+            assert_eq!(may_open(opened, 600, 700), for_good, "{inside:?}");
+            let allowed = operations(Kind::Pickup, State::Opened, inside);
+            assert_eq!(allowed.contains(&Operation::Collect), for_good, "{inside:?}");
+            assert!(!may_open(opened, 600, 1000), "its time is over");
+        }
         let held = Standing { kind: Kind::Storage, state: State::Held, ..ready };
         assert!(may_open(held, 600, 2000), "kept too long, and still to be got out");
         assert!(!may_open(Standing { state: State::Released, ..held }, 600, 0));

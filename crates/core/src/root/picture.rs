@@ -460,6 +460,13 @@ impl Core {
                 // The hub knows of openings that this device did not see, by PIN or another device.
                 if reopen_until.is_some() || hub(Action::Reopen) {
                     actions.push(ActionView::Reopen);
+                } else if hub(Action::Open)
+                    && taken != Some(true)
+                    && reachable
+                    && self.may_be_opened(reservation, state)
+                {
+                    // It may have been left there.
+                    actions.push(ActionView::Open);
                 }
                 if taken == Some(false) {
                     // It was not there, and somebody brought it since.

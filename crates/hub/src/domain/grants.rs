@@ -170,7 +170,9 @@ async fn mint_one(
     if let Some((_, until)) = &terms.share {
         expires = expires.min(*until);
     }
-    if let (State::Opened, Some(until)) = (reservation.state, terms.reopen_until) {
+    if let (State::Opened, Some(until), false) =
+        (reservation.state, terms.reopen_until, access::may_lie_there(reservation.inside))
+    {
         expires = expires.min(until.max(now + 1));
     }
     let uses = if reservation.kind == Kind::Storage { policy.storage_uses } else { policy.uses };
@@ -181,7 +183,7 @@ async fn mint_one(
         locker: reservation.locker.as_deref().ok_or_else(|| broken("reservation"))?,
         door: reservation.door.ok_or_else(|| broken("reservation"))?,
         epoch: reservation.epoch,
-        operations: access::operations(reservation.kind, reservation.state),
+        operations: access::operations(reservation.kind, reservation.state, reservation.inside),
         expires,
         uses,
         // A guest cannot pass it on: depth one.

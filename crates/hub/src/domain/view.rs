@@ -129,14 +129,18 @@ pub async fn from_row(hub: &Hub, on: &mut AnyConnection, row: &AnyRow, viewer: V
 /// Whether the hub gives tokens for its door now. `reopen_minutes` is the locker's.
 #[must_use]
 pub fn may_open(reservation: &Reservation, reopen_minutes: i64, now: i64) -> bool {
-    let standing = access::Standing {
+    access::may_open(standing(reservation), reopen_minutes * 60, now)
+}
+
+fn standing(reservation: &Reservation) -> access::Standing {
+    access::Standing {
         kind: reservation.kind,
         state: reservation.state,
         last_opened: reservation.last_opened,
+        inside: reservation.inside,
         until: reservation.until,
         has_door: reservation.locker.is_some(),
-    };
-    access::may_open(standing, reopen_minutes * 60, now)
+    }
 }
 
 async fn shares_of(on: &mut AnyConnection, reservation: &str, now: i64) -> Result<Vec<Share>> {
@@ -166,7 +170,9 @@ fn actions(
 ) -> Vec<Action> {
     let mut actions = Vec::new();
     if may_open(stored, reopen_minutes, now) {
-        actions.push(if stored.state == State::Opened { Action::Reopen } else { Action::Open });
+        let again =
+            stored.state == State::Opened && access::reopens(standing(stored), reopen_minutes * 60, now);
+        actions.push(if again { Action::Reopen } else { Action::Open });
     }
     if role == Role::Guest {
         return actions;

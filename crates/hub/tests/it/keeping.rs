@@ -346,6 +346,28 @@ pub(crate) async fn booking_and_giving_back_costs_nobody_the_pin(world: World) {
     assert!(mine["pin"].is_string(), "{mine}");
 }
 
+/// Where nothing measures what lies inside, whoever closed the door without taking it out opens it again, for as long as nobody
+/// has said that it is taken.
+pub(crate) async fn what_may_have_been_left_is_still_to_be_collected(world: World) {
+    let mut cabinet = world.cabinet(false).await;
+    let (mut ada, mut cart) = (world.customer("Ada").await, courier(&world).await);
+    let salad = deliver_plain(&world, &mut cabinet, &cart, &ada, "Salad").await;
+    let (mine, news) = fetch(&ada, &salad).await;
+    let receipts = cabinet.visit(&ada, &mine, Operation::Collect, &news, Hand::Nothing).receipts();
+    hand_in(&ada, receipts).await;
+    assert!(ada.named("Salad").await["actions"].as_array().unwrap().contains(&json!("reopen")));
+    later(&world, 3600, &mut [&mut ada, &mut cart]).await;
+    let shown = ada.named("Salad").await;
+    assert_eq!(shown["state"], "opened");
+    assert!(shown["actions"].as_array().unwrap().contains(&json!("open")), "{shown}");
+    let (mine, news) = fetch(&ada, &salad).await;
+    let receipts = cabinet.visit(&ada, &mine, Operation::Collect, &news, Hand::Takes).receipts();
+    hand_in(&ada, receipts).await;
+    assert_eq!(ada.post(&path(&salad, "/taken"), json!({ "taken": true })).await.ok()["state"], "collected");
+    let refused = ada.post("/v1/tokens", json!({ "reservations": [salad["id"]] })).await;
+    assert_ne!(refused.status, 200);
+}
+
 /// A sensor that says of a shut door that it stands open proves no opening: the parcel is still to be collected, and what is only
 /// said frees no door.
 pub(crate) async fn a_sensor_that_says_open_proves_nothing(world: World) {

@@ -160,7 +160,8 @@ impl Hub {
             _ => Vec::new(),
         };
         if booking.state == State::Opened && booking.may_open(now) {
-            actions.insert(0, Action::Reopen);
+            let again = access::reopens(booking.standing(), wide(REOPEN), wide(now));
+            actions.insert(0, if again { Action::Reopen } else { Action::Open });
         }
         let is_unsaid = booked::may_say(Who::Customer, booking.kind, booking.state, false)
             && booking.opening.is_some()
@@ -223,8 +224,8 @@ impl Hub {
         let mut grants = Vec::new();
         let mut lockers = Vec::new();
         for at in wanted {
-            let Booking { kind, state, .. } = self.bookings[at];
-            let allowed = access::operations(kind, state);
+            let Booking { kind, state, inside, .. } = self.bookings[at];
+            let allowed = access::operations(kind, state, inside);
             let operations = allowed.iter().copied().collect();
             let key = self.keys[customer];
             let issued = self.mint(at, key, operations, now, nonce);
@@ -335,14 +336,18 @@ impl Hub {
 impl Booking {
     /// Whether its door may be opened by its customer.
     fn may_open(&self, now: u64) -> bool {
-        let standing = Standing {
+        access::may_open(self.standing(), wide(REOPEN), wide(now))
+    }
+
+    fn standing(&self) -> Standing {
+        Standing {
             kind: self.kind,
             state: self.state,
             last_opened: self.last_opened,
+            inside: self.inside,
             until: None,
             has_door: true,
-        };
-        access::may_open(standing, wide(REOPEN), wide(now))
+        }
     }
 }
 
