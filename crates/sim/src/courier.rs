@@ -73,6 +73,14 @@ impl Courier {
         Self { hub, carrier_key, device: Mutex::new(None) }
     }
 
+    /// Signs in, unless that is done.
+    ///
+    /// # Errors
+    /// See [`ErrandError`].
+    pub async fn sign_in(&self) -> Result<(), ErrandError> {
+        self.signed_in(&mut *self.device.lock().await).await.map(drop)
+    }
+
     /// Puts a parcel in. A hub that gives couriers no tokens is told with the carrier's key instead, and so is a hub that
     /// cannot be asked for one certain `door`.
     ///

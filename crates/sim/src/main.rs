@@ -234,7 +234,8 @@ async fn run(serve: Serve) -> Result<()> {
     if serve.unattended {
         tasks.spawn(in_its_turn(unattended::hands(world.clone())));
         for courier in &couriers {
-            tasks.spawn(in_its_turn(unattended::rounds(world.clone(), courier.clone())));
+            let rounds = unattended::rounds(world.clone(), courier.clone());
+            tasks.spawn(async move { rounds.await.context("a courier cannot sign in") });
         }
     }
     let courier = couriers.into_iter().next();
@@ -360,6 +361,12 @@ async fn provision(
         return Ok(store.provision(&given)?);
     }
     let (Some(hub), Some(key)) = (hub, &serve.operator_key) else {
+        if !store.is_provisioned() && hub.is_some() {
+            bail!(
+                "{} is not known at the hub yet: give --operator-key or POSTERN_OPERATOR_KEY this once",
+                config.name
+            );
+        }
         if !store.is_provisioned() {
             tracing::warn!(cabinet = config.name, "not provisioned: it will trust no token");
         }

@@ -3,10 +3,11 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use postern_courier::CourierError;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::{
-    courier::{Courier, reach_in},
+    courier::{Courier, ErrandError, reach_in},
     log::What,
     world::World,
 };
@@ -77,8 +78,19 @@ pub async fn hands(world: Arc<World>) {
 }
 
 /// This courier puts in whatever is on its way, wherever there is room, and fetches what is to be fetched.
-pub async fn rounds(world: Arc<World>, courier: Arc<Courier>) {
+///
+/// # Errors
+/// The hub does not take the courier in.
+pub async fn rounds(world: Arc<World>, courier: Arc<Courier>) -> Result<(), ErrandError> {
     loop {
+        match courier.sign_in().await {
+            Err(ErrandError::Courier(CourierError::Hub(error))) if error.is_passing() => {
+                tracing::warn!(%error, "the hub is not there for couriers");
+                sleep(ROUND).await;
+                continue;
+            }
+            other => other?,
+        }
         for cabinet in 0..world.len() {
             for errand in [courier.deliver(&world, cabinet).await, courier.collect(&world, cabinet).await] {
                 if let Err(error) = errand {
