@@ -18,11 +18,16 @@ fn main() {
         list(&page, &mut files);
     }
     files.sort();
-    let place = Path::new(&env::var_os("OUT_DIR").expect("cargo names a folder")).join("web_app.rs");
+    let out_dir = env::var_os("OUT_DIR").expect("cargo names a folder");
+    // Of a copy, as the page may be made anew while the hub is being compiled.
+    let copies = Path::new(&out_dir).join("page");
+    let _ = fs::remove_dir_all(&copies);
+    let place = Path::new(&out_dir).join("web_app.rs");
     let mut out = fs::File::create(place).expect("the folder can be written to");
     writeln!(out, "const FILES: &[File] = &[").expect("written");
-    for file in files {
-        let named = file.strip_prefix(&page).expect("below it").to_string_lossy().replace('\\', "/");
+    let copied: Vec<_> = files.iter().map(|file| copy(file, &page, &copies)).collect();
+    for file in copied {
+        let named = file.strip_prefix(&copies).expect("below it").to_string_lossy().replace('\\', "/");
         if [".br", ".gz"].iter().any(|packed| named.ends_with(packed)) {
             continue;
         }
@@ -39,6 +44,14 @@ fn main() {
         .expect("written");
     }
     writeln!(out, "];").expect("written");
+}
+
+fn copy(file: &Path, from: &Path, to: &Path) -> PathBuf {
+    let copy = to.join(file.strip_prefix(from).expect("below it"));
+    fs::create_dir_all(copy.parent().expect("a file has a folder")).expect("a folder can be made");
+    fs::copy(file, &copy)
+        .unwrap_or_else(|error| panic!("{}: {error}: is it being made anew?", file.display()));
+    copy
 }
 
 fn list(folder: &Path, files: &mut Vec<PathBuf>) {

@@ -141,12 +141,7 @@ impl Hub {
     /// # Errors
     /// As [`Hub::open`].
     pub async fn storage(data: &Path, config: &Config) -> Result<(Store, Secrets, Push)> {
-        // What is in it is nobody else's on this machine.
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(data)
-            .map_err(|error| Error::Internal(format!("{}: {error}", data.display())))?;
+        make_folder(data).map_err(|error| Error::Internal(format!("{}: {error}", data.display())))?;
         if config.database.is_none() {
             private_file(&data.join("hub.db"))?;
         }
@@ -228,6 +223,14 @@ impl Hub {
     pub fn is_local(&self) -> bool {
         Url::parse(&self.public_url).is_ok_and(|url| url.domain() == Some("localhost"))
     }
+}
+
+/// Makes the data folder where there is none: what is in it is nobody else's on this machine.
+///
+/// # Errors
+/// The disk's.
+pub fn make_folder(data: &Path) -> std::io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data)
 }
 
 /// Makes the file, for this user only, when it is not there. SQLite takes an empty file for a new database, and gives the

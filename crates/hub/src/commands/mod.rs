@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::{Context, bail};
 use clap::{Args, Parser, Subcommand};
-use postern_hub::config::Config;
+use postern_hub::{config::Config, hub};
 
 /// The network's server: accounts, reservations, tokens, receipts.
 #[derive(Parser)]
@@ -83,7 +83,10 @@ impl Common {
         let data = self.data.display();
         let entries = match std::fs::read_dir(&self.data) {
             Ok(entries) => entries,
-            Err(error) if error.kind() == ErrorKind::NotFound && demo => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::NotFound && demo => {
+                let made = hub::make_folder(&self.data);
+                return made.with_context(|| data.to_string());
+            }
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 bail!("there is no folder {data}; for a new hub, make it: install -d -m 700 {data}")
             }

@@ -47,6 +47,20 @@ fn a_mistyped_folder_becomes_no_hub() {
     assert!(fine && !said.contains("a new hub"), "{said}");
 }
 
+/// The guide's first command, in a folder that holds nothing yet.
+#[test]
+fn the_demo_makes_its_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("new/hub");
+    let mut serve = Command::new(HUB);
+    serve.args(["serve", "--demo", "--listen", "127.0.0.1:0", "--data"]).arg(&data);
+    let ready = folder.path().join("ready");
+    let mut served = Served::run(serve.arg("--ready-file").arg(&ready), &ready);
+    served.process.kill().unwrap();
+    served.process.wait().unwrap();
+    assert!(data.join("hub.db").exists());
+}
+
 #[test]
 fn a_start_without_the_master_key_leaves_no_other() {
     let folder = tempfile::tempdir().unwrap();
