@@ -240,8 +240,8 @@ const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "what is only said to be taken frees its door",
         file: "crates/rules/src/taken.rs",
-        original: "Ok(Verdict::Collected { unproven: true, door: Door::Settles, left: false })",
-        replacement: "Ok(Verdict::Collected { unproven: true, door: Door::Free, left: false })",
+        original: "Ok(Verdict::Collected { unproven: true, door: Door::Settles, left })",
+        replacement: "Ok(Verdict::Collected { unproven: true, door: Door::Free, left })",
         expected: &[11, 14],
     },
 ];
