@@ -79,12 +79,12 @@ pub(crate) enum Command {
     },
     /// One reservation with all that is known of it.
     Show {
-        /// Which.
+        /// Id, door label, or part of the title.
         id: String,
     },
     /// Draw a QR code: the one that identifies a return or parcel, or the opening code.
     Qr {
-        /// Which.
+        /// Id, door label, or part of the title.
         id: String,
         /// The code that opens the door at a locker with a scanner; renewed until you press Ctrl-C.
         #[arg(long)]
@@ -95,7 +95,7 @@ pub(crate) enum Command {
     },
     /// Open the doors of one or more reservations at one locker, one after the other.
     Open {
-        /// Which.
+        /// Id, door label, or part of the title.
         #[arg(required = true)]
         ids: Vec<String>,
         /// This command is the deliberate gesture: do not ask again.
@@ -107,7 +107,7 @@ pub(crate) enum Command {
     },
     /// Open a door again that was opened a few minutes ago.
     Reopen {
-        /// Which.
+        /// Id, door label, or part of the title.
         id: String,
         /// This command is the deliberate gesture: do not ask again.
         #[arg(long, short)]
@@ -118,12 +118,12 @@ pub(crate) enum Command {
     },
     /// Ask the locker what became of an opening that was cut off.
     Resolve {
-        /// Which.
+        /// Id, door label, or part of the title.
         id: String,
     },
     /// Say that everything was there and is taken.
     Taken {
-        /// Which.
+        /// Id, door label, or part of the title.
         id: String,
         /// It was not there.
         #[arg(long)]
@@ -131,7 +131,7 @@ pub(crate) enum Command {
     },
     /// Say that what was to be put in is inside, at a locker that cannot measure it.
     Placed {
-        /// Which.
+        /// Id, door label, or part of the title.
         id: String,
         /// It is not inside yet.
         #[arg(long)]
@@ -141,7 +141,7 @@ pub(crate) enum Command {
     Receipts,
     /// Give somebody access by a link.
     Share {
-        /// Which.
+        /// Id, door label, or part of the title.
         id: String,
         /// The guest's name, for your eyes.
         #[arg(long)]
@@ -179,7 +179,7 @@ pub(crate) enum Command {
     /// Ask for more time.
     #[command(after_help = "Example:\n  postern extend B3 --until 2026-12-24T20:00")]
     Extend {
-        /// Which.
+        /// Id, door label, or part of the title.
         id: String,
         /// The end wished for: `2h` or `3d` from now, or a moment. The hub says what it grants.
         #[arg(long, value_name = "END")]
@@ -188,7 +188,7 @@ pub(crate) enum Command {
     /// Have it kept while you are away.
     #[command(after_help = "Example:\n  postern hold HX81 --until 2026-12-24")]
     Hold {
-        /// Which.
+        /// Id, door label, or part of the title.
         id: String,
         /// When you are back.
         #[arg(long, value_name = "END")]
@@ -197,14 +197,14 @@ pub(crate) enum Command {
     /// Send it to another site while it is on its way.
     #[command(after_help = "Example:\n  postern move HX81 Marktgasse")]
     Move {
-        /// Which.
+        /// Id, door label, or part of the title.
         id: String,
         /// ID or name of the site; `postern find` lists them.
         site: String,
     },
     /// Call it off before it began.
     Cancel {
-        /// Which.
+        /// Id, door label, or part of the title.
         id: String,
         /// Do not ask again.
         #[arg(long, short)]
@@ -231,7 +231,7 @@ pub(crate) enum Command {
     },
     /// Give a held compartment or a borrowed thing back.
     Release {
-        /// Which.
+        /// Id, door label, or part of the title.
         id: String,
         /// Do not ask again.
         #[arg(long, short)]
@@ -239,7 +239,7 @@ pub(crate) enum Command {
     },
     /// Hand what lies in a held compartment over to a neighbour of the same site.
     HandOver {
-        /// Which.
+        /// Id, door label, or part of the title.
         id: String,
         /// The neighbour's flat or department.
         unit: String,
@@ -273,7 +273,7 @@ pub(crate) enum Command {
         after_help = "Example:\n  postern report B3 door-stuck --note \"It clicks and stays shut.\" --photo door.jpg"
     )]
     Report {
-        /// Which.
+        /// Id, door label, or part of the title.
         id: String,
         /// What is wrong.
         kind: Trouble,
@@ -405,7 +405,7 @@ pub(crate) enum InPerson {
     Invite,
     /// The owner answers an invitation with access.
     Give {
-        /// Which.
+        /// Id, door label, or part of the title.
         id: String,
         /// The guest's invitation; `-` reads it from the standard input.
         invitation: String,

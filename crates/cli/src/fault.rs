@@ -180,7 +180,9 @@ impl From<CourierError> for Fault {
                 fault
             }
             CourierError::Refused(_) => {
-                Self::new(Exit::Refused, "refused", "The locker refused. Ask the operator.")
+                let words = "The locker refused. If a door stands open for this parcel from a try before, close it and try \
+                             again; else ask the operator.";
+                Self::new(Exit::Refused, "refused", words)
             }
             CourierError::Closed(_) => met(ProblemCode::Jammed),
             CourierError::MayBeOpen => Self::new(

@@ -115,6 +115,8 @@ export class App {
     const [first] = reservations;
     if (first === undefined) return;
     if (this.view?.settings.confirmOpening && !(await this.confirmed())) return;
+    // What was said of it before is over: "is ready" beside an open door would be untrue.
+    this.hush();
     this.send(again ? { type: 'reopen', reservation: first } : { type: 'open', reservations });
   }
 
@@ -138,9 +140,14 @@ export class App {
 
   /** Says something short, to eyes and to screen readers. */
   say(words: string): void {
-    clearTimeout(this.saidTimer);
+    this.hush();
     this.said = words;
     this.saidTimer = setTimeout(() => (this.said = ''), Math.max(5000, words.length * READING_MS));
+  }
+
+  private hush(): void {
+    clearTimeout(this.saidTimer);
+    this.said = '';
   }
 
   async copy(text: string, secret: boolean, words: string): Promise<void> {

@@ -102,7 +102,12 @@ pub(super) async fn show(app: &mut App, id: &str, output: Output) -> Result<(), 
 fn detail(view: &View, r: &ReservationView) -> String {
     let mut rows: Vec<Vec<String>> = Vec::new();
     let mut row = |name: &str, value: String| rows.push(vec![name.to_owned(), value]);
-    row("State", format!("{}{}", words::state(r.state), if r.unproven { ", without proof" } else { "" }));
+    let whose_word = match (r.unproven, r.state) {
+        (false, _) => String::new(),
+        (true, StateView::Collected | StateView::Deposited) => ", as you say".to_owned(),
+        (true, _) => format!(", reported by {}", safe(&r.carrier)),
+    };
+    row("State", format!("{}{whose_word}", words::state(r.state)));
     if let Some(door) = view.open_doors.iter().find(|door| door.reservation == r.id) {
         row(
             "Open",

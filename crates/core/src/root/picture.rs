@@ -335,7 +335,13 @@ impl Core {
             }
             _ => false,
         };
-        here || (reservation.unproven && !(trace.content == Some(true) && state == StateView::Deposited))
+        // What a receipt that this device verified has moved on rests on no word of before.
+        let moved_on = match reservation.kind {
+            Kind::Pickup => trace.opened_at.is_some() && reservation.state == State::Ready,
+            Kind::Return => trace.content == Some(true) && state == StateView::Deposited,
+            Kind::Storage => false,
+        };
+        here || (reservation.unproven && !moved_on)
     }
 
     /// The door was opened to put something in, it is closed, and neither the locker nor the customer has said what is
