@@ -442,6 +442,7 @@ pub(crate) enum AccountChange {
     /// Give the code that was mailed.
     Confirm {
         /// The code; `-` reads it from the standard input, where no list of processes shows it.
+        #[arg(allow_hyphen_values = true)]
         code: String,
     },
     /// Have no e-mail address.
@@ -495,6 +496,7 @@ pub(crate) enum Errand {
     /// Sign this device in with the code that the carrier made for a courier.
     SignIn {
         /// The code; `-` reads it from the standard input, where no list of processes shows it.
+        #[arg(allow_hyphen_values = true)]
         code: String,
     },
     /// What there is to put in and to take out.
