@@ -55,7 +55,8 @@ pub(crate) struct Desk {
     passkeys: Vec<PasskeyView>,
     codes_left: Option<u32>,
     codes: Vec<Zeroizing<String>>,
-    deletion: Deletion,
+    /// None until it came.
+    deletion: Option<Deletion>,
     export: Option<Zeroizing<String>>,
     doing: Option<Errand>,
     problem: Option<(Errand, ProblemView)>,
@@ -195,7 +196,7 @@ impl Desk {
             ids.retain(|id| text::is_id(id));
             ids.truncate(500);
         }
-        self.deletion = deletion;
+        self.deletion = Some(deletion);
     }
 
     /// Recovery codes came: shown until they are dismissed, and never again.
@@ -222,7 +223,7 @@ impl Desk {
             passkeys: &self.passkeys,
             codes_left: self.codes_left,
             codes: &self.codes,
-            deletion: &self.deletion,
+            deletion: self.deletion.as_ref(),
             export: self.export.as_deref().map(String::as_str),
         }
     }
@@ -236,7 +237,7 @@ pub(crate) struct Picture<'a> {
     pub(crate) passkeys: &'a [PasskeyView],
     pub(crate) codes_left: Option<u32>,
     pub(crate) codes: &'a [Zeroizing<String>],
-    pub(crate) deletion: &'a Deletion,
+    pub(crate) deletion: Option<&'a Deletion>,
     pub(crate) export: Option<&'a str>,
 }
 

@@ -94,7 +94,8 @@ async fn looked(app: &mut App) -> Result<AccountView, Fault> {
     app.send(Intent::ShowAccount)?;
     let seen = |view: &View| {
         let account = view.account.clone()?;
-        (account.recovery_codes_left.is_some() || account.problem.is_some()).then_some(account)
+        let all = account.recovery_codes_left.is_some() && account.deletion_known;
+        (all || account.problem.is_some()).then_some(account)
     };
     let found = app.until(ANSWER, seen).await?.ok_or_else(offline)?;
     match &found.problem {

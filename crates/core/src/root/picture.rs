@@ -166,8 +166,9 @@ impl Core {
             passkeys: desk.passkeys.to_vec(),
             recovery_codes_left: desk.codes_left,
             recovery_codes: desk.codes.iter().map(|code| code.to_string()).collect(),
-            hindered_by: desk.deletion.hindered_by.clone(),
-            parcels: desk.deletion.parcels.clone(),
+            deletion_known: desk.deletion.is_some(),
+            hindered_by: desk.deletion.map(|it| it.hindered_by.clone()).unwrap_or_default(),
+            parcels: desk.deletion.map(|it| it.parcels.clone()).unwrap_or_default(),
             export: desk.export.map(str::to_owned),
         })
     }

@@ -63,6 +63,10 @@ recoveryCodesLeft: number | null,
  */
 recoveryCodes: Array<string>, 
 /**
+ * It has come what deleting the account means: the next two are as the hub has them.
+ */
+deletionKnown: boolean, 
+/**
  * Reservations that are to be given back or cancelled before the account can be deleted.
  */
 hinderedBy: Array<string>, 
