@@ -122,7 +122,7 @@ pub struct PushTarget {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RadioCommand {
     /// Reach lockers over TCP at this endpoint (`host:port`) from now on, as in a network for trying things out; with none, by
-    /// the device's own radio. What was under way ends.
+    /// the device's own radio. What was under way ends. Comes before every other command: no radio is touched until then.
     Use(Option<String>),
     /// Report sightings, or stop.
     Watch(bool),

@@ -39,7 +39,8 @@ pub(crate) struct RadioDesk {
     events: mpsc::Sender<Event>,
     watch: Option<Task>,
     dial: Option<Dial>,
-    adapter: Task,
+    /// None until it is known which radio is in use.
+    adapter: Option<Task>,
 }
 
 struct Dial {
@@ -52,15 +53,15 @@ struct Dial {
 impl RadioDesk {
     /// `chosen` where the radio was asked for by name, so that no network decides on another.
     pub(crate) fn new(own: Arc<dyn Radio>, chosen: bool, events: mpsc::Sender<Event>) -> Self {
-        let adapter = Task::spawn(or_panicked(follow_adapter(own.clone(), events.clone()), ()));
-        Self { radio: own.clone(), own, chosen, events, watch: None, dial: None, adapter }
+        Self { radio: own.clone(), own, chosen, events, watch: None, dial: None, adapter: None }
     }
 
     pub(crate) fn carry_out(&mut self, command: RadioCommand) {
         match command {
-            RadioCommand::Use(_) if self.chosen => {}
-            RadioCommand::Use(None) => self.change_to(self.own.clone()),
-            RadioCommand::Use(Some(endpoint)) => self.change_to(Arc::new(AirRadio::new(endpoint))),
+            RadioCommand::Use(Some(endpoint)) if !self.chosen => {
+                self.change_to(Arc::new(AirRadio::new(endpoint)));
+            }
+            RadioCommand::Use(_) => self.change_to(self.own.clone()),
             RadioCommand::Watch(true) => {
                 let (radio, events) = (self.radio.clone(), self.events.clone());
                 self.watch.get_or_insert_with(|| Task::spawn(or_panicked(watch(radio, events), ())));
@@ -85,8 +86,8 @@ impl RadioDesk {
 
     fn change_to(&mut self, radio: Arc<dyn Radio>) {
         self.dial = None;
-        let follow = Task::spawn(or_panicked(follow_adapter(radio.clone(), self.events.clone()), ()));
-        drop(std::mem::replace(&mut self.adapter, follow));
+        let follow = follow_adapter(radio.clone(), self.events.clone());
+        drop(self.adapter.replace(Task::spawn(or_panicked(follow, ()))));
         if self.watch.is_some() {
             self.watch = Some(Task::spawn(or_panicked(watch(radio.clone(), self.events.clone()), ())));
         }

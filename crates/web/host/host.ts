@@ -283,12 +283,13 @@ export class Host {
         return;
       case 'listen':
         return this.tell((engine) => engine.redirect_ready(location.origin + PAGE));
-      case 'stopListening':
       case 'use':
+        // A page opens no TCP connection: its radio stays what it is.
+        return void this.radio.tell();
+      case 'stopListening':
       case 'watch':
       case 'remind':
-        // Nothing listens in a page; it opens no TCP connection, hears no advertisement without a chooser, and is woken at no
-        // time.
+        // Nothing listens in a page; a page hears no advertisement without a chooser, and is woken at no time.
         return;
       case 'browser':
         return this.goTo(order.url);

@@ -76,11 +76,15 @@ export class Radio {
 
   /** Says what the adapter is, now and whenever that changes. */
   async start(): Promise<void> {
+    bluetooth()?.addEventListener('availabilitychanged', () => void this.tell());
+    await this.tell();
+  }
+
+  /** Says what the adapter is. */
+  async tell(): Promise<void> {
     const air = bluetooth();
     if (!air) return this.facts.adapter('absent');
-    const say = async () => this.facts.adapter((await air.getAvailability().catch(() => false)) ? 'on' : 'off');
-    air.addEventListener('availabilitychanged', () => void say());
-    await say();
+    this.facts.adapter((await air.getAvailability().catch(() => false)) ? 'on' : 'off');
   }
 
   /** Takes up which devices the browser still knows. */

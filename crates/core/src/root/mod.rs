@@ -68,8 +68,8 @@ pub struct Core {
     out: Outlet,
     vault: Vault,
     adapter: Adapter,
-    /// What the radio was told last.
-    air: Option<String>,
+    /// Which radio is in use; none while nobody knows whose lockers are meant.
+    air: Option<Option<String>>,
     network: Network,
     sign_in: SignIn,
     session: Session,
@@ -346,8 +346,11 @@ impl Core {
         self.sign_in.tidy(&mut self.session, cx);
         self.give_up_late(cx);
         let air = self.session.hub().and_then(HubAddress::air);
-        if air != self.air {
-            self.air.clone_from(&air);
+        if !matches!(self.vault, Vault::Opening) && self.air.as_ref() != Some(&air) {
+            if self.air.replace(air.clone()).is_some() {
+                // The radio of before says nothing of this one.
+                self.adapter = Adapter::Unknown;
+            }
             cx.out.push(Effect::Radio(RadioCommand::Use(air)));
         }
         let question = self.foreground && self.unlock.wants_to_listen(&self.kept.wallet, self.adapter, cx);

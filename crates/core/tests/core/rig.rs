@@ -87,7 +87,7 @@ pub(crate) struct Rig {
     /// The radio listens for lockers in range.
     pub(crate) listening: bool,
     /// Where lockers are reached over TCP.
-    pub(crate) air: Option<String>,
+    pub(crate) air: Option<Option<String>>,
     pub(crate) sent: Vec<Vec<u8>>,
     pub(crate) hold_signatures: bool,
     /// Dials are not answered; the test does that.
@@ -299,6 +299,7 @@ impl Rig {
     /// The process dies and starts again; disk, hub and locker stay.
     pub(crate) fn restart(&mut self) {
         self.core = core();
+        self.air = None;
         self.queue.clear();
         self.signing.clear();
         self.attempt = None;
@@ -508,8 +509,10 @@ impl Rig {
     fn radio(&mut self, command: RadioCommand) {
         match command {
             RadioCommand::Use(air) => {
-                assert_ne!(air, self.air, "said twice");
-                self.air = air;
+                assert_ne!(self.air.as_ref(), Some(&air), "said twice");
+                self.air = Some(air);
+                // The radio tells how it is.
+                self.queue.push_back(Event::Radio(RadioEvent::Adapter(Adapter::On)));
             }
             RadioCommand::Watch(on) => {
                 assert_ne!(on, self.listening, "said twice");

@@ -197,12 +197,13 @@ fn the_lockers_of_a_test_network_are_at_its_own_host() {
     rig.open_vault();
     assert!(!rig.view().test_network);
     rig.sign_in();
-    assert_eq!((rig.view().test_network, rig.air.as_deref()), (true, Some("localhost:7080")));
+    let there = Some(Some("localhost:7080".to_owned()));
+    assert_eq!((rig.view().test_network, &rig.air), (true, &there));
     rig.air = None;
     rig.restart();
-    assert_eq!((rig.view().test_network, rig.air.as_deref()), (true, Some("localhost:7080")));
+    assert_eq!((rig.view().test_network, &rig.air), (true, &there));
     rig.intent(Intent::SignOut);
-    assert_eq!((rig.view().test_network, rig.air), (false, None));
+    assert_eq!((rig.view().test_network, &rig.air), (false, &Some(None)));
 }
 
 #[test]

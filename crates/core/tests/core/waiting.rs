@@ -207,6 +207,7 @@ fn what_came_back_before_the_secrets_were_open_is_not_lost() {
     rig.intent(Intent::SignIn { hub: None });
     let page = rig.browser.take().unwrap();
     rig.core = core();
+    rig.air = None;
     // Others can send links too, and keep nothing of ours out.
     rig.event(Event::Redirected { url: format!("{PHONE_REDIRECT}?code=evil&state=guessed") });
     rig.event(Event::Redirected { url: redirect_for(&page, "the-code") });
@@ -296,6 +297,7 @@ fn a_page_of_the_hub_signs_in_in_its_own_tab() {
     let page = rig.browser.take().unwrap();
     assert!(rig.session.is_some(), "what must come back is kept before the tab goes");
     rig.core = core();
+    rig.air = None;
     rig.event(Event::Redirected { url: redirect_for(&page, "a-code") });
     rig.open_vault();
     assert!(is_signed_in(&rig));

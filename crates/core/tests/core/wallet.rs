@@ -109,6 +109,7 @@ fn a_damaged_store_is_told_and_healed_from_the_hub() {
         let damaged_by_vault = bytes.is_none();
         rig.state = bytes.map(Zeroizing::new).into_iter().collect();
         rig.core = crate::rig::core();
+        rig.air = None;
         rig.attempt = None;
         let opened = rig.opened();
         let event = if damaged_by_vault { VaultState::Damaged(opened) } else { VaultState::Open(opened) };
