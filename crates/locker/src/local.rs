@@ -100,8 +100,9 @@ impl<H: Hardware> Locker<H> {
     /// A PIN is good for its slot of the door's highest verified epoch, or of one of the next two, which it then makes
     /// known; as often as its holder wants. Four wrong ones cost nothing; from the fifth on the keypad pauses for a minute,
     /// twice as long after each further one, an hour at most. One is forgotten an hour, and a right PIN forgives four, once a
-    /// day for each door. The count survives a power cut: it is written before the digits are compared. At a door that stands open since an opening of
-    /// the same epoch nothing moves and no receipt is written.
+    /// day for each door. The count survives a power cut: it is written before the digits are compared. At a door that stands
+    /// open since an opening of the same epoch nothing moves and no receipt is written, unless the PIN is typed once more within
+    /// a minute.
     pub fn pin_entered(&mut self, digits: &str, now: Uptime) {
         let answer = match self.open_by_pin(digits, now) {
             // What becomes of it is told by the opening itself.
@@ -149,11 +150,11 @@ impl<H: Hardware> Locker<H> {
         self.keypad.locked_until = now;
         let reading = self.time(now);
         let was_open = self.hardware.sense(door).open == Some(true);
-        let said = self.keypad.said_open.take();
+        let said = self.keypad.said_open.take_if(|(other, _)| *other == door);
         if was_open && self.stands_open_since(door, epoch) {
             // Nothing moves, and the receipt of the opening says all that there is: one more would only take the place of
             // another. Whoever is told so and types again says that the sensor is wrong.
-            let again = said.is_some_and(|(other, at)| other == door && now.since(at) < SAID_OPEN);
+            let again = said.is_some_and(|(_, at)| now.since(at) < SAID_OPEN);
             if !again {
                 self.keypad.said_open = Some((door, now));
                 self.push(Output::Local(LocalAnswer::Done(door, Outcome::AlreadyOpen)));
@@ -183,7 +184,7 @@ impl<H: Hardware> Locker<H> {
     }
 
     /// Whether the door was opened in this epoch, has a receipt for it, and has not been seen closed since.
-    fn stands_open_since(&self, door: Door, epoch: Epoch) -> bool {
+    pub(crate) fn stands_open_since(&self, door: Door, epoch: Epoch) -> bool {
         let ledger = self.store.ledger();
         let opened = ledger.door(door).and_then(|line| line.opened);
         let unclosed = opened.is_some_and(|opened| opened.epoch == epoch && opened.closing.is_none());

@@ -103,6 +103,8 @@ impl<H: Hardware> Locker<H> {
         if self.store.ledger().pending_at(door).is_some() {
             return Err(Reason::Busy);
         }
+        // Opened in this epoch and not seen closed since, it does stand open.
+        let stands_open = was_open && self.stands_open_since(door, intent.epoch);
         let unclosed = self.store.ledger().is_unclosed(door);
         if unclosed && !was_open && self.watch(door).is_some_and(|watch| watch.is_open() == Some(true)) {
             // It is being closed at this moment: that comes first.
@@ -124,12 +126,13 @@ impl<H: Hardware> Locker<H> {
         if source != Source::Radio {
             self.output.push_back(Output::Local(LocalAnswer::Opening(door)));
         }
-        if was_open && unclosed && operation != Operation::Reopen && source != Source::Pin {
+        if stands_open && operation != Operation::Reopen && source == Source::Radio {
             self.finish(door, Outcome::AlreadyOpen, now);
             return Ok(());
         }
-        // A door that claims to be open, and that nobody has opened: the sensor may be wrong, and the latch of a door that does
-        // stand open moves nothing. So it is where a customer asks again.
+        // A door that claims to be open, and that nobody has opened in this epoch: the sensor may be wrong, and the latch of a
+        // door that does stand open moves nothing. So it is where a customer asks again, which at scanner and keypad is known
+        // by the code or PIN alone.
         let (hardware, output) = (&mut self.hardware, &mut self.output);
         if let Some(watch) = self.watches.iter_mut().find(|watch| watch.door() == door)
             && let Happening::Latch(attempt) = watch.drive(hardware, was_open, now)

@@ -22,7 +22,7 @@ pub enum Event {
     Opened {
         /// What was asked for.
         operation: Operation,
-        /// False where power failed between latch and sensor.
+        /// False where power failed between latch and sensor, or the sensor said that the door stood open before.
         certain: bool,
     },
     /// A receipt: the door was closed.
@@ -117,7 +117,7 @@ pub enum Alarm {
     EmptyBeforeReport,
     /// It was opened to be taken out, and something is measured to be inside still.
     LeftInside,
-    /// Power failed as a courier opened to take it out: whether it was, nobody knows.
+    /// It is not certain that the door came open as a courier opened to take it out: whether it was, nobody knows.
     MayBeTaken,
     /// A customer put something in after the door had ceased to be theirs.
     PutInElsewhere,
@@ -221,11 +221,13 @@ fn collected(facts: Facts, event: Event, verdict: &mut Verdict) {
     note_opening(event, verdict);
     match (facts.state, event) {
         // Of a door that it lay in before, or was to lie in, nothing follows.
-        // Where power failed at the latch it may lie there behind a door that never moved: it stays theirs to collect, unless
+        // Where it is not certain that the door came open it may lie there still: it stays theirs to collect, unless
         // the locker has measured that it is gone.
         (State::Ready | State::Expired, Event::Opened { operation, certain })
             if operation != Operation::Deposit
                 && facts.door == Door::Kept
+                // Where its closing came first, what was measured then counts.
+                && facts.inside != Some(Inside::Present)
                 && (certain || facts.inside == Some(Inside::Absent)) =>
         {
             verdict.state = State::Opened;
@@ -426,6 +428,20 @@ mod tests {
             assert_eq!((before.state, before.unproven, before.alarm), (State::Ready, true, alarm));
         }
         assert!(!judge(Facts { inside: Some(Inside::Present), ..empty }, Event::Closed).unproven);
+    }
+
+    /// Whichever of the two receipts the hub hears first.
+    #[test]
+    fn what_is_measured_inside_is_still_to_be_collected() {
+        let opened = facts(Who::Customer, Kind::Pickup, State::Opened);
+        let left = Facts { inside: Some(Inside::Present), ..opened };
+        assert_eq!(judge(left, Event::Closed).state, State::Ready);
+        assert_eq!(judge(Facts { state: State::Ready, ..left }, COLLECT).state, State::Ready);
+        assert_eq!(judge(Facts { state: State::Expired, ..left }, COLLECT).state, State::Expired);
+        for inside in [Inside::Absent, Inside::Unknown, Inside::Open] {
+            let facts = Facts { inside: Some(inside), ..opened };
+            assert_eq!(judge(facts, Event::Closed).state, State::Opened, "{inside:?}");
+        }
     }
 
     #[test]

@@ -93,6 +93,8 @@ pub struct Timed {
     pub held_until: Option<i64>,
     /// How often the deadline was moved.
     pub extensions: i64,
+    /// It may lie there although its door was opened ([`super::access::may_lie_there`]).
+    pub may_lie_there: bool,
 }
 
 /// What the customer is granted who asks for more time.
@@ -100,7 +102,12 @@ pub struct Timed {
 /// # Errors
 /// Why none.
 pub fn extend(parcel: Timed, asked: i64, most: i64, hours: i64, now: i64) -> Result<i64, Not> {
-    if parcel.kind != Kind::Pickup || !matches!(parcel.state, State::Ready | State::Expired) {
+    let lies_there = match parcel.state {
+        State::Ready | State::Expired => true,
+        State::Opened => parcel.may_lie_there,
+        _ => false,
+    };
+    if parcel.kind != Kind::Pickup || !lies_there {
         return Err(Not::State);
     }
     if parcel.extensions >= most {
@@ -202,13 +209,16 @@ mod tests {
             until: Some(1000),
             held_until: None,
             extensions: 0,
+            may_lie_there: false,
         };
         assert_eq!(extend(ready, 9_000, 1, 1, 500), Ok(4600));
         assert_eq!(extend(ready, 2_000, 1, 1, 500), Ok(2000));
         assert_eq!(extend(ready, 1_000, 1, 1, 500), Err(Not::Time));
         assert_eq!(extend(Timed { state: State::Expired, ..ready }, 9_000, 1, 1, 3000), Ok(6600), "from now");
         assert_eq!(extend(Timed { extensions: 1, ..ready }, 9_000, 1, 1, 500), Err(Not::Limit));
-        assert_eq!(extend(Timed { state: State::Opened, ..ready }, 9_000, 1, 1, 500), Err(Not::State));
+        let opened = Timed { state: State::Opened, ..ready };
+        assert_eq!(extend(opened, 9_000, 1, 1, 500), Err(Not::State));
+        assert_eq!(extend(Timed { may_lie_there: true, ..opened }, 9_000, 1, 1, 500), Ok(4600));
         assert_eq!(hold(ready, 5_000, 1, 500), Ok(Some(5000)));
         assert_eq!(hold(ready, 800, 1, 500), Ok(Some(1000)));
         assert_eq!(hold(Timed { held_until: Some(1), ..ready }, 5_000, 1, 500), Err(Not::Limit));

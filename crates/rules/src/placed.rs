@@ -105,7 +105,14 @@ pub fn is_certain(links: &[Link]) -> bool {
 /// begun.
 #[must_use]
 pub fn took_out(openings: &[(Operation, Outcome)]) -> Option<bool> {
-    let begun = openings.iter().rposition(|(operation, _)| *operation != Operation::Reopen)?;
+    // Somebody who asks once more at the open door begins nothing.
+    let begins = |(operation, outcome): &(Operation, Outcome)| {
+        *operation != Operation::Reopen && *outcome != Outcome::AlreadyOpen
+    };
+    let begun = openings
+        .iter()
+        .rposition(begins)
+        .or_else(|| openings.iter().rposition(|(operation, _)| *operation != Operation::Reopen))?;
     matches!(openings[begun].0, Operation::Collect | Operation::Access)
         .then(|| openings[begun..].iter().any(|(_, outcome)| *outcome == Outcome::Opened))
 }
@@ -181,6 +188,7 @@ mod tests {
             (&[(Collect, Unknown), (Reopen, AlreadyOpen)], Some(false)),
             (&[(Collect, AlreadyOpen)], Some(false)),
             (&[(Collect, AlreadyOpen), (Reopen, Opened)], Some(true)),
+            (&[(Collect, Opened), (Collect, AlreadyOpen)], Some(true)),
             (&[(Access, Opened), (Reopen, Unknown)], Some(true)),
         ] {
             assert_eq!(took_out(story), out, "{story:?}");

@@ -48,7 +48,7 @@ pub struct Ended {
     pub holds: Holds,
     /// What is known since its last opening; none where no receipt says that it was opened.
     pub inside: Option<Inside>,
-    /// Some opening is certain: power did not fail between latch and sensor.
+    /// Some opening is certain: power did not fail between latch and sensor, and the door was not said to stand open before.
     pub certain: bool,
     /// Something was measured inside as the door was last closed, whoever had opened it.
     pub left: bool,

@@ -6,7 +6,7 @@ use postern_api::{
     reservation::{Handover, Kind, NewReturn, NewStorage, Release, State, TimelineEvent},
 };
 use postern_rules::{
-    access::For,
+    access::{self, For},
     parcel::{self, Not, Timed, Wish},
     placed::{Answer, Inside},
     release::{self, Back, Given, NotYet},
@@ -33,6 +33,7 @@ fn timed(reservation: &Reservation) -> Timed {
         until: reservation.until,
         held_until: reservation.held_until,
         extensions: reservation.extensions,
+        may_lie_there: access::may_lie_there(reservation.inside),
     }
 }
 

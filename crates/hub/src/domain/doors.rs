@@ -162,8 +162,8 @@ pub async fn is_safe_by_word(
 }
 
 /// An epoch in which nobody was given access is the next occupancy's too: whoever books and calls off again and again would take
-/// a door so far ahead of its keypad that no PIN can be shown. Only of occupancies that began within the hour, as tokens that
-/// ended long ago are not on record any more.
+/// a door so far ahead of its keypad that no PIN can be shown. Only of occupancies that began within a day: for so long at least
+/// tokens that have ended stay on record.
 async fn give_back_epoch(
     tx: &mut Tx,
     reservation: &Reservation,
@@ -179,7 +179,7 @@ async fn give_back_epoch(
     .bind(door)
     .bind(epoch)
     .bind(&reservation.id)
-    .bind(now - 3600)
+    .bind(now - 86_400)
     .execute(tx.on())
     .await?;
     if unused.rows_affected() > 0 {

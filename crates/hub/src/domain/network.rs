@@ -75,7 +75,7 @@ pub fn check_text(text: &str, longest: usize, pointer: &'static str) -> Result<(
 /// `Malformed`.
 pub fn check_name(text: &str, longest: usize, pointer: &'static str) -> Result<()> {
     check_text(text, longest, pointer)?;
-    if text.contains('\n') {
+    if text.contains(['\n', '\u{2028}', '\u{2029}']) {
         return Err(invalid(pointer, "on one line"));
     }
     if !text.chars().any(is_seen) {
@@ -84,8 +84,8 @@ pub fn check_name(text: &str, longest: usize, pointer: &'static str) -> Result<(
     Ok(())
 }
 
-/// Whether it leaves something on the paper: no blank, and none of those that Unicode has nobody draw
-/// (`Default_Ignorable_Code_Point`).
+/// Whether it leaves something on the paper: no blank, the one of Braille included, and none of those that Unicode has nobody
+/// draw (`Default_Ignorable_Code_Point`).
 fn is_seen(c: char) -> bool {
     !c.is_whitespace()
         && !c.is_control()

@@ -208,8 +208,8 @@ fn words(alarm: booked::Alarm) -> (&'static str, &'static str, bool) {
         ),
         booked::Alarm::MayBeTaken => (
             "unproven",
-            "power failed as a courier opened to take out what lies there, and nothing was measured: look at the \
-             compartment, and clear it",
+            "a courier opened to take out what lies there, it is not certain that the door came open (power failed, or its \
+             sensor said that it stood open before), and nothing was measured: look at the compartment, and clear it",
             false,
         ),
         booked::Alarm::OpenedAfterBack => (

@@ -92,6 +92,7 @@ pub async fn say(
             if let (Some(state), Some((locker, door))) = (again, place) {
                 doors::keep_again(tx, reservation, &locker, door, now).await?;
                 reservation.state = state;
+                reservation.unproven = false;
             }
             reservation.note(now, TimelineEvent::Disputed, Some("you"), false);
         }

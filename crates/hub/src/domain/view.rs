@@ -205,7 +205,12 @@ fn actions(
             }
             actions.push(Action::Report);
         }
-        (Kind::Pickup, State::Opened) => actions.extend([Action::ConfirmTaken, Action::Report]),
+        (Kind::Pickup, State::Opened) => {
+            if access::may_lie_there(stored.inside) && stored.extensions < policy.extensions {
+                actions.push(Action::Extend);
+            }
+            actions.extend([Action::ConfirmTaken, Action::Report]);
+        }
         (Kind::Pickup, State::Collected) | (Kind::Return, State::Deposited) => actions.push(Action::Report),
         (Kind::Return, State::Booked) => actions.extend([Action::Cancel, Action::Report]),
         (Kind::Storage, State::Held | State::Ready) => {

@@ -322,7 +322,8 @@ pub(crate) async fn what_is_measured_inside_is_still_to_be_collected(world: Worl
         "{said}"
     );
     assert!(alarms(&world).await.contains(&"left_inside".to_owned()));
-    ada.post(&path(&salad, "/taken"), json!({ "taken": false })).await.ok();
+    let again = ada.post(&path(&salad, "/taken"), json!({ "taken": false })).await.ok();
+    assert_eq!((again["state"].as_str(), again["unproven"].as_bool()), (Some("ready"), None), "{again}");
     let (mine, news) = fetch(&ada, &salad).await;
     let receipts = cabinet.visit(&ada, &mine, Operation::Collect, &news, Hand::Takes).receipts();
     hand_in(&ada, receipts).await;
@@ -360,6 +361,10 @@ pub(crate) async fn what_may_have_been_left_is_still_to_be_collected(world: Worl
     let shown = ada.named("Salad").await;
     assert_eq!(shown["state"], "opened");
     assert!(shown["actions"].as_array().unwrap().contains(&json!("open")), "{shown}");
+    // Its time is over: more of it is to be had, as for what was never opened.
+    later(&world, 4 * 86_400, &mut [&mut ada, &mut cart]).await;
+    let until = world.clock.now() + 86_400;
+    ada.post(&path(&salad, "/extend"), json!({ "until": until })).await.ok();
     let (mine, news) = fetch(&ada, &salad).await;
     let receipts = cabinet.visit(&ada, &mine, Operation::Collect, &news, Hand::Takes).receipts();
     hand_in(&ada, receipts).await;

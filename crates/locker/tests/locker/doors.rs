@@ -137,6 +137,14 @@ fn a_sensor_that_says_open_keeps_nobody_out() {
             site.expect(reply, Outcome::AlreadyOpen);
         }
         assert_eq!(pulses(&mut site), 2);
+        // The next occupancy: what was opened before, and never seen closed, keeps its courier and its customer out no more.
+        let courier = site.phone_with(9, |claims| {
+            claims.doors = vec![(A1, Epoch(2))];
+            claims.operations = operations(&[Operation::Deposit]);
+        });
+        let reply = site.ask(&courier, &courier.request(Operation::Deposit, A1, 1));
+        site.expect(reply, Outcome::AlreadyOpen);
+        assert_eq!(pulses(&mut site), 3);
     }
 }
 
