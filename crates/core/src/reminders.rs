@@ -66,7 +66,12 @@ fn waits(reservation: &Reservation, wallet: &Wallet) -> bool {
     match reservation.kind {
         // What was opened for it may have been closed empty.
         Kind::Return => !trace.content.or(trace.inside).unwrap_or(trace.opened_at.is_some()),
-        _ => trace.opened_at.is_none() && trace.taken != Some(true),
+        // What was left inside is to be collected as before.
+        Kind::Pickup => {
+            let taken_out = trace.opened_at.is_some() && !trace.uncertain && trace.content != Some(true);
+            !taken_out && trace.taken != Some(true)
+        }
+        Kind::Storage => trace.opened_at.is_none() && trace.taken != Some(true),
     }
 }
 

@@ -409,8 +409,9 @@ impl Wallet {
             return;
         }
         arrivals.changed = true;
-        let was_ready = known.is_some_and(|known| known.state == State::Ready);
-        if reservation.state == State::Ready && reservation.kind == Kind::Pickup && !was_ready {
+        // What was left inside as its door was closed has not arrived.
+        let was_there = known.is_some_and(|known| matches!(known.state, State::Ready | State::Opened));
+        if reservation.state == State::Ready && reservation.kind == Kind::Pickup && !was_there {
             arrivals.ready.push(reservation.id.clone());
         }
         let moved = known.is_some_and(|known| known.compartment != reservation.compartment);
@@ -467,6 +468,15 @@ impl Wallet {
         self.is_refused(id) || self.grants.get(id).is_some_and(over)
     }
 
+    /// The token that is here has opened its door, and only opens it again.
+    pub(crate) fn is_spent(&self, id: &str) -> bool {
+        let trace = self.trace(id);
+        let opened = trace.opened_at.filter(|_| !trace.uncertain);
+        let collects = self.reservations.get(id).is_some_and(|reservation| reservation.kind == Kind::Pickup);
+        let grant = self.grants.get(id).filter(|grant| collects && grant.uses == 1);
+        grant.zip(opened).is_some_and(|(grant, at)| grant.not_before <= at)
+    }
+
     /// The network came back, or the customer asked: try at once.
     pub(crate) fn wake(&mut self) {
         self.fetching.not_before = 0;
@@ -485,6 +495,10 @@ impl Wallet {
         let fits = grant.locker == compartment.locker && grant.doors.contains(&compartment.door);
         if !fits || self.is_doubtful(&reservation.id) {
             return Some(i64::MIN);
+        }
+        if self.is_spent(&reservation.id) && reservation.actions.contains(&Action::Open) {
+            // Until then it opens again what it opened.
+            return Some(self.reopen_until(reservation).unwrap_or(i64::MIN));
         }
         let life = grant.expires.saturating_sub(grant.not_before).max(1);
         if self.fetching.background && life < LONG_LIFE_S {

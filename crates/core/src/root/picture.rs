@@ -299,7 +299,7 @@ impl Core {
         if trace.opened_at.is_none() && trace.taken != Some(true) && opened_by_guess(reservation) {
             return StateView::MayBeOpen;
         }
-        let opened = trace.opened_at.is_some() || hub == StateView::Opened;
+        let opened = (trace.opened_at.is_some() && !trace.uncertain) || hub == StateView::Opened;
         let waits =
             if self.kept.wallet.is_over_time(reservation, self.now) { StateView::Expired } else { hub };
         match reservation.kind {
@@ -338,7 +338,9 @@ impl Core {
         };
         // What a receipt that this device verified has moved on rests on no word of before.
         let moved_on = match reservation.kind {
-            Kind::Pickup => trace.opened_at.is_some() && reservation.state == State::Ready,
+            Kind::Pickup => {
+                trace.opened_at.is_some() && !trace.uncertain && reservation.state == State::Ready
+            }
             Kind::Return => trace.content == Some(true) && state == StateView::Deposited,
             Kind::Storage => false,
         };
@@ -413,6 +415,7 @@ impl Core {
             && token.is_some()
             && self.may_be_opened(reservation, state)
             && !wallet.is_doubtful(id)
+            && !wallet.is_spent(id)
             && !wallet.is_delegated(id)
             && !self.is_suspected(reservation)
     }
@@ -502,7 +505,8 @@ impl Core {
         }
         let over = matches!(state, StateView::Collected | StateView::Deposited | StateView::Opened);
         let told = [
-            (Action::Extend, ActionView::Extend, !over),
+            // Of what the hub knows to be opened it allows that where it may lie there still.
+            (Action::Extend, ActionView::Extend, !over || reservation.state == State::Opened),
             (Action::Share, ActionView::Share, !over && state != StateView::Expired),
             (Action::Hold, ActionView::Hold, !over),
             (Action::ChangeLocker, ActionView::ChangeLocker, !over),

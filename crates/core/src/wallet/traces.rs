@@ -28,6 +28,9 @@ pub(crate) struct Trace {
     /// The hub was told of that on the strength of a receipt that it has from somebody else.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) told: bool,
+    /// The door stood open before, as its sensor says, which may be wrong.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) uncertain: bool,
     /// The hub has taken what is known here of what is inside.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) heard: bool,
@@ -58,6 +61,15 @@ impl Wallet {
         let trace = Trace { opened_at: Some(now.unix()), opening: Some(opening), ..Trace::default() };
         self.traces.insert(id.to_owned(), trace);
         self.refused.remove(id);
+    }
+
+    /// A verified receipt says that the door stood open before. That is certain only where this device has opened it and not seen
+    /// it closed since.
+    pub(crate) fn stood_open(&mut self, id: &str, opening: u32, now: Now) {
+        let before = self.trace(id);
+        let certain = before.opened_at.is_some() && !before.uncertain && !before.closed;
+        self.opened(id, opening, now);
+        self.traces.insert(id.to_owned(), Trace { uncertain: !certain, ..self.trace(id) });
     }
 
     /// The last opening of a door that is known, by this device or by the hub.

@@ -366,6 +366,72 @@ fn what_the_hub_knows_is_not_asked() {
     assert!(!view.actions.contains(&ActionView::ConfirmPlaced));
 }
 
+fn with_pickup(seed: u64, content: Option<bool>) -> Rig {
+    let mut rig = Rig::new(seed);
+    rig.locker.content = content;
+    rig.hub.lockers[0].content_sensors = content.is_some();
+    rig.hub.reservations = vec![reservation("r1", 1, State::Ready)];
+    rig.sign_in();
+    rig.advance(1_000);
+    rig
+}
+
+/// What the locker measured inside as the door was closed is to be collected as before, before the hub knows of it and after; it
+/// is no news, and the code of a spent token is not shown.
+#[test]
+fn what_was_left_inside_is_still_to_be_collected() {
+    let mut rig = with_pickup(530, Some(true));
+    assert!(rig.reservation("r1").code);
+    rig.open(&["r1"]);
+    assert_eq!(rig.reservation("r1").state, StateView::Opened);
+    rig.close_door(1);
+    let view = rig.reservation("r1");
+    assert_eq!((view.state, view.inside, view.unproven), (StateView::Ready, Some(true), false));
+    assert!(view.actions.contains(&ActionView::Reopen), "{:?}", view.actions);
+    assert!(!view.code, "the token is spent");
+    rig.notifications.clear();
+    rig.change("r1", |reservation| reservation.state = State::Opened);
+    rig.change("r1", |reservation| reservation.state = State::Ready);
+    assert!(rig.notifications.is_empty(), "it has not arrived");
+    rig.advance(3_600_000);
+    let view = rig.reservation("r1");
+    assert_eq!((view.state, view.actions[0]), (StateView::Ready, ActionView::Open));
+    assert!(view.code, "of a new token");
+}
+
+/// That a door stands open already is the word of a sensor: nothing counts as opened by it.
+#[test]
+fn a_door_that_stood_open_before_is_not_said_to_be_opened() {
+    let mut rig = with_pickup(531, None);
+    rig.locker.outcome = Outcome::AlreadyOpen;
+    rig.open(&["r1"]);
+    let opening = rig.view().opening.unwrap();
+    assert!(matches!(opening.phase, OpeningPhase::Opened { .. }) && opening.already_open);
+    assert_eq!(rig.reservation("r1").state, StateView::Ready);
+    rig.close_door(1);
+    assert_eq!(rig.reservation("r1").state, StateView::Ready);
+    assert!(rig.reservation("r1").actions.contains(&ActionView::Open));
+}
+
+/// Where nothing is measured it may have been left inside: the hub lets it be opened again, and lets the customer ask for more
+/// time, for as long as nobody has said that it is taken.
+#[test]
+fn what_may_have_been_left_inside_is_opened_again() {
+    let mut rig = with_pickup(532, None);
+    rig.open(&["r1"]);
+    rig.close_door(1);
+    rig.advance(3_600_000);
+    assert_eq!(rig.reservation("r1").state, StateView::Opened);
+    rig.change("r1", |reservation| {
+        reservation.state = State::Opened;
+        reservation.actions = vec![Action::Open, Action::Extend, Action::ConfirmTaken];
+    });
+    let view = rig.reservation("r1");
+    assert_eq!(view.actions, [ActionView::ConfirmTaken, ActionView::Open, ActionView::Extend]);
+    rig.intent(Intent::ConfirmTaken { reservation: "r1".into(), taken: true });
+    assert_eq!(rig.reservation("r1").state, StateView::Collected);
+}
+
 #[test]
 fn giving_back_asks_what_the_locker_cannot_measure() {
     let mut rig = Rig::new(524);
