@@ -86,8 +86,10 @@ impl RadioDesk {
 
     fn change_to(&mut self, radio: Arc<dyn Radio>) {
         self.dial = None;
+        // The old one first, so that it has the last word no more.
+        self.adapter = None;
         let follow = follow_adapter(radio.clone(), self.events.clone());
-        drop(self.adapter.replace(Task::spawn(or_panicked(follow, ()))));
+        self.adapter = Some(Task::spawn(or_panicked(follow, ())));
         if self.watch.is_some() {
             self.watch = Some(Task::spawn(or_panicked(watch(radio.clone(), self.events.clone()), ())));
         }

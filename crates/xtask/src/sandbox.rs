@@ -86,8 +86,11 @@ impl Sandbox {
     fn start(listen: SocketAddr, air: SocketAddr, public_url: Option<&str>, data: &Path) -> Result<Self> {
         let (hub_data, sim_data) = (data.join("hub"), data.join("lockers"));
         fs::create_dir_all(&hub_data).with_context(|| hub_data.display().to_string())?;
+        // In the open there is a proxy before it, and no webhook may reach into the network that it stands in.
+        let open = public_url.is_some();
         let settings = format!(
-            "name = \"Postern sandbox\"\nwebhooks_anywhere = true\n\n[test_network]\nair_port = {}\n",
+            "name = \"Postern sandbox\"\nbehind_proxy = {open}\nwebhooks_anywhere = {}\n\n[test_network]\nair_port = {}\n",
+            !open,
             air.port()
         );
         fs::write(hub_data.join("postern.toml"), settings)?;

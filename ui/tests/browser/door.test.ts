@@ -48,7 +48,7 @@ test('a closed door is no proof: the page asks, and says whose word it is', asyn
   expect(await words(page, 'opening-phase')).toContain('empty');
   expect(await words(page, 'opening-phase')).not.toContain('Dropped off');
   await ui.show(page, 'detail-dropped-off-unproven');
-  expect(await words(page, 'unproven')).toBe('as you say');
+  expect(await words(page, 'unproven')).toBe('as reported');
   expect(page.faults).toEqual([]);
 });
 

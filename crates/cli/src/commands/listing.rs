@@ -104,7 +104,10 @@ fn detail(view: &View, r: &ReservationView) -> String {
     let mut row = |name: &str, value: String| rows.push(vec![name.to_owned(), value]);
     let whose_word = match (r.unproven, r.state) {
         (false, _) => String::new(),
-        (true, StateView::Collected | StateView::Deposited) => ", as you say".to_owned(),
+        // By whoever was last at the door, customer or guest.
+        (true, StateView::Collected | StateView::Deposited | StateView::Released) => {
+            ", as reported".to_owned()
+        }
         (true, _) => format!(", reported by {}", safe(&r.carrier)),
     };
     row("State", format!("{}{whose_word}", words::state(r.state)));
