@@ -105,6 +105,10 @@ impl Sandbox {
 
         let mut hub = process::command(programs.join("postern-hub"));
         hub.args(["serve", "--demo", "--listen", &listen.to_string(), "--data"]).arg(&hub_data);
+        if std::env::var_os("RUST_LOG").is_none() {
+            // Each request has a line of its own else, beside what is to be read here.
+            hub.env("RUST_LOG", "warn");
+        }
         if let Some(url) = public_url {
             hub.env("POSTERN_HUB_PUBLIC_URL", url);
         }
