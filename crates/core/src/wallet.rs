@@ -471,10 +471,10 @@ impl Wallet {
     /// The token that is here has opened its door, and only opens it again.
     pub(crate) fn is_spent(&self, id: &str) -> bool {
         let trace = self.trace(id);
-        let opened = trace.opened_at.filter(|_| !trace.uncertain);
+        let opened = trace.token.filter(|_| !trace.uncertain).map(hex::encode);
         let collects = self.reservations.get(id).is_some_and(|reservation| reservation.kind == Kind::Pickup);
         let grant = self.grants.get(id).filter(|grant| collects && grant.uses == 1);
-        grant.zip(opened).is_some_and(|(grant, at)| grant.not_before <= at)
+        grant.zip(opened).is_some_and(|(grant, token)| grant.token_id == token)
     }
 
     /// The network came back, or the customer asked: try at once.

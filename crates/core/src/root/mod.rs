@@ -416,8 +416,8 @@ impl Core {
         // What is known already says nothing new.
         let Some(kept) = kept else { return };
         match receipt.outcome {
-            Outcome::Opened => self.kept.wallet.opened(id, receipt.sequence, cx.now),
-            Outcome::AlreadyOpen => self.kept.wallet.stood_open(id, receipt.sequence, cx.now),
+            Outcome::Opened => self.kept.wallet.opened(id, receipt, cx.now),
+            Outcome::AlreadyOpen => self.kept.wallet.stood_open(id, receipt, cx.now),
             Outcome::Closed => self.kept.wallet.closed(id, None),
             Outcome::ClosedPresent => self.kept.wallet.closed(id, Some(true)),
             Outcome::ClosedAbsent => self.kept.wallet.closed(id, Some(false)),

@@ -1,6 +1,7 @@
 //! What this device knows of openings: by receipts that it verified, and by what the customer said.
 
 use postern_api::reservation::{Action, State};
+use postern_protocol::receipt::Receipt;
 use serde::{Deserialize, Serialize};
 
 use super::Wallet;
@@ -14,6 +15,9 @@ pub(crate) struct Trace {
     /// Its place in the locker's chain: what is said of the compartment is said of this opening.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) opening: Option<u32>,
+    /// The token that opened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) token: Option<[u8; 16]>,
     /// What the customer said about it.
     pub(crate) taken: Option<bool>,
     /// The door was closed since.
@@ -57,18 +61,23 @@ impl Wallet {
     }
 
     /// A verified receipt says that the door opened.
-    pub(crate) fn opened(&mut self, id: &str, opening: u32, now: Now) {
-        let trace = Trace { opened_at: Some(now.unix()), opening: Some(opening), ..Trace::default() };
+    pub(crate) fn opened(&mut self, id: &str, receipt: &Receipt, now: Now) {
+        let trace = Trace {
+            opened_at: Some(now.unix()),
+            opening: Some(receipt.sequence),
+            token: Some(receipt.token.0),
+            ..Trace::default()
+        };
         self.traces.insert(id.to_owned(), trace);
         self.refused.remove(id);
     }
 
     /// A verified receipt says that the door stood open before. That is certain only where this device has opened it and not seen
     /// it closed since.
-    pub(crate) fn stood_open(&mut self, id: &str, opening: u32, now: Now) {
+    pub(crate) fn stood_open(&mut self, id: &str, receipt: &Receipt, now: Now) {
         let before = self.trace(id);
         let certain = before.opened_at.is_some() && !before.uncertain && !before.closed;
-        self.opened(id, opening, now);
+        self.opened(id, receipt, now);
         self.traces.insert(id.to_owned(), Trace { uncertain: !certain, ..self.trace(id) });
     }
 
