@@ -137,7 +137,7 @@ pub struct Standing {
     pub has_door: bool,
 }
 
-/// Whether the door that its customer opened is opened again at this time as what was begun goes on.
+/// Whether the locker still reopens the door for the customer who opened it, `reopen` seconds after that.
 #[must_use]
 pub fn reopens(standing: Standing, reopen: i64, now: i64) -> bool {
     standing.last_opened.is_some_and(|at| now < at + reopen)

@@ -20,7 +20,7 @@ const ROUND: Duration = Duration::from_secs(3);
 /// Doors, by cabinet and number.
 type Doors<T> = BTreeMap<(usize, u16), T>;
 
-/// Does what whoever opened came for, and closes the door after them. Ends with the world.
+/// Does what each door was opened for, then closes it. Ends with the world.
 pub async fn hands(world: Arc<World>) {
     let mut revision = world.revision();
     let mut read: Vec<u64> =
@@ -77,7 +77,7 @@ pub async fn hands(world: Arc<World>) {
     }
 }
 
-/// This courier puts in whatever is on its way, wherever there is room, and fetches what is to be fetched.
+/// Has this courier put in every parcel that is on its way, as far as there is room, and fetch what is due.
 ///
 /// # Errors
 /// The hub does not take the courier in.

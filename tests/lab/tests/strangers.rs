@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bluer::{AdapterEvent, Address, Session};
+use bluer::{AdapterEvent, Address, DeviceEvent, DeviceProperty, Session};
 use futures::StreamExt;
 use postern_lab_tests::{
     PATIENCE, PHONE,
@@ -160,10 +160,12 @@ fn what_another_program_found_at_its_link_hides_no_locker() {
             while !matches!(found.next().await, Some(AdapterEvent::DeviceAdded(one)) if one == address) {}
         }
         let device = adapter.device(address).unwrap();
+        let mut events = Box::pin(device.events().await.unwrap());
         device.connect().await.unwrap();
-        while !device.is_services_resolved().await.unwrap() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        let resolved = |event| {
+            matches!(event, Some(DeviceEvent::PropertyChanged(DeviceProperty::ServicesResolved(true))))
+        };
+        while !device.is_services_resolved().await.unwrap() && !resolved(events.next().await) {}
         let known = device.uuids().await.unwrap().unwrap_or_default();
         assert!(!known.is_empty() && !known.contains(&Uuid::from_u128(SERVICE_UUID)), "{known:?}");
         device.disconnect().await.unwrap();

@@ -161,9 +161,9 @@ pub async fn is_safe_by_word(
     Ok(access::is_safe_by_word(epochs, earlier))
 }
 
-/// An epoch in which nobody was given access is the next occupancy's too: whoever books and calls off again and again would take
-/// a door so far ahead of its keypad that no PIN can be shown. Only of occupancies that began within a day: for so long at least
-/// tokens that have ended stay on record.
+/// Reuses an epoch in which nobody was given access. Otherwise booking and calling off in a loop would move the door's epoch
+/// beyond what its keypad looks ahead, and no PIN could be shown. Only for occupancies that began within a day: expired tokens
+/// stay on record for at least that long.
 async fn give_back_epoch(
     tx: &mut Tx,
     reservation: &Reservation,

@@ -84,8 +84,8 @@ pub fn check_name(text: &str, longest: usize, pointer: &'static str) -> Result<(
     Ok(())
 }
 
-/// Whether it leaves something on the paper: no blank, the one of Braille included, and none of those that Unicode has nobody
-/// draw (`Default_Ignorable_Code_Point`).
+/// Whether it can be seen: not blank (nor the blank Braille pattern), and not one of the characters that Unicode says are not
+/// drawn (`Default_Ignorable_Code_Point`).
 fn is_seen(c: char) -> bool {
     !c.is_whitespace()
         && !c.is_control()
