@@ -30,8 +30,8 @@ const LEAN: &str = "-Zlocation-detail=none -Zunstable-options -Cpanic=immediate-
 /// Bounds, gzipped, in bytes: everything that a first visit fetches, all languages included; of it the WebAssembly; scripts and
 /// styles that the page names, without which nothing is drawn. The aim of the first two is 480 and 360 kB. They are what it has
 /// come to, with a hundredth to spare, so that it does not grow unnoticed (with Brotli, which browsers ask for where they speak
-/// TLS, the WebAssembly is 387 kB). The first picture of a first visit waits for the WebAssembly too; later ones have it.
-const MOST: (u64, u64, u64) = (722_000, 511_000, 100_000);
+/// TLS, the WebAssembly is 356 kB). The first picture of a first visit waits for the WebAssembly too; later ones have it.
+const MOST: (u64, u64, u64) = (690_000, 481_000, 100_000);
 /// Files of tests/web that hold tests.
 const TESTS: [&str; 2] = ["tabs.test.mjs", "web.test.mjs"];
 /// For a hub to get ready.
@@ -283,6 +283,7 @@ pub(crate) fn test(logs: &Logs, lab: Option<&GuardedLab>) -> Result<Tally> {
         Ok(()) => Tally { passed: 1, failed: 0 },
         Err(error) => {
             eprintln!("xtask: {error:#}");
+            fs::write(logs.file("web-sizes"), format!("not ok sizes: {error:#}\n"))?;
             Tally { passed: 0, failed: 1 }
         }
     };
