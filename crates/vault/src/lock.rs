@@ -9,8 +9,15 @@ use crate::file;
 
 /// Holds a profile folder for this process until it is dropped, or the process ends in whatever way.
 pub struct ProfileLock {
-    // The lock belongs to the open file.
-    _file: File,
+    file: File,
+}
+
+impl Drop for ProfileLock {
+    /// Closing is not enough: the lock belongs to the open file, and a child process that is just being started has
+    /// that open as well until it becomes its own program.
+    fn drop(&mut self) {
+        let _ = self.file.unlock();
+    }
 }
 
 impl ProfileLock {
@@ -20,7 +27,7 @@ impl ProfileLock {
         file::create_private_folder(folder)?;
         let file = OpenOptions::new().create(true).truncate(false).write(true).open(folder.join("lock"))?;
         match file.try_lock() {
-            Ok(()) => Ok(Some(Self { _file: file })),
+            Ok(()) => Ok(Some(Self { file })),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(error),
         }
@@ -39,5 +46,15 @@ mod tests {
         assert!(ProfileLock::acquire(folder.path()).unwrap().is_none());
         drop(first);
         assert!(ProfileLock::acquire(folder.path()).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_copy_in_a_child_process_does_not_keep_the_profile() {
+        let folder = tempfile::tempdir().unwrap();
+        let held = ProfileLock::acquire(folder.path()).unwrap().unwrap();
+        let copy = held.file.try_clone().unwrap();
+        drop(held);
+        assert!(ProfileLock::acquire(folder.path()).unwrap().is_some());
+        drop(copy);
     }
 }
