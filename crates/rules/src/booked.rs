@@ -234,7 +234,8 @@ fn collected(facts: Facts, event: Event, verdict: &mut Verdict) {
             verdict.unproven = false;
         }
         (State::Ready | State::Expired, Event::Closed)
-            if facts.took_out == Some(false)
+            // By an opening that is not certain; or by one after which there was more time for it before it was closed.
+            if facts.took_out.is_some()
                 && facts.door == Door::Kept
                 && facts.inside == Some(Inside::Absent) =>
         {
@@ -249,8 +250,13 @@ fn collected(facts: Facts, event: Event, verdict: &mut Verdict) {
             verdict.unproven = false;
         }
         // What was only said is proven now. Whether the door is free is a question of what was left in it.
-        (State::Collected, Event::Opened { certain, .. }) if facts.here => verdict.unproven &= !certain,
+        (State::Collected, Event::Opened { certain, .. })
+            if facts.here && facts.inside != Some(Inside::Present) =>
+        {
+            verdict.unproven &= !certain;
+        }
         (State::Collected, Event::Closed) if facts.inside == Some(Inside::Present) => {
+            verdict.unproven = true;
             verdict.alarm = Some(Alarm::LeftInside);
         }
         _ => {}
@@ -275,6 +281,11 @@ fn put_in(facts: Facts, event: Event, verdict: &mut Verdict) {
         (Some(true), State::Deposited) if measured => verdict.unproven = false,
         // Taken out again by the one who put it in.
         (Some(false), State::Deposited) if facts.door == Door::Kept => {
+            verdict.state = State::Booked;
+            verdict.unproven = false;
+        }
+        // Opened again and closed, and nobody has measured or said since what lies there: what was said before says nothing.
+        (None, State::Deposited) if facts.inside == Some(Inside::Unknown) && facts.door == Door::Kept => {
             verdict.state = State::Booked;
             verdict.unproven = false;
         }
@@ -411,6 +422,24 @@ mod tests {
         // By PIN it is a collect, and the same.
         let by_pin = judge(Facts { inside: Some(Inside::Present), ..booked }, COLLECT);
         assert_eq!(by_pin.state, State::Deposited);
+    }
+
+    #[test]
+    fn a_return_that_was_opened_again_is_dropped_off_when_it_is_said_again() {
+        let dropped_off = Facts { unproven: true, ..facts(Who::Customer, Kind::Return, State::Deposited) };
+        for (event, inside, state) in [
+            // Its closing is waited for.
+            (COLLECT, Inside::Open, State::Deposited),
+            (Event::Closed, Inside::Unknown, State::Booked),
+            (Event::Closed, Inside::Absent, State::Booked),
+            (Event::Closed, Inside::Present, State::Deposited),
+        ] {
+            let verdict = judge(Facts { inside: Some(inside), ..dropped_off }, event);
+            assert_eq!(verdict.state, state, "{event:?} {inside:?}");
+        }
+        // A courier has it: what a late receipt says is of before.
+        let fetched = Facts { inside: Some(Inside::Unknown), door: Door::Free, ..dropped_off };
+        assert_eq!(judge(fetched, Event::Closed).state, State::Deposited);
     }
 
     #[test]

@@ -105,14 +105,16 @@ pub fn is_certain(links: &[Link]) -> bool {
 /// begun.
 #[must_use]
 pub fn took_out(openings: &[(Operation, Outcome)]) -> Option<bool> {
-    // Somebody who asks once more at the open door begins nothing.
-    let begins = |(operation, outcome): &(Operation, Outcome)| {
-        *operation != Operation::Reopen && *outcome != Outcome::AlreadyOpen
-    };
-    let begun = openings
-        .iter()
-        .rposition(begins)
-        .or_else(|| openings.iter().rposition(|(operation, _)| *operation != Operation::Reopen))?;
+    let mut begun = None;
+    for (at, (operation, outcome)) in openings.iter().enumerate() {
+        // Somebody who asks for the same once more at the open door begins nothing.
+        let again = *outcome == Outcome::AlreadyOpen
+            && begun.is_some_and(|begun: usize| openings[begun].0 == *operation);
+        if *operation != Operation::Reopen && !again {
+            begun = Some(at);
+        }
+    }
+    let begun = begun?;
     matches!(openings[begun].0, Operation::Collect | Operation::Access)
         .then(|| openings[begun..].iter().any(|(_, outcome)| *outcome == Outcome::Opened))
 }
@@ -187,6 +189,8 @@ mod tests {
             (&[(Collect, Opened), (Collect, Unknown)], Some(false)),
             (&[(Collect, Unknown), (Reopen, AlreadyOpen)], Some(false)),
             (&[(Collect, AlreadyOpen)], Some(false)),
+            (&[(Deposit, Opened), (Collect, AlreadyOpen)], Some(false)),
+            (&[(Collect, Opened), (Deposit, AlreadyOpen)], None),
             (&[(Collect, AlreadyOpen), (Reopen, Opened)], Some(true)),
             (&[(Collect, Opened), (Collect, AlreadyOpen)], Some(true)),
             (&[(Access, Opened), (Reopen, Unknown)], Some(true)),

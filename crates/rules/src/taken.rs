@@ -82,11 +82,11 @@ pub fn judge(facts: Facts, taken: bool) -> Result<Verdict, Not> {
             Ok(Verdict::Collected { unproven: facts.unproven || left, door, left })
         }
         // Opened by means of which nothing is known yet; or opened and closed with something still inside.
-        (Kind::Pickup, State::Ready, true) if facts.by_owner || facts.opened => {
+        (Kind::Pickup, State::Ready | State::Expired, true) if facts.by_owner || facts.opened => {
             let left = facts.inside == Some(Inside::Present) && facts.opened;
             Ok(Verdict::Collected { unproven: true, door: Door::Settles, left })
         }
-        (Kind::Pickup, State::Ready, true) => Err(Not::Guest),
+        (Kind::Pickup, State::Ready | State::Expired, true) => Err(Not::Guest),
         // No receipt has come that would say otherwise: it lies there still.
         (Kind::Pickup, State::Collected, false) if facts.unproven && !facts.opened => Ok(Verdict::Ready),
         (Kind::Pickup, State::Opened | State::Collected, false) => {
@@ -120,6 +120,8 @@ mod tests {
     fn a_word_without_a_receipt_frees_no_door() {
         let said = Verdict::Collected { unproven: true, door: Door::Settles, left: false };
         assert_eq!(judge(READY, true), Ok(said));
+        let late = Facts { state: State::Expired, ..READY };
+        assert_eq!(judge(late, true), Ok(said), "said before its time was over, and delivered after");
         assert_eq!(judge(Facts { by_owner: false, ..READY }, true), Err(Not::Guest));
         let collected = Facts { state: State::Collected, unproven: true, ..READY };
         assert_eq!(judge(collected, true), Ok(Verdict::Known));
@@ -158,7 +160,7 @@ mod tests {
     fn there_must_be_something_to_take() {
         for (kind, state) in [
             (Kind::Pickup, State::InTransit),
-            (Kind::Pickup, State::Expired),
+            (Kind::Pickup, State::Returned),
             (Kind::Return, State::Booked),
             (Kind::Storage, State::Held),
         ] {
