@@ -227,13 +227,13 @@ impl Holder {
         if tokens.has_room(index, raises, ledger.floor, newcomers) { Ok(()) } else { Err(Reason::Full) }
     }
 
-    /// A courier's token that is left over opens nothing once the customer was there, nor once another courier's token has
-    /// put something in: what lies inside is the customer's by then. Another one may only where the sensor said behind the
+    /// A courier's token that is left over opens nothing once the customer was there, nor once something was measured inside, or
+    /// put in by another courier's token: it is the customer's by then. Another one may only where the sensor said behind the
     /// closed door that nothing lies inside, and without a sensor where the door may not have opened at all.
     fn may_deposit_after(&self, last: &LastOpening, door: Door) -> bool {
         Some(last.epoch) != self.claims.epoch_of(door)
             || (last.operation == Operation::Deposit
-                && (last.token == self.mark()
+                && ((last.token == self.mark() && last.inside != Some(true))
                     || last.inside == Some(false)
                     || (last.unsure && last.inside.is_none())))
     }

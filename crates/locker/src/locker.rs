@@ -295,6 +295,12 @@ impl<H: Hardware> Locker<H> {
         }
     }
 
+    /// A door that it asked for is being opened.
+    fn is_opening(&self, link: &Link) -> bool {
+        let State::Open(conversation) = &link.state else { return false };
+        conversation.doors.iter().any(|door| self.watch(*door).is_some_and(|watch| watch.is_moving()))
+    }
+
     pub(crate) fn is_at_door(&self, link: &Link) -> bool {
         let State::Open(conversation) = &link.state else { return false };
         conversation.doors.iter().any(|door| {
@@ -335,6 +341,10 @@ impl<H: Hardware> Locker<H> {
     /// The connection that makes room for a new one.
     fn dispensable(&self, now: Uptime) -> Option<Connection> {
         let candidates = self.links.iter().enumerate().rev().filter_map(|(index, link)| {
+            // Its receipt is on its way.
+            if self.is_opening(link) {
+                return None;
+            }
             let order = link.dispensable(&self.links[index + 1..], self.is_at_door(link), now)?;
             Some((order, link.connection))
         });

@@ -148,6 +148,25 @@ fn a_sensor_that_says_open_keeps_nobody_out() {
     }
 }
 
+/// What was measured inside behind the door is the customer's, whatever is left of the courier's token: that the sensor said
+/// before that it stood open gives the use back, and no second deposit.
+#[test]
+fn what_a_courier_put_in_is_not_opened_again_with_what_is_left_of_the_token() {
+    let mut site = Site::new();
+    site.machine().compartment(A1).sensors.open = Some(true);
+    site.pass(100);
+    let courier = site.phone_with(9, |claims| claims.operations = operations(&[Operation::Deposit]));
+    let reply = site.ask(&courier, &courier.request(Operation::Deposit, A1, 1));
+    site.expect(reply, Outcome::AlreadyOpen);
+    // Nothing inside yet, as far as anybody measured: once more.
+    let reply = site.ask(&courier, &courier.request(Operation::Deposit, A1, 2));
+    site.expect(reply, Outcome::AlreadyOpen);
+    let sensors = &mut site.machine().compartment(A1).sensors;
+    (sensors.open, sensors.content) = (Some(false), Some(true));
+    site.pass(2_000);
+    site.expect_refused(&courier, &courier.request(Operation::Deposit, A1, 3), Reason::Order);
+}
+
 #[test]
 fn reopening_follows_ones_own_opening_for_ten_minutes_three_times() {
     let mut site = Site::new();

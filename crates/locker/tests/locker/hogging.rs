@@ -1,6 +1,6 @@
 //! Connections and receipts that are taken up for nothing.
 
-use postern_locker::{Connection, LocalAnswer, Reason};
+use postern_locker::{Connection, LocalAnswer, Reason, machine::Mechanics};
 use postern_protocol::{
     Door, Epoch, Operation, OperationNonce, Reply, Request, carry, phone, receipt::Outcome,
 };
@@ -102,6 +102,25 @@ fn an_idle_connection_makes_room() {
     site.expect(reply, Outcome::Opened);
     assert!(!site.is_connected(idle[0]), "the oldest made room");
     assert!(site.is_connected(idle[1]));
+}
+
+/// Whoever waits for a latch that moves slowly has its receipt coming, and makes no room for those who connect meanwhile.
+#[test]
+fn nobody_makes_room_while_a_latch_moves() {
+    let mut site = Site::new();
+    let phone = site.phone(1);
+    site.machine().compartment(A1).mechanics = Mechanics::Jammed;
+    let request = phone.collect(1);
+    let (connection, mut session) = site.open(&phone, &request);
+    // A newcomer in every other place, each younger than what gives way.
+    site.pass(500);
+    let others: Vec<_> = (1..site.config.connections).map(|_| site.connect_with(244)).collect();
+    assert!(others.iter().all(|other| site.is_connected(*other)));
+    site.pass(600);
+    let late = site.connect_with(244);
+    assert!(!site.is_connected(late) && site.is_connected(connection));
+    let reply = site.reply(connection, &mut session, 5_000);
+    assert!(matches!(reply, Some(Reply::Receipt(_))), "{reply:?}");
 }
 
 /// One person's devices keep all places by asking for the status on each, every 100 ms, and connect again the moment that
