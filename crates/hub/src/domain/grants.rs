@@ -83,10 +83,9 @@ pub async fn mint(hub: &Hub, tx: &mut Tx, customer: &Customer, batch: &TokenBatc
         }
         let reopen_minutes = row.int("reopen_minutes")?;
         if !view::may_open(&reservation, reopen_minutes, now) {
-            if batch.reservations.is_empty() {
-                continue;
-            }
-            return Err(refuse(Code::WrongState, "cannot be opened now"));
+            // One that cannot be opened keeps back none of the others.
+            found.remove(&reservation.id);
+            continue;
         }
         let owner = reservation.account.as_deref() == Some(&customer.account);
         let terms = Terms {
@@ -117,13 +116,13 @@ pub async fn mint(hub: &Hub, tx: &mut Tx, customer: &Customer, batch: &TokenBatc
         lockers.insert(grant.locker.clone());
         grants.push(grant);
     }
-    if let Some(missing) = batch.reservations.iter().find(|id| !found.contains(*id)) {
-        let known = view::one(hub, tx.on(), missing, customer.viewer()).await?.is_some();
-        return Err(if known {
-            refuse(Code::WrongState, "cannot be opened now")
-        } else {
-            Code::NotFound.into()
-        });
+    for missing in batch.reservations.iter().filter(|id| !found.contains(*id)) {
+        if view::one(hub, tx.on(), missing, customer.viewer()).await?.is_none() {
+            return Err(Code::NotFound.into());
+        }
+    }
+    if grants.is_empty() && !batch.reservations.is_empty() {
+        return Err(refuse(Code::WrongState, "cannot be opened now"));
     }
     let mut bulletins = Vec::new();
     for locker in lockers {

@@ -69,7 +69,28 @@ pub async fn windows(hub: &Hub) -> Result<usize> {
         changed += 1;
     }
     shares(hub, now).await?;
+    reopenings(hub, now).await?;
     Ok(changed)
+}
+
+/// Tells phones of pickups whose minutes for opening again are over: what may lie there still is opened anew from then on.
+async fn reopenings(hub: &Hub, now: i64) -> Result<()> {
+    let due = sqlx::query(
+        "SELECT r.id FROM reservations r JOIN lockers l ON l.id = r.locker_id WHERE r.state = 'opened' \
+         AND r.last_opened_at > $1 AND r.last_opened_at + 60 * l.reopen_minutes <= $2 \
+         AND r.updated_at < r.last_opened_at + 60 * l.reopen_minutes LIMIT 500",
+    )
+    .bind(now - DAY)
+    .bind(now)
+    .fetch_all(hub.store.read())
+    .await?;
+    for row in due {
+        let mut tx = hub.store.begin().await?;
+        let Some(mut reservation) = Reservation::lock(&mut tx, &row.text("id")?).await? else { continue };
+        reservation.save(&mut tx, now).await?;
+        tx.commit().await?;
+    }
+    Ok(())
 }
 
 /// Ends shares whose time is over: a PIN knows no time, and opens until the locker hears that it has ended.

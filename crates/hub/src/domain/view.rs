@@ -203,7 +203,7 @@ fn actions(
             if stored.extensions < policy.extensions {
                 actions.push(Action::Extend);
             }
-            actions.push(Action::Report);
+            actions.extend([Action::ConfirmTaken, Action::Report]);
         }
         (Kind::Pickup, State::Opened) => {
             if access::may_lie_there(stored.inside) && stored.extensions < policy.extensions {

@@ -19,6 +19,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (NUMBERS, "0010_customer_numbers", include_str!("migrations/0010_customer_numbers.sql")),
     (11, "0011_mail", include_str!("migrations/0011_mail.sql")),
     (12, "0012_whose_doors", include_str!("migrations/0012_whose_doors.sql")),
+    (13, "0013_reopenings", include_str!("migrations/0013_reopenings.sql")),
 ];
 
 /// After which every account is given its customer number: a check digit is nothing for SQL.

@@ -373,6 +373,83 @@ pub(crate) async fn what_may_have_been_left_is_still_to_be_collected(world: Worl
     assert_ne!(refused.status, 200);
 }
 
+/// A return that its customer opens again, at a locker that measures nothing, counts as dropped off when that is said again: what
+/// was said before says nothing of what lies there now.
+pub(crate) async fn a_return_that_was_opened_again_is_asked_about_again(world: World) {
+    let mut cabinet = world.cabinet(false).await;
+    let ada = world.customer("Ada").await;
+    let jacket = ada.named("Winter jacket").await;
+    let (mine, news) = fetch(&ada, &jacket).await;
+    let word = |inside: bool, opening: Value| json!({ "inside": inside, "opening": opening });
+    for (operation, hand, inside) in [
+        (Operation::Deposit, Hand::Puts, true),
+        (Operation::Reopen, Hand::Takes, false),
+        (Operation::Reopen, Hand::Puts, true),
+    ] {
+        let receipts = cabinet.visit(&ada, &mine, operation, &news, hand).receipts();
+        hand_in(&ada, receipts).await;
+        let shown = ada.named("Winter jacket").await;
+        assert_eq!(shown["state"], "booked", "nobody has said yet");
+        assert!(shown["actions"].as_array().unwrap().contains(&json!("confirm_placed")), "{shown}");
+        let said = ada.post(&path(&jacket, "/inside"), word(inside, shown["opening"].clone())).await.ok();
+        assert_eq!(said["state"], if inside { "deposited" } else { "booked" });
+    }
+}
+
+/// Phones hear that a door is opened anew, and no longer again, when the minutes for that are over; and one parcel that cannot be
+/// opened keeps back the access to no other.
+pub(crate) async fn what_can_be_opened_anew_is_told(world: World) {
+    let mut plain = world.cabinet(false).await;
+    let mut ada = world.customer("Ada").await;
+    let mut cart = courier(&world).await;
+    let salad = deliver_plain(&world, &mut plain, &cart, &ada, "Salad").await;
+    let (mine, news) = fetch(&ada, &salad).await;
+    let receipts = plain.visit(&ada, &mine, Operation::Collect, &news, Hand::Nothing).receipts();
+    hand_in(&ada, receipts).await;
+    let before = ada.get("/v1/changes").await.ok();
+    later(&world, 3600, &mut [&mut ada, &mut cart]).await;
+    postern_hub::domain::sweep::windows(&world.hub).await.unwrap();
+    let news = ada.get(&format!("/v1/changes?cursor={}", before["cursor"].as_str().unwrap())).await.ok();
+    let told = news["reservations"].as_array().unwrap().iter().find(|one| one["id"] == salad["id"]);
+    let told = told.expect("what has changed is told")["actions"].as_array().unwrap();
+    assert!(told.contains(&json!("open")) && !told.contains(&json!("reopen")), "{told:?}");
+    // Once.
+    postern_hub::domain::sweep::windows(&world.hub).await.unwrap();
+    let again = ada.get(&format!("/v1/changes?cursor={}", news["cursor"].as_str().unwrap())).await.ok();
+    assert_eq!(again["reservations"], json!([]));
+
+    let jacket = ada.named("Winter jacket").await;
+    ada.post(&path(&salad, "/taken"), json!({ "taken": true })).await.ok();
+    let both = json!({ "reservations": [salad["id"], jacket["id"]] });
+    let grants = ada.post("/v1/tokens", both).await.ok();
+    let grants = grants["grants"].as_array().unwrap();
+    assert!(grants.len() == 1 && grants[0]["reservation"] == jacket["id"], "{grants:?}");
+    let alone = ada.post("/v1/tokens", json!({ "reservations": [salad["id"]] })).await;
+    assert_eq!(alone.code(), "wrong_state");
+}
+
+/// A courier's errand at a door of which the sensor says that it stands open is an errand all the same: what is said after it
+/// counts.
+pub(crate) async fn a_courier_fetches_from_a_door_that_is_said_to_stand_open(world: World) {
+    let mut plain = world.cabinet(false).await;
+    let mut ada = world.customer("Ada").await;
+    let mut cart = courier(&world).await;
+    let salad = deliver_plain(&world, &mut plain, &cart, &ada, "Salad").await;
+    later(&world, 4 * 86_400, &mut [&mut ada, &mut cart]).await;
+    postern_hub::domain::sweep::windows(&world.hub).await.unwrap();
+    assert_eq!(ada.named("Salad").await["state"], "expired");
+    let door = Locker::door("C2");
+    plain.claims_open(door);
+    let (grant, news) = errand(&cart, &plain, &salad).await;
+    let receipts = plain.visit(&cart, &grant, Operation::Collect, &news, Hand::Takes).receipts();
+    hand_in(&cart, receipts).await;
+    let said = json!({ "inside": false, "opening": plain.openings().last() });
+    let inside = format!("/v1/courier/parcels/{}/inside", salad["id"].as_str().unwrap());
+    assert_eq!(cart.post(&inside, said).await.ok()["state"], "returned");
+    let free = report(&world, &plain, door).await;
+    assert!(free["settling"] == false && free.get("reservation").is_none(), "{free}");
+}
+
 /// A sensor that says of a shut door that it stands open proves no opening: the parcel is still to be collected, and what is only
 /// said frees no door.
 pub(crate) async fn a_sensor_that_says_open_proves_nothing(world: World) {

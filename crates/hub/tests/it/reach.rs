@@ -312,6 +312,7 @@ pub(crate) async fn accounts_of_before_are_given_numbers(world: World) {
         "DROP TABLE letters",
         "DROP TABLE emails",
         "DROP INDEX doors_reported",
+        "DROP INDEX reservations_opened",
         "ALTER TABLE doors DROP COLUMN reported_by",
         "ALTER TABLE reservations DROP COLUMN answered_locker",
         "ALTER TABLE reservations DROP COLUMN answered_door",
@@ -326,7 +327,7 @@ pub(crate) async fn accounts_of_before_are_given_numbers(world: World) {
     tx.commit().await.unwrap();
     assert_eq!(
         world.hub.store.migrate().await.unwrap(),
-        ["0010_customer_numbers", "0011_mail", "0012_whose_doors"]
+        ["0010_customer_numbers", "0011_mail", "0012_whose_doors", "0013_reopenings"]
     );
     let mut numbers = std::collections::BTreeSet::new();
     for device in &devices {

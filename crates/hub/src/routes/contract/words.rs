@@ -216,7 +216,7 @@ pub(super) const DETAILS: [(&str, &str); 52] = [
     ("POST /v1/receipts", "At most 100 a request, in any order. Each is answered for itself."),
     (
         "POST /v1/tokens",
-        "At most 100 reservations. A token of a locker that is online lives for minutes, of one that is not up to a day.",
+        "At most 100 reservations. Of several, those that cannot be opened now are left out; `wrong_state` where none can. A token of a locker that is online lives for minutes, of one that is not up to a day.",
     ),
     ("GET /v1/sites", "At most 200: nearest first where a point is given, else by name."),
     ("GET /v1/assets", "At most 500, by title."),
