@@ -68,7 +68,9 @@ fn waits(reservation: &Reservation, wallet: &Wallet) -> bool {
         Kind::Return => !trace.content.or(trace.inside).unwrap_or(trace.opened_at.is_some()),
         // What was left inside is to be collected as before.
         Kind::Pickup => {
-            let taken_out = trace.opened_at.is_some() && !trace.uncertain && trace.content != Some(true);
+            let here = trace.opened_at.is_some() && !trace.uncertain && trace.content != Some(true);
+            // The hub has heard of that opening, and counts it as ready all the same.
+            let taken_out = here && !(trace.opening.is_some() && reservation.opening >= trace.opening);
             !taken_out && trace.taken != Some(true)
         }
         Kind::Storage => trace.opened_at.is_none() && trace.taken != Some(true),

@@ -496,15 +496,17 @@ impl Wallet {
         if !fits || self.is_doubtful(&reservation.id) {
             return Some(i64::MIN);
         }
-        if self.is_spent(&reservation.id) && reservation.actions.contains(&Action::Open) {
-            // Until then it opens again what it opened.
-            return Some(self.reopen_until(reservation).unwrap_or(i64::MIN));
-        }
         let life = grant.expires.saturating_sub(grant.not_before).max(1);
+        let due = grant.expires - life / 3;
+        if self.is_spent(&reservation.id) && reservation.actions.contains(&Action::Open) {
+            // Until then it opens again what it opened. That is by this device's clock, all else by the hub's.
+            let until = self.reopen_until(reservation).map_or(i64::MIN, |at| at.saturating_sub(self.skew));
+            return Some(due.min(until));
+        }
         if self.fetching.background && life < LONG_LIFE_S {
             return None;
         }
-        Some(grant.expires - life / 3)
+        Some(due)
     }
 
     /// When tokens are to be fetched next, on the monotonic clock; that moment itself where they are due.

@@ -36,6 +36,7 @@ pub(super) async fn taken(app: &mut App, id: &str, taken: bool, output: Output) 
     app.send(Intent::ConfirmTaken { reservation: found.id.clone(), taken })?;
     app.next().await?;
     app.delivered().await?;
+    let again = app.find(&found.id).is_ok_and(|now| now.state == StateView::Ready);
     output.print(&json!({ "reservation": found.id, "taken": taken }), || {
         if taken {
             let measured = if found.inside == Some(true) {
@@ -45,6 +46,8 @@ pub(super) async fn taken(app: &mut App, id: &str, taken: bool, output: Output) 
                 ""
             };
             format!("{}: taken.{measured}\n", safe(&found.title))
+        } else if again {
+            format!("{}: to be collected, as before.\n", safe(&found.title))
         } else {
             format!("{}: said that it was not there. The operator will look into it.\n", safe(&found.title))
         }

@@ -288,7 +288,7 @@ impl Core {
                     self.kept.outbox.dismiss(entry.id, cx);
                 } else {
                     match (&entry.what, &entry.reservation) {
-                        (What::Taken { .. }, Some(id)) => self.kept.wallet.unsay(id),
+                        (What::Taken { .. }, Some(id)) => self.kept.wallet.not_taken(id),
                         (What::Placed { .. }, Some(id)) => self.kept.wallet.not_placed(id),
                         _ => {}
                     }

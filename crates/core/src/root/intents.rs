@@ -337,7 +337,9 @@ impl Core {
             trace.opened_at.is_some() || reservation.state == State::Opened || self.unlock.has_receipt(&id);
         let pending = self.unlock.is_pending(&id);
         let without_opening = taken && reservation.actions.contains(&Action::ConfirmTaken);
-        if !(opened || pending || without_opening) {
+        // Said by mistake, here or on another device.
+        let takes_back = !taken && (reservation.state == State::Collected || trace.taken == Some(true));
+        if !(opened || pending || without_opening || takes_back) {
             return;
         }
         if taken && self.kept.settings.habits && trace.taken != Some(true) {
@@ -351,7 +353,7 @@ impl Core {
             return;
         }
         self.unlock.settle(&id);
-        if (opened || without_opening) && !self.kept.wallet.is_delegated(&id) {
+        if (opened || without_opening || takes_back) && !self.kept.wallet.is_delegated(&id) {
             if !opened {
                 self.kept.wallet.told(&id);
             }

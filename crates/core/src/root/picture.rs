@@ -292,10 +292,11 @@ impl Core {
             State::Released => StateView::Released,
             State::Cancelled => StateView::Cancelled,
         };
+        let trace = self.kept.wallet.trace(&reservation.id);
+        let hub = if is_opened_again(reservation, &trace) { StateView::Booked } else { hub };
         if !matches!(hub, StateView::Ready | StateView::Booked | StateView::Opened) {
             return hub;
         }
-        let trace = self.kept.wallet.trace(&reservation.id);
         if trace.opened_at.is_none() && trace.taken != Some(true) && opened_by_guess(reservation) {
             return StateView::MayBeOpen;
         }
@@ -313,6 +314,9 @@ impl Core {
                     waits
                 }
             }
+            // The hub has heard of that opening, and knows that it is to be collected all the same: it was closed with the
+            // parcel inside, or there is more time for it.
+            Kind::Pickup if opened && hub == StateView::Ready && hub_has_heard(reservation, &trace) => waits,
             Kind::Pickup if opened => StateView::Opened,
             Kind::Pickup => waits,
             Kind::Return => match trace.lies_inside() {
@@ -355,7 +359,7 @@ impl Core {
             return false;
         }
         let is_put_in = match reservation.kind {
-            Kind::Return => reservation.state == State::Booked,
+            Kind::Return => reservation.state == State::Booked || is_opened_again(reservation, &trace),
             // A thing that is lent is put back.
             Kind::Storage => reservation.lent && reservation.state == State::Held,
             Kind::Pickup => false,
@@ -527,7 +531,9 @@ impl Core {
         if !wanted {
             return AccessView::None;
         }
-        let doubtful = self.kept.wallet.is_doubtful(&reservation.id);
+        let doubtful = self.kept.wallet.is_doubtful(&reservation.id)
+            // What it opened it opens again, for some minutes; then it opens nothing.
+            || (self.kept.wallet.is_spent(&reservation.id) && self.reopen_until(reservation).is_none());
         if let Some(grant) = self.kept.wallet.grant(&reservation.id, self.now).filter(|_| !doubtful) {
             return AccessView::Ready { until: grant.expires };
         }
@@ -583,12 +589,24 @@ fn no_pin(reason: NoPin) -> NoPinView {
     }
 }
 
+/// A return that the hub counts as dropped off, and this device has opened since: what was known of it before says nothing.
+fn is_opened_again(reservation: &Reservation, trace: &Trace) -> bool {
+    reservation.kind == Kind::Return
+        && reservation.state == State::Deposited
+        // Where a courier has been at it, it is no longer the customer's to say.
+        && reservation.opening.is_some()
+        && trace.opening > reservation.opening
+}
+
 /// The hub has heard of the opening that this device knows, and does not ask what lies inside: its locker has told, by way of
 /// somebody else.
 fn hub_knows_inside(reservation: &Reservation, trace: &Trace) -> bool {
-    trace.opening.is_some()
-        && reservation.opening >= trace.opening
-        && !reservation.actions.contains(&Action::ConfirmPlaced)
+    hub_has_heard(reservation, trace) && !reservation.actions.contains(&Action::ConfirmPlaced)
+}
+
+/// The hub has heard of the opening that this device knows, or of a later one.
+pub(crate) fn hub_has_heard(reservation: &Reservation, trace: &Trace) -> bool {
+    trace.opening.is_some() && reservation.opening >= trace.opening
 }
 
 /// The hub counts it as opened, by a receipt in which the locker says that it cannot tell.

@@ -62,21 +62,20 @@ impl Wallet {
 
     /// A verified receipt says that the door opened.
     pub(crate) fn opened(&mut self, id: &str, receipt: &Receipt, now: Now) {
-        let trace = Trace {
-            opened_at: Some(now.unix()),
-            opening: Some(receipt.sequence),
-            token: Some(receipt.token.0),
-            ..Trace::default()
-        };
+        // Others open by a PIN, or with tokens of their own: that spends none of this device's.
+        let own = self.grants.get(id).is_some_and(|grant| grant.token_id == hex::encode(receipt.token.0));
+        let token = if own { Some(receipt.token.0) } else { self.trace(id).token };
+        let trace =
+            Trace { opened_at: Some(now.unix()), opening: Some(receipt.sequence), token, ..Trace::default() };
         self.traces.insert(id.to_owned(), trace);
         self.refused.remove(id);
     }
 
-    /// A verified receipt says that the door stood open before. That is certain only where this device has opened it and not seen
-    /// it closed since.
+    /// A verified receipt says that the door stood open before. That is certain only where this device has opened it, and the
+    /// locker has measured nothing inside since.
     pub(crate) fn stood_open(&mut self, id: &str, receipt: &Receipt, now: Now) {
         let before = self.trace(id);
-        let certain = before.opened_at.is_some() && !before.uncertain && !before.closed;
+        let certain = before.opened_at.is_some() && !before.uncertain && before.content != Some(true);
         self.opened(id, receipt, now);
         self.traces.insert(id.to_owned(), Trace { uncertain: !certain, ..self.trace(id) });
     }
@@ -141,6 +140,14 @@ impl Wallet {
     /// The hub did not take what the customer said of what is inside.
     pub(crate) fn not_placed(&mut self, id: &str) {
         self.traces.insert(id.to_owned(), Trace { inside: None, ..self.trace(id) });
+    }
+
+    /// The hub did not take the word that it was taken, or was not there.
+    pub(crate) fn not_taken(&mut self, id: &str) {
+        self.unsay(id);
+        if self.traces.get(id).is_some_and(|trace| trace.taken.is_some()) {
+            self.traces.insert(id.to_owned(), Trace { taken: None, ..self.trace(id) });
+        }
     }
 
     /// The customer opens again, or the hub did not take the word: what was said without a receipt is said no more.

@@ -348,6 +348,30 @@ fn a_return_that_was_taken_out_again_is_not_dropped_off() {
     }
 }
 
+/// A return that the hub counts as dropped off is opened again and closed, with no network, at a locker that measures nothing:
+/// the phone asks anew, and claims nothing before it is told.
+#[test]
+fn a_return_that_was_opened_again_is_asked_about_again() {
+    let mut rig = with_return(528, None);
+    rig.open(&["b1"]);
+    rig.close_door(1);
+    rig.intent(Intent::ConfirmPlaced { reservation: "b1".into(), inside: true });
+    rig.change("b1", |reservation| {
+        (reservation.state, reservation.opening) = (State::Deposited, Some(0));
+        reservation.actions = vec![Action::Reopen];
+    });
+    assert_eq!(rig.reservation("b1").state, StateView::Deposited);
+    rig.hub.online = false;
+    rig.intent(Intent::Reopen { reservation: "b1".into() });
+    rig.settle();
+    rig.close_door(1);
+    let view = rig.reservation("b1");
+    assert_eq!((view.state, view.inside), (StateView::Opened, None));
+    assert!(view.actions.contains(&ActionView::ConfirmPlaced), "{:?}", view.actions);
+    rig.intent(Intent::ConfirmPlaced { reservation: "b1".into(), inside: false });
+    assert_eq!(rig.reservation("b1").state, StateView::Booked);
+}
+
 /// The hub has heard from the locker what lies inside since the opening that this phone knows: nobody is asked.
 #[test]
 fn what_the_hub_knows_is_not_asked() {
@@ -397,6 +421,57 @@ fn what_was_left_inside_is_still_to_be_collected() {
     let view = rig.reservation("r1");
     assert_eq!((view.state, view.actions[0]), (StateView::Ready, ActionView::Open));
     assert!(view.code, "of a new token");
+}
+
+/// With no network an hour later nothing opens any more, and nobody is sent to the door: the token has opened it.
+#[test]
+fn a_spent_token_is_no_access() {
+    let mut rig = with_pickup(533, Some(true));
+    rig.open(&["r1"]);
+    rig.close_door(1);
+    rig.change("r1", |reservation| (reservation.state, reservation.opening) = (State::Ready, Some(0)));
+    offline(&mut rig);
+    assert!(
+        matches!(rig.reservation("r1").access, AccessView::Ready { .. }),
+        "it opens again what it opened"
+    );
+    rig.advance(700_000);
+    let view = rig.reservation("r1");
+    assert_eq!((view.state, view.access), (StateView::Ready, AccessView::NeedsNetwork));
+    assert!(!view.actions.contains(&ActionView::Open), "{:?}", view.actions);
+}
+
+/// The hub has heard of the opening, and knows better: more time was asked for, or another device brought that it was closed with
+/// the parcel inside. This phone says so, and reminds of the new end.
+#[test]
+fn what_the_hub_counts_as_ready_again_is_ready_here() {
+    let mut rig = with_pickup(534, None);
+    rig.open(&["r1"]);
+    rig.close_door(1);
+    let until = rig.view().now + 2 * 86_400;
+    rig.change("r1", |reservation| reservation.state = State::Opened);
+    assert_eq!(rig.reservation("r1").state, StateView::Opened);
+    rig.change("r1", |reservation| {
+        (reservation.state, reservation.opening, reservation.until) = (State::Ready, Some(0), Some(until));
+        reservation.actions = vec![Action::Open, Action::ConfirmTaken];
+    });
+    assert_eq!(rig.reservation("r1").state, StateView::Ready);
+    rig.notifications.clear();
+    rig.advance(86_400_000 + 60_000);
+    assert!(!rig.notifications.is_empty(), "a day before the end");
+}
+
+/// "Taken" was said by mistake, here or on another device.
+#[test]
+fn taken_by_mistake_is_taken_back() {
+    let mut rig = with_pickup(535, None);
+    rig.change("r1", |reservation| {
+        (reservation.state, reservation.unproven, reservation.actions) = (State::Collected, true, vec![]);
+    });
+    rig.intent(Intent::ConfirmTaken { reservation: "r1".into(), taken: false });
+    assert_eq!(rig.hub.calls("/v1/reservations/r1/taken")[0].body, r#"{"taken":false}"#);
+    rig.change("r1", |reservation| reservation.state = State::Ready);
+    assert_eq!(rig.reservation("r1").state, StateView::Ready);
 }
 
 /// That a door stands open already is the word of a sensor: nothing counts as opened by it.
