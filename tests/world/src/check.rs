@@ -63,6 +63,7 @@ impl World {
         let view = self.phones[customer].core.view();
         let last = view.receipts.iter().filter(|it| it.reservation == id).max_by_key(|it| it.sequence);
         self.hub.bookings[booking_of(id)].was_dropped_off
+            || self.phones[customer].placed.contains(&booking_of(id))
             || last.is_some_and(|last| last.outcome == "closed_present")
     }
 

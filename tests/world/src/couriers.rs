@@ -36,6 +36,10 @@ impl World {
         if booking % 5 == 4 && self.hub.report(booking, unix) {
             return self.put_in_by_key(booking, locker, door);
         }
+        self.courier_says(booking);
+        if self.hub.bookings[booking].state != State::InTransit {
+            return;
+        }
         self.leave_the_last_visit(booking, locker);
         let stale = self.courier_tokens.get(&booking).is_none_or(|held| {
             held.visits >= VISITS
@@ -74,6 +78,23 @@ impl World {
         self.put_in(locker, door, booking);
         self.firmware(locker, postern_locker::Locker::tick);
         self.poke();
+    }
+
+    /// Where a locker does not measure, a courier says at the closed door whether it lies inside.
+    pub(crate) fn courier_says(&mut self, booking: usize) {
+        let unix = self.unix();
+        let (locker, door) = (self.hub.bookings[booking].locker, self.hub.bookings[booking].door);
+        let machine = self.cabinets[locker].machine();
+        let Some(compartment) = machine.compartment(door).filter(|it| !it.open && !machine.measures) else {
+            return;
+        };
+        let inside = compartment.content == Some(booking);
+        if self.hub.courier_says(booking, inside, unix) {
+            self.note(|| {
+                format!("the courier says of {booking}: {}", if inside { "inside" } else { "not inside" })
+            });
+            self.poke();
+        }
     }
 
     /// Whoever still waits there for a door to be closed has gone by the time that the next comes.

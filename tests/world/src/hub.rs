@@ -79,7 +79,7 @@ pub struct Booking {
     inside: Option<Inside>,
     /// Place in the chain of its customer's last opening.
     opening: Option<i64>,
-    /// What somebody at the door said of it. In this world all lockers measure, and nobody is asked.
+    /// What somebody at the door said of it.
     answer: Option<Answer>,
     /// When its customer opened it, first and last.
     first_opened: Option<i64>,
@@ -101,6 +101,8 @@ pub struct Hub {
     dice: Dice,
     issuers: Vec<Issuer>,
     lockers: Vec<(LockerIdentity, u16)>,
+    /// Whether each measures what lies in its compartments.
+    measures: Vec<bool>,
     by_id: HashMap<LockerId, usize>,
     descriptors: Vec<LockerDescriptor>,
     /// Every door that was ever given to somebody.
@@ -149,21 +151,33 @@ fn wide(number: impl TryInto<i64>) -> i64 {
 }
 
 impl Hub {
-    /// A hub with these lockers (and how many doors each has) and the device keys of all customers.
-    pub fn new(seed: u64, lockers: Vec<(LockerIdentity, u16)>, keys: Vec<DeviceKey>) -> Self {
+    /// A hub with these lockers (how many doors each has, and whether it measures what lies behind them) and the device keys
+    /// of all customers.
+    pub fn new(
+        seed: u64,
+        lockers: Vec<(LockerIdentity, u16)>,
+        measures: Vec<bool>,
+        keys: Vec<DeviceKey>,
+    ) -> Self {
         let mut dice = Dice::new(seed ^ 0x6875_6221);
         let issuer = Issuer::new(KeyId(1), dice.bytes());
         let carry_secret = dice.bytes();
         Self {
             dice,
             issuers: vec![issuer],
-            descriptors: lockers.iter().enumerate().map(|(at, it)| answers::descriptor(at, it)).collect(),
+            descriptors: lockers
+                .iter()
+                .zip(&measures)
+                .enumerate()
+                .map(|(at, (it, measures))| answers::descriptor(at, it, *measures))
+                .collect(),
             by_id: lockers.iter().enumerate().map(|(at, (it, _))| (it.id, at)).collect(),
             doors: BTreeMap::new(),
             news: vec![News::default(); lockers.len()],
             acknowledged: vec![0; lockers.len()],
             whole: vec![Whole { to: -1, news: 0, at: 0 }; lockers.len()],
             lockers,
+            measures,
             carry_secret,
             bookings: Vec::new(),
             by_customer: vec![Vec::new(); keys.len()],

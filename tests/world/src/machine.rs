@@ -32,6 +32,8 @@ pub enum WallClock {
 pub struct Machine {
     /// Compartments, that of door 1 first.
     pub compartments: Vec<Compartment>,
+    /// It measures what lies in its compartments.
+    pub measures: bool,
     /// How it knows the time.
     pub wall_clock: WallClock,
     /// True UNIX seconds, set by the world before every call.
@@ -56,8 +58,9 @@ pub struct Machine {
 
 impl Machine {
     /// A new machine with all doors shut and blank flash.
-    pub fn new(doors: u16, seed: u64) -> Self {
+    pub fn new(doors: u16, measures: bool, seed: u64) -> Self {
         Self {
+            measures,
             compartments: vec![Compartment::default(); usize::from(doors)],
             wall_clock: WallClock::Runs(0),
             true_time: 0,
@@ -140,7 +143,7 @@ impl Doors for Machine {
         Sensors {
             open: compartment.map(|compartment| compartment.open),
             obstructed: false,
-            content: compartment.map(|compartment| compartment.content.is_some()),
+            content: compartment.filter(|_| self.measures).map(|compartment| compartment.content.is_some()),
         }
     }
 }
@@ -194,6 +197,6 @@ impl Hardware for Machine {
     }
 
     fn fittings(&self) -> Fittings {
-        Fittings { content_sensors: true, keypad: true, scanner: false, uplink: false }
+        Fittings { content_sensors: self.measures, keypad: true, scanner: false, uplink: false }
     }
 }

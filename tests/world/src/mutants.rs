@@ -27,6 +27,7 @@ struct Mutant {
 const ACCESS: &str = "crates/locker/src/access.rs";
 const OPENING: &str = "crates/locker/src/opening.rs";
 const AIR: &str = "crates/core/src/unlock/air.rs";
+const PLACED: &str = "crates/rules/src/placed.rs";
 const ANSWERS: &str = "crates/core/src/unlock/answers.rs";
 
 /// The table.
@@ -243,6 +244,27 @@ const MUTANTS: &[Mutant] = &[
         original: "Ok(Verdict::Collected { unproven: true, door: Door::Settles, left })",
         replacement: "Ok(Verdict::Collected { unproven: true, door: Door::Free, left })",
         expected: &[11, 14],
+    },
+    Mutant {
+        name: "a closing that measured nothing says that it lies inside",
+        file: PLACED,
+        original: "said.unwrap_or(Inside::Unknown)",
+        replacement: "said.unwrap_or(Inside::SaidIn)",
+        expected: &[13],
+    },
+    Mutant {
+        name: "what was said of one opening counts of the next",
+        file: PLACED,
+        original: "answer.after == opened",
+        replacement: "answer.after <= opened",
+        expected: &[13],
+    },
+    Mutant {
+        name: "a return that was opened again stays dropped off",
+        file: "crates/rules/src/booked.rs",
+        original: "facts.inside == Some(Inside::Unknown) && facts.door == Door::Kept",
+        replacement: "false",
+        expected: &[13],
     },
 ];
 

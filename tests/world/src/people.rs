@@ -155,7 +155,10 @@ impl World {
         let waits = self.phones[customer].core.offers().iter().find_map(|offer| {
             let booking = booking_of(offer.reservation);
             let ready = self.hub.bookings[booking].state == State::Ready;
-            (ready && offer.actions.contains(&ActionView::ConfirmTaken)).then_some(booking)
+            // Where nothing is measured nobody can tell that it is not true.
+            let machine = self.cabinets[self.hub.bookings[booking].locker].look();
+            let measures = machine.is_some_and(|machine| machine.measures);
+            (ready && measures && offer.actions.contains(&ActionView::ConfirmTaken)).then_some(booking)
         });
         if let Some(booking) = waits {
             self.phones[customer].said.insert(booking);
@@ -277,6 +280,9 @@ impl World {
             Intent::ConfirmTaken { reservation, taken: true } => {
                 self.phones[customer].said.insert(booking_of(reservation));
             }
+            Intent::ConfirmPlaced { reservation, inside: true } => {
+                self.phones[customer].placed.insert(booking_of(reservation));
+            }
             Intent::Open { reservations } => reservations.iter().for_each(|id| self.note_pin(customer, id)),
             _ => {}
         }
@@ -291,8 +297,16 @@ impl World {
         let taken = |taken| Intent::ConfirmTaken { reservation: id.clone(), taken };
         let inside = self.content_is_here(&id) == Some(true);
         let gives_back = self.hub.bookings[booking_of(&id)].kind == Kind::Return;
+        if gives_back && offered(ActionView::ConfirmPlaced) {
+            // Asked at the closed door.
+            return self.is_shut(&id).then_some(Intent::ConfirmPlaced { reservation: id, inside });
+        }
         if gives_back && inside {
-            return None;
+            // Whoever has shut a door that the app takes for open, and sees so, says it.
+            let closed = self.hub.bookings[booking_of(&id)].state == State::Booked
+                && self.is_shut(&id)
+                && self.is_shown_open(customer, &id);
+            return closed.then_some(Intent::ConfirmClosed { reservation: id });
         }
         if gives_back && !offered(ActionView::Open) && offered(ActionView::Reopen) {
             return Some(Intent::Reopen { reservation: id });
@@ -356,6 +370,16 @@ impl World {
                 format!("{booking} is put behind door {door} of locker {locker}, where {before} lies"),
             );
         }
+    }
+
+    fn is_shown_open(&self, customer: usize, id: &str) -> bool {
+        self.phones[customer].core.view().open_doors.iter().any(|door| door.reservation == id)
+    }
+
+    fn is_shut(&self, id: &str) -> bool {
+        let it = &self.hub.bookings[booking_of(id)];
+        let door = self.cabinets[it.locker].look().and_then(|machine| machine.compartment(it.door));
+        door.is_some_and(|compartment| !compartment.open)
     }
 
     fn content_is_here(&self, id: &str) -> Option<bool> {

@@ -51,6 +51,8 @@ pub struct Phone {
     pub dice: Dice,
     /// Bookings of which the customer said that the parcel is taken.
     pub said: BTreeSet<usize>,
+    /// Returns of which the customer said at the closed door that they lie inside.
+    pub placed: BTreeSet<usize>,
     /// Gestures that came to nothing, by booking.
     pub vain: BTreeMap<usize, u32>,
     /// When its owner last made the gesture for a booking, in milliseconds of the world.
@@ -88,6 +90,7 @@ impl Phone {
             due: None,
             dice: Dice::new(seed),
             said: BTreeSet::new(),
+            placed: BTreeSet::new(),
             vain: BTreeMap::new(),
             gestures: BTreeMap::new(),
             noted: BTreeMap::new(),

@@ -13,6 +13,9 @@ pub struct Plan {
     pub lockers: usize,
     /// Doors of each.
     pub doors: u16,
+    /// Lockers that do not measure what lies in their compartments.
+    #[serde(default)]
+    pub unmeasured: Vec<usize>,
     /// Customers, one phone each.
     pub customers: usize,
     /// What befalls them: at so many milliseconds, ascending.
@@ -238,10 +241,12 @@ impl Plan {
     pub fn of(seed: u64) -> Self {
         let mut dice = Dice::new(seed ^ 0x706f_7374_6572_6e21);
         let (lockers, customers) = (dice.between(1, 3), dice.between(2, 8));
+        let mut fittings = Dice::new(seed ^ 0x7365_6e73_6f72_7321);
         let mut plan = Self {
             seed,
             lockers: usize::try_from(lockers).expect("few"),
             doors: u16::try_from(dice.between(2, 6)).expect("few"),
+            unmeasured: (0..usize::try_from(lockers).expect("few")).filter(|_| fittings.chance(25)).collect(),
             customers: usize::try_from(customers).expect("few"),
             steps: Vec::new(),
         };
@@ -275,7 +280,8 @@ impl Plan {
         const AT_ONE_LOCKER: usize = 4;
         let mut dice = Dice::new(seed ^ 0x6275_7379_2121_2121);
         let lockers = customers.div_ceil(AT_ONE_LOCKER);
-        let mut plan = Self { seed, lockers, doors: 12, customers, steps: Vec::new() };
+        let mut plan =
+            Self { seed, lockers, doors: 12, unmeasured: Vec::new(), customers, steps: Vec::new() };
         for customer in 0..customers {
             let locker = customer / AT_ONE_LOCKER;
             // Each has three doors of their own: no parcel waits for another's door.

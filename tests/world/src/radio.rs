@@ -325,6 +325,9 @@ impl World {
             }
             Move::Closed(receipt) => {
                 self.bring(self.links[link].locker, &receipt);
+                if let Errand::Deposit(booking) | Errand::Fetch(booking) = self.agents[agent].errand {
+                    self.courier_says(booking);
+                }
                 let next = self.agents[agent].go_on();
                 self.agent_moves(agent, link, next);
             }

@@ -215,6 +215,7 @@ impl World {
         let hub = Hub::new(
             plan.seed,
             identities.iter().map(|keys| (keys.identity(), plan.doors)).collect(),
+            (0..plan.lockers).map(|at| !plan.unmeasured.contains(&at)).collect(),
             phones.iter().map(|phone| public(&phone.key)).collect(),
         );
         let owners = phones.iter().enumerate().map(|(at, phone)| (public(&phone.key), at)).collect();
@@ -223,11 +224,12 @@ impl World {
         let trust = hub.issuer_keys();
         let cabinets = identities
             .into_iter()
-            .map(|keys| Cabinet {
+            .enumerate()
+            .map(|(at, keys)| Cabinet {
                 identity: keys.identity(),
                 keys,
                 running: None,
-                machine: Some(Machine::new(plan.doors, dice.roll())),
+                machine: Some(Machine::new(plan.doors, !plan.unmeasured.contains(&at), dice.roll())),
                 boot: 0,
                 booted_at: 0,
                 due: None,

@@ -93,7 +93,7 @@ fn a_return_that_was_emptied_again_is_brought_again() {
         (41_500, Step::Walk { customer, locker: None }),
         (120_000, Step::Pin { customer }),
     ];
-    let plan = Plan { seed: 3, lockers: 1, doors: 2, customers: 2, steps };
+    let plan = Plan { seed: 3, lockers: 1, doors: 2, unmeasured: Vec::new(), customers: 2, steps };
     let (outcome, log) = world::run_logged(&plan);
     assert_eq!(outcome.violations, []);
     let said = |what: &str| log.iter().filter(|line| line.contains(what)).count();

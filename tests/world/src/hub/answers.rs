@@ -8,7 +8,7 @@ use postern_api::{
     locker::{DoorInfo, LockerDescriptor, Reach, Size},
     problem::{Code, Problem},
     reservation::{
-        Action, Carrier, Compartment, Reservation, Role, State, Taken, TimelineEntry, TimelineEvent,
+        Action, Carrier, Compartment, Inside, Reservation, Role, State, Taken, TimelineEntry, TimelineEvent,
     },
     sync::{Changes, ReceiptResult, ReceiptResults, ReceiptUpload},
     token::{Grant, Grants, TokenBatch},
@@ -18,7 +18,7 @@ use postern_protocol::LockerIdentity;
 use postern_rules::{
     access::{self, Standing},
     booked::{self, Who},
-    placed::Inside,
+    placed::{self, Answer},
     settling::Holds,
     taken::{self, Verdict},
 };
@@ -127,6 +127,7 @@ impl Hub {
             (Method::Post, "/v1/tokens") => self.grants(customer, body, now),
             (Method::Post, "/v1/bulletins") => self.bulletins(body, now),
             (Method::Post, "/v1/receipts") => self.ingest(body, now),
+            (Method::Post, _) if path.ends_with("/inside") => self.inside(customer, path, body, now),
             (Method::Post, _) => self.taken(customer, path, body, now),
             _ => problem(404, Code::NotFound),
         }
@@ -165,7 +166,7 @@ impl Hub {
         }
         let is_unsaid = booked::may_say(Who::Customer, booking.kind, booking.state, false)
             && booking.opening.is_some()
-            && matches!(booking.inside, Some(Inside::Open | Inside::Unknown));
+            && matches!(booking.inside, Some(placed::Inside::Open | placed::Inside::Unknown));
         if is_unsaid {
             actions.push(Action::ConfirmPlaced);
         }
@@ -216,9 +217,8 @@ impl Hub {
         if wanted.len() < batch.reservations.len() {
             return problem(404, Code::NotFound);
         }
-        let before = wanted.len();
         wanted.retain(|at| self.bookings[*at].may_open(now));
-        if wanted.len() < before && !batch.reservations.is_empty() {
+        if wanted.is_empty() && !batch.reservations.is_empty() {
             return problem(409, Code::WrongState);
         }
         let mut grants = Vec::new();
@@ -274,23 +274,37 @@ impl Hub {
         yes(Said::Results(ReceiptResults { results }))
     }
 
-    fn taken(&mut self, customer: usize, path: &str, body: &[u8], now: u64) -> (u16, Said) {
-        let booking = path
-            .strip_prefix("/v1/reservations/")
-            .and_then(|rest| rest.strip_suffix("/taken"))
-            .and_then(Self::booking_of);
-        let said = serde_json::from_slice::<Taken>(body);
-        let (Some(booking), Ok(said)) = (booking, said) else { return problem(404, Code::NotFound) };
-        if self.bookings.get(booking).is_none_or(|booking| booking.customer != customer) {
+    /// Which of a customer's bookings something is said of.
+    fn spoken_of(&self, customer: usize, path: &str, word: &str) -> Option<usize> {
+        let booking =
+            path.strip_prefix("/v1/reservations/")?.strip_suffix(word).and_then(Self::booking_of)?;
+        (self.bookings.get(booking)?.customer == customer).then_some(booking)
+    }
+
+    fn inside(&mut self, customer: usize, path: &str, body: &[u8], now: u64) -> (u16, Said) {
+        let said = serde_json::from_slice::<Inside>(body);
+        let (Some(booking), Ok(said)) = (self.spoken_of(customer, path, "/inside"), said) else {
             return problem(404, Code::NotFound);
+        };
+        let answer = Answer { after: i64::from(said.opening), inside: said.inside };
+        if !self.say(booking, Who::Customer, answer, now) {
+            return problem(409, Code::WrongState);
         }
+        yes(Said::Reservation(Box::new(self.reservation(booking, now))))
+    }
+
+    fn taken(&mut self, customer: usize, path: &str, body: &[u8], now: u64) -> (u16, Said) {
+        let said = serde_json::from_slice::<Taken>(body);
+        let (Some(booking), Ok(said)) = (self.spoken_of(customer, path, "/taken"), said) else {
+            return problem(404, Code::NotFound);
+        };
         let whose = self.whose(booking);
         let it = &self.bookings[booking];
         let facts = taken::Facts {
             kind: it.kind,
             state: it.state,
             inside: it.inside,
-            sensors: true,
+            sensors: self.measures[it.locker],
             unproven: it.unproven,
             opened: it.first_opened.is_some(),
             by_owner: true,
@@ -352,7 +366,11 @@ impl Booking {
 }
 
 /// What phones are told of a locker.
-pub(super) fn descriptor(at: usize, (identity, doors): &(LockerIdentity, u16)) -> LockerDescriptor {
+pub(super) fn descriptor(
+    at: usize,
+    (identity, doors): &(LockerIdentity, u16),
+    measures: bool,
+) -> LockerDescriptor {
     LockerDescriptor {
         id: identity.id.to_string(),
         name: format!("Locker {at}"),
@@ -361,7 +379,7 @@ pub(super) fn descriptor(at: usize, (identity, doors): &(LockerIdentity, u16)) -
         receipt_key: encode(&identity.receipt_key),
         scanner: true,
         keypad: true,
-        content_sensors: true,
+        content_sensors: measures,
         reopen_minutes: u16::try_from(REOPEN / 60).expect("small"),
         doors: (1..=*doors)
             .map(|door| DoorInfo {

@@ -314,14 +314,15 @@ impl Hub {
             ToldBy::WhoFetches => self.is_errand(booking.locker, booking.door, link.epoch),
         });
         let everybodys = booking.links(|_| true);
+        let sensors = self.measures[booking.locker];
         let of_errand = |(whose, whom): &(usize, For)| *whose == ended.booking && *whom == For::Courier;
         let at = self.doors.get(&(booking.locker, booking.door));
         Ended {
             holds: ended.holds,
-            inside: placed::known(&links, booking.answer, true),
+            inside: placed::known(&links, booking.answer, sensors),
             certain: placed::is_certain(&links),
-            left: placed::known(&everybodys, None, true) == Some(Inside::Present),
-            sensors: true,
+            left: placed::known(&everybodys, None, sensors) == Some(Inside::Present),
+            sensors,
             errand: at.is_some_and(|at| at.occupants.values().any(of_errand)),
             lost: false,
             tokens_until: booking.tokens_until,

@@ -12,7 +12,7 @@ use postern_protocol::{
 use postern_rules::{
     booked::{self, Event, Facts, Then, Who},
     chain::{self, Neighbour, New, Step},
-    placed,
+    placed::{self, Answer, Inside},
 };
 
 use super::{Booking, Hub, wide};
@@ -182,6 +182,33 @@ impl Hub {
         self.move_on(booking, who, event, at);
     }
 
+    /// Somebody at the door says what lies inside since that opening; false where that says nothing (any more).
+    pub(crate) fn say(&mut self, booking: usize, who: Who, answer: Answer, now: u64) -> bool {
+        let by_courier = who == Who::Courier;
+        let it = &self.bookings[booking];
+        let theirs = it.links(|link| link.courier == by_courier);
+        let others = it.links(|link| link.courier != by_courier);
+        let opened_since = placed::last_opening(&others).is_some_and(|later| later > answer.after);
+        if opened_since
+            || !booked::may_say(who, it.kind, it.state, false)
+            || placed::may_say(&theirs, answer).is_err()
+        {
+            return false;
+        }
+        self.bookings[booking].answer = Some(answer);
+        self.move_on(booking, who, Event::Said, wide(now));
+        true
+    }
+
+    /// A courier, at the door or back from it, says what lies inside, where nobody has measured it.
+    pub fn courier_says(&mut self, booking: usize, inside: bool, now: u64) -> bool {
+        let it = &self.bookings[booking];
+        let links = it.links(|link| link.courier);
+        let open = matches!(placed::known(&links, it.answer, false), Some(Inside::Open | Inside::Unknown));
+        let opened = placed::last_opening(&links).filter(|_| open);
+        opened.is_some_and(|after| self.say(booking, Who::Courier, Answer { after, inside }, now))
+    }
+
     fn was_opened(&mut self, booking: usize, at: i64) {
         let it = &mut self.bookings[booking];
         it.first_opened = Some(it.first_opened.map_or(at, |first| first.min(at)));
@@ -198,7 +225,7 @@ impl Hub {
             .filter(|link| link.courier == by_courier && link.outcome.may_be_open())
             .map(|link| (link.operation, link.outcome))
             .collect();
-        let inside = placed::known(&links, it.answer, true);
+        let inside = placed::known(&links, it.answer, self.measures[it.locker]);
         let whose = self.whose(booking);
         let facts = Facts {
             kind: it.kind,
