@@ -151,7 +151,12 @@ pub const fn may_say(who: Who, kind: Kind, state: State, lent: bool) -> bool {
         | (
             Who::Courier,
             Kind::Pickup,
-            State::Announced | State::InTransit | State::Cancelled | State::Ready | State::Expired,
+            State::Announced
+            | State::InTransit
+            | State::Cancelled
+            | State::Ready
+            | State::Expired
+            | State::Opened,
         )
         | (Who::Courier, Kind::Return, State::Deposited) => true,
         (Who::Customer, Kind::Storage, State::Held | State::Ready) => lent,
@@ -358,6 +363,12 @@ fn taken_out(facts: Facts, event: Event, verdict: &mut Verdict) {
         };
         verdict.notes.push((what, By::Carrier, proven));
         verdict.then = Then::Free;
+        return;
+    }
+    // The customer has opened it since there was more time for it. Whoever of the two took it, nothing is said to lie there.
+    if (facts.kind, facts.state) == (Kind::Pickup, State::Opened) && errand && is_out && event == Event::Said
+    {
+        verdict.alarm = Some(Alarm::TakenAfterExtend);
         return;
     }
     if let Event::Opened { certain, .. } = event {

@@ -137,7 +137,11 @@ pub fn hold(parcel: Timed, until: i64, days: i64, now: i64) -> Result<Option<i64
     if parcel.held_until.is_some() {
         return Err(Not::Limit);
     }
-    Ok(Some(parcel.until.unwrap_or(until).max(until)))
+    // It keeps nothing longer, and would use up the only time that one may ask.
+    if parcel.until.is_some_and(|end| until <= end) {
+        return Err(Not::Time);
+    }
+    Ok(Some(until))
 }
 
 #[cfg(test)]
@@ -220,7 +224,7 @@ mod tests {
         assert_eq!(extend(opened, 9_000, 1, 1, 500), Err(Not::State));
         assert_eq!(extend(Timed { may_lie_there: true, ..opened }, 9_000, 1, 1, 500), Ok(4600));
         assert_eq!(hold(ready, 5_000, 1, 500), Ok(Some(5000)));
-        assert_eq!(hold(ready, 800, 1, 500), Ok(Some(1000)));
+        assert_eq!(hold(ready, 800, 1, 500), Err(Not::Time), "it is kept longer without");
         assert_eq!(hold(Timed { held_until: Some(1), ..ready }, 5_000, 1, 500), Err(Not::Limit));
         assert_eq!(hold(ready, 501 + DAY, 1, 500), Err(Not::Time));
         let under_way = Timed { state: State::InTransit, until: None, ..ready };

@@ -93,6 +93,13 @@ pub fn last_opening(links: &[Link]) -> Option<i64> {
     links.iter().filter(|link| link.outcome.may_be_open()).map(|link| link.sequence).max()
 }
 
+/// Whether the last that is known of the door is that its latch jammed: so the sensor says, and where it sticks the door came open
+/// all the same.
+#[must_use]
+pub fn jammed_last(links: &[Link]) -> bool {
+    links.last().is_some_and(|link| link.outcome == Outcome::Jammed)
+}
+
 /// Whether it is certain that the door came open: at one opening at least power did not fail, and its sensor did not say that
 /// it was open before.
 #[must_use]

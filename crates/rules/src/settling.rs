@@ -52,6 +52,9 @@ pub struct Ended {
     pub certain: bool,
     /// Something was measured inside as the door was last closed, whoever had opened it.
     pub left: bool,
+    /// The last that the chain has of it is a latch that jammed. That is the word of the door's sensor: where it sticks, the door
+    /// came open all the same, and nothing was measured.
+    pub jammed: bool,
     /// The locker measures what is inside when the door is closed.
     pub sensors: bool,
     /// A courier was given a token to take something out: whose opening will be in the chain.
@@ -104,7 +107,7 @@ impl Ended {
     #[must_use]
     pub fn verdict(&self, chain: Chain) -> Verdict {
         match self.told(chain) {
-            Verdict::Free if self.left => Verdict::Look,
+            Verdict::Free if self.left || self.jammed => Verdict::Look,
             verdict => verdict,
         }
     }
@@ -151,6 +154,7 @@ mod tests {
             inside,
             certain: true,
             left: false,
+            jammed: false,
             sensors: false,
             errand: true,
             lost: false,
@@ -267,5 +271,16 @@ mod tests {
         assert_eq!(by_key.verdict(Chain { news: 4, ..CHAIN }), Verdict::Free, "no courier had a token");
         let measures = Ended { sensors: true, ..fetched(Some(Inside::Open)) };
         assert_eq!(measures.verdict(CHAIN), Verdict::Wait);
+    }
+
+    /// A sensor that sticks says of every opening that the latch jammed.
+    #[test]
+    fn a_door_that_jammed_last_is_looked_at() {
+        let told = Chain { news: 4, ..CHAIN };
+        for holds in [Holds::Nothing, Holds::Taken, Holds::Fetched] {
+            let jammed = Ended { jammed: true, errand: false, ..ended(holds, None) };
+            assert_eq!(jammed.verdict(told), Verdict::Look, "{holds:?}");
+            assert_eq!(jammed.verdict(CHAIN), Verdict::Wait, "{holds:?}");
+        }
     }
 }

@@ -65,6 +65,8 @@ pub enum Not {
     State,
     /// A guest's word needs a receipt.
     Guest,
+    /// A guest's word does not stand against what the locker measured.
+    Measured,
 }
 
 /// What follows from the word.
@@ -72,14 +74,21 @@ pub enum Not {
 /// # Errors
 /// Why it does not count.
 pub fn judge(facts: Facts, taken: bool) -> Result<Verdict, Not> {
+    let left_by_guest = !facts.by_owner && facts.inside == Some(Inside::Present);
     match (facts.kind, facts.state, taken) {
+        // It is the owner's to say that the sensor is wrong.
+        (Kind::Pickup, State::Opened | State::Ready | State::Expired, true) if left_by_guest => {
+            Err(Not::Measured)
+        }
         (Kind::Pickup, State::Collected, true) => Ok(Verdict::Known),
         (Kind::Pickup, State::Opened, true) => {
             let left = facts.inside == Some(Inside::Present);
             // The closing has still to say what was left.
             let waits = facts.inside == Some(Inside::Open) && facts.sensors;
             let door = if left || waits { Door::Settles } else { Door::Free };
-            Ok(Verdict::Collected { unproven: facts.unproven || left, door, left })
+            // Where nothing is measured a guest says it for the owner, who is told on whose word it rests.
+            let by_guest = !facts.by_owner && facts.inside != Some(Inside::Absent);
+            Ok(Verdict::Collected { unproven: facts.unproven || left || by_guest, door, left })
         }
         // Opened by means of which nothing is known yet; or opened and closed with something still inside.
         (Kind::Pickup, State::Ready | State::Expired, true) if facts.by_owner || facts.opened => {
@@ -151,7 +160,7 @@ mod tests {
             assert_eq!(verdict, Ok(Verdict::Collected { unproven: left, door, left }), "{inside:?}");
         }
         // Measured to lie there still, it is ready again.
-        let still = Facts { state: State::Ready, inside: Some(Inside::Present), by_owner: false, ..opened };
+        let still = Facts { state: State::Ready, inside: Some(Inside::Present), ..opened };
         let said = Verdict::Collected { unproven: true, door: Door::Settles, left: true };
         assert_eq!(judge(still, true), Ok(said));
     }
@@ -169,5 +178,20 @@ mod tests {
             }
         }
         assert_eq!(judge(READY, false), Err(Not::State), "nobody has looked yet");
+    }
+
+    #[test]
+    fn a_guests_word_stands_against_no_measurement() {
+        let guest = Facts { by_owner: false, opened: true, ..READY };
+        for state in [State::Opened, State::Ready, State::Expired] {
+            let left = Facts { state, inside: Some(Inside::Present), ..guest };
+            assert_eq!(judge(left, true), Err(Not::Measured), "{state:?}");
+            assert!(judge(Facts { by_owner: true, ..left }, true).is_ok(), "{state:?}");
+        }
+        let opened = Facts { state: State::Opened, ..guest };
+        for (inside, unproven) in [(Inside::Absent, false), (Inside::Unknown, true)] {
+            let verdict = judge(Facts { inside: Some(inside), ..opened }, true);
+            assert_eq!(verdict, Ok(Verdict::Collected { unproven, door: Door::Free, left: false }));
+        }
     }
 }
