@@ -14,7 +14,7 @@ use postern_rules::{
 };
 
 use super::{
-    code, doors, fair, feed,
+    code, doors, ending, fair, feed,
     network::{OPERATOR, check_name},
     parcels,
     reservation::Reservation,
@@ -55,6 +55,7 @@ pub async fn extend(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, until
     reservation.extensions += 1;
     reservation.state = State::Ready;
     reservation.note(now, TimelineEvent::Extended, Some("you"), false);
+    ending::pins_that_outlive_shares(tx, reservation, now).await?;
     reservation.save(tx, now).await
 }
 
@@ -68,6 +69,7 @@ pub async fn hold(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, until: 
     reservation.until = parcel::hold(timed(reservation), until, days, now).map_err(parcels::not)?;
     reservation.held_until = Some(until);
     reservation.note(now, TimelineEvent::Held, Some("you"), false);
+    ending::pins_that_outlive_shares(tx, reservation, now).await?;
     reservation.save(tx, now).await
 }
 

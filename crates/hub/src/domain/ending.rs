@@ -84,6 +84,31 @@ pub async fn share(tx: &mut Tx, reservation: &mut Reservation, share: &str, now:
     Ok(())
 }
 
+/// Ends the PINs of guests whose shares end before the reservation, at a locker that would not hear in time that they are over:
+/// they were given when both were to end together, and there is more time for the reservation now.
+///
+/// # Errors
+/// When the database fails.
+pub async fn pins_that_outlive_shares(tx: &mut Tx, reservation: &Reservation, now: i64) -> Result<()> {
+    let slots = sqlx::query(
+        "SELECT p.locker_id, p.door, p.session_id FROM shares h JOIN sessions s ON s.account_id = h.account_id \
+         JOIN pin_slots p ON p.session_id = s.id AND p.ended = 0 JOIN doors d ON d.locker_id = p.locker_id \
+         AND d.door = p.door AND d.epoch = p.epoch AND d.reservation_id = h.reservation_id \
+         JOIN lockers l ON l.id = p.locker_id WHERE h.reservation_id = $1 AND h.state IN ('accepted', 'used') \
+         AND h.until_at < $2 AND l.online_until <= $3 ORDER BY p.locker_id, p.session_id",
+    )
+    .bind(&reservation.id)
+    .bind(reservation.until.unwrap_or(i64::MAX))
+    .bind(now)
+    .fetch_all(tx.on())
+    .await?;
+    for row in &slots {
+        let (locker, session) = (row.text("locker_id")?, row.text("session_id")?);
+        end_slots(tx, &locker, &session, Some(row.int("door")?), now).await?;
+    }
+    Ok(())
+}
+
 /// Ends what the account's devices may have passed on in person of a reservation. False where there is nothing that has not
 /// been ended already. The caller saves the reservation.
 ///

@@ -28,6 +28,9 @@ use crate::{
 
 /// Most reservations in one call.
 pub const MOST: usize = 200;
+/// Tokens of one share that have not ended. Each that was used takes a place at its locker, of which one door may have no more than
+/// 16; the owner's is among them.
+const OF_A_GUEST: i64 = 12;
 
 fn broken(what: &str) -> Error {
     Error::Internal(format!("a stored {what} does not fit the protocol"))
@@ -82,16 +85,24 @@ pub async fn mint(hub: &Hub, tx: &mut Tx, customer: &Customer, batch: &TokenBatc
             continue;
         }
         let reopen_minutes = row.int("reopen_minutes")?;
-        if !view::may_open(&reservation, reopen_minutes, now) {
+        let share = if reservation.account.as_deref() == Some(&customer.account) {
+            None
+        } else {
+            row.maybe_text("share_id")?.zip(row.maybe_int("share_until")?)
+        };
+        let enough = match &share {
+            Some((share, _)) => living(tx, share, now).await? >= OF_A_GUEST,
+            None => false,
+        };
+        if enough || !view::may_open(&reservation, reopen_minutes, now) {
             // One that cannot be opened keeps back none of the others.
             found.remove(&reservation.id);
             continue;
         }
-        let owner = reservation.account.as_deref() == Some(&customer.account);
         let terms = Terms {
             online: row.int("online_until")? > now,
             reopen_until: reservation.last_opened.map(|at| at + reopen_minutes * 60),
-            share: if owner { None } else { row.maybe_text("share_id")?.zip(row.maybe_int("share_until")?) },
+            share,
             nonce,
         };
         let mut grant = mint_one(hub, tx, customer, &reservation, &terms, now).await?;
@@ -149,6 +160,16 @@ struct Terms {
     reopen_until: Option<i64>,
     share: Option<(String, i64)>,
     nonce: Option<[u8; 16]>,
+}
+
+/// Tokens of a share that have not ended.
+async fn living(tx: &mut Tx, share: &str, now: i64) -> Result<i64> {
+    sqlx::query("SELECT COUNT(*) AS living FROM grants WHERE share_id = $1 AND expires_at > $2")
+        .bind(share)
+        .bind(now)
+        .fetch_one(tx.on())
+        .await?
+        .int("living")
 }
 
 async fn mint_one(

@@ -118,7 +118,9 @@ pub(super) fn not(why: Not) -> Error {
     match why {
         Not::State => Code::WrongState.into(),
         Not::Limit => Code::LimitReached.into(),
-        Not::Time => invalid("/until", "after now and within the operator's limit"),
+        Not::Time => {
+            invalid("/until", "after now, later than it is kept anyway, and within the operator's limit")
+        }
     }
 }
 

@@ -330,7 +330,7 @@ async fn apply(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, one: &Good
             locker: Some(&door.0),
             door: Some(door.1),
             reservation: Some(&reservation.id),
-            reason: "the latch was driven twice and the door did not come open",
+            reason: "the latch was driven twice, and the door's sensor did not see it come open",
             repaired: false,
         };
         alarms::raise(tx, alarm, now).await?;

@@ -75,6 +75,7 @@ async fn ended(tx: &mut Tx, locker: &str, door: &chain::Settling) -> Result<Ende
         inside: placed::known(&links, answer, door.sensors),
         certain: placed::is_certain(&links),
         left: placed::known(&everybodys, None, door.sensors) == Some(Inside::Present),
+        jammed: placed::jammed_last(&everybodys),
         sensors: door.sensors,
         errand: door.errand,
         lost: door.lost,

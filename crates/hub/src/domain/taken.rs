@@ -54,8 +54,12 @@ pub async fn say(
         by_owner: reservation.account.as_deref() == Some(by),
         door: whose,
     };
+    // The owner reads whose word it was.
+    let guest = if facts.by_owner { None } else { name_of(tx, reservation, by).await? };
+    let who = guest.as_deref().unwrap_or("you");
     let verdict = taken::judge(facts, said.taken).map_err(|not| match not {
         Not::Guest => refuse(Code::WrongState, "no receipt says that the door was opened"),
+        Not::Measured => refuse(Code::SomethingInside, "the locker measured that it still lies inside"),
         Not::State => refuse(Code::WrongState, "nothing lies there to be taken"),
     })?;
     match verdict {
@@ -63,7 +67,7 @@ pub async fn say(
         Verdict::Collected { unproven, door, left } => {
             reservation.state = State::Collected;
             reservation.unproven = unproven;
-            reservation.note(now, TimelineEvent::Collected, Some("you"), false);
+            reservation.note(now, TimelineEvent::Collected, Some(who), false);
             match door {
                 Door::Free => doors::free(tx, &reservation.id).await?,
                 Door::Settles => {
@@ -94,10 +98,22 @@ pub async fn say(
                 reservation.state = state;
                 reservation.unproven = false;
             }
-            reservation.note(now, TimelineEvent::Disputed, Some("you"), false);
+            reservation.note(now, TimelineEvent::Disputed, Some(who), false);
         }
     }
     reservation.save(tx, now).await
+}
+
+/// What the owner calls a guest.
+async fn name_of(tx: &mut Tx, reservation: &Reservation, guest: &str) -> Result<Option<String>> {
+    let row = sqlx::query(
+        "SELECT name FROM shares WHERE reservation_id = $1 AND account_id = $2 ORDER BY created_at DESC LIMIT 1",
+    )
+    .bind(&reservation.id)
+    .bind(guest)
+    .fetch_optional(tx.on())
+    .await?;
+    row.map(|row| row.text("name")).transpose()
 }
 
 async fn disputed(

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use postern_hub::clock::Clock;
 use postern_locker::{
-    Config, Connection, Geometry, Keys, LocalAnswer, Locker as Firmware, Output, Uptime, machine::Machine,
+    Config, Connection, Geometry, Keys, LocalAnswer, Locker as Firmware, Output, Uptime,
+    machine::{Machine, Mechanics},
 };
 use postern_protocol::{
     Door, IssuerKeys, KeyId, LockerIdentity, LockerKeys, Operation, OperationNonce, Refusal, Reply, Request,
@@ -250,6 +251,12 @@ impl Cabinet {
         compartment.sensors.open = Some(false);
     }
 
+    /// The sensor of a door does not notice that it comes open, or does again.
+    pub(crate) fn sensor_sticks(&mut self, at: u16, sticks: bool) {
+        let mechanics = if sticks { Mechanics::SensorStuck } else { Mechanics::Sound };
+        self.firmware.hardware().compartment(Door(at)).mechanics = mechanics;
+    }
+
     /// The sensor of a shut door says that it is open, until its hand next moves it.
     pub(crate) fn claims_open(&mut self, at: u16) {
         self.firmware.hardware().compartment(Door(at)).sensors.open = Some(true);
@@ -328,6 +335,11 @@ impl Cabinet {
         self.openings.push(receipt::verify(&receipt, &self.identity().receipt_key).unwrap().sequence);
         let mut receipts = vec![self.uploaded(&receipt)];
         self.hand(door, hand);
+        if receipt::verify(&receipt, &self.identity().receipt_key).unwrap().outcome == Outcome::Jammed {
+            // So the sensor says; nothing is closed then.
+            self.hang_up(connection);
+            return Visit::Open(receipts);
+        }
         match self.answer(connection, session) {
             Some(Reply::Closing(closing)) => receipts.push(self.uploaded(&closing)),
             other => panic!("no closing: {other:?}"),

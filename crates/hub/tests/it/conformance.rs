@@ -18,7 +18,8 @@ use crate::{
 };
 #[allow(clippy::wildcard_imports)]
 use crate::{
-    crowd::*, doors::*, gaps::*, keeping::*, leaving::*, promises::*, races::*, reach::*, services::*,
+    crowd::*, doors::*, gaps::*, guests::*, keeping::*, leaving::*, promises::*, races::*, reach::*,
+    services::*,
 };
 
 /// A story that does not come to its end fails, and says which it was.
@@ -110,6 +111,11 @@ on_both!(
     a_sensor_that_says_open_proves_nothing,
     a_return_that_was_opened_again_is_asked_about_again,
     what_can_be_opened_anew_is_told,
+    a_latch_that_is_said_to_jam_frees_no_door,
+    a_couriers_answer_is_heard_after_the_customer_opened,
+    a_guests_word_is_the_guests,
+    a_guest_leaves_room_for_the_owner,
+    a_guests_pin_ends_when_there_is_more_time,
     a_courier_fetches_from_a_door_that_is_said_to_stand_open,
     booking_and_giving_back_costs_nobody_the_pin,
     a_couriers_opening_takes_nothing_out,

@@ -396,6 +396,65 @@ pub(crate) async fn a_return_that_was_opened_again_is_asked_about_again(world: W
     }
 }
 
+/// Where a door's sensor sticks, every opening looks like a latch that jammed. What was put in behind it keeps its door, whatever
+/// became of the reservation, until somebody has looked.
+pub(crate) async fn a_latch_that_is_said_to_jam_frees_no_door(world: World) {
+    let mut cabinet = world.cabinet(true).await;
+    let (ada, ben) = (world.customer("Ada").await, world.customer("Ben").await);
+    let cart = courier(&world).await;
+    let jacket = ada.named("Winter jacket").await;
+    let flat = ada.named("Flat 12 box").await;
+    let lamp = deliver(&world, &mut cabinet, &cart, &ben, "Lamp").await;
+    for (what, operation, end, bens) in [
+        (&jacket, Operation::Deposit, "/cancel", Operation::Collect),
+        (&flat, Operation::Access, "/release", Operation::Reopen),
+    ] {
+        let (mine, news) = fetch(&ada, what).await;
+        cabinet.sensor_sticks(door(&mine), true);
+        let receipts = cabinet.visit(&ada, &mine, operation, &news, Hand::Puts).receipts();
+        cabinet.sensor_sticks(door(&mine), false);
+        hand_in(&ada, receipts).await;
+        assert!(alarms(&world).await.contains(&"jammed".to_owned()));
+        ada.post(&path(what, end), json!({})).await.ok();
+        // Somebody brings the news there, and a receipt that shows it.
+        let (grant, news) = fetch(&ben, &lamp).await;
+        hand_in(&ben, cabinet.visit(&ben, &grant, bens, &news, Hand::Nothing).receipts()).await;
+        let kept = report(&world, &cabinet, door(&mine)).await;
+        assert_eq!(kept["settling"], true, "{kept}");
+        assert!(alarms(&world).await.contains(&"unproven".to_owned()));
+        let clear = format!("/v1/operator/lockers/{}/doors/{}/clear", cabinet.id, door(&mine));
+        assert_eq!(world.operator.post(&clear, json!({})).await.status, 204);
+        assert_eq!(report(&world, &cabinet, door(&mine)).await["settling"], false);
+    }
+}
+
+/// More time was asked for while a courier was on the way, and the customer opened by PIN: nobody measures who of the two took it
+/// out. The courier's answer is heard, the operator told, and nobody is sent to an empty compartment.
+pub(crate) async fn a_couriers_answer_is_heard_after_the_customer_opened(world: World) {
+    let mut plain = world.cabinet(false).await;
+    let mut ada = world.customer("Ada").await;
+    let mut cart = courier(&world).await;
+    let salad = deliver_plain(&world, &mut plain, &cart, &ada, "Salad").await;
+    let (mine, _) = fetch(&ada, &salad).await;
+    later(&world, 4 * 86_400, &mut [&mut ada, &mut cart]).await;
+    postern_hub::domain::sweep::windows(&world.hub).await.unwrap();
+    let (grant, _) = errand(&cart, &plain, &salad).await;
+    ada.post(&path(&salad, "/extend"), json!({ "until": world.clock.now() + 86_400 })).await.ok();
+    assert!(plain.type_pin(&mine["pin"], Hand::Nothing).is_some(), "the locker has heard of nothing");
+    plain.visit(&cart, &grant, Operation::Collect, &json!([]), Hand::Takes).receipts();
+    // All that the hub has not had from the courier before.
+    hand_in(&cart, plain.uplink().split_off(2)).await;
+    assert_eq!(ada.named("Salad").await["state"], "opened");
+    let said = json!({ "inside": false, "opening": plain.openings().last() });
+    cart.post(&format!("/v1/courier/parcels/{}/inside", salad["id"].as_str().unwrap()), said).await.ok();
+    let shown = ada.named("Salad").await;
+    assert_eq!(shown["state"], "opened", "who has it is for the customer to say");
+    assert!(alarms(&world).await.contains(&"taken_after_extend".to_owned()));
+    later(&world, 3600, &mut [&mut ada, &mut cart]).await;
+    let asked = json!({ "reservations": [salad["id"]] });
+    assert_eq!(ada.post("/v1/tokens", asked).await.code(), "wrong_state", "nothing lies there");
+}
+
 /// Phones hear that a door is opened anew, and no longer again, when the minutes for that are over; and one parcel that cannot be
 /// opened keeps back the access to no other.
 pub(crate) async fn what_can_be_opened_anew_is_told(world: World) {

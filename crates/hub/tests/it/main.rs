@@ -13,6 +13,7 @@ mod doors;
 mod faults;
 mod forgetting;
 mod gaps;
+mod guests;
 mod imports;
 mod instances;
 mod keeping;

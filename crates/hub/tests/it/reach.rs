@@ -170,7 +170,7 @@ pub(crate) async fn a_parcel_is_taken_up_by_its_link(world: World) {
     let answers =
         futures::future::join_all((0..8).map(|n| claim(if n % 2 == 0 { &ada } else { &ben }, &parcel))).await;
     let had = |n: usize| answers.iter().skip(n).step_by(2).filter(|answer| answer.status == 200).count();
-    assert!([(4, 0), (0, 4)].contains(&(had(0), had(1))), "one of them, who may ask again");
+    assert!([(4, 0), (0, 4)].contains(&(had(0), had(1))), "one of them, who may ask again: {answers:?}");
     // What has ended, foreign and guessed links.
     let parcel = announce_to(&world, "HX7", &nobodys).await;
     let cancel = format!("/v1/carrier/parcels/{}/cancel", parcel["id"].as_str().unwrap());

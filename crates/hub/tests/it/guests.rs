@@ -1,0 +1,99 @@
+//! What somebody may do with what another has shared: the real hub over HTTP, the real firmware at the door. On both databases
+//! by `conformance`; SECURITY.md names these tests.
+
+use postern_protocol::Operation;
+use serde_json::{Value, json};
+
+use crate::{
+    cabinet::Hand,
+    client::Device,
+    doors::deliver_plain,
+    promises::{courier, deliver, fetch, hand_in, later, path},
+    world::World,
+};
+
+/// The owner shares it until then, and the guest follows the link.
+async fn share(owner: &Device, guest: &Device, reservation: &Value, until: i64) {
+    let asked = json!({ "name": "Uncle Ben", "until": until });
+    let offer = owner.post(&path(reservation, "/shares"), asked).await.ok();
+    let claim = offer["link"].as_str().unwrap().rsplit('/').next().unwrap();
+    guest.post("/v1/claims", json!({ "claim": claim })).await.ok();
+}
+
+/// What a guest says is the guest's word, by name, and stands against no measurement: the owner still collects what the guest has
+/// left inside.
+pub(crate) async fn a_guests_word_is_the_guests(world: World) {
+    for (measures, what) in [(true, "Salad"), (false, "Soup")] {
+        let mut cabinet = world.cabinet(measures).await;
+        let (ada, ben) = (world.customer("Ada").await, world.customer("Ben").await);
+        let cart = courier(&world).await;
+        let salad = if measures {
+            deliver(&world, &mut cabinet, &cart, &ada, what).await
+        } else {
+            deliver_plain(&world, &mut cabinet, &cart, &ada, what).await
+        };
+        share(&ada, &ben, &salad, world.clock.now() + 86_400).await;
+        let taken = json!({ "taken": true });
+        let early = ben.post(&path(&salad, "/taken"), taken.clone()).await.code();
+        assert_eq!(early, if measures { "something_inside" } else { "wrong_state" });
+        let (mine, news) = fetch(&ben, &salad).await;
+        let receipts = cabinet.visit(&ben, &mine, Operation::Collect, &news, Hand::Nothing).receipts();
+        hand_in(&ben, receipts).await;
+        let said = ben.post(&path(&salad, "/taken"), taken).await;
+        if measures {
+            assert_eq!(said.code(), "something_inside");
+            let (mine, news) = fetch(&ada, &salad).await;
+            let receipts = cabinet.visit(&ada, &mine, Operation::Collect, &news, Hand::Takes).receipts();
+            hand_in(&ada, receipts).await;
+            assert_eq!(ada.named(what).await["state"], "opened");
+        } else {
+            said.ok();
+            let shown = ada.named(what).await;
+            assert_eq!(
+                (shown["state"].as_str(), shown["unproven"].as_bool()),
+                (Some("collected"), Some(true))
+            );
+            let last = shown["timeline"].as_array().unwrap().last().unwrap();
+            assert_eq!((last["event"].as_str(), last["by"].as_str()), (Some("collected"), Some("Uncle Ben")));
+        }
+    }
+}
+
+/// Whatever a guest asks for, the locker's memory of that door has room for what the owner holds.
+pub(crate) async fn a_guest_leaves_room_for_the_owner(world: World) {
+    let _cabinet = world.cabinet(true).await;
+    let (ada, ben) = (world.customer("Ada").await, world.customer("Ben").await);
+    let books = ada.named("Two paperbacks").await;
+    share(&ada, &ben, &books, world.clock.now() + 86_400).await;
+    let asked = json!({ "reservations": [books["id"]] });
+    let mut given = 0;
+    while ben.post("/v1/tokens", asked.clone()).await.status == 200 {
+        given += 1;
+        assert!(given < 16, "no more than a locker remembers of one door");
+    }
+    assert!(given >= 8, "enough for a day of trying: {given}");
+    assert_eq!(ada.post("/v1/tokens", asked).await.status, 200, "the owner's are counted by themselves");
+}
+
+/// A guest's PIN is given where it ends together with the share. Where the owner then has more time, it is taken back: the next
+/// who was online brings that to the locker.
+pub(crate) async fn a_guests_pin_ends_when_there_is_more_time(world: World) {
+    let mut cabinet = world.cabinet(true).await;
+    let (mut ada, mut ben) = (world.customer("Ada").await, world.customer("Ben").await);
+    let mut cart = courier(&world).await;
+    let salad = deliver(&world, &mut cabinet, &cart, &ada, "Salad").await;
+    let until = ada.named("Salad").await["until"].as_i64().unwrap();
+    share(&ada, &ben, &salad, until).await;
+    let (bens, _) = fetch(&ben, &salad).await;
+    assert!(bens["pin"].as_str().is_some(), "{bens}");
+    ada.post(&path(&salad, "/extend"), json!({ "until": until + 86_400 })).await.ok();
+    let (again, _) = fetch(&ben, &salad).await;
+    assert_eq!(again["no_pin"], "keypad_behind");
+    // Somebody who was online since comes by.
+    let (_, news) = fetch(&ada, &salad).await;
+    assert!(cabinet.downlink(&news[0]));
+    assert_eq!(cabinet.type_pin(&bens["pin"], Hand::Nothing), None);
+    later(&world, until - world.clock.now() + 60, &mut [&mut ada, &mut ben, &mut cart]).await;
+    let (mine, _) = fetch(&ada, &salad).await;
+    assert!(cabinet.type_pin(&mine["pin"], Hand::Takes).is_some(), "the owner's opens");
+}
