@@ -154,6 +154,15 @@ pub(crate) fn notice(code: NoticeCode) -> &'static str {
     }
 }
 
+/// How an entry of the chain of custody names somebody.
+pub(crate) fn whom(code: &str) -> &'static str {
+    match code {
+        "shared" => "to",
+        "revoked" => "from",
+        _ => "by",
+    }
+}
+
 /// An entry of the chain of custody: the hub's event code.
 pub(crate) fn event(code: &str) -> String {
     match code {

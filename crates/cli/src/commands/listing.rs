@@ -162,7 +162,8 @@ fn detail(view: &View, r: &ReservationView) -> String {
             .timeline
             .iter()
             .map(|entry| {
-                let by = entry.by.as_deref().map(|by| format!("by {}", safe(by))).unwrap_or_default();
+                let how = words::whom(&entry.event);
+                let by = entry.by.as_deref().map(|by| format!("{how} {}", safe(by))).unwrap_or_default();
                 let proven = if entry.proven { "signed by the locker" } else { "" };
                 vec![
                     format!("  {}", time::day_and_time(entry.at)),
