@@ -322,6 +322,7 @@ impl Hub {
             inside: placed::known(&links, booking.answer, sensors),
             certain: placed::is_certain(&links),
             left: placed::known(&everybodys, None, sensors) == Some(Inside::Present),
+            jammed: placed::jammed_last(&everybodys),
             sensors,
             errand: at.is_some_and(|at| at.occupants.values().any(of_errand)),
             lost: false,

@@ -156,9 +156,6 @@ impl Hub {
             }
             return;
         };
-        if receipt.outcome == Outcome::Jammed {
-            return;
-        }
         let link = Link {
             operation: receipt.operation,
             outcome: receipt.outcome,
@@ -166,6 +163,9 @@ impl Hub {
             epoch: epoch.unwrap_or_default(),
         };
         self.bookings[booking].links.insert(receipt.sequence, link);
+        if receipt.outcome == Outcome::Jammed {
+            return;
+        }
         let (who, event) = (
             if courier { Who::Courier } else { Who::Customer },
             if receipt.outcome.is_closing() {
@@ -289,7 +289,9 @@ impl Hub {
     /// A courier has fetched a return.
     pub fn is_fetched(&self, booking: usize) -> bool {
         let it = &self.bookings[booking];
-        it.links.values().any(|link| link.courier && link.operation == Operation::Collect)
-            && self.whose(booking) != booked::Door::Kept
+        let fetches = |link: &Link| {
+            link.courier && link.operation == Operation::Collect && link.outcome != Outcome::Jammed
+        };
+        it.links.values().any(fetches) && self.whose(booking) != booked::Door::Kept
     }
 }
