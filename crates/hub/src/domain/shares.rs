@@ -163,7 +163,11 @@ pub async fn claim(hub: &Hub, tx: &mut Tx, account: &str, guest: bool, secret: &
     }
     match claims::parcel(tx.on(), &hash).await? {
         Some(parcel) => claim_parcel(hub, tx, Claimer { account, guest }, &parcel, &hash).await,
-        None => claim_share(hub, tx, account, secret).await,
+        // Another request of the same person may have taken it up between the two questions.
+        None => match claims::held(tx.on(), account, &hash).await? {
+            Some(id) => Ok(id),
+            None => claim_share(hub, tx, account, secret).await,
+        },
     }
 }
 
