@@ -194,6 +194,10 @@ pub enum Adapter {
 /// How far a dial is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DialStage {
+    /// The system asks the customer whether the app may use the radio: nothing is searched for before they have answered.
+    Asking,
+    /// They have answered, and the search begins.
+    Searching,
     /// Heard.
     Sighted,
     /// Connected.

@@ -28,6 +28,9 @@ const QUEUE: usize = 4;
 /// The most that a new dial waits for the old connection to be let go.
 const LET_GO: Duration = Duration::from_secs(3);
 
+/// A radio that is not ready after so long waits for a customer who reads what the system asks.
+const UNASKED: Duration = Duration::from_millis(250);
+
 /// The radio and what is under way on it.
 pub(crate) struct RadioDesk {
     /// The device's, or the one that was asked for.
@@ -145,7 +148,13 @@ async fn call(
     };
     let connect = async {
         // The customer may be asked first, and reads for as long as that takes: the search begins afterwards.
-        radio.ready().await;
+        let mut ready = std::pin::pin!(radio.ready());
+        if tokio::time::timeout(UNASKED, &mut ready).await.is_err() {
+            let told = |stage| events.send(Event::Radio(RadioEvent::Progress { attempt, stage }));
+            let _ = told(DialStage::Asking).await;
+            ready.await;
+            let _ = told(DialStage::Searching).await;
+        }
         radio.connect(locker, Instant::now() + timeout, &progress).await
     };
     let connected = tokio::select! {
@@ -313,6 +322,61 @@ mod tests {
         };
         let ended = tokio::time::timeout(Duration::from_secs(10), ended).await;
         assert_eq!(ended, Ok((7, EndReason::Lost)));
+        desk.close().await;
+    }
+
+    /// A phone whose system asks the customer first.
+    struct Asked(state::Sender<bool>);
+
+    #[async_trait::async_trait]
+    impl Radio for Asked {
+        fn adapter(&self) -> state::Receiver<AdapterState> {
+            state::channel(AdapterState::Unknown).1
+        }
+
+        async fn ready(&self) {
+            let _ = self.0.subscribe().wait_for(|answered| *answered).await;
+        }
+
+        async fn sightings(&self) -> Result<BoxStream<'static, Sighting>, RadioError> {
+            Err(RadioError::NotFound)
+        }
+
+        async fn connect(
+            &self,
+            _: LockerId,
+            deadline: Instant,
+            _: &(dyn Fn(Progress) + Send + Sync),
+        ) -> Result<Box<dyn Link>, RadioError> {
+            tokio::time::sleep_until(deadline.into()).await;
+            Err(RadioError::NotFound)
+        }
+    }
+
+    /// The core hears that the customer is asked, and when they have answered; the search has all its time after that.
+    #[tokio::test]
+    async fn a_customer_who_reads_a_question_loses_no_time() {
+        let (events, mut heard) = mpsc::channel(8);
+        let answer = state::channel(false).0;
+        let mut desk = RadioDesk::new(Arc::new(Asked(answer.clone())), false, events);
+        desk.carry_out(RadioCommand::Dial { attempt: 1, locker: [0; 8], timeout_ms: 500 });
+        let mut next = async || {
+            loop {
+                match heard.recv().await {
+                    Some(Event::Radio(RadioEvent::Adapter(_))) => {}
+                    Some(Event::Radio(event)) => return event,
+                    other => panic!("{other:?}"),
+                }
+            }
+        };
+        let stage = |stage| RadioEvent::Progress { attempt: 1, stage };
+        assert_eq!(next().await, stage(DialStage::Asking));
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        answer.send_replace(true);
+        assert_eq!(next().await, stage(DialStage::Searching));
+        let began = tokio::time::Instant::now();
+        assert_eq!(next().await, RadioEvent::Ended { attempt: 1, reason: EndReason::NotFound });
+        assert!(began.elapsed() >= Duration::from_millis(490));
         desk.close().await;
     }
 }

@@ -52,9 +52,11 @@ impl Unlock {
         let attempt = self.run.as_ref().and_then(|run| run.link.attempt());
         match event {
             RadioEvent::Progress { attempt: of, stage } if attempt == Some(of) => {
-                if let Some(run) = &mut self.run
-                    && let Link::Dialling { stage: shown, .. } = &mut run.link
-                {
+                let Some(run) = &mut self.run else { return };
+                if run.is_asked() {
+                    run.gesture = cx.now.monotonic_ms;
+                }
+                if let Link::Dialling { stage: shown, .. } = &mut run.link {
                     *shown = Some(stage);
                 }
             }

@@ -129,6 +129,7 @@ impl Unlock {
         }
         if now > run.deadline() {
             let code = run.last.unwrap_or(match run.link {
+                _ if run.is_asked() => ProblemCode::GestureTooOld,
                 Link::Down { .. } | Link::Dialling { .. } => ProblemCode::OutOfRange,
                 _ => ProblemCode::GestureTooOld,
             });

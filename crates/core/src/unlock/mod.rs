@@ -38,6 +38,8 @@ use crate::{
     wallet::Wallet,
 };
 
+/// How long a customer may read what the system asks them before the radio runs. Their answer is part of the gesture.
+const ASKED_MS: u64 = 120_000;
 /// How long a gesture is good for (PROTOCOL.md, relays).
 pub(crate) const GESTURE_MS: u64 = 30_000;
 /// Doors in one opening.

@@ -151,7 +151,13 @@ impl Run {
 
     /// Moments beyond which nothing leaves any more.
     pub(crate) fn deadline(&self) -> u64 {
-        self.recheck_until.filter(|_| !self.is_active()).unwrap_or(self.gesture + super::GESTURE_MS)
+        let good_for = if self.is_asked() { super::ASKED_MS } else { super::GESTURE_MS };
+        self.recheck_until.filter(|_| !self.is_active()).unwrap_or(self.gesture + good_for)
+    }
+
+    /// The customer is being asked by the system whether the radio may be used.
+    pub(crate) fn is_asked(&self) -> bool {
+        matches!(self.link, Link::Dialling { stage: Some(DialStage::Asking), .. })
     }
 
     /// Some other door of it is still to come.

@@ -5,7 +5,7 @@ use postern_api::{
     token::Operation,
 };
 use postern_core::{
-    event::{Adapter, EndReason, Event, RadioEvent},
+    event::{Adapter, DialStage, EndReason, Event, RadioEvent},
     intent::{Intent, Setting},
     view::{AccessView, ActionView, OpeningDoorState, OpeningPhase, ProblemCode, StateView},
 };
@@ -93,6 +93,34 @@ fn several_doors_open_one_after_the_other_on_one_link() {
     assert_eq!(rig.dials, 1);
     let states: Vec<_> = rig.view().opening.unwrap().doors.iter().map(|door| door.state).collect();
     assert_eq!(states, [OpeningDoorState::Closed, OpeningDoorState::Closed, OpeningDoorState::Opened]);
+}
+
+/// The first opening on a phone: its system asks whether the app may use Bluetooth. Whoever reads that for a minute has made the
+/// gesture all the same; whoever leaves it there and comes back later makes another.
+#[test]
+fn what_the_system_asks_takes_no_time_of_the_gesture() {
+    for (reads, opens) in [(60_000, true), (119_000, true), (121_000, false)] {
+        let mut rig = Rig::with_parcels(8, &[3]);
+        rig.hold_radio = true;
+        rig.open(&["r3"]);
+        let attempt = rig.attempt.unwrap();
+        rig.radio_event(RadioEvent::Progress { attempt, stage: DialStage::Asking });
+        rig.advance(reads);
+        rig.hold_radio = false;
+        if opens {
+            assert_eq!(rig.phase(), OpeningPhase::Searching);
+            rig.radio_event(RadioEvent::Progress { attempt, stage: DialStage::Searching });
+            // And all of the time after it.
+            rig.advance(15_000);
+            rig.radio_event(RadioEvent::Progress { attempt, stage: DialStage::Sighted });
+            rig.greet();
+            rig.settle();
+            assert!(matches!(rig.phase(), OpeningPhase::Opened { .. }), "{:?}", rig.phase());
+        } else {
+            assert_eq!(failed(&rig), ProblemCode::GestureTooOld);
+            assert!(rig.sent.is_empty());
+        }
+    }
 }
 
 #[test]
