@@ -12,7 +12,7 @@ use postern_runtime::{
     Runtime, StartError, WayBack,
     intent::Intent,
     vault::{Secret, Secrets, VaultError, keys::StandInKeys, memory::MemorySecrets},
-    view::{NetworkView, NoticeCode, ProblemCode, SessionView, VaultView},
+    view::{NetworkView, NoticeCode, ProblemCode, SessionView, VaultView, View},
 };
 use tokio::{net::TcpStream, sync::mpsc};
 use url::Url;
@@ -298,6 +298,37 @@ async fn a_refresh_token_used_twice_ends_the_session_with_words_and_loses_nothin
     let page = Authorization::of(&mut pages).await;
     page.back(&[("code", "good-code"), ("state", &page.state)]).await;
     app.holds("well again", |view| view.network == NetworkView::Online).await;
+    app.end().await;
+}
+
+/// A hub that takes the call and never answers: the sign-in says so and can be tried again, and what was fetched is shown as it is
+/// when there is no network. When it speaks again, so does the app.
+#[tokio::test]
+async fn a_hub_that_never_answers_is_not_waited_for() {
+    let hub = Hub::start(Manners { silent: true, ..Manners::default() }).await;
+    let folder = tempfile::tempdir().unwrap();
+    let (options, mut pages) = options(&hub.url, folder.path());
+    let app = App::start(options).await;
+    opened(&app).await;
+    app.send(Intent::SignIn { hub: None });
+    let problem = app
+        .until("words", |view| match &view.session {
+            SessionView::SignedOut { problem } => problem.as_ref().map(|problem| problem.code),
+            _ => None,
+        })
+        .await;
+    assert_eq!(problem, ProblemCode::HubUnreachable);
+    hub.change(|manners| manners.silent = false);
+    signed_in(&app, &mut pages).await;
+    app.holds("everything", |view| view.loaded && view.network == NetworkView::Online).await;
+
+    hub.change(|manners| manners.silent = true);
+    app.send(Intent::Refresh);
+    let offline = |view: &View| matches!(view.network, NetworkView::Offline { since: Some(_) });
+    app.holds("no network", |view| offline(view) && view.loaded).await;
+    hub.change(|manners| manners.silent = false);
+    app.send(Intent::Refresh);
+    app.holds("the network", |view| view.network == NetworkView::Online).await;
     app.end().await;
 }
 

@@ -30,6 +30,8 @@ pub(crate) struct Manners {
     pub(crate) nonce: Option<&'static str>,
     /// It takes neither access nor refresh tokens any more, as after a reuse.
     pub(crate) session_ended: bool,
+    /// It takes every call, and never answers.
+    pub(crate) silent: bool,
 }
 
 pub(crate) struct Hub {
@@ -117,7 +119,13 @@ fn now() -> i64 {
 type Hubs = State<Arc<Shared>>;
 
 async fn date(State(hub): Hubs, request: Request, next: Next) -> Response {
-    let ahead = hub.manners.lock().unwrap().clock_ahead;
+    let (ahead, silent) = {
+        let manners = hub.manners.lock().unwrap();
+        (manners.clock_ahead, manners.silent)
+    };
+    if silent {
+        std::future::pending::<()>().await;
+    }
     let mut response = next.run(request).await;
     let at = UNIX_EPOCH + std::time::Duration::from_secs((now() + ahead) as u64);
     response.headers_mut().insert(header::DATE, httpdate::fmt_http_date(at).parse().unwrap());
