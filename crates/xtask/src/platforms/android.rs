@@ -16,7 +16,7 @@ use super::{
     carried,
     declared::Api,
     documents::{self, Claim},
-    homeless, jvm, step,
+    homeless, jvm, native, step,
     table::{Proof, Step},
     toolchain::{self, CLANG, RUST, Toolchain},
 };
@@ -143,6 +143,16 @@ pub(crate) fn run(steps: &mut Vec<Step>) -> Result<()> {
         kotlin()?;
         Ok(None)
     })?;
+    step(
+        steps,
+        Proof::Checked,
+        "names and signatures by which its Rust and its Kotlin find each other",
+        || {
+            let rust = fs::read_to_string(root().join("src-tauri/src/android.rs"))?;
+            native::hold(&rust, &toolchain::built().join("kotlin"))?;
+            Ok(None)
+        },
+    )?;
     step(
         steps,
         Proof::Ran,

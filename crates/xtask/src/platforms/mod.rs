@@ -8,6 +8,7 @@ mod documents;
 mod hub;
 mod jvm;
 mod linux;
+mod native;
 mod release;
 mod table;
 pub(crate) mod toolchain;
