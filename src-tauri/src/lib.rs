@@ -141,13 +141,6 @@ fn lifecycle(app: &AppHandle, event: RunEvent) {
                 }
             }
         }
-        // Android may have taken the window away while the app went on; what is shown of it is one without a page.
-        #[cfg(target_os = "android")]
-        RunEvent::Resumed if app.try_state::<Link>().is_some() => {
-            if let Err(error) = window::open(app) {
-                tracing::error!(%error, "the window cannot be opened again");
-            }
-        }
         RunEvent::Exit => {
             if let Some(runtime) = runtime() {
                 let finished = async { tokio::time::timeout(FINISHING, runtime.shutdown()).await };

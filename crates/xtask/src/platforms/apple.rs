@@ -92,6 +92,14 @@ const PRIVACY: &[Claim] = &[
          not(//dict[key='NSPrivacyCollectedDataType'][not(key='NSPrivacyCollectedDataTypePurposes')])",
         "what each kind of data is for",
     ),
+    (
+        "count(//dict[key='NSPrivacyCollectedDataType'])=6 and //string[.='NSPrivacyCollectedDataTypeName'] and \
+         //string[.='NSPrivacyCollectedDataTypeEmailAddress'] and //string[.='NSPrivacyCollectedDataTypeUserID'] and \
+         //string[.='NSPrivacyCollectedDataTypePurchaseHistory'] and \
+         //string[.='NSPrivacyCollectedDataTypePhotosorVideos'] and \
+         //string[.='NSPrivacyCollectedDataTypeCustomerSupport']",
+        "all that a hub keeps of a customer, as RELEASING.md answers Google",
+    ),
 ];
 /// Texts of the system's questions.
 const QUESTIONS: [&str; 3] =
