@@ -257,7 +257,7 @@ const MUTANTS: &[Mutant] = &[
         file: PLACED,
         original: "answer.after == opened",
         replacement: "answer.after <= opened",
-        expected: &[13],
+        expected: &[4, 13],
     },
     Mutant {
         name: "a return that was opened again stays dropped off",

@@ -90,7 +90,10 @@ impl Unlock {
             return OpeningPhase::MayBeOpen { asking: true };
         }
         match &run.link {
-            Link::Down { .. } | Link::Dialling { stage: None | Some(DialStage::Asking | DialStage::Searching), .. } => OpeningPhase::Searching,
+            Link::Down { .. }
+            | Link::Dialling { stage: None | Some(DialStage::Asking | DialStage::Searching), .. } => {
+                OpeningPhase::Searching
+            }
             Link::Dialling { stage: Some(DialStage::Sighted | DialStage::Connected), .. } => {
                 OpeningPhase::Connecting
             }
