@@ -41,8 +41,14 @@ pub(crate) fn run(steps: &mut Vec<Step>) -> Result<()> {
     step(steps, Proof::Checked, "what the release workflow names: packages, files, secrets", || {
         let workflow = fs::read_to_string(root().join(RELEASE))?;
         let releasing = fs::read_to_string(root().join("RELEASING.md"))?;
-        let wrong =
-            [unknown_packages(&workflow), unexplained(&workflow, &releasing), missing(&workflow)].concat();
+        let app = fs::read_to_string(root().join("src-tauri/Cargo.toml"))?;
+        let wrong = [
+            unknown_packages(&workflow),
+            unexplained(&workflow, &releasing),
+            missing(&workflow),
+            not_rewritten(&workflow, &app),
+        ]
+        .concat();
         ensure!(wrong.is_empty(), "{RELEASE}: {}", wrong.join("; "));
         Ok(None)
     })
@@ -90,6 +96,22 @@ fn unknown_packages(workflow: &str) -> Vec<String> {
     }
     let unknown = packages.into_iter().filter(|package| !SDK.contains(package));
     unknown.map(|package| format!("Google has no {package}")).collect()
+}
+
+/// `crate-type`, which the jobs for phones rewrite: that both do, and that there is one line to be rewritten.
+fn not_rewritten(workflow: &str, app: &str) -> Vec<String> {
+    let mut wrong = Vec::new();
+    if app.lines().filter(|line| line.starts_with("crate-type = ")).count() != 1 {
+        wrong.push("src-tauri/Cargo.toml has no one line for crate-type".to_owned());
+    }
+    for kind in ["staticlib", "cdylib"] {
+        let becomes =
+            format!(r#"'s/^crate-type = .*/crate-type = ["{kind}", "rlib"]/' src-tauri/Cargo.toml"#);
+        if !workflow.contains(&becomes) {
+            wrong.push(format!("no job makes the app a {kind}"));
+        }
+    }
+    wrong
 }
 
 /// Names after this prefix.
@@ -159,7 +181,7 @@ pub(super) fn languages(folder: &Path, keys: &[&str]) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_news, named, unexplained, unknown_packages};
+    use super::{is_news, named, not_rewritten, unexplained, unknown_packages};
 
     #[test]
     fn a_package_that_google_does_not_have_is_named() {
@@ -167,6 +189,19 @@ mod tests {
         assert_eq!(unknown_packages(&line("platforms;android-37.0")), Vec::<String>::new());
         assert_eq!(unknown_packages(&line("platforms;android-37")), ["Google has no platforms;android-37"]);
         assert_eq!(unknown_packages("nothing").len(), 1);
+    }
+
+    #[test]
+    fn a_phone_gets_a_library_that_it_can_load() {
+        let line = |kind: &str| {
+            format!(
+                r#"run: sed -i 's/^crate-type = .*/crate-type = ["{kind}", "rlib"]/' src-tauri/Cargo.toml"#
+            )
+        };
+        let both = format!("{}\n{}", line("staticlib"), line("cdylib"));
+        assert_eq!(not_rewritten(&both, "[lib]\ncrate-type = [\"rlib\"]\n"), Vec::<String>::new());
+        assert_eq!(not_rewritten(&line("cdylib"), "crate-type = []\n"), ["no job makes the app a staticlib"]);
+        assert_eq!(not_rewritten(&both, "crate_type = []\n").len(), 1);
     }
 
     #[test]
