@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::locker::Size;
+use crate::{
+    growth::Word,
+    locker::{Access, Size},
+};
 
 /// `POST /v1/carrier/parcels`: announce a parcel.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,6 +99,51 @@ pub struct Parcels {
     /// Give this as `after` for the next page; absent on the last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
+}
+
+/// `GET /v1/carrier/sites`: where parcels can be delivered, a page at a time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct DeliverySites {
+    /// This page.
+    pub sites: Vec<DeliverySite>,
+    /// Give this as `after` for the next page; absent on the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// A place with lockers. Its id is the `site` of an announcement.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct DeliverySite {
+    /// Site id.
+    pub id: String,
+    /// Name.
+    pub name: String,
+    /// Postal address.
+    pub address: String,
+    /// Degrees.
+    pub latitude: f64,
+    /// Degrees.
+    pub longitude: f64,
+    /// Who may collect there.
+    #[cfg_attr(feature = "openapi", schema(value_type = Access))]
+    pub access: Word<Access>,
+    /// The lockers there.
+    pub lockers: Vec<DeliveryLocker>,
+}
+
+/// A locker that couriers put parcels into.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct DeliveryLocker {
+    /// Locker id: the `locker` of a deposit, or of a courier's token.
+    pub id: String,
+    /// Name, as on its front.
+    pub name: String,
+    /// Sizes of its compartments.
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<Size>))]
+    pub sizes: Vec<Word<Size>>,
 }
 
 /// `POST /v1/carrier/webhooks`: the hub posts changes of the carrier's parcels there, signed as Standard Webhooks

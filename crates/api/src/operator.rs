@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::locker::LockerDescriptor;
+use crate::{
+    growth::Word,
+    locker::{Access, LockerDescriptor},
+};
 
 /// `POST /v1/operator/lockers`: a locker joins the network. Sent by whoever installs it, with the operator's API key.
 /// Private keys never leave the locker. Repeating it with the same keys is harmless.
@@ -234,4 +237,119 @@ impl core::fmt::Debug for ApiKey {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("ApiKey").field("id", &self.id).finish_non_exhaustive()
     }
+}
+
+/// `GET /v1/operator/sites`: the sites of the network, a page at a time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct NetworkSites {
+    /// This page.
+    pub sites: Vec<SiteEntry>,
+    /// Give this as `after` for the next page; absent on the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// A site, as an operator sees it in a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct SiteEntry {
+    /// Site id.
+    pub id: String,
+    /// Name.
+    pub name: String,
+    /// Postal address.
+    pub address: String,
+    /// Who may use it.
+    #[cfg_attr(feature = "openapi", schema(value_type = Access))]
+    pub access: Word<Access>,
+    /// It came with an import.
+    pub imported: bool,
+    /// Lockers that stand there.
+    pub lockers: u32,
+    /// People who live or work there.
+    pub members: u32,
+}
+
+/// `GET /v1/operator/lockers`: the lockers of the network, a page at a time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Lockers {
+    /// This page.
+    pub lockers: Vec<LockerEntry>,
+    /// Give this as `after` for the next page; absent on the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// A locker, as an operator sees it in a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct LockerEntry {
+    /// Locker id, 16 hex digits.
+    pub id: String,
+    /// Name, as on its front.
+    pub name: String,
+    /// Site id.
+    pub site: String,
+    /// Compartments.
+    pub doors: u32,
+    /// Its gateway has been heard within the last minutes.
+    pub online: bool,
+    /// It has left the network.
+    pub retired: bool,
+}
+
+/// `GET /v1/operator/carriers`: the carriers of the network, a page at a time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Carriers {
+    /// This page.
+    pub carriers: Vec<CarrierEntry>,
+    /// Give this as `after` for the next page; absent on the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// A carrier, as an operator sees it in a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct CarrierEntry {
+    /// Carrier id.
+    pub id: String,
+    /// Name for display.
+    pub name: String,
+    /// Pickup window in hours where a deposit names none.
+    pub pickup_hours: u32,
+}
+
+/// `GET /v1/operator/keys`: API keys that were given out, a page at a time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Keys {
+    /// This page.
+    pub keys: Vec<KeyEntry>,
+    /// Give this as `after` for the next page; absent on the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// An API key without what is secret of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct KeyEntry {
+    /// Key id.
+    pub id: String,
+    /// Whose; absent for the operator's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub carrier: Option<String>,
+    /// What it is for.
+    pub name: String,
+    /// What it may do.
+    pub scopes: Vec<String>,
+    /// UNIX seconds.
+    pub created_at: i64,
+    /// When it was taken back, UNIX seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked_at: Option<i64>,
 }

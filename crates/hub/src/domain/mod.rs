@@ -7,6 +7,7 @@ pub mod couriers;
 pub mod customer;
 pub mod demo;
 pub mod device;
+pub mod directory;
 pub mod doors;
 pub mod ending;
 pub mod fair;

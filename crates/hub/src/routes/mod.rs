@@ -6,6 +6,7 @@ mod begin;
 mod carrier;
 pub mod contract;
 mod devices;
+mod directory;
 mod events;
 mod finder;
 mod meta;
@@ -98,7 +99,7 @@ fn documented() -> OpenApiRouter<Arc<Hub>> {
         .routes(routes!(webhooks::remove))
         .routes(routes!(webhooks::dead_letters))
         .routes(routes!(webhooks::retry))
-        .routes(routes!(operator::provision))
+        .routes(routes!(directory::lockers, operator::provision))
         .routes(routes!(operator::locker, operator::decommission))
         .routes(routes!(operator::heartbeat))
         .routes(routes!(operator::receipts))
@@ -106,14 +107,17 @@ fn documented() -> OpenApiRouter<Arc<Hub>> {
         .routes(routes!(operator::lost))
         .routes(routes!(operator::door))
         .routes(routes!(operator::clear))
+        .routes(routes!(directory::sites))
         .routes(routes!(operator::put_site))
         .routes(routes!(operator::put_member, operator::remove_member))
         .routes(routes!(operator::hold))
         .routes(routes!(operator::put_asset))
+        .routes(routes!(directory::carriers))
         .routes(routes!(operator::put_carrier))
-        .routes(routes!(operator::new_key))
+        .routes(routes!(directory::keys, operator::new_key))
         .routes(routes!(operator::revoke_key))
         .routes(routes!(operator::alarms))
+        .routes(routes!(directory::delivery_sites))
         .routes(routes!(operator::resolve))
         .routes(routes!(operator::insight))
         .layer(DefaultBodyLimit::max(LONGEST_BODY))

@@ -219,3 +219,68 @@ async fn alerts_and_dashboard_name_metrics_that_the_hub_tells() {
     }
     assert!(named > 20, "{named}");
 }
+
+/// Who is new to a network finds out what there is: a carrier where it can deliver, an operator what it runs and whose keys it gave out.
+#[tokio::test]
+async fn what_there_is_can_be_listed() {
+    let world = World::start().await;
+    let cabinet = world.cabinet(true).await;
+    let sites = world.heron.get("/v1/carrier/sites").await.ok();
+    let site = sites["sites"].as_array().unwrap().iter().find(|one| one["id"] == "lindenhof").unwrap();
+    let locker =
+        site["lockers"].as_array().unwrap().iter().find(|one| one["id"] == json!(cabinet.id)).unwrap();
+    assert!(locker["sizes"].as_array().unwrap().contains(&json!("m")), "{locker}");
+    // With that a parcel is announced and brought.
+    let wish = json!({ "reference": "HX 1", "recipient": "ada@example.org", "title": "Salad", "site": site["id"], "size": "m" });
+    world.heron.post("/v1/carrier/parcels", wish).await.ok();
+
+    let mine = world.operator.get("/v1/operator/lockers").await.ok();
+    let entry =
+        mine["lockers"].as_array().unwrap().iter().find(|one| one["id"] == json!(cabinet.id)).unwrap();
+    assert_eq!(
+        (&entry["site"], &entry["online"], &entry["retired"]),
+        (&site["id"], &json!(false), &json!(false))
+    );
+    assert_eq!(world.operator.get(&format!("/v1/operator/lockers/{}", cabinet.id)).await.status, 200);
+    let sites = world.operator.get("/v1/operator/sites").await.ok();
+    assert!(
+        sites["sites"].as_array().unwrap().iter().any(|one| one["id"] == site["id"] && one["lockers"] != 0)
+    );
+    let carriers = world.operator.get("/v1/operator/carriers").await.ok();
+    assert!(carriers["carriers"].as_array().unwrap().iter().any(|one| one["id"] == "heron"));
+
+    let new = json!({ "name": "Sorting", "carrier": "heron", "scopes": ["parcels"] });
+    let key = world.operator.post("/v1/operator/keys", new).await.ok();
+    let listed = async || {
+        let keys = world.operator.get("/v1/operator/keys").await.ok();
+        let secret = key["key"].as_str().unwrap().rsplit('_').next().unwrap();
+        assert!(!keys.to_string().contains(secret), "shown once");
+        keys["keys"].as_array().unwrap().iter().find(|one| one["id"] == key["id"]).cloned().unwrap()
+    };
+    let entry = listed().await;
+    assert_eq!((&entry["carrier"], &entry["scopes"]), (&json!("heron"), &json!(["parcels"])));
+    assert!(entry.get("revoked_at").is_none());
+    let path = format!("/v1/operator/keys/{}", key["id"].as_str().unwrap());
+    world.operator.send(Method::DELETE, &path, json!({})).await.ok();
+    assert!(listed().await["revoked_at"].is_i64());
+
+    // Page after page, each thing once.
+    for n in 0..205 {
+        let site = json!({ "name": format!("Yard {n}"), "address": "Yard, Berlin", "latitude": 52.5, "longitude": 13.4, "hours": "24/7",
+                           "always_open": true, "access": "public", "step_free": true });
+        world.operator.send(Method::PUT, &format!("/v1/operator/sites/yard-{n:03}"), site).await.ok();
+    }
+    let (mut seen, mut after) = (Vec::new(), String::new());
+    loop {
+        let page = world.operator.get(&format!("/v1/operator/sites{after}")).await.ok();
+        seen.extend(
+            page["sites"].as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap().to_owned()),
+        );
+        let Some(next) = page["next"].as_str() else { break };
+        after = format!("?after={next}");
+    }
+    let mut once = seen.clone();
+    once.sort_unstable();
+    once.dedup();
+    assert!(seen.len() > 205 && once == seen, "{}", seen.len());
+}

@@ -93,6 +93,10 @@ impl People {
             let me = ours.get("/v1/me").await.ok();
             known.kept.push(me["device_id"].as_str().unwrap().to_owned());
         }
+        // Nor are the keys taken back by which everything is asked.
+        let keys = self.world.operator.get("/v1/operator/keys").await.ok();
+        let keys = keys["keys"].as_array().unwrap().iter().map(|key| key["id"].as_str().unwrap().to_owned());
+        known.kept.extend(keys);
         self.go_on(known).await;
         for path in ["/v1/changes", "/v1/sites", "/v1/assets", "/v1/passkeys"] {
             known.learn(&self.customer.get(path).await.ok(), "");

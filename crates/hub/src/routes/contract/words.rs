@@ -64,6 +64,7 @@ pub(super) const SCOPES: [(&[&str], &str); 5] = [
             "POST /v1/carrier/parcels/{id}/refuse",
             "POST /v1/carrier/couriers",
             "DELETE /v1/carrier/couriers/{id}",
+            "GET /v1/carrier/sites",
         ],
         PARCELS,
     ),
@@ -99,13 +100,24 @@ pub(super) const SCOPES: [(&[&str], &str); 5] = [
     (
         &[
             "GET /metrics",
+            "GET /v1/operator/lockers",
             "GET /v1/operator/lockers/{id}",
+            "GET /v1/operator/sites",
+            "GET /v1/operator/carriers",
             "GET /v1/operator/alarms",
             "GET /v1/operator/insight",
         ],
         WATCH,
     ),
-    (&["PUT /v1/operator/carriers/{id}", "POST /v1/operator/keys", "DELETE /v1/operator/keys/{id}"], KEYS),
+    (
+        &[
+            "PUT /v1/operator/carriers/{id}",
+            "GET /v1/operator/keys",
+            "POST /v1/operator/keys",
+            "DELETE /v1/operator/keys/{id}",
+        ],
+        KEYS,
+    ),
 ];
 
 /// Operations that may not fit the state of things (409).
@@ -175,7 +187,7 @@ pub(super) const PARAMETERS: [(&str, &str, &str); 18] = [
 ];
 
 /// What an operation's own words do not say.
-pub(super) const DETAILS: [(&str, &str); 52] = [
+pub(super) const DETAILS: [(&str, &str); 57] = [
     (
         "POST /v1/me/email",
         "What is answered is the same whoever has the address: it is the letter's reader who decides.",
@@ -270,6 +282,14 @@ pub(super) const DETAILS: [(&str, &str); 52] = [
     (
         "GET /v1/operator/alarms",
         "At most 500, oldest first; resolve them with `POST /v1/operator/alarms/{id}/resolve`.",
+    ),
+    ("GET /v1/carrier/sites", "By id, 200 a page. `access` says who may collect there."),
+    ("GET /v1/operator/sites", "By id, 200 a page."),
+    ("GET /v1/operator/lockers", "By id, 200 a page. One locker in full: `GET /v1/operator/lockers/{id}`."),
+    ("GET /v1/operator/carriers", "By id, 200 a page."),
+    (
+        "GET /v1/operator/keys",
+        "By id, 200 a page. What is lost of a key cannot be had again: give out another.",
     ),
     ("GET /v1/operator/insight", "A group of fewer than ten is left out."),
 ];
