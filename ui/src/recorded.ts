@@ -8,7 +8,7 @@ import { parseRoute } from './lib/route';
 import { drawApp } from './mount';
 
 /** How a scene is to be looked at: preferences of the page, as Preferences has them. */
-type Look = Partial<Record<'lang' | 'theme' | 'text' | 'gesture', string>>;
+type Look = Partial<Record<'lang' | 'theme' | 'text' | 'gesture' | 'network', string>>;
 
 declare global {
   interface Window {
@@ -27,14 +27,14 @@ function found(name: string) {
   return scene;
 }
 
-function prefer({ lang, theme, text, gesture }: Look): void {
-  localStorage.setItem('preferences', JSON.stringify({ language: lang, theme, text, gesture }));
+function prefer({ lang, theme, text, gesture, network }: Look): void {
+  localStorage.setItem('preferences', JSON.stringify({ language: lang, theme, text, gesture, network }));
 }
 
 // recorded.html?scene=home&theme=dark&lang=de&text=150#/r/…: a recorded view in a plain browser.
 const query = new URLSearchParams(location.search);
 const first = found(query.get('scene') ?? 'home');
-prefer(Object.fromEntries(query));
+prefer({ ...Object.fromEntries(query), network: first.network });
 if (location.hash === '' && first.hash) location.hash = first.hash;
 const bridge = new RecordedBridge(first.view);
 const app = new App(bridge);
@@ -49,7 +49,7 @@ void Promise.all([app.start(), bringAll()]).then(() => {
   window.showScene = async (name, look) => {
     const scene = found(name);
     await unmount(drawn);
-    prefer(look);
+    prefer({ ...look, network: scene.network });
     await app.set(loadPreferences());
     history.replaceState(null, '', scene.hash ?? '#/');
     app.route = parseRoute(location.hash);

@@ -20,6 +20,8 @@ const LOADERS = {
   helpSheet: () => import('../components/sheets/HelpSheet.svelte'),
   licencesSheet: () => import('../components/sheets/LicencesSheet.svelte'),
   linkSheet: () => import('../components/sheets/LinkSheet.svelte'),
+  // The page that a hub serves is at that hub and at no other.
+  networkSheet: import.meta.env.MODE === 'web' ? null : () => import('../components/sheets/NetworkSheet.svelte'),
 } as const;
 
 export type Part = keyof typeof LOADERS;
@@ -27,8 +29,9 @@ let loaded = $state.raw<Partial<Record<Part, Component<never>>>>({});
 
 /** Brings a part. */
 export async function bring(part: Part): Promise<void> {
-  if (loaded[part]) return;
-  const { default: component } = await LOADERS[part]();
+  const load = LOADERS[part];
+  if (loaded[part] || !load) return;
+  const { default: component } = await load();
   loaded = { ...loaded, [part]: component as Component<never> };
 }
 

@@ -10,6 +10,8 @@ export interface Preferences {
   gesture: 'hold' | 'confirm';
   /** Whose maps show the way; empty until that was asked. */
   maps: Maps | '';
+  /** Base URL of the network that the next sign-in is at; empty where it is the one that the app came with. */
+  network: string;
 }
 
 const KEY = 'preferences';
@@ -34,6 +36,8 @@ export function loadPreferences(): Preferences {
     text: oneOf(stored['text'], ['100', '125', '150', '200'], '100'),
     gesture: oneOf(stored['gesture'], ['hold', 'confirm'], 'hold'),
     maps: oneOf(stored['maps'], ['', ...MAPS], ''),
+    // The core looks at it before it asks there.
+    network: typeof stored['network'] === 'string' ? stored['network'] : '',
   };
 }
 

@@ -86,7 +86,8 @@ export function overflow(page: Page): Promise<string[]> {
       // Rows of long lists have one height and end in an ellipsis; their detail has the whole text.
       if ((box.right > width + 1 || box.left < -1) && !element.closest('[aria-hidden="true"], .fixed')) found.push(`outside: ${name(element)}`);
       // Something may reach over the edge of its parent on purpose; text may not, and nothing may be cut off.
-      const cuts = style.overflowX !== 'visible' || element.childElementCount === 0;
+      // What is written in a field moves along with the cursor.
+      const cuts = (style.overflowX !== 'visible' || element.childElementCount === 0) && !element.matches('input');
       if (cuts && element.scrollWidth > element.clientWidth + 1 && element.clientWidth > 0 && style.display !== 'inline' && !element.closest('[aria-hidden="true"], .fixed, pre')) {
         found.push(`too wide by ${element.scrollWidth - element.clientWidth}: ${name(element)}`);
       }

@@ -25,6 +25,15 @@ for (const lang of ['en', 'de', 'pl', 'uk']) {
         expect(found).toEqual({});
         expect(page.faults).toEqual([]);
       });
+      test('so does what is said of an address that is none', async () => {
+        await ui.show(page, 'welcome-network', { lang, text });
+        for (const typed of ['kein netz', 'http://lockers.example.org']) {
+          await page.getByTestId('network-address').fill(typed);
+          await page.keyboard.press('Enter');
+          await page.getByTestId('network-sheet').getByRole('alert').waitFor();
+          expect([...(await overflow(page)), ...(await brokenWords(page))]).toEqual([]);
+        }
+      });
     });
   }
 }

@@ -68,6 +68,7 @@ test('the focus goes into each sheet, to its title or its one field, and comes b
     ['settings', 'sign-out', 'h2 Sign out?'],
     ['find', 'book', 'h2 Book a compartment'],
     ['welcome', 'have-link', 'link-url'],
+    ['welcome', 'other-network', 'network-address'],
   ] as const) {
     for (const out of leave) {
       await ui.show(page, scene);

@@ -22,21 +22,32 @@ for (const [size, viewport] of Object.entries(SIZES)) {
         page = await ui.page({ viewport });
       });
       afterAll(() => page.context().close());
+      async function isFine(): Promise<void> {
+        await page.evaluate(axe);
+        const violations = await page.evaluate(async () => {
+          const { violations: found } = await (window as unknown as { axe: Axe }).axe.run(document, { resultTypes: ['violations'] });
+          return found.map((one) => `${one.id}: ${one.nodes.map((node) => `${node.html.slice(0, 160)} ${(node.failureSummary ?? '').slice(0, 240)}`).slice(0, 3).join(' | ')}`);
+        });
+        expect(violations).toEqual([]);
+        expect(await overflow(page)).toEqual([]);
+        expect(await smallTargets(page)).toEqual([]);
+        expect(page.faults).toEqual([]);
+      }
       for (const name of Object.keys(scenes)) {
         test(`${name}: axe finds nothing, nothing overflows, targets are large enough, no policy is broken`, async () => {
           page.faults.length = 0;
           await ui.show(page, name, { theme });
-          await page.evaluate(axe);
-          const violations = await page.evaluate(async () => {
-            const { violations: found } = await (window as unknown as { axe: Axe }).axe.run(document, { resultTypes: ['violations'] });
-            return found.map((one) => `${one.id}: ${one.nodes.map((node) => `${node.html.slice(0, 160)} ${(node.failureSummary ?? '').slice(0, 240)}`).slice(0, 3).join(' | ')}`);
-          });
-          expect(violations).toEqual([]);
-          expect(await overflow(page)).toEqual([]);
-          expect(await smallTargets(page)).toEqual([]);
-          expect(page.faults).toEqual([]);
+          await isFine();
         });
       }
+      test('a network’s address that is refused: the same', async () => {
+        page.faults.length = 0;
+        await ui.show(page, 'welcome-network', { theme });
+        await page.getByTestId('network-address').fill('http://lockers.example.org');
+        await page.getByTestId('network-sign-in').click();
+        await page.getByTestId('network-sheet').getByRole('alert').waitFor();
+        await isFine();
+      });
     });
   }
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { build } from 'vite';
 import { svelte } from '@sveltejs/vite-plugin-svelte';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { brandPlugin } from '../../brands/plugin';
 import { licences, licencesPlugin } from '../../tools/licences';
 import { messagesPlugin } from '../../tools/messages';
@@ -61,6 +61,25 @@ test('holds nothing recorded, nothing inline, nothing from elsewhere but the map
     expect(text.replace(/https?:\/\/(www\.w3\.org|svelte\.dev|formatjs\.github\.io|formatjs\.io|github\.com|issues\.|maps\.apple\.com|www\.google\.com\/maps|www\.openstreetmap\.org)[^\s"'`)]*/g, '')).not.toMatch(/["'`]https?:\/\//);
     expect(text).not.toMatch(/\beval\(|new Function\(/);
   }
+});
+
+test('the page that a hub serves leaves out what leads to another one', async () => {
+  const text = async (mode: string) => {
+    // As it is built to be served: what helps while developing stands in the way of leaving out.
+    vi.stubEnv('NODE_ENV', 'production');
+    const built = await build({
+      configFile: false,
+      mode,
+      root: fileURLToPath(new URL('../..', import.meta.url)),
+      logLevel: 'error',
+      plugins: [messagesPlugin(), licencesPlugin(), brandPlugin('postern'), svelte()],
+      build: { write: false, assetsInlineLimit: 0, rollupOptions: { input: 'index.html' } },
+    });
+    vi.unstubAllEnvs();
+    return (Array.isArray(built) ? built : [built]).flatMap((one) => ('output' in one ? one.output : [])).map((one) => ('code' in one ? one.code : '')).join('\n');
+  };
+  expect(await text('production')).toContain('network-sheet');
+  expect(await text('web')).not.toContain('network-sheet');
 });
 
 test('a second brand is one folder: name, colours, logo, hub and languages', async () => {

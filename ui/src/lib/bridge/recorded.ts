@@ -14,6 +14,7 @@ export class RecordedBridge implements Bridge {
   readonly calls: PlatformCall[] = [];
   /** What the platform functions answer, by name. */
   answers: Record<string, unknown> = {};
+  inBrowser = false;
   private listener: ((view: View) => void) | null = null;
   private view: View;
   private elapsed = 0;
