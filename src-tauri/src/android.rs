@@ -4,6 +4,8 @@
 //! calling thread; only a thread that came in from Java has the app's. So the app's `Application` calls this first of
 //! all (gen/android, Native.kt), and the app's own classes are looked up then, too.
 
+pub(crate) mod notices;
+
 use std::sync::OnceLock;
 
 use jni::{
@@ -75,6 +77,23 @@ pub(crate) extern "system" fn Java_app_postern_Native_scanFailed<'local>(
     code: jint,
 ) {
     phone::scan_failed(code);
+}
+
+/// `app.postern.Native.tapped(source)`: see `Tap.of`.
+#[allow(unsafe_code)]
+#[unsafe(no_mangle)]
+pub(crate) extern "system" fn Java_app_postern_Native_tapped<'local>(
+    mut env: EnvUnowned<'local>,
+    _native: JObject<'local>,
+    source: JString<'local>,
+) {
+    env.with_env(|env| -> Result<(), Error> {
+        if let Some(reservation) = crate::notices::reservation(&source.try_to_string(env)?) {
+            crate::window::reservation(reservation);
+        }
+        Ok(())
+    })
+    .resolve::<ThrowRuntimeExAndDefault>();
 }
 
 /// Acts in Java; none where that fails.

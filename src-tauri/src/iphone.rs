@@ -1,5 +1,7 @@
 //! What an iPhone wants of an app in Apple's own words.
 
+pub(crate) mod notices;
+
 use std::{
     path::Path,
     sync::{

@@ -25,6 +25,8 @@ mod files;
 #[cfg(target_os = "ios")]
 mod iphone;
 mod link;
+#[cfg(any(mobile, test))]
+mod notices;
 mod notifications;
 #[cfg(target_os = "linux")]
 mod painting;
@@ -79,10 +81,11 @@ fn app() -> tauri::Result<()> {
     let builder = builder
         .plugin(tauri_plugin_biometric::init())
         .plugin(tauri_plugin_haptics::init())
-        .plugin(tauri_plugin_notification::init())
         .plugin(tauri_plugin_clipboard_manager::init());
     #[cfg(target_os = "android")]
-    let builder = builder.plugin(notifications::batch());
+    let builder = builder.plugin(tauri_plugin_notification::init()).plugin(android::notices::batch());
+    #[cfg(target_os = "ios")]
+    iphone::notices::listen();
     builder
         .plugin(tauri_plugin_deep_link::init())
         .plugin(tauri_plugin_opener::Builder::new().open_js_links_on_click(false).build())
@@ -131,6 +134,8 @@ fn looking(event: &WindowEvent) -> Option<bool> {
 fn lifecycle(app: &AppHandle, event: RunEvent) {
     let runtime = || app.state::<Link>().runtime_now();
     match event {
+        #[cfg(mobile)]
+        RunEvent::WindowEvent { event: WindowEvent::Destroyed, .. } => window::gone(),
         RunEvent::WindowEvent { event, .. } => {
             if let (Some(looking), Some(runtime)) = (looking(&event), runtime()) {
                 // Ended means that there is nothing to tell any more.

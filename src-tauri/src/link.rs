@@ -53,6 +53,8 @@ pub(crate) async fn connect(app: AppHandle) {
     let (links, window) = (handle.clone(), app.clone());
     app.deep_link()
         .on_open_url(move |event| event.urls().into_iter().for_each(|url| follow(&window, &links, url)));
+    #[cfg(target_os = "android")]
+    tauri::async_runtime::spawn(crate::android::notices::name_kinds(app.clone()));
     #[cfg(mobile)]
     tauri::async_runtime::spawn(crate::reminders::plan(app.clone(), handle.clone()));
     notifications::forward(app, handle).await;

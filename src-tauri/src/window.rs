@@ -1,12 +1,20 @@
 //! The one window.
 
+#[cfg(mobile)]
+use tauri::WebviewWindow;
 use tauri::{
     AppHandle, Manager, WebviewUrl, WebviewWindowBuilder,
     webview::{NewWindowResponse, PageLoadEvent},
 };
 
+#[cfg(mobile)]
+use crate::notices::Taps;
+
 /// Its label: capabilities/main.json grants the commands to it.
 pub(crate) const LABEL: &str = "main";
+/// What somebody tapped on. Here and not with the app, which a tap may come before.
+#[cfg(mobile)]
+static TAPS: Taps<WebviewWindow> = Taps::new();
 
 /// Opens it, or brings it to the front where it is open.
 ///
@@ -44,6 +52,10 @@ pub(crate) fn open(app: &AppHandle) -> tauri::Result<()> {
                 tracing::error!(%error, "the window cannot be shown");
             }
         });
+    #[cfg(mobile)]
+    let builder = builder.on_page_load(|window, load| {
+        lead(TAPS.page((load.event() == PageLoadEvent::Finished).then_some(window)));
+    });
     let window = builder.build()?;
     #[cfg(target_os = "linux")]
     crate::painting::suit(&window)?;
@@ -52,17 +64,26 @@ pub(crate) fn open(app: &AppHandle) -> tauri::Result<()> {
     Ok(())
 }
 
-/// Brings it, at this reservation.
-///
-/// # Errors
-/// The platform has no web view.
+/// Leads its page to this reservation, on which somebody tapped: now, or when there is one. The system brings the window.
 #[cfg(mobile)]
-pub(crate) fn reservation(app: &AppHandle, id: &str) -> tauri::Result<()> {
-    open(app)?;
-    let Some(window) = app.get_webview_window(LABEL) else { return Ok(()) };
-    // Text of the hub's on its way into a script: every byte as the address has it.
+pub(crate) fn reservation(id: String) {
+    lead(TAPS.tapped(id));
+}
+
+/// The system has taken it away.
+#[cfg(mobile)]
+pub(crate) fn gone() {
+    lead(TAPS.page(None));
+}
+
+#[cfg(mobile)]
+fn lead(tapped: Option<(WebviewWindow, String)>) {
+    let Some((window, id)) = tapped else { return };
+    // Text of the hub's, or of any app's, on its way into a script: every byte as the address has it.
     let id: String = id.bytes().map(|byte| format!("%{byte:02X}")).collect();
-    window.eval(format!("location.hash = '#/r/{id}'"))
+    if let Err(error) = window.eval(format!("location.hash = '#/r/{id}'")) {
+        tracing::warn!(%error, "a tap on a notification leads home");
+    }
 }
 
 /// Brings it, at what lies in the nearest locker: all that is left is the gesture.

@@ -1,17 +1,11 @@
 //! What tray and notifications say. The page's languages live in `ui`; these few words are needed where there is no
 //! page: in the background, and before the page is up.
 
-use std::sync::Mutex;
-
 use postern_runtime::effect::{Notification, NotificationKind};
-use tokio::sync::Notify;
+use tokio::sync::watch;
 
 /// The language spoken now: the page's choice, or the system's until it has told us.
-pub(crate) struct Language {
-    words: Mutex<&'static Words>,
-    /// What was said in another language is to be said anew.
-    changed: Notify,
-}
+pub(crate) struct Language(watch::Sender<&'static Words>);
 
 impl Default for Language {
     fn default() -> Self {
@@ -19,7 +13,7 @@ impl Default for Language {
             .iter()
             .find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()));
         let words = system.as_deref().and_then(Words::of).unwrap_or(&ENGLISH);
-        Self { words: Mutex::new(words), changed: Notify::new() }
+        Self(watch::Sender::new(words))
     }
 }
 
@@ -27,23 +21,19 @@ impl Language {
     /// Speaks this language from now on; false where it is not one of ours.
     pub(crate) fn set(&self, tag: &str) -> bool {
         let Some(words) = Words::of(tag) else { return false };
-        let mut spoken = self.words.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if spoken.language != words.language {
-            *spoken = words;
-            self.changed.notify_one();
-        }
+        self.0.send_if_modified(|spoken| std::mem::replace(spoken, words).language != words.language);
         true
     }
 
-    /// Resolves when another one is spoken.
+    /// Tells when another one is spoken.
     #[cfg(mobile)]
-    pub(crate) async fn changed(&self) {
-        self.changed.notified().await;
+    pub(crate) fn subscribe(&self) -> watch::Receiver<&'static Words> {
+        self.0.subscribe()
     }
 
     /// Its words.
     pub(crate) fn words(&self) -> &'static Words {
-        *self.words.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        *self.0.borrow()
     }
 }
 
@@ -109,7 +99,7 @@ impl Words {
         (title.to_owned(), body.replace("{door}", &door).replace("{title}", &about))
     }
 
-    /// The kinds of notification that a customer can silence, by the names that `notifications` has for them.
+    /// The kinds of notification that a customer can silence, by the names that `notices` has for them.
     #[cfg(target_os = "android")]
     pub(crate) fn channels(&self) -> [(&'static str, &'static str); 2] {
         let [parcels, reminders] = self.kinds;

@@ -17,7 +17,7 @@ use crate::{process, workspace::root};
 
 const HERE: &str = "crates/xtask/src/platforms";
 /// Of ours, what needs no activity.
-const OURS: [&str; 4] = ["Bluetooth.kt", "Device.kt", "Files.kt", "Native.kt"];
+const OURS: [&str; 5] = ["Bluetooth.kt", "Device.kt", "Files.kt", "Native.kt", "Tap.kt"];
 /// Of the declarations, what only the activity needs.
 const OF_THE_ACTIVITY: [&str; 2] = ["app/postern/TauriActivity.kt", "androidx/activity/EdgeToEdge.kt"];
 

@@ -1,5 +1,6 @@
 package androidx.activity;
 
+import android.content.Intent;
 import android.content.res.Configuration;
 import android.os.Bundle;
 import android.view.View;
@@ -11,6 +12,12 @@ public class ComponentActivity extends android.content.Context implements Lifecy
     protected void onResume() {}
 
     protected void onDestroy() {}
+
+    protected void onNewIntent(Intent intent) {}
+
+    public Intent getIntent() {
+        throw new UnsupportedOperationException();
+    }
 
     public void onConfigurationChanged(Configuration newConfig) {}
 

@@ -1,5 +1,6 @@
 package app.postern
 
+import android.content.Intent
 import android.os.Bundle
 import android.webkit.WebView
 import androidx.activity.ComponentActivity
@@ -15,6 +16,10 @@ abstract class TauriActivity : ComponentActivity() {
 
   override fun onDestroy() {
     super.onDestroy()
+  }
+
+  override fun onNewIntent(intent: Intent) {
+    super.onNewIntent(intent)
   }
 
   open fun onWebViewCreate(webView: WebView) {}

@@ -35,6 +35,12 @@ private fun begin(sdk: Int): Triple<Phone, Customer, Told> {
 
 private fun same(actual: Any?, expected: Any?) = check(actual == expected) { "$actual, not $expected" }
 
+private fun tap(action: String? = "tap", source: String? = "{}") =
+  Intent(Intent.ACTION_MAIN).apply {
+    texts["NotificationUserAction"] = action
+    texts["LocalNotficationObject"] = source
+  }
+
 private fun page(phone: Phone) = phone.opened.last().action
 
 private val TESTS: List<Pair<String, () -> Unit>> =
@@ -214,6 +220,21 @@ private val TESTS: List<Pair<String, () -> Unit>> =
         same(Device.major("138.0.7204.63"), 138)
         same(Device.major("unknown"), null)
         same(Device.major(null), null)
+      },
+    "a tap on a notification is told with what was given along" to
+      {
+        same(Tap.of(tap(source = "{\"summary\":\"r-1\"}")), "{\"summary\":\"r-1\"}")
+      },
+    "a start by hand, from among the recent apps, or by anything else is no tap" to
+      {
+        same(Tap.of(null), null)
+        same(Tap.of(Intent(Intent.ACTION_MAIN)), null)
+        same(Tap.of(tap(action = "dismiss")), null)
+        same(Tap.of(tap(action = null)), null)
+        same(Tap.of(tap(source = null)), null)
+        same(Tap.of(Intent(Intent.ACTION_VIEW).apply { texts = tap().texts }), null)
+        same(Tap.of(tap().addFlags(Intent.FLAG_ACTIVITY_LAUNCHED_FROM_HISTORY)), null)
+        same(Tap.of(tap().apply { texts = null }), null)
       },
     "a file is among the downloads when it is whole" to
       {

@@ -28,12 +28,23 @@ class MainActivity : TauriActivity(), Bluetooth.Screen {
 
   override fun onCreate(savedInstanceState: Bundle?) {
     enableEdgeToEdge()
+    // What is only put back as it was has been led before.
+    if (savedInstanceState == null) lead(intent)
     super.onCreate(savedInstanceState)
     if (Build.VERSION.SDK_INT >= Build.VERSION_CODES.TIRAMISU) {
       // The picture among the recent apps would show an opening code to whoever picks the phone up. A screenshot of one
       // is still the customer's to make.
       setRecentsScreenshotEnabled(false)
     }
+  }
+
+  override fun onNewIntent(intent: Intent) {
+    super.onNewIntent(intent)
+    lead(intent)
+  }
+
+  private fun lead(intent: Intent?) {
+    Tap.of(intent)?.let(Native::tapped)
   }
 
   override fun onResume() {

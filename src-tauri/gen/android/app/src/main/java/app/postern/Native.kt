@@ -17,4 +17,7 @@ object Native : Bluetooth.Listener {
   external override fun changed(state: Int)
 
   external override fun scanFailed(code: Int)
+
+  /** Somebody tapped on a notification: see [Tap]. */
+  external fun tapped(source: String)
 }
