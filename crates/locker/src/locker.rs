@@ -298,7 +298,7 @@ impl<H: Hardware> Locker<H> {
     /// A door that it asked for is being opened.
     fn is_opening(&self, link: &Link) -> bool {
         let State::Open(conversation) = &link.state else { return false };
-        conversation.doors.iter().any(|door| self.watch(*door).is_some_and(|watch| watch.is_moving()))
+        conversation.doors.iter().any(|door| self.watch(*door).is_some_and(DoorWatch::is_moving))
     }
 
     pub(crate) fn is_at_door(&self, link: &Link) -> bool {
