@@ -76,6 +76,8 @@ pub struct Facts {
     pub took_out: Option<bool>,
     /// The state rests on a word.
     pub unproven: bool,
+    /// A courier has opened it after their last opening: what they did before says nothing of what lies there now.
+    pub courier_since: bool,
     /// The carrier reported since that it was put in by other means, as far as the locker knows the time.
     pub before_report: bool,
 }
@@ -158,7 +160,7 @@ pub const fn may_say(who: Who, kind: Kind, state: State, lent: bool) -> bool {
             | State::Expired
             | State::Opened,
         )
-        | (Who::Courier, Kind::Return, State::Deposited) => true,
+        | (Who::Courier, Kind::Return, State::Booked | State::Deposited) => true,
         (Who::Customer, Kind::Storage, State::Held | State::Ready) => lent,
         _ => false,
     }
@@ -260,6 +262,9 @@ fn collected(facts: Facts, event: Event, verdict: &mut Verdict) {
         {
             verdict.unproven &= !certain;
         }
+        (State::Collected, Event::Closed) if facts.here && facts.inside == Some(Inside::Absent) => {
+            verdict.unproven = false;
+        }
         (State::Collected, Event::Closed) if facts.inside == Some(Inside::Present) => {
             verdict.unproven = true;
             verdict.alarm = Some(Alarm::LeftInside);
@@ -271,6 +276,9 @@ fn collected(facts: Facts, event: Event, verdict: &mut Verdict) {
 /// A customer at the door of a return.
 fn put_in(facts: Facts, event: Event, verdict: &mut Verdict) {
     note_opening(event, verdict);
+    if facts.courier_since {
+        return;
+    }
     let measured = facts.inside.is_some_and(Inside::is_measured);
     match (facts.inside.and_then(Inside::counts), facts.state) {
         (Some(true), State::Booked | State::Cancelled) => {
@@ -365,6 +373,19 @@ fn taken_out(facts: Facts, event: Event, verdict: &mut Verdict) {
         verdict.then = Then::Free;
         return;
     }
+    // Its customer had opened it once more while the courier was on the way, and had not said again that it lies there. The
+    // courier's word that it was taken out says that it did.
+    if (facts.kind, facts.state) == (Kind::Return, State::Booked)
+        && facts.door == Door::Kept
+        && errand
+        && facts.inside == Some(Inside::SaidOut)
+    {
+        verdict.state = State::Deposited;
+        verdict.unproven = true;
+        verdict.notes.push((TimelineEvent::InTransit, By::Carrier, false));
+        verdict.then = Then::Free;
+        return;
+    }
     // The customer has opened it since there was more time for it. Whoever of the two took it, nothing is said to lie there.
     if (facts.kind, facts.state) == (Kind::Pickup, State::Opened) && errand && is_out && event == Event::Said
     {
@@ -409,6 +430,7 @@ mod tests {
             opened_by_customer: false,
             took_out: None,
             unproven: false,
+            courier_since: false,
             before_report: false,
         }
     }
@@ -451,6 +473,26 @@ mod tests {
         // A courier has it: what a late receipt says is of before.
         let fetched = Facts { inside: Some(Inside::Unknown), door: Door::Free, ..dropped_off };
         assert_eq!(judge(fetched, Event::Closed).state, State::Deposited);
+    }
+
+    #[test]
+    fn what_a_customer_did_before_the_courier_says_nothing_of_what_was_fetched() {
+        let dropped_off = Facts { unproven: true, ..facts(Who::Customer, Kind::Return, State::Deposited) };
+        let late = Facts { inside: Some(Inside::Unknown), courier_since: true, ..dropped_off };
+        for event in [COLLECT, Event::Closed] {
+            assert_eq!(judge(late, event).state, State::Deposited, "{event:?}");
+        }
+        // It came in before the courier's: the courier's word says what lay there.
+        let errand = Facts { took_out: Some(true), ..facts(Who::Courier, Kind::Return, State::Booked) };
+        for (inside, state, then) in [
+            (Inside::SaidOut, State::Deposited, Then::Free),
+            (Inside::SaidIn, State::Booked, Then::Stays),
+            (Inside::Absent, State::Booked, Then::Stays),
+        ] {
+            let verdict = judge(Facts { inside: Some(inside), ..errand }, Event::Said);
+            assert_eq!((verdict.state, verdict.then), (state, then), "{inside:?}");
+        }
+        assert!(may_say(Who::Courier, Kind::Return, State::Booked, false));
     }
 
     #[test]

@@ -91,6 +91,8 @@ pub fn judge(facts: Facts, taken: bool) -> Result<Verdict, Not> {
             Ok(Verdict::Collected { unproven: facts.unproven || left || by_guest, door, left })
         }
         // Opened by means of which nothing is known yet; or opened and closed with something still inside.
+        // Of what is over, and of which nobody has ever opened the door, a courier may be on the way to take it out.
+        (Kind::Pickup, State::Expired, true) if !facts.opened => Err(Not::State),
         (Kind::Pickup, State::Ready | State::Expired, true) if facts.by_owner || facts.opened => {
             let left = facts.inside == Some(Inside::Present) && facts.opened;
             Ok(Verdict::Collected { unproven: true, door: Door::Settles, left })
@@ -130,7 +132,12 @@ mod tests {
         let said = Verdict::Collected { unproven: true, door: Door::Settles, left: false };
         assert_eq!(judge(READY, true), Ok(said));
         let late = Facts { state: State::Expired, ..READY };
-        assert_eq!(judge(late, true), Ok(said), "said before its time was over, and delivered after");
+        assert_eq!(judge(late, true), Err(Not::State), "a courier may be on the way");
+        assert_eq!(
+            judge(Facts { opened: true, ..late }, true),
+            Ok(said),
+            "its sensor says that it lies there"
+        );
         assert_eq!(judge(Facts { by_owner: false, ..READY }, true), Err(Not::Guest));
         let collected = Facts { state: State::Collected, unproven: true, ..READY };
         assert_eq!(judge(collected, true), Ok(Verdict::Known));
