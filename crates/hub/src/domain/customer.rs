@@ -23,7 +23,7 @@ use super::{
 use crate::{
     error::{Result, invalid, refuse},
     hub::Hub,
-    store::{RowExt, Tx},
+    store::{RowExt, Tx, chain},
 };
 
 fn timed(reservation: &Reservation) -> Timed {
@@ -126,7 +126,11 @@ pub async fn release(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, said
     reservation.state = State::Released;
     reservation.unproven = back == Back::Said;
     reservation.note(now, TimelineEvent::Ended, Some("you"), back == Back::Proven);
-    if !reservation.lent || back == Back::Untouched {
+    let jammed = match (&reservation.locker, reservation.door) {
+        (Some(locker), Some(door)) => chain::jammed_last(tx, locker, door).await?,
+        _ => false,
+    };
+    if !reservation.lent || back == Back::Untouched || jammed {
         return settle::end(tx, reservation, Holds::Nothing, now).await;
     }
     // What lies there is the next one's to take, and nothing of anybody's: they need not wait until the locker has heard.

@@ -28,9 +28,11 @@ use crate::{
 
 /// Most reservations in one call.
 pub const MOST: usize = 200;
-/// Tokens of one share that have not ended. Each that was used takes a place at its locker, of which one door may have no more than
-/// 16; the owner's is among them.
-const OF_A_GUEST: i64 = 12;
+/// Tokens of all guests of a reservation that have not ended. Each that was used takes a place at its locker, of which one door
+/// may have no more than 16; the owner's is among them.
+const OF_GUESTS: i64 = 12;
+/// A token that is bound to a HELLO is good in that conversation alone, seconds.
+const BOUND: i64 = 900;
 
 fn broken(what: &str) -> Error {
     Error::Internal(format!("a stored {what} does not fit the protocol"))
@@ -91,7 +93,7 @@ pub async fn mint(hub: &Hub, tx: &mut Tx, customer: &Customer, batch: &TokenBatc
             row.maybe_text("share_id")?.zip(row.maybe_int("share_until")?)
         };
         let enough = match &share {
-            Some((share, _)) => living(tx, share, now).await? >= OF_A_GUEST,
+            Some(_) => of_guests(tx, &reservation, now).await? >= OF_GUESTS,
             None => false,
         };
         if enough || !view::may_open(&reservation, reopen_minutes, now) {
@@ -162,11 +164,15 @@ struct Terms {
     nonce: Option<[u8; 16]>,
 }
 
-/// Tokens of a share that have not ended.
-async fn living(tx: &mut Tx, share: &str, now: i64) -> Result<i64> {
-    sqlx::query("SELECT COUNT(*) AS living FROM grants WHERE share_id = $1 AND expires_at > $2")
-        .bind(share)
+/// Tokens of a reservation's guests that have not ended, neither by time nor with an epoch.
+async fn of_guests(tx: &mut Tx, reservation: &Reservation, now: i64) -> Result<i64> {
+    sqlx::query(
+        "SELECT COUNT(*) AS living FROM grants WHERE reservation_id = $1 AND share_id IS NOT NULL AND expires_at > $2 \
+         AND epoch >= $3",
+    )
+    .bind(&reservation.id)
         .bind(now)
+        .bind(reservation.epoch)
         .fetch_one(tx.on())
         .await?
         .int("living")
@@ -189,6 +195,9 @@ async fn mint_one(
     }
     if let Some((_, until)) = &terms.share {
         expires = expires.min(*until);
+    }
+    if terms.nonce.is_some() {
+        expires = expires.min(now + BOUND);
     }
     if let (State::Opened, Some(until), false) =
         (reservation.state, terms.reopen_until, access::may_lie_there(reservation.inside))

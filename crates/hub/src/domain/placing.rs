@@ -56,8 +56,12 @@ pub async fn move_on(
     let links = placed::links(links);
     let openings = chain::openings(tx, &reservation.id, (locker, door), by_courier).await?;
     let inside = placed::known(&links, reservation.answer_at(locker, door), place.sensors);
+    let others = chain::of_reservation(tx, &reservation.id, (locker, door), !by_courier).await?;
+    let courier_since =
+        !by_courier && placed::last_opening(&placed::links(others)) > placed::last_opening(&links);
     let here = (reservation.locker.as_deref(), reservation.door) == (Some(locker), Some(door));
     match (who, reservation.kind) {
+        (Who::Customer, Kind::Return) if courier_since => {}
         (Who::Customer, _) if here => reservation.opening = placed::last_opening(&links),
         // A courier has been at it since: what lies there is not the customer's to say any more.
         (Who::Courier, Kind::Return) if here => reservation.opening = None,
@@ -83,13 +87,15 @@ pub async fn move_on(
         opened_by_customer: reservation.first_opened.is_some(),
         took_out: placed::took_out(&openings),
         unproven: reservation.unproven,
+        courier_since,
         before_report: before_report(reservation, event, at),
     };
     let verdict = booked::judge(facts, event);
     tracing::debug!(?facts, ?event, ?verdict, "judged");
     let before = reservation.state;
     // Of a door that is not its own it says nothing of what lies in its own.
-    if (here || whose == Door::Kept || verdict.then == Then::Keep) && !facts.before_report {
+    let overtaken = facts.before_report || (courier_since && reservation.kind == Kind::Return);
+    if (here || whose == Door::Kept || verdict.then == Then::Keep) && !overtaken {
         reservation.inside = inside;
     }
     // What power failed at came to be after all.
@@ -186,7 +192,8 @@ fn words(alarm: booked::Alarm) -> (&'static str, &'static str, bool) {
         ),
         booked::Alarm::TakenAfterExtend => (
             "taken_after_extend",
-            "a courier took out a parcel whose customer had been given more time meanwhile",
+            "a courier took out a parcel, or found its compartment empty, whose customer had been given more time or had opened \
+             it meanwhile",
             false,
         ),
         booked::Alarm::TakenBackOut => (

@@ -334,6 +334,9 @@ async fn apply(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, one: &Good
             repaired: false,
         };
         alarms::raise(tx, alarm, now).await?;
+        // Only where it is nobody's, and was not opened since.
+        let since = i64::from(read.sequence);
+        placing::hold(tx, (&door.0, door.1), since, Some(&reservation.id), now).await?;
         return reservation.save(tx, now).await;
     }
     let event = if read.outcome.is_closing() {

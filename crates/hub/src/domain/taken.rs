@@ -12,13 +12,13 @@ use postern_rules::{
 
 use super::{
     alarms::{self, Alarm},
-    doors,
+    doors, placing,
     reservation::Reservation,
 };
 use crate::{
     error::{Result, refuse},
     hub::Hub,
-    store::{RowExt, Tx},
+    store::{RowExt, Tx, chain},
 };
 
 /// `by` is the account that says so. Taken: with the receipt, that makes it collected, and frees the door. Where no receipt has
@@ -68,9 +68,13 @@ pub async fn say(
             reservation.state = State::Collected;
             reservation.unproven = unproven;
             reservation.note(now, TimelineEvent::Collected, Some(who), false);
+            let jammed = match (&reservation.locker, reservation.door) {
+                (Some(locker), Some(door)) => chain::jammed_last(tx, locker, door).await?,
+                _ => false,
+            };
             match door {
-                Door::Free => doors::free(tx, &reservation.id).await?,
-                Door::Settles => {
+                Door::Free if !jammed => doors::free(tx, &reservation.id).await?,
+                Door::Free | Door::Settles => {
                     doors::end(tx, reservation, Holds::Taken, now).await?;
                 }
             }
@@ -91,8 +95,12 @@ pub async fn say(
         Verdict::Disputed { again } => {
             let out = doors::report(tx, reservation, by).await?;
             disputed(tx, reservation, (out, theirs), now).await?;
-            // What was given back is not opened again by this.
+            // What was given back is not opened again by this; where it is nobody's by now, nobody is given it.
             let place = reservation.locker.clone().zip(reservation.door);
+            if let (false, Some((locker, door))) = (theirs, &place) {
+                let since = reservation.opening.unwrap_or_default();
+                placing::hold(tx, (locker, *door), since, Some(&reservation.id), now).await?;
+            }
             if let (Some(state), Some((locker, door))) = (again, place) {
                 doors::keep_again(tx, reservation, &locker, door, now).await?;
                 reservation.state = state;

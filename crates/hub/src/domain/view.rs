@@ -203,7 +203,10 @@ fn actions(
             if stored.extensions < policy.extensions {
                 actions.push(Action::Extend);
             }
-            actions.extend([Action::ConfirmTaken, Action::Report]);
+            if stored.first_opened.is_some() {
+                actions.push(Action::ConfirmTaken);
+            }
+            actions.push(Action::Report);
         }
         (Kind::Pickup, State::Opened) => {
             if access::may_lie_there(stored.inside) && stored.extensions < policy.extensions {

@@ -180,6 +180,22 @@ pub async fn of_reservation(
     rows.iter().map(link).collect()
 }
 
+/// Whether the last that a locker's chain has of a door is that its latch jammed, as the sensor says.
+///
+/// # Errors
+/// When the database fails.
+pub async fn jammed_last(tx: &mut Tx, locker: &str, door: i64) -> Result<bool> {
+    let row = sqlx::query(
+        "SELECT outcome FROM receipts WHERE locker_id = $1 AND door = $2 AND standing = 'chained' \
+         ORDER BY sequence DESC LIMIT 1",
+    )
+    .bind(locker)
+    .bind(door)
+    .fetch_optional(tx.on())
+    .await?;
+    row.map_or(Ok(false), |row| Ok(row.int("outcome")? == Outcome::Jammed as i64))
+}
+
 /// What a reservation's openings of a door were for and how they went, in the order of the chain, by its couriers or by
 /// everybody else.
 ///

@@ -113,6 +113,8 @@ on_both!(
     what_can_be_opened_anew_is_told,
     a_latch_that_is_said_to_jam_frees_no_door,
     a_couriers_answer_is_heard_after_the_customer_opened,
+    a_late_opening_takes_no_fetched_return_back,
+    taken_by_mistake_gives_the_door_to_nobody,
     a_guests_word_is_the_guests,
     a_guest_leaves_room_for_the_owner,
     a_guests_pin_ends_when_there_is_more_time,

@@ -1,4 +1,4 @@
-//! What somebody may do with what another has shared: the real hub over HTTP, the real firmware at the door. On both databases
+//! What somebody may do with what another has shared, and what a late word or receipt may change: the real hub over HTTP, the real firmware at the door. On both databases
 //! by `conformance`; SECURITY.md names these tests.
 
 use postern_protocol::Operation;
@@ -8,7 +8,7 @@ use crate::{
     cabinet::Hand,
     client::Device,
     doors::deliver_plain,
-    promises::{courier, deliver, fetch, hand_in, later, path},
+    promises::{alarms, announce, courier, deliver, errand, fetch, hand_in, later, path},
     world::World,
 };
 
@@ -57,6 +57,54 @@ pub(crate) async fn a_guests_word_is_the_guests(world: World) {
             assert_eq!((last["event"].as_str(), last["by"].as_str()), (Some("collected"), Some("Uncle Ben")));
         }
     }
+}
+
+/// What its customer did at the door before a courier fetched it, and what became known only afterwards, says nothing of what was
+/// fetched: the carrier goes on with it.
+pub(crate) async fn a_late_opening_takes_no_fetched_return_back(world: World) {
+    let mut plain = world.cabinet(false).await;
+    let ada = world.customer("Ada").await;
+    let cart = courier(&world).await;
+    let jacket = ada.named("Winter jacket").await;
+    let (mine, news) = fetch(&ada, &jacket).await;
+    let receipts = plain.visit(&ada, &mine, Operation::Deposit, &news, Hand::Puts).receipts();
+    hand_in(&ada, receipts).await;
+    let opening = ada.named("Winter jacket").await["opening"].clone();
+    let said = json!({ "inside": true, "opening": opening });
+    assert_eq!(ada.post(&path(&jacket, "/inside"), said).await.ok()["state"], "deposited");
+    // Once more by PIN, of which nobody hears; then the courier, whose device hands in its own receipts first.
+    assert!(plain.type_pin(&mine["pin"], Hand::Nothing).is_some());
+    let before = plain.uplink().len();
+    let (grant, news) = errand(&cart, &plain, &jacket).await;
+    let receipts = plain.visit(&cart, &grant, Operation::Collect, &news, Hand::Takes).receipts();
+    hand_in(&cart, receipts).await;
+    hand_in(&cart, plain.uplink()[2..before].to_vec()).await;
+    let shown = ada.named("Winter jacket").await;
+    assert_eq!(shown["state"], "deposited");
+    assert!(!shown["actions"].as_array().unwrap().contains(&json!("confirm_placed")), "{shown}");
+    let said = json!({ "inside": false, "opening": plain.openings().last() });
+    let id = jacket["id"].as_str().unwrap();
+    assert_eq!(cart.post(&format!("/v1/courier/parcels/{id}/inside"), said).await.ok()["state"], "deposited");
+    let accepted = world.heron.post(&format!("/v1/carrier/parcels/{id}/accept"), json!({})).await.ok();
+    assert_eq!(accepted["state"], "accepted");
+}
+
+/// "Taken" by mistake, where it lies there still and the door is nobody's by now: nobody is given it before somebody has looked.
+pub(crate) async fn taken_by_mistake_gives_the_door_to_nobody(world: World) {
+    let mut plain = world.cabinet(false).await;
+    let (ada, ben) = (world.customer("Ada").await, world.customer("Ben").await);
+    let cart = courier(&world).await;
+    let salad = deliver_plain(&world, &mut plain, &cart, &ada, "Salad").await;
+    let (mine, news) = fetch(&ada, &salad).await;
+    let receipts = plain.visit(&ada, &mine, Operation::Collect, &news, Hand::Nothing).receipts();
+    hand_in(&ada, receipts).await;
+    for taken in [true, false] {
+        ada.post(&path(&salad, "/taken"), json!({ "taken": taken })).await.ok();
+    }
+    let lamp = announce(&world, &ben, "Lamp").await;
+    let asked = json!({ "parcel": lamp["id"], "locker": plain.id });
+    assert_eq!(cart.post("/v1/courier/tokens", asked).await.code(), "no_compartment");
+    assert!(alarms(&world).await.contains(&"disputed".to_owned()));
 }
 
 /// Whatever a guest asks for, the locker's memory of that door has room for what the owner holds.
