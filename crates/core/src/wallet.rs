@@ -410,7 +410,8 @@ impl Wallet {
         }
         arrivals.changed = true;
         // What was left inside as its door was closed has not arrived.
-        let was_there = known.is_some_and(|known| matches!(known.state, State::Ready | State::Opened));
+        let was_there =
+            known.is_some_and(|known| matches!(known.state, State::Ready | State::Opened | State::Collected));
         if reservation.state == State::Ready && reservation.kind == Kind::Pickup && !was_there {
             arrivals.ready.push(reservation.id.clone());
         }
@@ -429,6 +430,15 @@ impl Wallet {
         let taken_out = trace.heard && trace.lies_inside() == Some(true);
         if taken_out && (reservation.kind, reservation.state) == (Kind::Return, State::Booked) {
             self.traces.remove(&reservation.id);
+        }
+        // It was collected, and is to be collected again: "taken" was taken back, here or on another device.
+        let was_collected =
+            self.reservations.get(&reservation.id).map(|it| it.state) == Some(State::Collected);
+        if was_collected
+            && matches!(reservation.state, State::Ready | State::Opened)
+            && trace.taken == Some(true)
+        {
+            self.said_no_more(&reservation.id);
         }
         self.fetching.passed_over.remove(&reservation.id);
         self.delegated.remove(&reservation.id);

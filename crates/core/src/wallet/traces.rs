@@ -146,8 +146,13 @@ impl Wallet {
     pub(crate) fn not_taken(&mut self, id: &str) {
         self.unsay(id);
         if self.traces.get(id).is_some_and(|trace| trace.taken.is_some()) {
-            self.traces.insert(id.to_owned(), Trace { taken: None, ..self.trace(id) });
+            self.said_no_more(id);
         }
+    }
+
+    /// What was said of whether it was taken is said no more.
+    pub(super) fn said_no_more(&mut self, id: &str) {
+        self.traces.insert(id.to_owned(), Trace { taken: None, told: false, ..self.trace(id) });
     }
 
     /// The customer opens again, or the hub did not take the word: what was said without a receipt is said no more.

@@ -472,6 +472,20 @@ fn taken_by_mistake_is_taken_back() {
     assert_eq!(rig.hub.calls("/v1/reservations/r1/taken")[0].body, r#"{"taken":false}"#);
     rig.change("r1", |reservation| reservation.state = State::Ready);
     assert_eq!(rig.reservation("r1").state, StateView::Ready);
+
+    // Said here, taken back on another device.
+    let mut rig = with_pickup(536, None);
+    rig.open(&["r1"]);
+    rig.close_door(1);
+    rig.intent(Intent::ConfirmTaken { reservation: "r1".into(), taken: true });
+    rig.change("r1", |reservation| (reservation.state, reservation.actions) = (State::Collected, vec![]));
+    assert_eq!(rig.reservation("r1").state, StateView::Collected);
+    rig.change("r1", |reservation| {
+        (reservation.state, reservation.opening) = (State::Ready, Some(0));
+        reservation.actions = vec![Action::Open, Action::ConfirmTaken];
+    });
+    let view = rig.reservation("r1");
+    assert!(view.state == StateView::Ready && view.actions.contains(&ActionView::Open), "{view:?}");
 }
 
 /// That a door stands open already is the word of a sensor: nothing counts as opened by it.
