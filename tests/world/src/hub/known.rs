@@ -219,6 +219,9 @@ impl Hub {
         let by_courier = who == Who::Courier;
         let it = &self.bookings[booking];
         let links = it.links(|link| link.courier == by_courier);
+        let others = it.links(|link| link.courier != by_courier);
+        let courier_since = !by_courier && placed::last_opening(&others) > placed::last_opening(&links);
+        let overtaken = courier_since && it.kind == Kind::Return;
         let openings: Vec<_> = it
             .links
             .values()
@@ -238,6 +241,7 @@ impl Hub {
             opened_by_customer: it.first_opened.is_some(),
             took_out: placed::took_out(&openings),
             unproven: it.unproven,
+            courier_since,
             before_report: it.reported.is_some_and(|since| at < since),
         };
         let (locker, door) = (it.locker, it.door);
@@ -245,11 +249,12 @@ impl Hub {
         let verdict = booked::judge(facts, event);
         // Whom the hub would ask what lies inside.
         self.bookings[booking].opening = match who {
+            Who::Customer if overtaken => self.bookings[booking].opening,
             Who::Customer => opening,
             Who::Courier if facts.kind == Kind::Return => None,
             Who::Courier => self.bookings[booking].opening,
         };
-        if !facts.before_report {
+        if !facts.before_report && !overtaken {
             self.bookings[booking].inside = inside;
         }
         if verdict.state == State::Opened && self.bookings[booking].first_opened.is_none() {
