@@ -76,8 +76,9 @@ pub struct Facts {
     pub took_out: Option<bool>,
     /// The state rests on a word.
     pub unproven: bool,
-    /// A courier has opened it after their last opening: what they did before says nothing of what lies there now.
-    pub courier_since: bool,
+    /// The other side, customer or courier, has opened it after this one's last opening: what was done before says nothing of what
+    /// lies there now.
+    pub overtaken: bool,
     /// The carrier reported since that it was put in by other means, as far as the locker knows the time.
     pub before_report: bool,
 }
@@ -178,6 +179,7 @@ pub fn judge(facts: Facts, event: Event) -> Verdict {
         begins: false,
     };
     match (facts.who, facts.kind) {
+        (_, Kind::Return) if facts.overtaken => note_whose_opening(facts.who, event, &mut verdict),
         (Who::Customer, Kind::Pickup) => collected(facts, event, &mut verdict),
         (Who::Customer, Kind::Return) => put_in(facts, event, &mut verdict),
         (_, Kind::Storage) => {
@@ -218,8 +220,13 @@ fn may_hold_something(facts: Facts) -> bool {
 }
 
 fn note_opening(event: Event, verdict: &mut Verdict) {
+    note_whose_opening(Who::Customer, event, verdict);
+}
+
+fn note_whose_opening(who: Who, event: Event, verdict: &mut Verdict) {
     if let Event::Opened { certain, .. } = event {
-        verdict.notes.push((TimelineEvent::Opened, By::Customer, certain));
+        let by = if who == Who::Courier { By::Carrier } else { By::Customer };
+        verdict.notes.push((TimelineEvent::Opened, by, certain));
     }
 }
 
@@ -276,9 +283,6 @@ fn collected(facts: Facts, event: Event, verdict: &mut Verdict) {
 /// A customer at the door of a return.
 fn put_in(facts: Facts, event: Event, verdict: &mut Verdict) {
     note_opening(event, verdict);
-    if facts.courier_since {
-        return;
-    }
     let measured = facts.inside.is_some_and(Inside::is_measured);
     match (facts.inside.and_then(Inside::counts), facts.state) {
         (Some(true), State::Booked | State::Cancelled) => {
@@ -383,7 +387,7 @@ fn taken_out(facts: Facts, event: Event, verdict: &mut Verdict) {
         verdict.state = State::Deposited;
         verdict.unproven = true;
         verdict.notes.push((TimelineEvent::InTransit, By::Carrier, false));
-        verdict.then = Then::Free;
+        // The customer may have been given access meanwhile: the door settles when the carrier has it.
         return;
     }
     // The customer has opened it since there was more time for it. Whoever of the two took it, nothing is said to lie there.
@@ -430,7 +434,7 @@ mod tests {
             opened_by_customer: false,
             took_out: None,
             unproven: false,
-            courier_since: false,
+            overtaken: false,
             before_report: false,
         }
     }
@@ -478,14 +482,18 @@ mod tests {
     #[test]
     fn what_a_customer_did_before_the_courier_says_nothing_of_what_was_fetched() {
         let dropped_off = Facts { unproven: true, ..facts(Who::Customer, Kind::Return, State::Deposited) };
-        let late = Facts { inside: Some(Inside::Unknown), courier_since: true, ..dropped_off };
+        let late = Facts { inside: Some(Inside::Unknown), overtaken: true, ..dropped_off };
         for event in [COLLECT, Event::Closed] {
             assert_eq!(judge(late, event).state, State::Deposited, "{event:?}");
         }
+        // Nor the other way round: what a courier did before the customer put it in.
+        let proven = Facts { unproven: false, who: Who::Courier, ..dropped_off };
+        let late = Facts { inside: Some(Inside::Absent), overtaken: true, took_out: Some(true), ..proven };
+        assert_eq!(judge(late, Event::Closed).then, Then::Stays);
         // It came in before the courier's: the courier's word says what lay there.
         let errand = Facts { took_out: Some(true), ..facts(Who::Courier, Kind::Return, State::Booked) };
         for (inside, state, then) in [
-            (Inside::SaidOut, State::Deposited, Then::Free),
+            (Inside::SaidOut, State::Deposited, Then::Stays),
             (Inside::SaidIn, State::Booked, Then::Stays),
             (Inside::Absent, State::Booked, Then::Stays),
         ] {
