@@ -504,22 +504,10 @@ pub async fn report(tx: &mut Tx, reservation: &Reservation, account: &str) -> Re
     if !is_of(tx, reservation).await? {
         return Ok(false);
     }
-    // Of several reports at once, each counts those before it.
-    sqlx::query("UPDATE accounts SET feed = feed WHERE id = $1").bind(account).execute(tx.on()).await?;
-    let row = sqlx::query(
-        "SELECT d.out_of_order, (SELECT COUNT(*) FROM doors r WHERE r.site_id = d.site_id AND r.reported_by = $3) \
-         AS reported, (SELECT COUNT(*) FROM doors s JOIN lockers l ON l.id = s.locker_id AND l.retired_at IS NULL \
-         WHERE s.site_id = d.site_id) AS doors FROM doors d WHERE d.locker_id = $1 AND d.door = $2",
-    )
-    .bind(locker)
-    .bind(door)
-    .bind(account)
-    .fetch_one(tx.on())
-    .await?;
-    if row.int("out_of_order")? == 1 {
+    if is_out_of_order(tx, locker, door).await? {
         return Ok(true);
     }
-    if row.int("reported")? >= share::of_account(row.int("doors")?) {
+    if !may_report(tx, locker, door, account).await? {
         return Ok(false);
     }
     sqlx::query("UPDATE doors SET out_of_order = 1, reported_by = $3 WHERE locker_id = $1 AND door = $2")
@@ -529,6 +517,49 @@ pub async fn report(tx: &mut Tx, reservation: &Reservation, account: &str) -> Re
         .execute(tx.on())
         .await?;
     Ok(true)
+}
+
+async fn is_out_of_order(tx: &mut Tx, locker: &str, door: i64) -> Result<bool> {
+    let row = sqlx::query("SELECT out_of_order FROM doors WHERE locker_id = $1 AND door = $2")
+        .bind(locker)
+        .bind(door)
+        .fetch_one(tx.on())
+        .await?;
+    Ok(row.int("out_of_order")? == 1)
+}
+
+/// Whether an account has fewer doors of the door's site out of service by its reports than its share.
+///
+/// # Errors
+/// When the database fails.
+pub async fn may_report(tx: &mut Tx, locker: &str, door: i64, account: &str) -> Result<bool> {
+    // Of several reports at once, each counts those before it.
+    sqlx::query("UPDATE accounts SET feed = feed WHERE id = $1").bind(account).execute(tx.on()).await?;
+    let row = sqlx::query(
+        "SELECT (SELECT COUNT(*) FROM doors r WHERE r.site_id = d.site_id AND r.reported_by = $3) \
+         AS reported, (SELECT COUNT(*) FROM doors s JOIN lockers l ON l.id = s.locker_id AND l.retired_at IS NULL \
+         WHERE s.site_id = d.site_id) AS doors FROM doors d WHERE d.locker_id = $1 AND d.door = $2",
+    )
+    .bind(locker)
+    .bind(door)
+    .bind(account)
+    .fetch_one(tx.on())
+    .await?;
+    Ok(row.int("reported")? < share::of_account(row.int("doors")?))
+}
+
+/// Notes that a door which is out of service is so by this account's word.
+///
+/// # Errors
+/// When the database fails.
+pub async fn note_report(tx: &mut Tx, locker: &str, door: i64, account: &str) -> Result<()> {
+    sqlx::query("UPDATE doors SET reported_by = $3 WHERE locker_id = $1 AND door = $2 AND out_of_order = 1")
+        .bind(locker)
+        .bind(door)
+        .bind(account)
+        .execute(tx.on())
+        .await?;
+    Ok(())
 }
 
 /// Takes a door that is nobody's out of service: something may lie in it since this place in the chain. False where it is

@@ -28,7 +28,7 @@ use crate::{
 
 /// Most reservations in one call.
 pub const MOST: usize = 200;
-/// Tokens of all guests of a reservation that have not ended. Each that was used takes a place at its locker, of which one door
+/// Tokens of all guests of a reservation that have not ended; each share has an equal part, and two at least. Each that was used takes a place at its locker, of which one door
 /// may have no more than 16; the owner's is among them.
 const OF_GUESTS: i64 = 12;
 /// A token that is bound to a HELLO is good in that conversation alone, seconds.
@@ -93,7 +93,7 @@ pub async fn mint(hub: &Hub, tx: &mut Tx, customer: &Customer, batch: &TokenBatc
             row.maybe_text("share_id")?.zip(row.maybe_int("share_until")?)
         };
         let enough = match &share {
-            Some(_) => of_guests(tx, &reservation, now).await? >= OF_GUESTS,
+            Some((share, _)) => has_enough(tx, &reservation, share, now).await?,
             None => false,
         };
         if enough || !view::may_open(&reservation, reopen_minutes, now) {
@@ -164,18 +164,20 @@ struct Terms {
     nonce: Option<[u8; 16]>,
 }
 
-/// Tokens of a reservation's guests that have not ended, neither by time nor with an epoch.
-async fn of_guests(tx: &mut Tx, reservation: &Reservation, now: i64) -> Result<i64> {
-    sqlx::query(
-        "SELECT COUNT(*) AS living FROM grants WHERE reservation_id = $1 AND share_id IS NOT NULL AND expires_at > $2 \
-         AND epoch >= $3",
+/// Whether a share has as many tokens that have not ended, neither by time nor with an epoch, as it may have beside the others.
+async fn has_enough(tx: &mut Tx, reservation: &Reservation, share: &str, now: i64) -> Result<bool> {
+    let row = sqlx::query(
+        "SELECT (SELECT COUNT(*) FROM grants WHERE share_id = $1 AND expires_at > $2 AND epoch >= $3) AS living, \
+         (SELECT COUNT(*) FROM shares WHERE reservation_id = $4 AND state IN ('accepted', 'used') AND until_at > $2) \
+         AS standing FROM reservations WHERE id = $4",
     )
+    .bind(share)
+    .bind(now)
+    .bind(reservation.epoch)
     .bind(&reservation.id)
-        .bind(now)
-        .bind(reservation.epoch)
-        .fetch_one(tx.on())
-        .await?
-        .int("living")
+    .fetch_one(tx.on())
+    .await?;
+    Ok(row.int("living")? >= (OF_GUESTS / row.int("standing")?.max(1)).max(2))
 }
 
 async fn mint_one(

@@ -57,11 +57,10 @@ pub async fn move_on(
     let openings = chain::openings(tx, &reservation.id, (locker, door), by_courier).await?;
     let inside = placed::known(&links, reservation.answer_at(locker, door), place.sensors);
     let others = chain::of_reservation(tx, &reservation.id, (locker, door), !by_courier).await?;
-    let courier_since =
-        !by_courier && placed::last_opening(&placed::links(others)) > placed::last_opening(&links);
+    let overtaken = placed::last_opening(&placed::links(others)) > placed::last_opening(&links);
     let here = (reservation.locker.as_deref(), reservation.door) == (Some(locker), Some(door));
     match (who, reservation.kind) {
-        (Who::Customer, Kind::Return) if courier_since => {}
+        (_, Kind::Return) if overtaken => {}
         (Who::Customer, _) if here => reservation.opening = placed::last_opening(&links),
         // A courier has been at it since: what lies there is not the customer's to say any more.
         (Who::Courier, Kind::Return) if here => reservation.opening = None,
@@ -87,14 +86,14 @@ pub async fn move_on(
         opened_by_customer: reservation.first_opened.is_some(),
         took_out: placed::took_out(&openings),
         unproven: reservation.unproven,
-        courier_since,
+        overtaken,
         before_report: before_report(reservation, event, at),
     };
     let verdict = booked::judge(facts, event);
     tracing::debug!(?facts, ?event, ?verdict, "judged");
     let before = reservation.state;
     // Of a door that is not its own it says nothing of what lies in its own.
-    let overtaken = facts.before_report || (courier_since && reservation.kind == Kind::Return);
+    let overtaken = facts.before_report || (overtaken && reservation.kind == Kind::Return);
     if (here || whose == Door::Kept || verdict.then == Then::Keep) && !overtaken {
         reservation.inside = inside;
     }
@@ -151,7 +150,7 @@ fn before_report(reservation: &Reservation, event: Event, at: i64) -> bool {
 }
 
 /// Gives a door that is nobody's to nobody until somebody has looked: something may lie in it since the opening, or closing, at
-/// this place in the chain.
+/// this place in the chain. Whether it is so now.
 ///
 /// # Errors
 /// When the database fails.
@@ -161,9 +160,9 @@ pub async fn hold(
     since: i64,
     reservation: Option<&str>,
     now: i64,
-) -> Result<()> {
+) -> Result<bool> {
     if !doors::hold(tx, locker, door, since).await? {
-        return Ok(());
+        return Ok(false);
     }
     let alarm = Alarm {
         kind: "left_inside",
@@ -174,7 +173,8 @@ pub async fn hold(
                  and clears it",
         repaired: false,
     };
-    alarms::raise_once(tx, alarm, now).await
+    alarms::raise_once(tx, alarm, now).await?;
+    Ok(true)
 }
 
 fn words(alarm: booked::Alarm) -> (&'static str, &'static str, bool) {
@@ -255,8 +255,18 @@ pub async fn say(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, who: Who
     let links = placed::links(links);
     let answer = Answer { after: i64::from(said.opening), inside: said.inside };
     let others = chain::of_reservation(tx, &reservation.id, (&of.locker, of.door), !by_courier).await?;
-    if placed::last_opening(&placed::links(others)).is_some_and(|later| later > answer.after) {
+    let others = placed::links(others);
+    if placed::last_opening(&others).is_some_and(|later| later > answer.after) {
         return Err(refuse(Code::WrongState, "the door was opened again since"));
+    }
+    if (who, reservation.kind, reservation.state) == (Who::Courier, Kind::Return, State::Booked) {
+        let place = chain::place(tx, &of.locker, of.door).await?;
+        let told = place.and_then(|place| {
+            placed::known(&others, reservation.answer_at(&of.locker, of.door), place.sensors)
+        });
+        if told.and_then(Inside::counts) == Some(false) {
+            return Err(refuse(Code::WrongState, "the customer has taken it out again"));
+        }
     }
     placed::may_say(&links, answer).map_err(|why| match why {
         Unsaid::OpenedAgain => refuse(Code::WrongState, "the door was opened again since"),

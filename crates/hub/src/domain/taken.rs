@@ -97,9 +97,15 @@ pub async fn say(
             disputed(tx, reservation, (out, theirs), now).await?;
             // What was given back is not opened again by this; where it is nobody's by now, nobody is given it.
             let place = reservation.locker.clone().zip(reservation.door);
-            if let (false, Some((locker, door))) = (theirs, &place) {
+            // Once: whoever has looked is not sent again by the same word.
+            let again_and_again = reservation.timeline.iter().any(|it| it.event == TimelineEvent::Disputed);
+            if let (false, false, Some((locker, door))) = (theirs, again_and_again, &place)
+                && doors::may_report(tx, locker, *door, by).await?
+            {
                 let since = reservation.opening.unwrap_or_default();
-                placing::hold(tx, (locker, *door), since, Some(&reservation.id), now).await?;
+                if placing::hold(tx, (locker, *door), since, Some(&reservation.id), now).await? {
+                    doors::note_report(tx, locker, *door, by).await?;
+                }
             }
             if let (Some(state), Some((locker, door))) = (again, place) {
                 doors::keep_again(tx, reservation, &locker, door, now).await?;
