@@ -188,8 +188,11 @@ impl Hub {
         let it = &self.bookings[booking];
         let theirs = it.links(|link| link.courier == by_courier);
         let others = it.links(|link| link.courier != by_courier);
+        let taken_out = placed::known(&others, it.answer, self.measures[it.locker]).and_then(Inside::counts)
+            == Some(false);
         let opened_since = placed::last_opening(&others).is_some_and(|later| later > answer.after);
         if opened_since
+            || (by_courier && it.state == State::Booked && taken_out)
             || !booked::may_say(who, it.kind, it.state, false)
             || placed::may_say(&theirs, answer).is_err()
         {
@@ -220,8 +223,7 @@ impl Hub {
         let it = &self.bookings[booking];
         let links = it.links(|link| link.courier == by_courier);
         let others = it.links(|link| link.courier != by_courier);
-        let courier_since = !by_courier && placed::last_opening(&others) > placed::last_opening(&links);
-        let overtaken = courier_since && it.kind == Kind::Return;
+        let overtaken = placed::last_opening(&others) > placed::last_opening(&links);
         let openings: Vec<_> = it
             .links
             .values()
@@ -241,7 +243,7 @@ impl Hub {
             opened_by_customer: it.first_opened.is_some(),
             took_out: placed::took_out(&openings),
             unproven: it.unproven,
-            courier_since,
+            overtaken,
             before_report: it.reported.is_some_and(|since| at < since),
         };
         let (locker, door) = (it.locker, it.door);
@@ -249,12 +251,13 @@ impl Hub {
         let verdict = booked::judge(facts, event);
         // Whom the hub would ask what lies inside.
         self.bookings[booking].opening = match who {
-            Who::Customer if overtaken => self.bookings[booking].opening,
+            _ if overtaken && facts.kind == Kind::Return => self.bookings[booking].opening,
             Who::Customer => opening,
             Who::Courier if facts.kind == Kind::Return => None,
             Who::Courier => self.bookings[booking].opening,
         };
-        if !facts.before_report && !overtaken {
+        let of_before = facts.before_report || (overtaken && facts.kind == Kind::Return);
+        if !of_before {
             self.bookings[booking].inside = inside;
         }
         if verdict.state == State::Opened && self.bookings[booking].first_opened.is_none() {
