@@ -1,6 +1,7 @@
 //! The core in a small world: every test drives it by events alone and looks at effects and views alone.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod again;
 mod desk;
 mod door;
 mod hostile;
