@@ -23,7 +23,7 @@ use super::{
 use crate::{
     error::{Result, invalid, refuse},
     hub::Hub,
-    store::{RowExt, Tx, chain},
+    store::{RowExt, Tx},
 };
 
 fn timed(reservation: &Reservation) -> Timed {
@@ -126,10 +126,7 @@ pub async fn release(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, said
     reservation.state = State::Released;
     reservation.unproven = back == Back::Said;
     reservation.note(now, TimelineEvent::Ended, Some("you"), back == Back::Proven);
-    let jammed = match (&reservation.locker, reservation.door) {
-        (Some(locker), Some(door)) => chain::jammed_last(tx, locker, door).await?,
-        _ => false,
-    };
+    let jammed = doors::jammed_last(tx, reservation).await?;
     if !reservation.lent || back == Back::Untouched || jammed {
         return settle::end(tx, reservation, Holds::Nothing, now).await;
     }

@@ -14,7 +14,7 @@ use postern_rules::{
 use super::{code, news, reservation::Reservation};
 use crate::{
     error::{Error, Result, refuse},
-    store::{RowExt, Tx},
+    store::{RowExt, Tx, chain},
 };
 
 /// Sizes that hold a parcel of `size`, smallest first.
@@ -517,6 +517,15 @@ pub async fn report(tx: &mut Tx, reservation: &Reservation, account: &str) -> Re
         .execute(tx.on())
         .await?;
     Ok(true)
+}
+
+/// Whether the last that is known of a reservation's door is that its latch jammed, as its sensor says.
+///
+/// # Errors
+/// When the database fails.
+pub async fn jammed_last(tx: &mut Tx, reservation: &Reservation) -> Result<bool> {
+    let (Some(locker), Some(door)) = (&reservation.locker, reservation.door) else { return Ok(false) };
+    chain::jammed_last(tx, locker, door).await
 }
 
 async fn is_out_of_order(tx: &mut Tx, locker: &str, door: i64) -> Result<bool> {

@@ -77,11 +77,7 @@ pub async fn share(tx: &mut Tx, reservation: &mut Reservation, share: &str, now:
     .bind(share)
     .fetch_all(tx.on())
     .await?;
-    for row in &slots {
-        let (locker, session) = (row.text("locker_id")?, row.text("session_id")?);
-        end_slots(tx, &locker, &session, Some(row.int("door")?), now).await?;
-    }
-    Ok(())
+    end_pins(tx, &slots, now).await
 }
 
 /// Ends the PINs of guests whose shares end before the reservation, at a locker that would not hear in time that they are over:
@@ -102,11 +98,7 @@ pub async fn pins_that_outlive_shares(tx: &mut Tx, reservation: &Reservation, no
     .bind(now)
     .fetch_all(tx.on())
     .await?;
-    for row in &slots {
-        let (locker, session) = (row.text("locker_id")?, row.text("session_id")?);
-        end_slots(tx, &locker, &session, Some(row.int("door")?), now).await?;
-    }
-    Ok(())
+    end_pins(tx, &slots, now).await
 }
 
 /// Ends what the account's devices may have passed on in person of a reservation. False where there is nothing that has not
@@ -243,6 +235,15 @@ async fn name_one(
     .bind(session.map(str::to_owned))
     .execute(tx.on())
     .await?;
+    Ok(())
+}
+
+/// Ends the PINs of these rows: locker, door and session of each.
+async fn end_pins(tx: &mut Tx, slots: &[AnyRow], now: i64) -> Result<()> {
+    for row in slots {
+        let (locker, session) = (row.text("locker_id")?, row.text("session_id")?);
+        end_slots(tx, &locker, &session, Some(row.int("door")?), now).await?;
+    }
     Ok(())
 }
 

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     error::{Result, refuse},
     hub::Hub,
-    store::{RowExt, Tx, chain},
+    store::{RowExt, Tx},
 };
 
 /// `by` is the account that says so. Taken: with the receipt, that makes it collected, and frees the door. Where no receipt has
@@ -68,10 +68,7 @@ pub async fn say(
             reservation.state = State::Collected;
             reservation.unproven = unproven;
             reservation.note(now, TimelineEvent::Collected, Some(who), false);
-            let jammed = match (&reservation.locker, reservation.door) {
-                (Some(locker), Some(door)) => chain::jammed_last(tx, locker, door).await?,
-                _ => false,
-            };
+            let jammed = doors::jammed_last(tx, reservation).await?;
             match door {
                 Door::Free if !jammed => doors::free(tx, &reservation.id).await?,
                 Door::Free | Door::Settles => {
@@ -93,20 +90,14 @@ pub async fn say(
             reservation.timeline.retain(|entry| entry.event != TimelineEvent::Collected);
         }
         Verdict::Disputed { again } => {
-            let out = doors::report(tx, reservation, by).await?;
+            let out = if theirs {
+                doors::report(tx, reservation, by).await?
+            } else {
+                hold(tx, reservation, by, now).await?
+            };
             disputed(tx, reservation, (out, theirs), now).await?;
-            // What was given back is not opened again by this; where it is nobody's by now, nobody is given it.
+            // What was given back is not opened again by this.
             let place = reservation.locker.clone().zip(reservation.door);
-            // Once: whoever has looked is not sent again by the same word.
-            let again_and_again = reservation.timeline.iter().any(|it| it.event == TimelineEvent::Disputed);
-            if let (false, false, Some((locker, door))) = (theirs, again_and_again, &place)
-                && doors::may_report(tx, locker, *door, by).await?
-            {
-                let since = reservation.opening.unwrap_or_default();
-                if placing::hold(tx, (locker, *door), since, Some(&reservation.id), now).await? {
-                    doors::note_report(tx, locker, *door, by).await?;
-                }
-            }
             if let (Some(state), Some((locker, door))) = (again, place) {
                 doors::keep_again(tx, reservation, &locker, door, now).await?;
                 reservation.state = state;
@@ -116,6 +107,23 @@ pub async fn say(
         }
     }
     reservation.save(tx, now).await
+}
+
+/// Where a door is nobody's by now, nobody is given it before somebody has looked. Once for each reservation: whoever has looked
+/// is not sent again by the same word.
+async fn hold(tx: &mut Tx, reservation: &Reservation, by: &str, now: i64) -> Result<bool> {
+    let (Some(locker), Some(door)) = (&reservation.locker, reservation.door) else { return Ok(false) };
+    if reservation.timeline.iter().any(|entry| entry.event == TimelineEvent::Disputed)
+        || !doors::may_report(tx, locker, door, by).await?
+    {
+        return Ok(false);
+    }
+    let since = reservation.opening.unwrap_or_default();
+    let held = placing::hold(tx, (locker, door), since, Some(&reservation.id), now).await?;
+    if held {
+        doors::note_report(tx, locker, door, by).await?;
+    }
+    Ok(held)
 }
 
 /// What the owner calls a guest.
