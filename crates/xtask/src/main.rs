@@ -10,6 +10,7 @@ mod coverage;
 mod demo;
 mod deny;
 mod dependencies;
+mod disk;
 mod fuzz;
 mod gallery;
 mod graph;

@@ -12,6 +12,7 @@ use clap::{Args, ValueEnum};
 
 use crate::{
     build::{self, TestBinary},
+    disk::Room,
     guarded_lab::GuardedLab,
     peer, platforms, process, python,
     report::{Logs, Tally, libtest, one, page_line, seconds},
@@ -108,6 +109,7 @@ impl Part {
 /// Something is missing or does not build. A failed test is not an error but a failure in the summary.
 pub(crate) fn run(flags: &Flags) -> Result<ExitCode> {
     let began = Instant::now();
+    let mut room = Room::now();
     let mut parts = chosen(flags);
     let wants_lab = parts.iter().any(|part| part.needs_lab());
     let without_lab = wants_lab && !flags.only.contains(&Part::Lab) && !setup::is_possible(Use::Lab)?;
@@ -135,6 +137,7 @@ pub(crate) fn run(flags: &Flags) -> Result<ExitCode> {
         println!("building");
         let binaries = build::tests()?;
         println!("built after {}", seconds(began.elapsed()));
+        room.look();
         binaries
     } else {
         Vec::new()
@@ -154,6 +157,7 @@ pub(crate) fn run(flags: &Flags) -> Result<ExitCode> {
         let began = Instant::now();
         results.push(("platforms", platforms::tally(), began.elapsed()));
     }
+    room.look();
 
     for failure in logs.failures()? {
         println!("\nfailed in {failure}");
@@ -171,6 +175,7 @@ pub(crate) fn run(flags: &Flags) -> Result<ExitCode> {
     if without_wasm {
         println!("{WITHOUT_WASM}");
     }
+    println!("{room}");
     println!("after {}", seconds(began.elapsed()));
     println!("{} passed, {} failed", total.passed, total.failed);
     Ok(if total.failed == 0 && total.passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
