@@ -1,9 +1,12 @@
 //! What a receipt, or a word at the door, makes of the reservation that it is about. Never of another: a late one changes the
 //! record of what had the door then.
 
+mod courier;
+
 use postern_api::reservation::{Kind, State, TimelineEvent};
 use postern_protocol::Operation;
 
+use self::courier::{deposited, taken_back_out, taken_out};
 use super::placed::Inside;
 
 /// Whose opening it was.
@@ -76,9 +79,13 @@ pub struct Facts {
     pub took_out: Option<bool>,
     /// The state rests on a word.
     pub unproven: bool,
-    /// The other side, customer or courier, has opened it after this one's last opening: what was done before says nothing of what
-    /// lies there now.
+    /// The other side, customer or courier, has opened it after this one's last opening: what was known of that one says nothing
+    /// of what lies there now.
     pub overtaken: bool,
+    /// The other side opened it then to put something in, or something is known to lie there since.
+    pub put_in_since: bool,
+    /// It did so for the first time then.
+    pub came_first: bool,
     /// The carrier reported since that it was put in by other means, as far as the locker knows the time.
     pub before_report: bool,
 }
@@ -99,8 +106,10 @@ pub enum Then {
     Stays,
     /// It is this reservation's again.
     Keep,
-    /// It is free.
+    /// It is free; where its latch jammed last, or a customer was given access in the courier's epoch, it settles.
     Free,
+    /// It is nobody's until it is proven that nobody has opened it since.
+    Settle,
     /// Nobody is given it until somebody has looked.
     Hold,
 }
@@ -112,7 +121,7 @@ pub enum Alarm {
     CalledOffDeposit,
     /// The same, and the door is not kept for it any more.
     CalledOffDepositElsewhere,
-    /// A courier took out what the customer had been given more time for.
+    /// A courier took out, or found gone, what the customer had been given more time for or had opened meanwhile.
     TakenAfterExtend,
     /// A courier took out again what was ready to be collected.
     TakenBackOut,
@@ -161,10 +170,17 @@ pub const fn may_say(who: Who, kind: Kind, state: State, lent: bool) -> bool {
             | State::Expired
             | State::Opened,
         )
-        | (Who::Courier, Kind::Return, State::Booked | State::Deposited) => true,
+        | (Who::Courier, Kind::Return, State::Booked | State::Cancelled | State::Deposited) => true,
         (Who::Customer, Kind::Storage, State::Held | State::Ready) => lent,
         _ => false,
     }
+}
+
+/// Whether a state that was proven rests on a word from now on, since somebody's latch is said to have jammed: where its sensor
+/// sticks, the door came open all the same, and nothing was measured.
+#[must_use]
+pub fn is_doubted_after_jam(who: Who, kind: Kind, state: State) -> bool {
+    (who, kind, state) == (Who::Customer, Kind::Return, State::Deposited)
 }
 
 /// What follows from what became known.
@@ -233,6 +249,9 @@ fn note_whose_opening(who: Who, event: Event, verdict: &mut Verdict) {
 /// A customer at the door of a parcel.
 fn collected(facts: Facts, event: Event, verdict: &mut Verdict) {
     note_opening(event, verdict);
+    if facts.put_in_since {
+        return;
+    }
     match (facts.state, event) {
         // Of a door that it lay in before, or was to lie in, nothing follows.
         // Where it is not certain that the door came open it may lie there still: it stays theirs to collect, unless
@@ -256,9 +275,23 @@ fn collected(facts: Facts, event: Event, verdict: &mut Verdict) {
             verdict.state = State::Opened;
             verdict.unproven = false;
         }
+        // The customer had taken it before a courier came for it, who found its compartment empty; or before its carrier said so.
+        (State::Returned, Event::Closed)
+            if facts.here
+                && facts.took_out == Some(true)
+                && (facts.overtaken || facts.unproven)
+                && facts.inside == Some(Inside::Absent) =>
+        {
+            verdict.state = State::Collected;
+            verdict.unproven = false;
+            verdict.alarm = Some(Alarm::TakenAfterExtend);
+        }
+        (State::Returned, Event::Opened { certain: true, .. }) if facts.here => {
+            verdict.alarm = Some(Alarm::TakenAfterExtend);
+        }
         // It was closed, and the locker measured it inside: it is theirs to collect as before.
         (State::Opened, Event::Closed)
-            if facts.door == Door::Kept && facts.inside == Some(Inside::Present) =>
+            if facts.door == Door::Kept && facts.inside == Some(Inside::Present) && !facts.overtaken =>
         {
             verdict.state = State::Ready;
             verdict.unproven = false;
@@ -272,8 +305,8 @@ fn collected(facts: Facts, event: Event, verdict: &mut Verdict) {
         (State::Collected, Event::Closed) if facts.here && facts.inside == Some(Inside::Absent) => {
             verdict.unproven = false;
         }
-        (State::Collected, Event::Closed) if facts.inside == Some(Inside::Present) => {
-            verdict.unproven = true;
+        (State::Collected, Event::Closed) if facts.inside == Some(Inside::Present) && !facts.overtaken => {
+            verdict.unproven |= facts.here;
             verdict.alarm = Some(Alarm::LeftInside);
         }
         _ => {}
@@ -310,114 +343,6 @@ fn put_in(facts: Facts, event: Event, verdict: &mut Verdict) {
     }
 }
 
-/// A courier opened to put a parcel in, and it is not known to lie inside yet.
-fn deposited(facts: Facts, event: Event, verdict: &mut Verdict) {
-    let called_off = facts.state == State::Cancelled || facts.door != Door::Kept;
-    if called_off && let Event::Opened { .. } = event {
-        verdict.alarm = Some(if facts.door.is_theirs() {
-            Alarm::CalledOffDeposit
-        } else {
-            Alarm::CalledOffDepositElsewhere
-        });
-    }
-    let measured = facts.inside.is_some_and(Inside::is_measured);
-    if facts.inside.and_then(Inside::counts) == Some(true) && facts.door.is_theirs() {
-        verdict.state = State::Ready;
-        verdict.unproven = !measured;
-        verdict.begins = true;
-        verdict.then = Then::Keep;
-        verdict.notes.push((TimelineEvent::Deposited, By::Carrier, measured));
-    }
-}
-
-/// The courier who put it in opened once more.
-fn taken_back_out(facts: Facts, event: Event, verdict: &mut Verdict) {
-    // It is the customer's by now: they can see who was at it.
-    if let Event::Opened { certain, .. } = event {
-        verdict.notes.push((TimelineEvent::Opened, By::Carrier, certain));
-    }
-    match facts.inside {
-        // What lies there was put in since, if the locker's clock is right.
-        Some(Inside::Absent) if facts.before_report => verdict.alarm = Some(Alarm::EmptyBeforeReport),
-        _ if facts.before_report => {}
-        Some(Inside::Present) => verdict.unproven = false,
-        Some(inside) if inside.counts() == Some(false) => {
-            verdict.state = State::InTransit;
-            verdict.unproven = false;
-            verdict.notes.push((TimelineEvent::InTransit, By::Carrier, inside.is_measured()));
-            verdict.alarm = Some(Alarm::TakenBackOut);
-        }
-        _ => {}
-    }
-}
-
-/// A courier opened to take something out. An opening shows nothing of what became of it: the locker measures that, or the
-/// courier is asked; until then it counts as lying there, and its door is kept.
-fn taken_out(facts: Facts, event: Event, verdict: &mut Verdict) {
-    let holds = facts.door == Door::Kept
-        && matches!(
-            (facts.kind, facts.state),
-            (Kind::Pickup, State::Expired | State::Ready) | (Kind::Return, State::Deposited)
-        );
-    let is_out = facts.inside.and_then(Inside::counts) == Some(false);
-    let errand = facts.took_out.is_some();
-    if holds && errand && is_out {
-        let proven = facts.inside == Some(Inside::Absent);
-        if facts.state == State::Ready {
-            verdict.alarm = Some(Alarm::TakenAfterExtend);
-        }
-        let what = if facts.kind == Kind::Pickup {
-            verdict.state = State::Returned;
-            verdict.unproven = !proven;
-            TimelineEvent::Returned
-        } else {
-            TimelineEvent::InTransit
-        };
-        verdict.notes.push((what, By::Carrier, proven));
-        verdict.then = Then::Free;
-        return;
-    }
-    // Its customer had opened it once more while the courier was on the way, and had not said again that it lies there. The
-    // courier's word that it was taken out says that it did.
-    if (facts.kind, facts.state) == (Kind::Return, State::Booked)
-        && facts.door == Door::Kept
-        && errand
-        && facts.inside == Some(Inside::SaidOut)
-    {
-        verdict.state = State::Deposited;
-        verdict.unproven = true;
-        verdict.notes.push((TimelineEvent::InTransit, By::Carrier, false));
-        // The customer may have been given access meanwhile: the door settles when the carrier has it.
-        return;
-    }
-    // The customer has opened it since there was more time for it. Whoever of the two took it, nothing is said to lie there.
-    if (facts.kind, facts.state) == (Kind::Pickup, State::Opened) && errand && is_out && event == Event::Said
-    {
-        verdict.alarm = Some(Alarm::TakenAfterExtend);
-        return;
-    }
-    if let Event::Opened { certain, .. } = event {
-        verdict.notes.push((TimelineEvent::Opened, By::Carrier, certain));
-        if holds && errand && !certain {
-            verdict.alarm = Some(Alarm::MayBeTaken);
-        }
-    }
-    if facts.inside != Some(Inside::Present) || !errand {
-        return;
-    }
-    // Opened, and left where it was.
-    if holds {
-        verdict.alarm = Some(Alarm::LeftInside);
-    } else if (facts.kind, facts.state) == (Kind::Pickup, State::Returned)
-        && facts.here
-        && facts.door.is_theirs()
-    {
-        verdict.state = State::Expired;
-        verdict.then = Then::Keep;
-        verdict.alarm = Some(Alarm::LeftInside);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -435,6 +360,8 @@ mod tests {
             took_out: None,
             unproven: false,
             overtaken: false,
+            put_in_since: false,
+            came_first: false,
             before_report: false,
         }
     }
@@ -493,9 +420,11 @@ mod tests {
         // It came in before the courier's: the courier's word says what lay there.
         let errand = Facts { took_out: Some(true), ..facts(Who::Courier, Kind::Return, State::Booked) };
         for (inside, state, then) in [
-            (Inside::SaidOut, State::Deposited, Then::Stays),
-            (Inside::SaidIn, State::Booked, Then::Stays),
-            (Inside::Absent, State::Booked, Then::Stays),
+            (Inside::SaidOut, State::Deposited, Then::Settle),
+            (Inside::SaidIn, State::Deposited, Then::Keep),
+            (Inside::Present, State::Deposited, Then::Keep),
+            (Inside::Absent, State::Deposited, Then::Settle),
+            (Inside::Unknown, State::Booked, Then::Stays),
         ] {
             let verdict = judge(Facts { inside: Some(inside), ..errand }, Event::Said);
             assert_eq!((verdict.state, verdict.then), (state, then), "{inside:?}");
@@ -518,6 +447,23 @@ mod tests {
             assert_eq!((before.state, before.unproven, before.alarm), (State::Ready, true, alarm));
         }
         assert!(!judge(Facts { inside: Some(Inside::Present), ..empty }, Event::Closed).unproven);
+    }
+
+    /// A customer took it, or left it there, before a courier was at it again.
+    #[test]
+    fn what_a_customer_did_before_a_courier_says_nothing_of_what_lies_there() {
+        let ready = Facts { took_out: Some(true), ..facts(Who::Customer, Kind::Pickup, State::Ready) };
+        let late = Facts { overtaken: true, ..ready };
+        let put_in = Facts { put_in_since: true, ..late };
+        for event in [COLLECT, Event::Closed] {
+            let gone = Facts { inside: Some(Inside::Absent), ..put_in };
+            assert_eq!(judge(gone, event).state, State::Ready, "{event:?}: it lies there since");
+            assert_eq!(judge(Facts { inside: Some(Inside::Absent), ..late }, event).state, State::Opened);
+        }
+        let left = Facts { inside: Some(Inside::Present), state: State::Opened, ..late };
+        assert_eq!(judge(left, Event::Closed).state, State::Opened, "the courier has it");
+        let left = judge(Facts { state: State::Collected, ..left }, Event::Closed);
+        assert_eq!((left.alarm, left.unproven), (None, false));
     }
 
     /// Whichever of the two receipts the hub hears first.
@@ -722,7 +668,9 @@ mod tests {
         for state in [State::Collected, State::Returned, State::Cancelled] {
             let late = Facts { door: Door::Others, ..facts(Who::Customer, Kind::Pickup, state) };
             let verdict = judge(late, COLLECT);
-            assert_eq!((verdict.state, verdict.then, verdict.alarm), (state, Then::Stays, None));
+            // Who of the two has it, the operator finds out.
+            let alarm = (state == State::Returned).then_some(Alarm::TakenAfterExtend);
+            assert_eq!((verdict.state, verdict.then, verdict.alarm), (state, Then::Stays, alarm));
             assert_eq!(verdict.notes, [(TimelineEvent::Opened, By::Customer, true)]);
         }
         // A courier's, of the time before the window ended.

@@ -93,6 +93,12 @@ pub fn last_opening(links: &[Link]) -> Option<i64> {
     links.iter().filter(|link| link.outcome.may_be_open()).map(|link| link.sequence).max()
 }
 
+/// Place in the chain of the first opening.
+#[must_use]
+pub fn first_opening(links: &[Link]) -> Option<i64> {
+    links.iter().filter(|link| link.outcome.may_be_open()).map(|link| link.sequence).min()
+}
+
 /// Whether the last that is known of the door is that its latch jammed: so the sensor says, and where it sticks the door came open
 /// all the same.
 #[must_use]

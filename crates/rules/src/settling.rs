@@ -15,6 +15,8 @@ pub enum Holds {
     Taken,
     /// Something that the carrier says its courier took out.
     Fetched,
+    /// The thing that is lent from there.
+    Lent,
 }
 
 impl Holds {
@@ -23,7 +25,7 @@ impl Holds {
     #[must_use]
     pub const fn told_by(self) -> ToldBy {
         match self {
-            Self::Nothing => ToldBy::Everybody,
+            Self::Nothing | Self::Lent => ToldBy::Everybody,
             Self::Taken => ToldBy::Customers,
             Self::Fetched => ToldBy::WhoFetches,
         }
@@ -107,7 +109,7 @@ impl Ended {
     #[must_use]
     pub fn verdict(&self, chain: Chain) -> Verdict {
         match self.told(chain) {
-            Verdict::Free if self.left || self.jammed => Verdict::Look,
+            Verdict::Free if self.jammed || (self.left && self.holds != Holds::Lent) => Verdict::Look,
             verdict => verdict,
         }
     }
@@ -121,8 +123,14 @@ impl Ended {
             verdict => verdict,
         };
         match (self.holds, self.inside.map(|inside| (inside, inside.counts()))) {
-            (Holds::Nothing, None | Some((_, Some(false)))) => unless_opened_since(Verdict::Free),
-            (Holds::Nothing, Some(_)) => Verdict::Look,
+            (Holds::Nothing, None | Some((_, Some(false)))) | (Holds::Lent, None | Some((_, Some(true)))) => {
+                unless_opened_since(Verdict::Free)
+            }
+            // Its closing may say so yet.
+            (Holds::Nothing | Holds::Lent, Some((Inside::Open, _))) if self.sensors && !whole => {
+                Verdict::Wait
+            }
+            (Holds::Nothing | Holds::Lent, Some(_)) => Verdict::Look,
             // Its closing will say what was left.
             (Holds::Taken | Holds::Fetched, Some((Inside::Open, _))) if self.sensors => Verdict::Wait,
             (Holds::Taken | Holds::Fetched, Some((_, Some(true)))) => Verdict::Look,
@@ -216,6 +224,24 @@ mod tests {
         }
         let measures = Ended { sensors: true, ..ended(Holds::Taken, Some(Inside::Open)) };
         assert_eq!(measures.verdict(CHAIN), Verdict::Wait);
+    }
+
+    #[test]
+    fn a_lent_thing_lies_in_its_place_or_somebody_looks() {
+        let told = Chain { news: 4, ..CHAIN };
+        for (inside, verdict) in [
+            (None, Verdict::Free),
+            (Some(Inside::Present), Verdict::Free),
+            (Some(Inside::SaidIn), Verdict::Free),
+            (Some(Inside::Absent), Verdict::Look),
+            (Some(Inside::SaidOut), Verdict::Look),
+            (Some(Inside::Unknown), Verdict::Look),
+            (Some(Inside::Open), Verdict::Look),
+        ] {
+            let lent = Ended { left: inside == Some(Inside::Present), ..ended(Holds::Lent, inside) };
+            assert_eq!(lent.verdict(told), verdict, "{inside:?}");
+        }
+        assert_eq!(ended(Holds::Lent, None).verdict(CHAIN), Verdict::Wait);
     }
 
     #[test]

@@ -21,6 +21,8 @@ pub struct Facts {
     pub opened: bool,
     /// The owner says so, not a guest.
     pub by_owner: bool,
+    /// A receipt says that whoever says so has opened it themselves.
+    pub by_opener: bool,
     /// Whose the door is.
     pub door: booked::Door,
 }
@@ -80,6 +82,15 @@ pub fn judge(facts: Facts, taken: bool) -> Result<Verdict, Not> {
         (Kind::Pickup, State::Opened | State::Ready | State::Expired, true) if left_by_guest => {
             Err(Not::Measured)
         }
+        // Nor can a guest know what became of it who has not been there.
+        (Kind::Pickup, State::Opened | State::Ready | State::Expired, true)
+            if !facts.by_owner && !facts.by_opener =>
+        {
+            Err(Not::Guest)
+        }
+        (Kind::Pickup, State::Opened | State::Collected, false) if !facts.by_owner && !facts.by_opener => {
+            Err(Not::Guest)
+        }
         (Kind::Pickup, State::Collected, true) => Ok(Verdict::Known),
         (Kind::Pickup, State::Opened, true) => {
             let left = facts.inside == Some(Inside::Present);
@@ -124,6 +135,7 @@ mod tests {
         unproven: false,
         opened: false,
         by_owner: true,
+        by_opener: true,
         door: booked::Door::Kept,
     };
 
@@ -185,6 +197,14 @@ mod tests {
             }
         }
         assert_eq!(judge(READY, false), Err(Not::State), "nobody has looked yet");
+    }
+
+    #[test]
+    fn a_guest_who_has_not_been_there_knows_nothing() {
+        let opened = Facts { state: State::Opened, opened: true, by_owner: false, ..READY };
+        assert_eq!(judge(Facts { by_opener: false, ..opened }, true), Err(Not::Guest));
+        assert_eq!(judge(Facts { by_opener: false, ..opened }, false), Err(Not::Guest));
+        assert!(judge(opened, true).is_ok() && judge(opened, false).is_ok());
     }
 
     #[test]
