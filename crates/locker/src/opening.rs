@@ -126,7 +126,9 @@ impl<H: Hardware> Locker<H> {
         if source != Source::Radio {
             self.output.push_back(Output::Local(LocalAnswer::Opening(door)));
         }
-        if stands_open && operation != Operation::Reopen && source == Source::Radio {
+        let asks_again =
+            source != Source::Radio || matches!(operation, Operation::Reopen | Operation::Access);
+        if stands_open && !asks_again {
             self.finish(door, Outcome::AlreadyOpen, now);
             return Ok(());
         }

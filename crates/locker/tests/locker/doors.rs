@@ -148,6 +148,23 @@ fn a_sensor_that_says_open_keeps_nobody_out() {
     }
 }
 
+/// Nor is one who keeps something there, who has nothing to open the door with but access.
+#[test]
+fn access_is_given_at_a_door_that_is_said_to_stand_open() {
+    let mut site = Site::new();
+    let phone = site.phone_with(3, |claims| {
+        claims.operations = operations(&[Operation::Access]);
+        claims.uses = 9;
+    });
+    site.machine().compartment(A1).sensors.open = Some(true);
+    site.pass(100);
+    for number in 1..=3_u32 {
+        let reply = site.ask(&phone, &phone.request(Operation::Access, A1, number.into()));
+        site.expect(reply, Outcome::AlreadyOpen);
+        assert_eq!(site.machine().compartment(A1).pulses, number);
+    }
+}
+
 /// What was measured inside behind the door is the customer's, whatever is left of the courier's token: that the sensor said
 /// before that it stood open gives the use back, and no second deposit.
 #[test]
