@@ -1,4 +1,4 @@
-//! `postern-hub migrate`, `keys` and `backup`.
+//! `postern-hub migrate`, `keys`, `backup`, `restored` and `compact`.
 
 use std::{
     fs::File,
@@ -11,7 +11,10 @@ use clap::{Args, Subcommand};
 use postern_hub::{
     auth::api_key::{NewKey, Scope},
     clock::Clock,
-    domain::keyring::{self, Keyring},
+    domain::{
+        keyring::{self, Keyring},
+        restored,
+    },
     hub::{Hub, private_file},
     store::Store,
 };
@@ -165,6 +168,24 @@ async fn existing(common: &Common) -> anyhow::Result<Store> {
     }
     let (store, ..) = Hub::storage(&common.data, &config).await?;
     Ok(store)
+}
+
+#[derive(Args)]
+pub(crate) struct Restored {
+    #[command(flatten)]
+    common: Common,
+}
+
+impl Restored {
+    pub(crate) async fn run(self) -> anyhow::Result<()> {
+        let config = self.common.config()?;
+        self.common.check_folder(&config, false)?;
+        let (store, ..) = Hub::storage(&self.common.data, &config).await?;
+        let doors = restored::mark(&store, Clock::default().now()).await?;
+        store.close().await;
+        say!("{doors} doors wait for their lockers' receipts, or for somebody who looks: see the alarms");
+        Ok(())
+    }
 }
 
 #[derive(Args)]

@@ -35,6 +35,9 @@ enum Action {
     Keys(maintenance::Keys),
     /// A consistent copy of the embedded database, while the hub runs.
     Backup(maintenance::Backup),
+    /// Says that a backup was put back, before the hub is started with it: ends all access, and gives no door to anybody before its
+    /// locker has been heard or somebody has looked.
+    Restored(maintenance::Restored),
     /// Writes the embedded database anew: smaller, and without traces of what was deleted long ago.
     Compact(maintenance::Compact),
     /// Copies everything of the embedded database into an empty PostgreSQL database, and compares.
@@ -128,6 +131,7 @@ impl Command {
             Action::Migrate(migrate) => migrate.run().await,
             Action::Keys(keys) => keys.run().await,
             Action::Backup(backup) => backup.run().await,
+            Action::Restored(restored) => restored.run().await,
             Action::Compact(compact) => compact.run().await,
             Action::Transfer(transfer) => transfer.run().await,
             Action::Import(import) => import.run().await,

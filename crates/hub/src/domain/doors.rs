@@ -335,7 +335,11 @@ pub async fn end(tx: &mut Tx, reservation: &Reservation, holds: Holds, now: i64)
     .fetch_one(tx.on())
     .await?;
     let (epoch, tokens_until, pins) = (row.int("epoch")?, row.maybe_int("tokens_until")?, row.int("pins")?);
-    if tokens_until.is_none() && pins == 0 && holds == Holds::Nothing {
+    // What is booked, opened by whoever knows how and never said to be empty, is not: its tokens may have been forgotten.
+    let untouched = tokens_until.is_none()
+        && pins == 0
+        && reservation.inside.is_none_or(|inside| inside.counts() == Some(false));
+    if untouched && matches!(holds, Holds::Nothing | Holds::Lent) {
         give_back_epoch(tx, reservation, (&locker, door), epoch, now).await?;
         free(tx, &reservation.id).await?;
         return Ok(true);
@@ -414,16 +418,54 @@ pub async fn keep_again(
 /// # Errors
 /// When the database fails.
 pub async fn hand_to(tx: &mut Tx, reservation: &mut Reservation, next: For, now: i64) -> Result<()> {
+    let present = is_whose(tx, &reservation.id).await?;
+    let shared = (present, next) == (For::Courier, For::Courier)
+        && is_shared_with_customer(tx, &reservation.id, now).await?;
+    if shared || access::rises(present, next) { raise(tx, reservation, next, now).await } else { Ok(()) }
+}
+
+/// Whose the present epoch is of the door that is kept for a reservation.
+///
+/// # Errors
+/// When the database fails.
+pub async fn is_whose(tx: &mut Tx, reservation: &str) -> Result<For> {
     let row = sqlx::query(
         "SELECT o.courier FROM doors d JOIN occupancies o ON o.locker_id = d.locker_id AND o.door = d.door \
          AND o.epoch = d.epoch WHERE d.reservation_id = $1",
     )
-    .bind(&reservation.id)
+    .bind(reservation)
     .fetch_optional(tx.on())
     .await?;
     let courier = row.map_or(Ok(0), |row| row.int("courier"))? == 1;
-    let present = if courier { For::Courier } else { For::Customer };
-    if access::rises(present, next) { raise(tx, reservation, next, now).await } else { Ok(()) }
+    Ok(if courier { For::Courier } else { For::Customer })
+}
+
+/// Whether a customer was given access, which may still work, in the present epoch of the door that is kept for a reservation.
+async fn is_shared_with_customer(tx: &mut Tx, reservation: &str, now: i64) -> Result<bool> {
+    let row = sqlx::query(
+        "SELECT (SELECT COUNT(*) FROM grants g LEFT JOIN accounts a ON a.id = g.account_id \
+         WHERE g.locker_id = d.locker_id AND g.door = d.door AND g.epoch = d.epoch AND g.expires_at > $2 \
+         AND a.courier_of IS NULL) AS tokens, (SELECT COUNT(*) FROM pin_slots p WHERE p.locker_id = d.locker_id \
+         AND p.door = d.door AND p.epoch = d.epoch) AS pins FROM doors d WHERE d.reservation_id = $1",
+    )
+    .bind(reservation)
+    .bind(now)
+    .fetch_optional(tx.on())
+    .await?;
+    row.map_or(Ok(false), |row| Ok(row.int("tokens")? + row.int("pins")? > 0))
+}
+
+/// Frees the reservation's door once a courier is known to have taken out what lay there; where a customer was given access
+/// beside the courier, or the latch jammed last, as one says whose sensor sticks, it settles.
+///
+/// # Errors
+/// When the database fails.
+pub async fn free_or_settle(tx: &mut Tx, reservation: &Reservation, now: i64) -> Result<()> {
+    if is_shared_with_customer(tx, &reservation.id, now).await? || jammed_last(tx, reservation).await? {
+        end(tx, reservation, Holds::Nothing, now).await?;
+        return Ok(());
+    }
+    free(tx, &reservation.id).await
 }
 
 /// Ends all access to the reservation's door that was given so far: the epoch rises, and the locker's news say so.
@@ -510,13 +552,25 @@ pub async fn report(tx: &mut Tx, reservation: &Reservation, account: &str) -> Re
     if !may_report(tx, locker, door, account).await? {
         return Ok(false);
     }
-    sqlx::query("UPDATE doors SET out_of_order = 1, reported_by = $3 WHERE locker_id = $1 AND door = $2")
-        .bind(locker)
-        .bind(door)
-        .bind(account)
-        .execute(tx.on())
-        .await?;
+    take_out_of_order(tx, reservation, account).await?;
     Ok(true)
+}
+
+/// Takes the reservation's door out of service by this account's word, whatever share of the site that is. One that is out of
+/// service already stays so by the word that took it out.
+///
+/// # Errors
+/// When the database fails.
+pub async fn take_out_of_order(tx: &mut Tx, reservation: &Reservation, account: &str) -> Result<()> {
+    sqlx::query(
+        "UPDATE doors SET out_of_order = 1, reported_by = $3 WHERE locker_id = $1 AND door = $2 AND out_of_order = 0",
+    )
+    .bind(reservation.locker.clone())
+    .bind(reservation.door)
+    .bind(account)
+    .execute(tx.on())
+    .await?;
+    Ok(())
 }
 
 /// Whether the last that is known of a reservation's door is that its latch jammed, as its sensor says.
@@ -528,7 +582,11 @@ pub async fn jammed_last(tx: &mut Tx, reservation: &Reservation) -> Result<bool>
     chain::jammed_last(tx, locker, door).await
 }
 
-async fn is_out_of_order(tx: &mut Tx, locker: &str, door: i64) -> Result<bool> {
+/// Whether a door is out of service.
+///
+/// # Errors
+/// When the database fails.
+pub async fn is_out_of_order(tx: &mut Tx, locker: &str, door: i64) -> Result<bool> {
     let row = sqlx::query("SELECT out_of_order FROM doors WHERE locker_id = $1 AND door = $2")
         .bind(locker)
         .bind(door)
@@ -538,10 +596,7 @@ async fn is_out_of_order(tx: &mut Tx, locker: &str, door: i64) -> Result<bool> {
 }
 
 /// Whether an account has fewer doors of the door's site out of service by its reports than its share.
-///
-/// # Errors
-/// When the database fails.
-pub async fn may_report(tx: &mut Tx, locker: &str, door: i64, account: &str) -> Result<bool> {
+async fn may_report(tx: &mut Tx, locker: &str, door: i64, account: &str) -> Result<bool> {
     // Of several reports at once, each counts those before it.
     sqlx::query("UPDATE accounts SET feed = feed WHERE id = $1").bind(account).execute(tx.on()).await?;
     let row = sqlx::query(
@@ -557,7 +612,7 @@ pub async fn may_report(tx: &mut Tx, locker: &str, door: i64, account: &str) -> 
     Ok(row.int("reported")? < share::of_account(row.int("doors")?))
 }
 
-/// Notes that a door which is out of service is so by this account's word.
+/// Notes that a door which was taken out of service is so by this account's word.
 ///
 /// # Errors
 /// When the database fails.

@@ -10,7 +10,7 @@ use postern_api::{
 use postern_protocol::{
     Door, Epoch, KeyId, LockerId, Operation, Operations, Timestamp, TokenId, issue, token::Claims,
 };
-use postern_rules::access::{self, Epochs};
+use postern_rules::access::{self, Epochs, For};
 
 use super::{
     device, doors, news,
@@ -28,9 +28,10 @@ use crate::{
 
 /// Most reservations in one call.
 pub const MOST: usize = 200;
-/// Tokens of all guests of a reservation that have not ended; each share has an equal part, and two at least. Each that was used takes a place at its locker, of which one door
-/// may have no more than 16; the owner's is among them.
-const OF_GUESTS: i64 = 12;
+/// Tokens that the guests of a reservation may hold at once. Each share has an equal part of them, and two at least: 13 with five
+/// shares, however they are taken up one after the other. Each that is used takes a place at its locker, of which one door has no
+/// fewer than 16, the owner's among them.
+const OF_GUESTS: i64 = 5;
 /// A token that is bound to a HELLO is good in that conversation alone, seconds.
 const BOUND: i64 = 900;
 
@@ -51,7 +52,8 @@ const OPENABLE: &str = concat!(
      AND o.state IN ('ready', 'opened', 'booked', 'held') \
      UNION SELECT g.reservation_id FROM shares g JOIN reservations q ON q.id = g.reservation_id \
      WHERE g.account_id = $1 AND g.state IN ('accepted', 'used') AND g.until_at > $2 \
-     AND q.state IN ('ready', 'opened', 'booked', 'held')) ORDER BY r.until_at LIMIT 1000"
+     AND q.state IN ('ready', 'opened', 'booked', 'held')) AND COALESCE(d.reported_by, '') <> 'restored' \
+     ORDER BY r.until_at LIMIT 1000"
 );
 
 /// Tokens for all of the customer's reservations that may be opened, or for those named.
@@ -65,16 +67,23 @@ pub async fn mint(hub: &Hub, tx: &mut Tx, customer: &Customer, batch: &TokenBatc
     }
     let nonce = hello_nonce(batch.hello_nonce.as_deref())?;
     device::hold(tx, &customer.session).await?;
-    let mut ids = BTreeSet::new();
+    let (mut ids, mut returns) = (BTreeSet::new(), BTreeSet::new());
     for row in sqlx::query(OPENABLE).bind(&customer.account).bind(now).fetch_all(tx.on()).await? {
-        let id = row.text("id")?;
-        if batch.reservations.is_empty() || batch.reservations.contains(&id) {
-            ids.insert(id);
+        let reservation = Reservation::from_row(&row)?;
+        if !batch.reservations.is_empty() && !batch.reservations.contains(&reservation.id) {
+            continue;
         }
+        if reservation.kind == Kind::Return && view::may_open(&reservation, row.int("reopen_minutes")?, now) {
+            returns.insert(reservation.id.clone());
+        }
+        ids.insert(reservation.id);
     }
     // Whoever takes something back has its reservation locked: what is read from here on stays so.
     for id in &ids {
         Reservation::hold(tx, id).await?;
+    }
+    for id in &returns {
+        end_errand(tx, id, &customer.account, now).await?;
     }
     let rows = sqlx::query(OPENABLE).bind(&customer.account).bind(now).fetch_all(tx.on()).await?;
     let mut grants = Vec::new();
@@ -155,6 +164,21 @@ pub fn hello_nonce(text: Option<&str>) -> Result<Option<[u8; 16]>> {
     let Some(text) = text else { return Ok(None) };
     let bytes = random::decode(text).and_then(|bytes| bytes.try_into().ok());
     Ok(Some(bytes.ok_or_else(|| invalid("/hello_nonce", "16 bytes in base64url"))?))
+}
+
+/// A return that its customer opened once more is theirs to open, and not the courier's who was to fetch it: in one epoch both
+/// would have access, and neither's would end with the other's.
+async fn end_errand(tx: &mut Tx, id: &str, account: &str, now: i64) -> Result<()> {
+    if doors::is_whose(tx, id).await? == For::Customer {
+        return Ok(());
+    }
+    let Some(mut reservation) = Reservation::lock(tx, id).await? else { return Ok(()) };
+    let theirs = reservation.account.as_deref() == Some(account);
+    if theirs && (reservation.kind, reservation.state) == (Kind::Return, State::Booked) {
+        doors::hand_to(tx, &mut reservation, For::Customer, now).await?;
+        reservation.save(tx, now).await?;
+    }
+    Ok(())
 }
 
 struct Terms {

@@ -24,6 +24,7 @@ pub mod placing;
 pub mod problems;
 pub mod receipts;
 pub mod reservation;
+pub mod restored;
 pub mod returns;
 pub mod service;
 pub mod settle;

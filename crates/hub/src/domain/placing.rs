@@ -8,11 +8,12 @@ use postern_api::{
 use postern_rules::{
     booked::{self, By, Door, Event, Facts, Then, Who},
     placed::{self, Answer, Inside, Unsaid},
+    settling::Holds,
 };
 
 use super::{
     alarms::{self, Alarm},
-    doors, parcels,
+    doors, ending, parcels,
     reservation::Reservation,
 };
 use crate::{
@@ -57,7 +58,13 @@ pub async fn move_on(
     let openings = chain::openings(tx, &reservation.id, (locker, door), by_courier).await?;
     let inside = placed::known(&links, reservation.answer_at(locker, door), place.sensors);
     let others = chain::of_reservation(tx, &reservation.id, (locker, door), !by_courier).await?;
-    let overtaken = placed::last_opening(&placed::links(others)) > placed::last_opening(&links);
+    let others = placed::links(others);
+    let overtaken = placed::last_opening(&others) > placed::last_opening(&links);
+    let put_in_since = overtaken && {
+        let since = placed::known(&others, reservation.answer_at(locker, door), place.sensors);
+        let theirs = chain::openings(tx, &reservation.id, (locker, door), !by_courier).await?;
+        placed::took_out(&theirs).is_none() || since.and_then(Inside::counts) == Some(true)
+    };
     let here = (reservation.locker.as_deref(), reservation.door) == (Some(locker), Some(door));
     match (who, reservation.kind) {
         (_, Kind::Return) if overtaken => {}
@@ -87,14 +94,16 @@ pub async fn move_on(
         took_out: placed::took_out(&openings),
         unproven: reservation.unproven,
         overtaken,
+        put_in_since,
+        came_first: placed::first_opening(&others) > placed::last_opening(&links),
         before_report: before_report(reservation, event, at),
     };
     let verdict = booked::judge(facts, event);
     tracing::debug!(?facts, ?event, ?verdict, "judged");
     let before = reservation.state;
     // Of a door that is not its own it says nothing of what lies in its own.
-    let overtaken = facts.before_report || (overtaken && reservation.kind == Kind::Return);
-    if (here || whose == Door::Kept || verdict.then == Then::Keep) && !overtaken {
+    let of_before = facts.before_report || overtaken;
+    if (here || whose == Door::Kept || verdict.then == Then::Keep) && !of_before {
         reservation.inside = inside;
     }
     // What power failed at came to be after all.
@@ -117,7 +126,10 @@ pub async fn move_on(
         Then::Keep => {
             doors::keep_again(tx, reservation, locker, door, now).await?;
         }
-        Then::Free => doors::free(tx, &reservation.id).await?,
+        Then::Free => doors::free_or_settle(tx, reservation, now).await?,
+        Then::Settle => {
+            doors::end(tx, reservation, Holds::Nothing, now).await?;
+        }
         Then::Hold => {
             let since = placed::last_opening(&links).unwrap_or_default();
             hold(tx, (locker, door), since, Some(&reservation.id), now).await?;
@@ -126,6 +138,15 @@ pub async fn move_on(
     if verdict.begins {
         reservation.called_off = before == State::Cancelled;
         parcels::begin_window(hub, tx, reservation, None).await?;
+        // Whoever asked for another token since could open it with that.
+        if let Some(opening) = placed::last_opening(&links).filter(|_| before != State::Cancelled)
+            && chain::opening(tx, &reservation.id, by_courier, opening)
+                .await?
+                .is_some_and(|of| of.is_of_before)
+        {
+            doors::revoke(tx, reservation, now).await?;
+        }
+        ending::pins_that_outlive_shares(tx, reservation, now).await?;
     }
     if let Some(alarm) = verdict.alarm {
         let (kind, reason, repaired) = words(alarm);
@@ -251,6 +272,14 @@ pub async fn say(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, who: Who
     let of = chain::opening(tx, &reservation.id, by_courier, i64::from(said.opening))
         .await?
         .ok_or_else(|| refuse(Code::WrongState, "no receipt says that the door was opened then"))?;
+    // Whoever asked for another token since could open what lies there with it, once it is the customer's.
+    if said.inside
+        && of.is_of_before
+        && (who, reservation.kind) == (Who::Courier, Kind::Pickup)
+        && matches!(reservation.state, State::Announced | State::InTransit)
+    {
+        return Err(refuse(Code::WrongState, "the door was given anew since: open it again"));
+    }
     let links = chain::of_reservation(tx, &reservation.id, (&of.locker, of.door), by_courier).await?;
     let links = placed::links(links);
     let answer = Answer { after: i64::from(said.opening), inside: said.inside };
@@ -259,7 +288,8 @@ pub async fn say(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, who: Who
     if placed::last_opening(&others).is_some_and(|later| later > answer.after) {
         return Err(refuse(Code::WrongState, "the door was opened again since"));
     }
-    if (who, reservation.kind, reservation.state) == (Who::Courier, Kind::Return, State::Booked) {
+    let is_booked = matches!(reservation.state, State::Booked | State::Cancelled);
+    if (who, reservation.kind, is_booked) == (Who::Courier, Kind::Return, true) {
         let place = chain::place(tx, &of.locker, of.door).await?;
         let told = place.and_then(|place| {
             placed::known(&others, reservation.answer_at(&of.locker, of.door), place.sensors)

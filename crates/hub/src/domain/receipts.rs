@@ -13,7 +13,7 @@ use postern_protocol::{
     receipt::{self, Outcome, Receipt},
 };
 use postern_rules::{
-    booked::{Event, Who},
+    booked::{self, Event, Who},
     chain::{self, Neighbour, New, Step, Whole},
 };
 
@@ -21,7 +21,7 @@ use super::{
     alarms::{self, Alarm},
     placing,
     reservation::Reservation,
-    settle,
+    restored, settle,
 };
 use crate::{
     error::{Result, invalid, refuse},
@@ -226,7 +226,7 @@ async fn take_in(
         alarms::raise(tx, alarm, now).await?;
         return Ok(ReceiptResult::Fork);
     }
-    learn(tx, locker, one).await?;
+    learn(tx, locker, one, now).await?;
     match whose.reservation.as_ref().and_then(|id| reservations.get_mut(id)) {
         Some(reservation) => apply(hub, tx, reservation, one, now).await?,
         // Of what was forgotten in the meantime nothing is left to be moved on.
@@ -276,9 +276,9 @@ async fn whose(tx: &mut Tx, locker: &str, read: &Receipt) -> Result<Whose> {
 }
 
 /// What a receipt shows of what its locker has heard.
-async fn learn(tx: &mut Tx, locker: &str, one: &Good) -> Result<()> {
-    if one.read.news > 0 {
-        rows::prove_news(tx, locker, i64::from(one.read.news)).await?;
+async fn learn(tx: &mut Tx, locker: &str, one: &Good, now: i64) -> Result<()> {
+    if one.read.news > 0 && !rows::prove_news(tx, locker, i64::from(one.read.news)).await? {
+        restored::suspect(tx, locker, now).await?;
     }
     if let Some(epoch) = one.whose.epoch {
         rows::prove_epoch(tx, locker, i64::from(one.read.door.0), epoch).await?;
@@ -334,6 +334,9 @@ async fn apply(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, one: &Good
             repaired: false,
         };
         alarms::raise(tx, alarm, now).await?;
+        let last = crate::store::chain::jammed_last(tx, &door.0, door.1).await?;
+        reservation.unproven |=
+            last && booked::is_doubted_after_jam(who, reservation.kind, reservation.state);
         // Only where it is nobody's, and was not opened since.
         let since = i64::from(read.sequence);
         placing::hold(tx, (&door.0, door.1), since, Some(&reservation.id), now).await?;

@@ -128,7 +128,7 @@ pub enum Of {
     Everybody,
     /// Not couriers'.
     Customers,
-    /// Those of an epoch of a courier who takes something out.
+    /// Couriers' in an epoch of a courier who takes something out.
     Errands,
 }
 
@@ -143,7 +143,7 @@ pub async fn of_occupancy(tx: &mut Tx, locker: &str, ended: &Settling, of: Of) -
          AND o.door = r.door AND o.epoch = $4 LEFT JOIN occupancies f ON f.locker_id = r.locker_id \
          AND f.door = r.door AND f.epoch = r.epoch WHERE r.locker_id = $1 AND r.door = $2 \
          AND r.standing = 'chained' AND (r.epoch BETWEEN $3 AND $4 OR (r.epoch IS NULL AND r.received_at >= o.began_at)) \
-         AND r.courier <= $5 AND COALESCE(f.courier, 0) >= $6 ORDER BY r.sequence",
+         AND r.courier BETWEEN $6 AND $5 AND COALESCE(f.courier, 0) >= $6 ORDER BY r.sequence",
     )
     .bind(locker)
     .bind(ended.door)
@@ -180,14 +180,18 @@ pub async fn of_reservation(
     rows.iter().map(link).collect()
 }
 
-/// Whether the last that a locker's chain has of a door is that its latch jammed, as the sensor says.
+/// Whether the last that a locker's chain has of a door since it was given to whoever has it is that its latch jammed, as the
+/// sensor says.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn jammed_last(tx: &mut Tx, locker: &str, door: i64) -> Result<bool> {
     let row = sqlx::query(
-        "SELECT outcome FROM receipts WHERE locker_id = $1 AND door = $2 AND standing = 'chained' \
-         ORDER BY sequence DESC LIMIT 1",
+        "SELECT r.outcome FROM receipts r JOIN doors d ON d.locker_id = r.locker_id AND d.door = r.door \
+         JOIN occupancies o ON o.locker_id = d.locker_id AND o.door = d.door AND o.epoch = COALESCE(d.settling_epoch, d.epoch) \
+         WHERE r.locker_id = $1 AND r.door = $2 AND r.standing = 'chained' \
+         AND (r.epoch >= o.first_epoch OR (r.epoch IS NULL AND r.received_at >= o.began_at)) \
+         ORDER BY r.sequence DESC LIMIT 1",
     )
     .bind(locker)
     .bind(door)
@@ -227,18 +231,20 @@ pub async fn openings(
         .collect()
 }
 
-/// Whether a courier opened the door that is kept for a reservation, to put something in, in the door's present epoch.
+/// Whether a courier, or this one, opened the door that is kept for a reservation, to put something in, in the door's present epoch.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn was_opened_for_deposit(tx: &mut Tx, reservation: &str) -> Result<bool> {
+pub async fn was_opened_for_deposit(tx: &mut Tx, reservation: &str, courier: Option<&str>) -> Result<bool> {
     let row = sqlx::query(
         "SELECT COUNT(*) AS openings FROM receipts r JOIN doors d ON d.locker_id = r.locker_id AND d.door = r.door \
          AND d.epoch = r.epoch WHERE r.reservation_id = $1 AND d.reservation_id = $1 AND r.courier = 1 \
-         AND r.standing = 'chained' AND r.outcome IN (0, 2, 3) AND r.operation = $2",
+         AND r.standing = 'chained' AND r.outcome IN (0, 2, 3) AND r.operation = $2 AND ($3 = '' \
+         OR EXISTS (SELECT 1 FROM grants g WHERE g.token_id = r.token_id AND g.account_id = $3))",
     )
     .bind(reservation)
     .bind(Operation::Deposit as i64)
+    .bind(courier.unwrap_or_default())
     .fetch_one(tx.on())
     .await?;
     Ok(row.int("openings")? > 0)
@@ -253,6 +259,8 @@ pub struct Opening {
     pub door: i64,
     /// When, UNIX seconds.
     pub at: i64,
+    /// The door's epoch has risen since.
+    pub is_of_before: bool,
 }
 
 /// The opening of a reservation at this place in a chain.
@@ -267,7 +275,8 @@ pub async fn opening(
 ) -> Result<Option<Opening>> {
     let row = sqlx::query(
         // Of two lockers that have one there, the one where a door is kept for it.
-        "SELECT locker_id, door, happened_at FROM receipts r WHERE reservation_id = $1 AND courier = $2 AND sequence = $3 \
+        "SELECT locker_id, door, happened_at, (SELECT COUNT(*) FROM doors d WHERE d.locker_id = r.locker_id \
+         AND d.door = r.door AND d.epoch > r.epoch) AS later FROM receipts r WHERE reservation_id = $1 AND courier = $2 AND sequence = $3 \
          AND standing = 'chained' AND outcome IN (0, 2, 3) ORDER BY CASE WHEN EXISTS (SELECT 1 FROM doors d \
          WHERE d.locker_id = r.locker_id AND d.door = r.door AND d.reservation_id = $1) THEN 0 ELSE 1 END, \
          received_at DESC LIMIT 1",
@@ -278,7 +287,9 @@ pub async fn opening(
     .fetch_optional(tx.on())
     .await?;
     row.map(|row| {
-        Ok(Opening { locker: row.text("locker_id")?, door: row.int("door")?, at: row.int("happened_at")? })
+        let is_of_before = row.int("later")? > 0;
+        let (locker, door) = (row.text("locker_id")?, row.int("door")?);
+        Ok(Opening { locker, door, at: row.int("happened_at")?, is_of_before })
     })
     .transpose()
 }

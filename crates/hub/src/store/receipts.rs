@@ -142,6 +142,27 @@ pub struct Kept<'a> {
     pub news: i64,
 }
 
+/// Whether a receipt says that an account has opened a reservation's door: with a token of theirs, or by their PIN, whose slot it
+/// names (PROTOCOL.md, receipt).
+///
+/// # Errors
+/// When the database fails.
+pub async fn were_opened_by(tx: &mut Tx, reservation: &str, account: &str) -> Result<bool> {
+    let row = sqlx::query(
+        "SELECT COUNT(*) AS openings FROM receipts r WHERE r.reservation_id = $1 AND r.courier = 0 \
+         AND r.standing = 'chained' AND r.outcome IN (0, 2, 3) \
+         AND (EXISTS (SELECT 1 FROM grants g WHERE g.token_id = r.token_id AND g.account_id = $2) \
+         OR (r.token_id LIKE '0000000000000000000000%' AND EXISTS (SELECT 1 FROM pin_slots p JOIN sessions s \
+         ON s.id = p.session_id WHERE p.locker_id = r.locker_id AND p.door = r.door AND p.epoch = r.epoch \
+         AND '0' || CAST(p.slot AS TEXT) = SUBSTR(r.token_id, 23, 2) AND s.account_id = $2)))",
+    )
+    .bind(reservation)
+    .bind(account)
+    .fetch_one(tx.on())
+    .await?;
+    Ok(row.int("openings")? > 0)
+}
+
 /// Keeps a receipt.
 ///
 /// # Errors
@@ -190,11 +211,12 @@ pub async fn beside(tx: &mut Tx, locker: &str, sequence: i64) -> Result<Vec<(i64
     rows.iter().map(|row| Ok((row.int("sequence")?, row.text("hash")?, row.text("previous")?))).collect()
 }
 
-/// The locker has shown that it has heard of everything up to this number.
+/// The locker has shown that it has heard of everything up to this number; false where the hub never gave that.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn prove_news(tx: &mut Tx, locker: &str, number: i64) -> Result<()> {
+pub async fn prove_news(tx: &mut Tx, locker: &str, number: i64) -> Result<bool> {
+    let given = sqlx::query("SELECT news FROM lockers WHERE id = $1").bind(locker).fetch_one(tx.on()).await?;
     sqlx::query(
         "UPDATE doors SET proven_epoch = revoked_epoch WHERE locker_id = $1 AND news_number BETWEEN 1 AND $2 \
          AND proven_epoch < revoked_epoch",
@@ -203,7 +225,7 @@ pub async fn prove_news(tx: &mut Tx, locker: &str, number: i64) -> Result<()> {
     .bind(number)
     .execute(tx.on())
     .await?;
-    Ok(())
+    Ok(number <= given.int("news")?)
 }
 
 /// The locker has shown that it knows this epoch of a door.
