@@ -9,7 +9,7 @@ use sqlx::AnyConnection;
 
 use super::{code, ending, feed, network::check_name, parcels, reservation::Reservation};
 use crate::{
-    error::{Result, invalid, refuse},
+    error::{Error, Result, invalid, refuse},
     hub::Hub,
     random,
     store::{RowExt, Tx, claims},
@@ -226,7 +226,12 @@ async fn held_meanwhile(tx: &mut Tx, account: &str, hash: &str) -> Result<String
 
 async fn claim_share(hub: &Hub, tx: &mut Tx, account: &str, secret: &str) -> Result<String> {
     let now = hub.clock.now();
-    let (share, id) = find(tx.on(), secret, now).await?;
+    let (share, id) = match find(tx.on(), secret, now).await {
+        Err(Error::Refused(why)) if why.code == Code::ClaimEnded => {
+            return held_meanwhile(tx, account, &random::hash(secret)).await;
+        }
+        found => found?,
+    };
     let mut reservation = Reservation::lock(tx, &id).await?.ok_or(Code::ClaimEnded)?;
     if reservation.account.as_deref() == Some(account) {
         return Err(refuse(Code::WrongState, "it is yours already"));

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     error::{Result, refuse},
     hub::Hub,
-    store::{RowExt, Tx},
+    store::{RowExt, Tx, receipts},
 };
 
 /// `by` is the account that says so. Taken: with the receipt, that makes it collected, and frees the door. Where no receipt has
@@ -52,13 +52,14 @@ pub async fn say(
         unproven: reservation.unproven,
         opened: reservation.first_opened.is_some(),
         by_owner: reservation.account.as_deref() == Some(by),
+        by_opener: receipts::were_opened_by(tx, &reservation.id, by).await?,
         door: whose,
     };
     // The owner reads whose word it was.
     let guest = if facts.by_owner { None } else { name_of(tx, reservation, by).await? };
     let who = guest.as_deref().unwrap_or("you");
     let verdict = taken::judge(facts, said.taken).map_err(|not| match not {
-        Not::Guest => refuse(Code::WrongState, "no receipt says that the door was opened"),
+        Not::Guest => refuse(Code::WrongState, "no receipt says that you have opened the door"),
         Not::Measured => refuse(Code::SomethingInside, "the locker measured that it still lies inside"),
         Not::State => refuse(Code::WrongState, "nothing lies there to be taken"),
     })?;
@@ -90,12 +91,18 @@ pub async fn say(
             reservation.timeline.retain(|entry| entry.event != TimelineEvent::Collected);
         }
         Verdict::Disputed { again } => {
-            let out = if theirs {
-                doors::report(tx, reservation, by).await?
-            } else {
-                hold(tx, reservation, by, now).await?
-            };
-            disputed(tx, reservation, (out, theirs), now).await?;
+            // Once for each opening: whoever has looked is not sent again by the same word.
+            let last = |event| reservation.timeline.iter().rposition(|entry| entry.event == event);
+            let anew = last(TimelineEvent::Disputed) <= last(TimelineEvent::Opened);
+            if anew {
+                let out = if theirs {
+                    doors::take_out_of_order(tx, reservation, by).await?;
+                    true
+                } else {
+                    hold(tx, reservation, by, now).await?
+                };
+                disputed(tx, reservation, out, now).await?;
+            }
             // What was given back is not opened again by this.
             let place = reservation.locker.clone().zip(reservation.door);
             if let (Some(state), Some((locker, door))) = (again, place) {
@@ -103,24 +110,23 @@ pub async fn say(
                 reservation.state = state;
                 reservation.unproven = false;
             }
-            reservation.note(now, TimelineEvent::Disputed, Some(who), false);
+            if anew {
+                reservation.note(now, TimelineEvent::Disputed, Some(who), false);
+            }
         }
     }
     reservation.save(tx, now).await
 }
 
-/// Where a door is nobody's by now, nobody is given it before somebody has looked. Once for each reservation: whoever has looked
-/// is not sent again by the same word.
+/// Where a door is nobody's by now, nobody is given it before somebody has looked: whatever share of the site it takes, it was
+/// theirs, and a carrier had put something in.
 async fn hold(tx: &mut Tx, reservation: &Reservation, by: &str, now: i64) -> Result<bool> {
     let (Some(locker), Some(door)) = (&reservation.locker, reservation.door) else { return Ok(false) };
-    if reservation.timeline.iter().any(|entry| entry.event == TimelineEvent::Disputed)
-        || !doors::may_report(tx, locker, door, by).await?
-    {
-        return Ok(false);
-    }
+    // Nobody answers for a door that was out of order before.
+    let was_out = doors::is_out_of_order(tx, locker, door).await?;
     let since = reservation.opening.unwrap_or_default();
     let held = placing::hold(tx, (locker, door), since, Some(&reservation.id), now).await?;
-    if held {
+    if held && !was_out {
         doors::note_report(tx, locker, door, by).await?;
     }
     Ok(held)
@@ -138,17 +144,10 @@ async fn name_of(tx: &mut Tx, reservation: &Reservation, guest: &str) -> Result<
     row.map(|row| row.text("name")).transpose()
 }
 
-async fn disputed(
-    tx: &mut Tx,
-    reservation: &Reservation,
-    (out, theirs): (bool, bool),
-    now: i64,
-) -> Result<()> {
+async fn disputed(tx: &mut Tx, reservation: &Reservation, out: bool, now: i64) -> Result<()> {
     let reason = if out {
         "the customer says that the compartment did not hold what it should; it is out of order until somebody has \
          looked"
-    } else if theirs {
-        "the customer says that the compartment did not hold what it should, as of others before: it stays in service"
     } else {
         "the customer says that the compartment did not hold what it should, and it has been given back since: whoever \
          has it now is not disturbed"
