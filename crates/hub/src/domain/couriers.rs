@@ -18,10 +18,11 @@ use super::{
     grants::{self, Minted},
     network, news, parcels, receipts,
     reservation::{Reservation, columns},
+    restored, sites,
 };
 use crate::{
     auth::customer::Customer,
-    error::{Result, invalid},
+    error::{Result, invalid, refuse},
     hub::Hub,
     random,
     signin::tidy_name,
@@ -190,11 +191,18 @@ pub async fn token(
     let nonce = grants::hello_nonce(asked.hello_nonce.as_deref())?;
     super::device::hold(tx, &courier.session).await?;
     let mut parcel = parcels::lock(tx, carrier, &asked.parcel).await?;
+    parcels::expire_unsaid(&mut parcel, now);
     let puts_in = match (parcel.kind, parcel.state) {
         (Kind::Pickup, State::Announced | State::InTransit) => {
             keep_door(tx, &mut parcel, asked, now).await?;
-            // A locker that cannot measure takes no second deposit in one epoch (PROTOCOL.md, order of checks).
-            if parcel.inside == Some(Inside::SaidOut) && chain::was_opened_for_deposit(tx, &parcel.id).await?
+            // A locker that cannot measure takes no second deposit in one epoch (PROTOCOL.md, order of checks). The courier
+            // who was interrupted before they could say what lies there opens once more to see.
+            let by = match parcel.inside {
+                Some(Inside::SaidOut) => None,
+                _ => Some(courier.account.as_str()),
+            };
+            if parcel.inside.and_then(Inside::counts) != Some(true)
+                && chain::was_opened_for_deposit(tx, &parcel.id, by).await?
             {
                 doors::revoke(tx, &mut parcel, now).await?;
                 parcel.save(tx, now).await?;
@@ -211,6 +219,12 @@ pub async fn token(
         _ => return Err(Code::WrongState.into()),
     };
     let (locker, door) = doors::kept_for(tx, &parcel.id).await?.ok_or(Code::WrongState)?;
+    if restored::is_unseen(tx, &locker, door).await? {
+        return Err(refuse(
+            Code::WrongState,
+            "the hub came back from a backup: somebody looks at the compartment first",
+        ));
+    }
     let row = sqlx::query(
         "SELECT d.epoch, l.whole_to FROM doors d JOIN lockers l ON l.id = d.locker_id \
          WHERE d.locker_id = $1 AND d.door = $2",
@@ -249,16 +263,19 @@ async fn keep_door(
     asked: &CourierTokenRequest,
     now: i64,
 ) -> Result<()> {
-    let kept = doors::kept_for(tx, &parcel.id).await?;
-    if let Some((locker, _)) = &kept {
-        if asked.locker.as_ref().is_none_or(|asked| asked == locker) {
+    let size = parcel.size.as_deref().map_or(Ok(Size::M), code::parse)?;
+    let site = parcel.site.clone().unwrap_or_default();
+    if let Some((locker, door)) = doors::kept_for(tx, &parcel.id).await? {
+        let here = asked.locker.as_ref().is_none_or(|asked| *asked == locker);
+        // Nobody is sent a second time to a door that is out of order; nor to one that jammed, where there is another.
+        let unfit = doors::is_out_of_order(tx, &locker, door).await?
+            || (chain::jammed_last(tx, &locker, door).await? && sites::has_free(tx, &site, size).await?);
+        if here && !unfit {
             return Ok(());
         }
         doors::end(tx, parcel, Holds::Nothing, now).await?;
     }
-    let size = parcel.size.as_deref().map_or(Ok(Size::M), code::parse)?;
     let prefers_low = parcels::prefers_low_doors(tx, parcel.account.as_deref()).await?;
-    let site = parcel.site.clone().unwrap_or_default();
     let wanted = doors::Wanted {
         locker: asked.locker.as_deref(),
         site: &site,

@@ -124,11 +124,15 @@ pub async fn release(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, said
         .execute(tx.on())
         .await?;
     reservation.state = State::Released;
-    reservation.unproven = back == Back::Said;
-    reservation.note(now, TimelineEvent::Ended, Some("you"), back == Back::Proven);
     let jammed = doors::jammed_last(tx, reservation).await?;
-    if !reservation.lent || back == Back::Untouched || jammed {
+    reservation.unproven = back == Back::Said || jammed;
+    reservation.note(now, TimelineEvent::Ended, Some("you"), back == Back::Proven && !jammed);
+    if !reservation.lent {
         return settle::end(tx, reservation, Holds::Nothing, now).await;
+    }
+    // Nobody has heard that it was opened, or its sensors tell nothing: it is lent again when the chain shows that it lies there.
+    if back == Back::Untouched || jammed || given.inside == Some(Inside::Open) {
+        return settle::end(tx, reservation, Holds::Lent, now).await;
     }
     // What lies there is the next one's to take, and nothing of anybody's: they need not wait until the locker has heard.
     doors::revoke(tx, reservation, now).await?;

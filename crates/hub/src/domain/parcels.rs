@@ -7,6 +7,7 @@ use postern_api::{
     reservation::{Kind, State, TimelineEvent},
 };
 use postern_rules::{
+    access,
     parcel::{self, Not, Wish},
     recipient::Recipient,
     settling::Holds,
@@ -251,12 +252,26 @@ pub async fn call_off(hub: &Hub, tx: &mut Tx, parcel: &mut Reservation) -> Resul
     parcel.save(tx, now).await
 }
 
+/// A parcel that its customer opened, and may have left there, expires when a courier comes for it after its time: until then
+/// it counts as theirs to collect.
+pub fn expire_unsaid(parcel: &mut Reservation, now: i64) {
+    let over = parcel.until.is_some_and(|until| until <= now);
+    if (parcel.kind, parcel.state) == (Kind::Pickup, State::Opened)
+        && over
+        && access::may_lie_there(parcel.inside)
+    {
+        parcel.state = State::Expired;
+        parcel.note(now, TimelineEvent::Expired, None, false);
+    }
+}
+
 /// An expired parcel was taken out and goes back to the sender, says the carrier. Its door is nobody's until the locker's chain
 /// shows that its courier opened it.
 ///
 /// # Errors
 /// `WrongState` where it has not expired.
 pub async fn went_back(tx: &mut Tx, parcel: &mut Reservation, now: i64) -> Result<()> {
+    expire_unsaid(parcel, now);
     become_of(tx, parcel, Wish::GoBack, now).await?;
     parcel.unproven = true;
     settle::end(tx, parcel, Holds::Fetched, now).await

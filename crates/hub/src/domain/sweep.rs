@@ -25,7 +25,9 @@ pub async fn windows(hub: &Hub) -> Result<usize> {
     let now = hub.clock.now();
     let due = sqlx::query(
         "SELECT id FROM reservations WHERE until_at <= $1 AND state IN ('ready', 'booked', 'held') \
-         AND (state <> 'held' OR extensions = 0) ORDER BY until_at LIMIT 500",
+         AND (state <> 'held' OR extensions = 0) \
+         AND (state <> 'booked' OR extensions = 0 OR inside IS NULL OR inside IN ('absent', 'said_out')) \
+         ORDER BY until_at LIMIT 500",
     )
     .bind(now)
     .fetch_all(hub.store.read())
@@ -42,6 +44,13 @@ pub async fn windows(hub: &Hub) -> Result<usize> {
             (Kind::Pickup, State::Ready) => {
                 reservation.state = State::Expired;
                 reservation.note(now, TimelineEvent::Expired, None, false);
+            }
+            // What may lie inside is not called off by a clock: its customer is asked, who cannot open it any more, and the
+            // operator told.
+            (Kind::Return, State::Booked) if may_hold_something(&reservation) => {
+                reservation.extensions = 1;
+                reservation.note(now, TimelineEvent::Expired, None, false);
+                doors::revoke(&mut tx, &mut reservation, now).await?;
             }
             (Kind::Return, State::Booked) => {
                 reservation.state = State::Cancelled;
@@ -71,6 +80,11 @@ pub async fn windows(hub: &Hub) -> Result<usize> {
     shares(hub, now).await?;
     reopenings(hub, now).await?;
     Ok(changed)
+}
+
+/// Whether somebody opened the door to put something in, and it is not known to be empty.
+fn may_hold_something(reservation: &Reservation) -> bool {
+    reservation.inside.is_some_and(|inside| inside.counts() != Some(false))
 }
 
 /// Tells phones of pickups whose minutes for opening again are over: what may lie there still is opened anew from then on.

@@ -331,6 +331,25 @@ pub(super) async fn put_asset(
     .fetch_optional(change.tx.on())
     .await?
     .ok_or(Code::NoCompartment)?;
+    // Whoever borrows it in the same moment waits, or has been waited for.
+    sqlx::query("UPDATE assets SET title = title WHERE id = $1").bind(&id).execute(change.tx.on()).await?;
+    // It comes back to the door that it was taken from.
+    let lent = sqlx::query(
+        "SELECT id FROM assets WHERE id = $1 AND (locker_id <> $2 OR door <> $3) AND (reservation_id IS NOT NULL \
+         OR EXISTS (SELECT 1 FROM doors d WHERE d.locker_id = assets.locker_id AND d.door = assets.door \
+         AND (d.reservation_id IS NOT NULL OR d.settling_epoch IS NOT NULL)))",
+    )
+    .bind(&id)
+    .bind(&body.locker)
+    .bind(i64::from(body.door))
+    .fetch_optional(change.tx.on())
+    .await?;
+    if lent.is_some() {
+        return Err(refuse(
+            Code::WrongState,
+            "it is lent, or may not lie in its compartment yet: it is moved when it is back",
+        ));
+    }
     sqlx::query(
         "INSERT INTO assets (id, title, site_id, locker_id, door, loan_hours) VALUES ($1, $2, $3, $4, $5, $6) \
          ON CONFLICT (id) DO UPDATE SET title = excluded.title, site_id = excluded.site_id, \
