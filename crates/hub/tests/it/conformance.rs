@@ -18,8 +18,8 @@ use crate::{
 };
 #[allow(clippy::wildcard_imports)]
 use crate::{
-    crowd::*, doors::*, gaps::*, guests::*, keeping::*, leaving::*, promises::*, races::*, reach::*,
-    services::*,
+    crowd::*, doors::*, errands::*, gaps::*, guests::*, keeping::*, leaving::*, promises::*, races::*,
+    reach::*, services::*,
 };
 
 /// A story that does not come to its end fails, and says which it was.
@@ -114,9 +114,27 @@ on_both!(
     a_latch_that_is_said_to_jam_frees_no_door,
     a_couriers_answer_is_heard_after_the_customer_opened,
     a_late_opening_takes_no_fetched_return_back,
+    a_customers_opening_is_no_couriers,
+    what_a_courier_has_taken_is_no_errand_any_more,
+    what_a_courier_leaves_there_is_dropped_off,
+    no_clock_calls_off_what_may_lie_there,
+    a_jam_outlives_the_word_before_it,
+    older_receipts_say_nothing_of_what_lies_there,
     taken_by_mistake_gives_the_door_to_nobody,
     a_guests_word_is_the_guests,
     a_guest_leaves_room_for_the_owner,
+    a_guest_who_was_not_there_says_nothing,
+    what_a_customer_took_was_not_fetched,
+    what_a_courier_took_was_not_collected,
+    what_was_left_inside_is_fetched_when_its_time_is_over,
+    a_courier_who_was_interrupted_opens_once_more,
+    nobody_is_sent_twice_to_a_door_that_jams,
+    a_loan_that_was_taken_is_missed,
+    a_lent_thing_is_not_moved,
+    a_backup_gives_nobody_what_is_anothers,
+    a_second_token_for_a_deposit_opens_no_customers_door,
+    a_door_is_nobodys_storage_for_want_of_an_answer,
+    what_is_kept_behind_a_sensor_that_sticks_is_given_back,
     a_guests_pin_ends_when_there_is_more_time,
     a_courier_fetches_from_a_door_that_is_said_to_stand_open,
     booking_and_giving_back_costs_nobody_the_pin,

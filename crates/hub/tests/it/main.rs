@@ -10,6 +10,7 @@ mod contract;
 mod crowd;
 mod document;
 mod doors;
+mod errands;
 mod faults;
 mod forgetting;
 mod gaps;
