@@ -216,7 +216,8 @@ impl Courier {
         };
         let opened = opened.await;
         let placed = match (&opened, operation) {
-            (Ok((true, opening, measured)), operation) => {
+            // Whoever has said it beforehand knows it, also where the sensor of the door sticks.
+            (Ok((closed, opening, measured)), operation) if *closed || at.inside.is_some() => {
                 let of = (task.parcel.id.as_str(), *opening);
                 self.placed(of, operation == Operation::Deposit, *measured, at).await
             }

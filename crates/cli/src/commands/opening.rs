@@ -173,7 +173,7 @@ async fn carry_through(app: &mut App, how: How) -> Result<(), Fault> {
                 if door.already_open {
                     return format!(
                         "Door {label} stands open already, as its sensor says. {closing} If it is shut, the sensor is wrong: \
-                         `postern reopen` drives the latch once more.\n"
+                         `postern reopen` (where you keep something, `postern open`) drives the latch once more.\n"
                     );
                 }
                 format!("Door {label} opened{}. {closing}\n", took.unwrap_or_default())

@@ -427,11 +427,13 @@ impl Core {
     /// What has to be said to give it back.
     fn release(&self, reservation: &Reservation) -> Option<ReleaseView> {
         reservation.actions.contains(&Action::Release).then_some(())?;
-        let content = self.kept.wallet.trace(&reservation.id).content;
+        let trace = self.kept.wallet.trace(&reservation.id);
         let compartment = reservation.compartment.as_ref()?;
         let measures =
             self.kept.wallet.locker(&compartment.locker).is_some_and(|locker| locker.content_sensors);
-        Some(match (reservation.lent, content) {
+        // A door that nobody has seen closed is asked about as well: its sensor may stick.
+        let measures = measures && (trace.closed || trace.opened_at.is_none());
+        Some(match (reservation.lent, trace.content) {
             (true, Some(false)) => ReleaseView::NothingInside,
             (false, Some(true)) => ReleaseView::SomethingInside,
             (_, Some(_)) => ReleaseView::Measured,

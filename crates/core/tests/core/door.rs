@@ -425,6 +425,7 @@ fn giving_back_asks_what_the_locker_cannot_measure() {
     assert_eq!(rig.reservation("own").release, Some(ReleaseView::Measured));
     rig.locker.content = Some(true);
     rig.open(&["own"]);
+    assert_eq!(rig.reservation("own").release, Some(ReleaseView::AskEmpty), "its sensor may stick");
     rig.close_door(1);
     assert_eq!(rig.reservation("own").release, Some(ReleaseView::SomethingInside));
     rig.locker.content = Some(false);
