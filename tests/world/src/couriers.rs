@@ -49,7 +49,7 @@ impl World {
         if stale {
             let key = SigningKey::from_bytes(&self.dice.bytes());
             let Some(issued) = self.hub.courier_token(booking, public(&key), unix, None) else { return };
-            self.couriers.insert(public(&key), booking);
+            self.couriers.insert(public(&key), (booking, false));
             let nonce = self.dice.bytes();
             self.courier_tokens.insert(booking, CourierToken { key, issued, nonce, visits: 0 });
         }
@@ -108,17 +108,67 @@ impl World {
         }
     }
 
-    /// A courier fetches what a customer has dropped off.
+    /// A courier fetches what a customer has dropped off, or has not collected in time.
     pub(crate) fn fetch(&mut self, customer: usize) {
-        let dropped_off = |booking: &usize| {
-            self.hub.bookings[*booking].state == State::Deposited && !self.hub.is_fetched(*booking)
+        let waits = |booking: &usize| match self.hub.bookings[*booking].state {
+            State::Deposited => !self.hub.is_fetched(*booking),
+            State::Expired => true,
+            _ => false,
         };
-        let Some(booking) = self.hub.of(customer).iter().copied().find(dropped_off) else { return };
+        if let Some(booking) = self.hub.of(customer).iter().copied().find(waits) {
+            self.send_for(booking);
+        }
+    }
+
+    /// Everybody gets up at last: carriers fetch what was not collected in time, and say what they have.
+    pub(crate) fn ask_carriers(&mut self) {
+        for booking in 0..self.hub.bookings.len() {
+            self.after(10_000, Happening::Carrier { booking });
+        }
+    }
+
+    /// A carrier looks after a parcel that has expired, or a return that its courier took.
+    pub(crate) fn carrier(&mut self, booking: usize) {
+        match self.hub.bookings[booking].state {
+            State::Deposited if self.fetched.contains(&booking) => {
+                self.hub.say_fetched(booking);
+                return self.poke();
+            }
+            State::Expired => {
+                self.courier_says(booking);
+                if self.hub.bookings[booking].state == State::Expired {
+                    self.send_for(booking);
+                }
+            }
+            _ => {}
+        }
+        if self.hub.open.contains(&booking) {
+            self.after(30_000, Happening::Carrier { booking });
+        }
+    }
+
+    /// Where a locker measures nothing, nobody but a carrier who is right about it can be told from one who is not: its courier
+    /// has taken it out, with a key of the carrier's own.
+    pub(crate) fn take_by_key(&mut self, booking: usize) {
+        let (locker, door) = (self.hub.bookings[booking].locker, self.hub.bookings[booking].door);
+        let machine = self.cabinets[locker].machine();
+        let measures = machine.measures;
+        if let Some(compartment) = machine.compartment_mut(door)
+            && !measures
+            && compartment.content == Some(booking)
+        {
+            compartment.content = None;
+            self.fetched.insert(booking);
+        }
+    }
+
+    /// A courier goes to take something out.
+    fn send_for(&mut self, booking: usize) {
         let unix = self.unix();
         let key = SigningKey::from_bytes(&self.dice.bytes());
         let Some(issued) = self.hub.courier_token(booking, public(&key), unix, None) else { return };
         self.poke();
-        self.couriers.insert(public(&key), booking);
+        self.couriers.insert(public(&key), (booking, true));
         let locker = self.hub.bookings[booking].locker;
         let (bulletin, _) = self.hub.bulletin(locker, unix, None);
         let wish = Wish {

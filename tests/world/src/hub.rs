@@ -34,6 +34,9 @@ use crate::{dice::Dice, news::News, said::Said};
 pub const BASE: &str = "https://hub.example";
 /// Seconds within which a door may be opened again.
 pub const REOPEN: u64 = 600;
+/// How often there is more time for a parcel, and so many hours of it.
+const EXTENSIONS: i64 = 2;
+const EXTENSION_HOURS: i64 = 48;
 /// The secret of which the PINs of all lockers are made.
 pub const PIN_SECRET: [u8; 32] = [0x2a; 32];
 
@@ -73,6 +76,12 @@ pub struct Booking {
     unproven: bool,
     /// The epoch of its door for which its tokens and PINs are.
     epoch: u32,
+    /// Until when it is the customer's, UNIX seconds; none where that is far.
+    pub until: Option<i64>,
+    /// How often there was more time for it.
+    extensions: i64,
+    /// The epoch with which it was given its door.
+    first_epoch: u32,
     /// Since when it has lain inside by its carrier's report alone.
     reported: Option<i64>,
     /// What is known of the compartment.
@@ -84,6 +93,8 @@ pub struct Booking {
     /// When its customer opened it, first and last.
     first_opened: Option<i64>,
     last_opened: Option<i64>,
+    /// The last epoch in which its customer was given access.
+    given_in: Option<u32>,
     /// Epoch and slot of its customer's PIN.
     slot: Option<(u32, u8)>,
     /// A PIN was given out for it.
@@ -233,7 +244,17 @@ impl Hub {
     fn put(&mut self, booking: usize, state: State) {
         self.bookings[booking].state = state;
         self.bookings[booking].was_dropped_off |= state == State::Deposited;
-        if matches!(state, State::Collected | State::Deposited | State::Cancelled | State::Returned) {
+        let over = matches!(
+            state,
+            State::Collected
+                | State::Deposited
+                | State::Cancelled
+                | State::Returned
+                | State::Accepted
+                | State::Refused
+                | State::Released
+        );
+        if over {
             self.open.remove(&booking)
         } else {
             self.open.insert(booking)
@@ -313,13 +334,13 @@ impl Hub {
         let puts_in = match (self.bookings[booking].kind, self.bookings[booking].state) {
             (Kind::Pickup, State::Announced | State::InTransit) => {
                 // A locker that cannot measure takes no second deposit in one epoch.
-                let in_vain = self.bookings[booking].inside == Some(Inside::SaidOut);
-                if in_vain && self.was_opened_for_deposit(booking) {
+                let unsaid = self.bookings[booking].inside.and_then(Inside::counts) != Some(true);
+                if unsaid && self.was_opened_for_deposit(booking) {
                     self.raise(booking, access::For::Customer);
                 }
                 true
             }
-            (Kind::Return, State::Deposited) => {
+            (Kind::Pickup, State::Expired) | (Kind::Return, State::Deposited) => {
                 self.hand_to(booking, access::For::Courier);
                 false
             }

@@ -17,6 +17,8 @@ pub struct Compartment {
     pub content: Option<usize>,
     /// Pulses that the latch will not follow.
     pub jammed: u32,
+    /// What the sensor of the door says, open or shut, whatever the door does.
+    pub stuck: Option<bool>,
 }
 
 /// How the locker knows the time.
@@ -141,7 +143,7 @@ impl Doors for Machine {
     fn sense(&mut self, door: Door) -> Sensors {
         let compartment = self.compartment(door.0);
         Sensors {
-            open: compartment.map(|compartment| compartment.open),
+            open: compartment.map(|compartment| compartment.stuck.unwrap_or(compartment.open)),
             obstructed: false,
             content: compartment.filter(|_| self.measures).map(|compartment| compartment.content.is_some()),
         }

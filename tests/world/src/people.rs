@@ -37,6 +37,10 @@ pub(crate) enum Hand {
     Put(usize),
     /// Takes the parcel of this booking out for somebody else.
     Fetch(usize),
+    /// Takes it out for its carrier.
+    CarryOff(usize),
+    /// Puts in what is kept by this booking, or takes it out again.
+    Keep(usize),
     /// Shuts the door.
     Shut,
 }
@@ -110,8 +114,41 @@ impl World {
                     compartment.jammed = pulses;
                 }
             }
+            Step::StickSensor { locker, door, open } => {
+                if let Some(compartment) = self.cabinets[locker].machine().compartment_mut(door) {
+                    compartment.stuck = Some(open);
+                }
+                self.stuck.insert((locker, door));
+                if open {
+                    self.reference.lying.insert((locker, door));
+                }
+                self.firmware(locker, postern_locker::Locker::tick);
+            }
+            Step::Store { customer, locker, door } => {
+                self.give_door(customer, locker, door, Kind::Storage);
+            }
+            Step::Expire { customer } => {
+                let (bookings, unix) = (self.hub.of(customer).to_vec(), self.unix());
+                if bookings.into_iter().any(|booking| self.hub.expire(booking, unix)) {
+                    self.poke();
+                }
+            }
+            Step::Extend { customer } => {
+                let offer = |offer: &&Offer<'_>| offer.actions.contains(&ActionView::Extend);
+                let offered = self.phones[customer].core.offers();
+                if let Some(id) = offered.iter().find(offer).map(|offer| offer.reservation.to_owned()) {
+                    self.wish(customer, self.more_time(id));
+                }
+            }
+            Step::SayFetched { customer } => {
+                let bookings = self.hub.of(customer).to_vec();
+                if let Some(booking) = bookings.into_iter().find(|booking| self.hub.say_fetched(*booking)) {
+                    self.take_by_key(booking);
+                    self.poke();
+                }
+            }
             Step::Revoke { customer } => {
-                let open = |state| matches!(state, State::Ready | State::Opened);
+                let open = |state| matches!(state, State::Ready | State::Opened | State::Held);
                 let state = |booking: &usize| self.hub.bookings[*booking].state;
                 let mine = self.hub.of(customer).iter().copied().find(|booking| open(state(booking)));
                 if let Some(booking) = mine {
@@ -206,7 +243,7 @@ impl World {
     pub(crate) fn begin_calm(&mut self) {
         self.note(|| "CALM".into());
         self.calm = true;
-        let mut worn = Vec::new();
+        let (mut worn, mut stuck) = (Vec::new(), Vec::new());
         for (locker, cabinet) in self.cabinets.iter_mut().enumerate() {
             let machine = cabinet.machine();
             machine.operations_left = None;
@@ -217,9 +254,14 @@ impl World {
             }
             for compartment in &mut machine.compartments {
                 compartment.jammed = 0;
+                stuck.extend(compartment.stuck.take().map(|_| locker));
             }
         }
+        for locker in stuck {
+            self.firmware(locker, postern_locker::Locker::tick);
+        }
         self.read_out();
+        self.ask_carriers();
         // Whoever exchanges a flash switches the locker off and on.
         for locker in worn {
             self.lose_power(locker);
@@ -297,16 +339,26 @@ impl World {
         let taken = |taken| Intent::ConfirmTaken { reservation: id.clone(), taken };
         let inside = self.content_is_here(&id) == Some(true);
         let gives_back = self.hub.bookings[booking_of(&id)].kind == Kind::Return;
+        if self.hub.bookings[booking_of(&id)].kind == Kind::Storage {
+            return self.keep_or_release(offer, inside);
+        }
+        if offered(ActionView::Extend) && self.hub.bookings[booking_of(&id)].state == State::Expired && inside
+        {
+            return Some(self.more_time(id));
+        }
         if gives_back && offered(ActionView::ConfirmPlaced) {
             // Asked at the closed door.
             return self.is_shut(&id).then_some(Intent::ConfirmPlaced { reservation: id, inside });
         }
         if gives_back && inside {
             // Whoever has shut a door that the app takes for open, and sees so, says it.
-            let closed = self.hub.bookings[booking_of(&id)].state == State::Booked
-                && self.is_shut(&id)
-                && self.is_shown_open(customer, &id);
-            return closed.then_some(Intent::ConfirmClosed { reservation: id });
+            let unknown = self.hub.bookings[booking_of(&id)].state == State::Booked && self.is_shut(&id);
+            if unknown && self.is_shown_open(customer, &id) {
+                return Some(Intent::ConfirmClosed { reservation: id });
+            }
+            // Its sensor stuck, so that nobody has heard of it: whoever opens and shuts it again is heard.
+            let again = unknown && self.calm && offered(ActionView::Open);
+            return again.then_some(Intent::Open { reservations: vec![id] });
         }
         if gives_back && !offered(ActionView::Open) && offered(ActionView::Reopen) {
             return Some(Intent::Reopen { reservation: id });
@@ -332,6 +384,30 @@ impl World {
             return Some(Intent::Reopen { reservation: id });
         }
         (inside && offered(ActionView::ConfirmTaken) && !disputed).then(|| taken(false))
+    }
+
+    /// What somebody wishes who keeps something in a compartment: to put it in, to take it out again, and then to give the
+    /// compartment back.
+    fn keep_or_release(&self, offer: &Offer<'_>, inside: bool) -> Option<Intent> {
+        let reservation = offer.reservation.to_owned();
+        let offered = |action: ActionView| offer.actions.contains(&action);
+        let was_used = self.kept.contains(&booking_of(&reservation));
+        // Whoever is told that something lies there opens it once more, to see.
+        let told = self.hub.says_it_lies_inside(booking_of(&reservation));
+        let gives_back = (self.calm || was_used) && !told;
+        if !inside && gives_back && offered(ActionView::Release) && self.is_shut(&reservation) {
+            return Some(Intent::Release { reservation, confirmed: Some(true) });
+        }
+        if offered(ActionView::Resolve) && !offered(ActionView::Open) {
+            return Some(Intent::ResolveOpening { reservation: Some(reservation) });
+        }
+        offered(ActionView::Open).then(|| Intent::Open { reservations: vec![reservation] })
+    }
+
+    /// A day more for a parcel.
+    fn more_time(&self, reservation: String) -> Intent {
+        let until = i64::try_from(self.unix() + 86_400).expect("in range");
+        Intent::Extend { reservation, until }
     }
 
     /// The operator looks into a compartment with a key of their own, and brings the customer what lies there.
@@ -420,23 +496,28 @@ impl World {
         let customer = key.and_then(|key| self.owners.get(&key).copied());
         let owner =
             self.hub.booked(locker, door).filter(|it| Some(self.hub.bookings[*it].customer) == customer);
-        self.reference.came_open(locker, door, owner);
-        let errand = key.and_then(|key| self.couriers.get(&key).copied()).filter(|booking| {
+        // Where the sensor sticks, neither locker nor phone can know.
+        let senses = self.cabinets[locker].machine().compartment(door).is_some_and(|it| it.stuck.is_none());
+        self.reference.came_open(locker, door, owner.filter(|_| senses));
+        let errand = key.and_then(|key| self.couriers.get(&key).copied()).filter(|(booking, _)| {
             let it = &self.hub.bookings[*booking];
             (it.locker, it.door) == (locker, door)
         });
+        let keeps = |booking: usize| self.hub.bookings[booking].kind == Kind::Storage;
+        let kept = owner.or(typed_for(key, &self.typists, locker)).filter(|booking| keeps(*booking));
         let guest = key.and_then(|key| self.guests.get(&key).copied());
-        let typed = if key.is_none() { self.typists.get(&locker).copied() } else { None };
+        let typed = typed_for(key, &self.typists, locker);
         let brings = owner.filter(|booking| self.hub.bookings[*booking].kind == Kind::Return);
-        if let Some(booking) = brings {
+        if let Some(booking) = kept {
+            self.after(3_000, Happening::Hand { locker, door, hand: Hand::Keep(booking) });
+        } else if let Some(booking) = brings {
             self.after(3_000, Happening::Hand { locker, door, hand: Hand::Bring(booking) });
         } else if let Some(customer) = customer {
             self.after(3_000, Happening::Hand { locker, door, hand: Hand::Take(customer) });
         } else if let Some(booking) = guest.or(typed) {
             self.after(3_000, Happening::Hand { locker, door, hand: Hand::Fetch(booking) });
-        } else if let Some(booking) = errand {
-            let fetches = self.hub.bookings[booking].kind == Kind::Return;
-            let hand = if fetches { Hand::Fetch(booking) } else { Hand::Put(booking) };
+        } else if let Some((booking, fetches)) = errand {
+            let hand = if fetches { Hand::CarryOff(booking) } else { Hand::Put(booking) };
             self.after(3_000, Happening::Hand { locker, door, hand });
         }
         self.after(6_000, Happening::Hand { locker, door, hand: Hand::Shut });
@@ -445,13 +526,14 @@ impl World {
     pub(crate) fn hand(&mut self, locker: usize, door: u16, hand: Hand) {
         let near = match hand {
             Hand::Take(customer) => self.phones[customer].near == Some(locker),
-            Hand::Put(_) | Hand::Fetch(_) | Hand::Bring(_) | Hand::Shut => true,
+            _ => true,
         };
         let bookings = &self.hub.bookings;
         let owner = |booking: usize| bookings[booking].customer;
         // Who forgot it comes back with it.
         let forgot =
             matches!(hand, Hand::Bring(booking) if booking % 2 == 0 && self.forgetful.insert(booking));
+        let calm = self.calm;
         let Some(compartment) = self.cabinets[locker].machine().compartment_mut(door) else { return };
         match hand {
             Hand::Take(customer)
@@ -466,6 +548,15 @@ impl World {
             Hand::Fetch(booking) if compartment.open && compartment.content == Some(booking) => {
                 compartment.content = None;
             }
+            Hand::CarryOff(booking) if compartment.open && compartment.content == Some(booking) => {
+                compartment.content = None;
+                self.fetched.insert(booking);
+            }
+            Hand::Keep(booking) if compartment.open && compartment.content == Some(booking) => {
+                compartment.content = None;
+                self.kept.insert(booking);
+            }
+            Hand::Keep(booking) if compartment.open && !calm => self.put_in(locker, door, booking),
             Hand::Shut => compartment.open = false,
             _ => {}
         }
@@ -498,9 +589,11 @@ impl World {
     /// A customer who gave something back thinks better of it, and takes it out again by the PIN that was shown before: it
     /// opens until a courier has fetched it.
     fn type_what_was_noted(&mut self, customer: usize) {
-        let dropped_off =
-            |(booking, _): &(&usize, &String)| self.hub.bookings[**booking].state == State::Deposited;
-        let noted = self.phones[customer].noted.iter().find(dropped_off);
+        // Or one who gave a compartment back, and wants something more of it.
+        let over = |(booking, _): &(&usize, &String)| {
+            matches!(self.hub.bookings[**booking].state, State::Deposited | State::Released)
+        };
+        let noted = self.phones[customer].noted.iter().find(over);
         if let Some((booking, digits)) = noted.map(|(booking, digits)| (*booking, digits.clone())) {
             self.type_pin(self.hub.bookings[booking].locker, Some(booking), &digits);
         }
@@ -509,7 +602,7 @@ impl World {
     /// Whoever is about to open a door to give something back writes down the PIN that the phone shows for it.
     fn note_pin(&mut self, customer: usize, id: &str) {
         let booking = booking_of(id);
-        if self.hub.bookings[booking].kind == Kind::Return {
+        if matches!(self.hub.bookings[booking].kind, Kind::Return | Kind::Storage) {
             let view = self.phones[customer].core.view();
             let pin = view.reservations.into_iter().find(|it| it.id == id).and_then(|it| it.pin);
             self.phones[customer].noted.extend(pin.map(|pin| (booking, pin)));
@@ -655,6 +748,15 @@ impl World {
     pub(crate) fn is_done(&self) -> bool {
         self.hub.open.iter().all(|booking| !self.phones[self.hub.bookings[*booking].customer].honest)
     }
+}
+
+/// For which booking the PIN was typed by which a door opened.
+fn typed_for(
+    key: Option<DeviceKey>,
+    typists: &std::collections::BTreeMap<usize, usize>,
+    locker: usize,
+) -> Option<usize> {
+    if key.is_none() { typists.get(&locker).copied() } else { None }
 }
 
 /// The number of a reservation.

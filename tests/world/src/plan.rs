@@ -154,6 +154,40 @@ pub enum Step {
         /// Pulses.
         pulses: u32,
     },
+    /// The sensor of a door sticks, until all faults end.
+    StickSensor {
+        /// Which locker.
+        locker: usize,
+        /// Which door.
+        door: u16,
+        /// What it says from now on.
+        open: bool,
+    },
+    /// A customer books a compartment to keep something in.
+    Store {
+        /// Who.
+        customer: usize,
+        /// Where.
+        locker: usize,
+        /// Which door, if it is free.
+        door: u16,
+    },
+    /// The time is over in which a customer could collect a parcel.
+    Expire {
+        /// Whose.
+        customer: usize,
+    },
+    /// A customer asks for more time for a parcel.
+    Extend {
+        /// Who.
+        customer: usize,
+    },
+    /// A carrier says that it has what a customer dropped off, or did not collect: whether that is so or not, where the locker
+    /// measures.
+    SayFetched {
+        /// Whose.
+        customer: usize,
+    },
     /// The operator takes a customer's access to one of their parcels back and gives it anew: the door's epoch rises.
     Revoke {
         /// Whose.
@@ -164,7 +198,7 @@ pub enum Step {
         /// Whose.
         customer: usize,
     },
-    /// A courier fetches what a customer has dropped off.
+    /// A courier fetches what a customer has dropped off, or has not collected in time.
     Fetch {
         /// Whose.
         customer: usize,
@@ -264,6 +298,13 @@ impl Plan {
             let step = plan.step(&mut dice);
             plan.add(at, step);
         }
+        // Of their own dice, so that what was added later leaves what a seed was before.
+        let mut later = Dice::new(seed ^ 0x6c61_7465_7221_2121);
+        for _ in 0..later.below(8) {
+            let at = 20_000 + later.below(300_000);
+            let step = plan.later_step(&mut later);
+            plan.add(at, step);
+        }
         plan.steps.sort_by_key(|(at, _)| *at);
         plan
     }
@@ -306,6 +347,19 @@ impl Plan {
 
     fn door(&self, dice: &mut Dice) -> u16 {
         u16::try_from(dice.between(1, u64::from(self.doors))).expect("few")
+    }
+
+    fn later_step(&self, dice: &mut Dice) -> Step {
+        let (customer, locker) = (dice.index(self.customers), dice.index(self.lockers));
+        match dice.below(9) {
+            0 | 1 => Step::Store { customer, locker, door: self.door(dice) },
+            2 => Step::StickSensor { locker, door: self.door(dice), open: dice.chance(40) },
+            3 | 4 => Step::Expire { customer },
+            5 => Step::Extend { customer },
+            6 => Step::Fetch { customer },
+            7 => Step::SayFetched { customer },
+            _ => Step::Pin { customer },
+        }
     }
 
     fn step(&self, dice: &mut Dice) -> Step {

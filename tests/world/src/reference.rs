@@ -102,6 +102,8 @@ pub struct Reference {
     pub proven: BTreeSet<usize>,
     /// What owners passed on in person, by token and guest.
     pub delegations: BTreeMap<(TokenId, DeviceKey), Delegation>,
+    /// Doors whose sensors said some time that they stood open, whatever they did.
+    pub lying: BTreeSet<(usize, u16)>,
     /// Movements that no receipt has told of yet.
     untold: usize,
     /// Doors that came open for customers and their guests.
@@ -135,6 +137,7 @@ impl Reference {
             opened: BTreeMap::new(),
             proven: BTreeSet::new(),
             delegations: BTreeMap::new(),
+            lying: BTreeSet::new(),
             untold: 0,
             openings: 0,
             deposits: 0,
@@ -268,7 +271,7 @@ impl Reference {
         if receipt.outcome.may_be_open() {
             self.lockers[locker].unclosed.insert(receipt.door.0, receipt.clone());
         }
-        let told = receipt.outcome == Outcome::Opened;
+        let told = receipt.outcome == Outcome::Opened && !self.is_lie(locker, &receipt);
         let last = self.lockers[locker].movements.get(&receipt.door.0).and_then(|all| all.last());
         if told && last.is_some_and(|movement| movement.receipt.is_none() && !movement.came_open) {
             self.object(3, format!("{receipt:?} of locker {locker}, and the door did not come open"));
@@ -285,6 +288,12 @@ impl Reference {
                 self.learnt(locker, std::iter::once((*door, *epoch)));
             }
         }
+    }
+
+    /// Where power failed at the latch, the firmware takes the word of a sensor that sticks.
+    fn is_lie(&self, locker: usize, receipt: &Receipt) -> bool {
+        matches!(receipt.outcome, Outcome::Opened | Outcome::AlreadyOpen)
+            && self.lying.contains(&(locker, receipt.door.0))
     }
 
     /// A closing receipt belongs to the last opening of its door, once.
@@ -314,7 +323,7 @@ impl Reference {
         let opened = matches!(receipt.outcome, Outcome::Opened | Outcome::AlreadyOpen);
         self.proven.extend(occupant.filter(|_| opened));
         let Some(movement) = movement else {
-            if matches!(receipt.outcome, Outcome::Opened | Outcome::Jammed) {
+            if matches!(receipt.outcome, Outcome::Opened | Outcome::Jammed) && !self.is_lie(locker, receipt) {
                 self.object(3, format!("receipt {receipt:?} of locker {locker} without a movement"));
             }
             return;
@@ -371,9 +380,12 @@ impl Reference {
         let door = receipt.door.0;
         let movement = truth.tell(door, receipt.sequence);
         self.untold -= usize::from(movement.is_some());
-        if movement.is_none() && matches!(receipt.outcome, Outcome::Opened | Outcome::Jammed) {
+        let moved = matches!(receipt.outcome, Outcome::Opened | Outcome::Jammed);
+        let lie = self.is_lie(locker, receipt);
+        if movement.is_none() && moved && !lie {
             return self.object(3, format!("receipt {receipt:?} of locker {locker} without a movement"));
         }
+        let truth = &mut self.lockers[locker];
         // What counts is when it moved, or was to move; where the outcome could not be written its receipt comes much later.
         let at = movement.as_ref().map(|movement| movement.at).or_else(|| truth.asked_at.get(&door).copied());
         let unix = at.map_or(unix, |at| BEGINNING + at / 1000);
@@ -393,7 +405,7 @@ impl Reference {
             wrong.push("another operation's token");
         }
         // Power failed before the latch moved, and nobody saw the request accepted: no time can be said of it.
-        let idle = movement.is_none() && receipt.outcome == Outcome::Unknown;
+        let idle = movement.is_none() && (receipt.outcome == Outcome::Unknown || lie);
         let early = unix + CLOCK_TOLERANCE < claims.not_before.0;
         if !idle && (early || unix > claims.expires.0 + CLOCK_TOLERANCE) {
             wrong.push("outside of its time");

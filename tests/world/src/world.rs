@@ -54,6 +54,7 @@ pub(crate) enum Happening {
     Hand { locker: usize, door: u16, hand: Hand },
     LinkOver { link: usize },
     Courier { booking: usize },
+    Carrier { booking: usize },
     Operator { booking: usize },
     Inspect { locker: usize, door: u16 },
     Behave { customer: usize },
@@ -129,9 +130,9 @@ pub struct World {
     pub(crate) calm: bool,
     /// Couriers' tokens by booking.
     pub(crate) courier_tokens: BTreeMap<usize, CourierToken>,
-    /// Whose key it is, of customers and of couriers (with their booking).
+    /// Whose key it is, of customers and of couriers (with their booking, and whether they take it out).
     pub(crate) owners: BTreeMap<DeviceKey, usize>,
-    pub(crate) couriers: BTreeMap<DeviceKey, usize>,
+    pub(crate) couriers: BTreeMap<DeviceKey, (usize, bool)>,
     /// Every eighth world speaks JSON between phones and hub; the others hand the types over.
     as_json: bool,
     /// Guests to whom a booking was passed on.
@@ -140,6 +141,12 @@ pub struct World {
     pub(crate) typists: BTreeMap<usize, usize>,
     /// Returns of which the thing was forgotten at home the first time.
     pub(crate) forgetful: BTreeSet<usize>,
+    /// Bookings by which something was kept in a compartment, and taken out again.
+    pub(crate) kept: BTreeSet<usize>,
+    /// Doors whose sensors stuck some time.
+    pub(crate) stuck: BTreeSet<(usize, u16)>,
+    /// What a courier took out for its carrier.
+    pub(crate) fetched: BTreeSet<usize>,
     /// What the operator found behind doors that were nobody's, and brought to whose it is.
     pub(crate) brought: BTreeSet<usize>,
     /// Digits are being typed at a locker that a phone shows for a booking.
@@ -255,6 +262,9 @@ impl World {
             guests: BTreeMap::new(),
             typists: BTreeMap::new(),
             forgetful: BTreeSet::new(),
+            kept: BTreeSet::new(),
+            stuck: BTreeSet::new(),
+            fetched: BTreeSet::new(),
             brought: BTreeSet::new(),
             promised: None,
             planted: None,
@@ -379,6 +389,7 @@ impl World {
             Happening::LinkOver { link } => self.link_is_over(link),
             Happening::Hand { locker, door, hand } => self.hand(locker, door, hand),
             Happening::Courier { booking } => self.courier(booking),
+            Happening::Carrier { booking } => self.carrier(booking),
             Happening::Operator { booking } => self.operator(booking),
             Happening::Inspect { locker, door } => self.inspect(locker, door),
             Happening::Behave { customer } => self.behave(customer),

@@ -8,7 +8,8 @@ use postern_api::{
     locker::{DoorInfo, LockerDescriptor, Reach, Size},
     problem::{Code, Problem},
     reservation::{
-        Action, Carrier, Compartment, Inside, Reservation, Role, State, Taken, TimelineEntry, TimelineEvent,
+        Action, Carrier, Compartment, Extend, Inside, Kind, Release, Reservation, Role, State, Taken,
+        TimelineEntry, TimelineEvent,
     },
     sync::{Changes, ReceiptResult, ReceiptResults, ReceiptUpload},
     token::{Grant, Grants, TokenBatch},
@@ -16,14 +17,16 @@ use postern_api::{
 use postern_core::effect::{Auth, Body, HttpRequest, Method};
 use postern_protocol::LockerIdentity;
 use postern_rules::{
-    access::{self, Standing},
+    access::{self, For, Standing},
     booked::{self, Who},
+    parcel::{self, Timed},
     placed::{self, Answer},
+    release::{self, Back, Given},
     settling::Holds,
     taken::{self, Verdict},
 };
 
-use super::{BASE, Booking, Hub, REOPEN, encode, wide};
+use super::{BASE, Booking, EXTENSION_HOURS, EXTENSIONS, Hub, REOPEN, encode, wide};
 use crate::said::Said;
 
 pub(super) const fn yes(said: Said) -> (u16, Said) {
@@ -128,6 +131,8 @@ impl Hub {
             (Method::Post, "/v1/bulletins") => self.bulletins(body, now),
             (Method::Post, "/v1/receipts") => self.ingest(body, now),
             (Method::Post, _) if path.ends_with("/inside") => self.inside(customer, path, body, now),
+            (Method::Post, _) if path.ends_with("/extend") => self.extend(customer, path, body, now),
+            (Method::Post, _) if path.ends_with("/release") => self.release(customer, path, body, now),
             (Method::Post, _) => self.taken(customer, path, body, now),
             _ => problem(404, Code::NotFound),
         }
@@ -158,8 +163,14 @@ impl Hub {
             State::Ready => vec![Action::Open, Action::ConfirmTaken, Action::Report],
             State::Booked => vec![Action::Open, Action::Report],
             State::Opened => vec![Action::ConfirmTaken, Action::Report],
+            State::Expired if booking.first_opened.is_some() => vec![Action::ConfirmTaken, Action::Report],
+            State::Expired => vec![Action::Report],
+            State::Held => vec![Action::Open, Action::Release, Action::Report],
             _ => Vec::new(),
         };
+        if booking.more_time(i64::MAX / 4, now).is_ok() {
+            actions.push(Action::Extend);
+        }
         if booking.state == State::Opened && booking.may_open(now) {
             let again = access::reopens(booking.standing(), wide(REOPEN), wide(now));
             actions.insert(0, if again { Action::Reopen } else { Action::Open });
@@ -191,7 +202,7 @@ impl Hub {
                 label: locker.doors[usize::from(booking.door) - 1].label.clone(),
             }),
             role: Role::Owner,
-            until: Some(i64::MAX / 4),
+            until: Some(booking.until.unwrap_or(i64::MAX / 4)),
             since: None,
             identification: None,
             unproven: booking.unproven,
@@ -225,6 +236,11 @@ impl Hub {
         let mut lockers = Vec::new();
         for at in wanted {
             let Booking { kind, state, inside, .. } = self.bookings[at];
+            if kind == Kind::Return {
+                self.hand_to(at, For::Customer);
+            }
+            let Booking { locker, door, .. } = self.bookings[at];
+            self.bookings[at].given_in = Some(self.epoch(locker, door));
             let allowed = access::operations(kind, state, inside);
             let operations = allowed.iter().copied().collect();
             let key = self.keys[customer];
@@ -293,6 +309,51 @@ impl Hub {
         yes(Said::Reservation(Box::new(self.reservation(booking, now))))
     }
 
+    fn extend(&mut self, customer: usize, path: &str, body: &[u8], now: u64) -> (u16, Said) {
+        let said = serde_json::from_slice::<Extend>(body);
+        let (Some(booking), Ok(said)) = (self.spoken_of(customer, path, "/extend"), said) else {
+            return problem(404, Code::NotFound);
+        };
+        let Ok(until) = self.bookings[booking].more_time(said.until, now) else {
+            return problem(409, Code::WrongState);
+        };
+        self.hand_to(booking, For::Customer);
+        let it = &mut self.bookings[booking];
+        it.until = Some(until);
+        it.extensions += 1;
+        self.put(booking, State::Ready);
+        self.touch(booking);
+        yes(Said::Reservation(Box::new(self.reservation(booking, now))))
+    }
+
+    fn release(&mut self, customer: usize, path: &str, body: &[u8], now: u64) -> (u16, Said) {
+        let said = serde_json::from_slice::<Release>(body);
+        let (Some(booking), Ok(said)) = (self.spoken_of(customer, path, "/release"), said) else {
+            return problem(404, Code::NotFound);
+        };
+        let it = &mut self.bookings[booking];
+        if (it.kind, it.state) != (Kind::Storage, State::Held) {
+            return problem(409, Code::WrongState);
+        }
+        let opening = said.opening.map(i64::from);
+        let as_it_should_be = said.empty.filter(|_| opening.is_some() && opening == it.opening);
+        let given = Given { lent: false, inside: it.inside, as_it_should_be };
+        let Ok(back) = release::give_back(given) else { return problem(409, Code::SomethingInside) };
+        if let (Some(true), Some(after)) = (as_it_should_be, opening) {
+            it.answer = Some(Answer { after, inside: false });
+            if back == Back::Said {
+                it.inside = Some(placed::Inside::SaidOut);
+            }
+        }
+        it.unproven = back == Back::Said;
+        let locker = it.locker;
+        self.end(booking, Holds::Nothing);
+        self.put(booking, State::Released);
+        self.settle(locker);
+        self.touch(booking);
+        yes(Said::Reservation(Box::new(self.reservation(booking, now))))
+    }
+
     fn taken(&mut self, customer: usize, path: &str, body: &[u8], now: u64) -> (u16, Said) {
         let said = serde_json::from_slice::<Taken>(body);
         let (Some(booking), Ok(said)) = (self.spoken_of(customer, path, "/taken"), said) else {
@@ -308,15 +369,17 @@ impl Hub {
             unproven: it.unproven,
             opened: it.first_opened.is_some(),
             by_owner: true,
+            by_opener: true,
             door: whose,
         };
         let Ok(verdict) = taken::judge(facts, said.taken) else { return problem(409, Code::WrongState) };
         match verdict {
             Verdict::Known => {}
             Verdict::Collected { unproven, door, left } => {
+                let jammed = placed::jammed_last(&self.bookings[booking].links(|_| true));
                 match door {
-                    taken::Door::Free => self.free(booking),
-                    taken::Door::Settles => self.end(booking, Holds::Taken),
+                    taken::Door::Free if !jammed => self.free(booking),
+                    taken::Door::Free | taken::Door::Settles => self.end(booking, Holds::Taken),
                 }
                 self.bookings[booking].unproven = unproven;
                 self.put(booking, State::Collected);
@@ -359,9 +422,22 @@ impl Booking {
             state: self.state,
             last_opened: self.last_opened,
             inside: self.inside,
-            until: None,
+            until: self.until,
             has_door: true,
         }
+    }
+
+    /// What is granted where there is to be more time for it, until then.
+    fn more_time(&self, until: i64, now: u64) -> Result<i64, parcel::Not> {
+        let timed = Timed {
+            kind: self.kind,
+            state: self.state,
+            until: self.until,
+            held_until: None,
+            extensions: self.extensions,
+            may_lie_there: access::may_lie_there(self.inside),
+        };
+        parcel::extend(timed, until, EXTENSIONS, EXTENSION_HOURS, wide(now))
     }
 }
 

@@ -74,7 +74,11 @@ impl Hub {
         at.kept = Some(booking);
         at.occupants.insert(at.epoch, (booking, For::Customer));
         let epoch = at.epoch;
-        let state = if kind == Kind::Return { State::Booked } else { State::InTransit };
+        let state = match kind {
+            Kind::Pickup => State::InTransit,
+            Kind::Return => State::Booked,
+            Kind::Storage => State::Held,
+        };
         self.bookings.push(Booking {
             customer,
             locker,
@@ -86,6 +90,9 @@ impl Hub {
             certain: false,
             was_dropped_off: false,
             unproven: false,
+            until: None,
+            extensions: 0,
+            first_epoch: epoch,
             reported: None,
             epoch,
             inside: None,
@@ -93,6 +100,7 @@ impl Hub {
             answer: None,
             first_opened: None,
             last_opened: None,
+            given_in: None,
             slot: None,
             pin: false,
             tokens_until: None,
@@ -113,6 +121,34 @@ impl Hub {
         self.end(booking, Holds::Nothing);
         self.bookings[booking].revoked = true;
         self.put(booking, state);
+        self.touch(booking);
+        true
+    }
+
+    /// The time is over in which a parcel could be collected; false where it does not wait for that.
+    pub fn expire(&mut self, booking: usize, now: u64) -> bool {
+        let Booking { kind, state, .. } = self.bookings[booking];
+        if (kind, state) != (Kind::Pickup, State::Ready) {
+            return false;
+        }
+        self.bookings[booking].until = Some(wide(now));
+        self.put(booking, State::Expired);
+        self.touch(booking);
+        true
+    }
+
+    /// A carrier says that it has what was dropped off, or not collected in time; false where it cannot.
+    pub fn say_fetched(&mut self, booking: usize) -> bool {
+        let Booking { kind, state, locker, .. } = self.bookings[booking];
+        let wish = match kind {
+            Kind::Return => Wish::Judge { accepted: booking.is_multiple_of(2) },
+            Kind::Pickup | Kind::Storage => Wish::GoBack,
+        };
+        let Ok(Some((state, _))) = parcel::wish(kind, state, wish) else { return false };
+        self.bookings[booking].unproven = kind == Kind::Pickup;
+        self.end(booking, Holds::Fetched);
+        self.put(booking, state);
+        self.settle(locker);
         self.touch(booking);
         true
     }
@@ -150,7 +186,11 @@ impl Hub {
     /// Whose parcel or return a door is kept for, where its customer may open it.
     pub fn booked(&self, locker: usize, door: u16) -> Option<usize> {
         let kept = self.doors.get(&(locker, door))?.kept?;
-        matches!(self.bookings[kept].state, State::Ready | State::Opened | State::Booked).then_some(kept)
+        let theirs = matches!(
+            self.bookings[kept].state,
+            State::Ready | State::Opened | State::Booked | State::Held | State::Expired
+        );
+        theirs.then_some(kept)
     }
 
     /// Whom a door is kept for.
@@ -225,8 +265,25 @@ impl Hub {
         let Booking { locker, door, .. } = self.bookings[booking];
         let at = self.door(locker, door);
         let present = at.occupants.get(&at.epoch).map_or(For::Customer, |(_, whom)| *whom);
-        if access::rises(present, next) {
+        let shared = (present, next) == (For::Courier, For::Courier) && self.is_shared_with_customer(booking);
+        if shared || access::rises(present, next) {
             self.raise(booking, next);
+        }
+    }
+
+    /// Whether its customer was given access in the present epoch of its door.
+    fn is_shared_with_customer(&self, booking: usize) -> bool {
+        let it = &self.bookings[booking];
+        it.given_in == Some(self.epoch(it.locker, it.door))
+    }
+
+    /// Frees a booking's door once a courier is known to have taken out what lay there.
+    pub(super) fn free_or_settle(&mut self, booking: usize) {
+        let jammed = placed::jammed_last(&self.bookings[booking].links(|_| true));
+        if jammed || self.is_shared_with_customer(booking) {
+            self.end(booking, Holds::Nothing);
+        } else {
+            self.free(booking);
         }
     }
 
@@ -237,12 +294,22 @@ impl Hub {
             return;
         }
         if tokens_until.is_none() && !pin && holds == Holds::Nothing {
+            self.give_back_epoch(booking);
             return self.free(booking);
         }
         let news = self.raise_door(locker, door);
         let at = self.door(locker, door);
         at.kept = None;
         at.settling = Some(Settling { booking, holds, news });
+    }
+
+    /// Uses an epoch again in which nobody was given access.
+    fn give_back_epoch(&mut self, booking: usize) {
+        let Booking { locker, door, first_epoch, .. } = self.bookings[booking];
+        let at = self.door(locker, door);
+        if at.epoch == first_epoch && at.occupants.remove(&first_epoch).is_some() {
+            at.epoch -= 1;
+        }
     }
 
     /// Gives a booking's door back.
@@ -311,7 +378,7 @@ impl Hub {
         let links = booking.links(|link| match told_by {
             ToldBy::Everybody => true,
             ToldBy::Customers => !link.courier,
-            ToldBy::WhoFetches => self.is_errand(booking.locker, booking.door, link.epoch),
+            ToldBy::WhoFetches => link.courier && self.is_errand(booking.locker, booking.door, link.epoch),
         });
         let everybodys = booking.links(|_| true);
         let sensors = self.measures[booking.locker];

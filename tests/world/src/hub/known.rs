@@ -13,6 +13,7 @@ use postern_rules::{
     booked::{self, Event, Facts, Then, Who},
     chain::{self, Neighbour, New, Step},
     placed::{self, Answer, Inside},
+    settling::Holds,
 };
 
 use super::{Booking, Hub, wide};
@@ -59,6 +60,12 @@ impl Booking {
         let those = self.links.iter().filter(|(_, link)| which(link));
         placed::links(those.map(|(sequence, link)| (i64::from(*sequence), link.outcome)).collect())
     }
+
+    /// What its couriers, or everybody else, opened it for, and how that went.
+    fn openings(&self, by_courier: bool) -> Vec<(Operation, Outcome)> {
+        let theirs = self.links.values().filter(|link| link.courier == by_courier);
+        theirs.filter(|link| link.outcome.may_be_open()).map(|link| (link.operation, link.outcome)).collect()
+    }
 }
 
 impl Hub {
@@ -89,7 +96,7 @@ impl Hub {
         self.rows.insert(at, row);
         self.receipts.insert(at, bytes.to_vec());
         self.learn(locker, &receipt);
-        self.apply(locker, &receipt, happened);
+        self.apply(locker, &receipt, (happened, wide(now)));
         self.grow(locker);
         self.settle(locker);
         ReceiptResult::Accepted
@@ -149,7 +156,7 @@ impl Hub {
     }
 
     /// Moves the booking on by what the receipt proves.
-    fn apply(&mut self, locker: usize, receipt: &Receipt, at: i64) {
+    fn apply(&mut self, locker: usize, receipt: &Receipt, (at, now): (i64, i64)) {
         let Whose { booking: Some(booking), epoch, courier } = self.whose_opening(locker, receipt) else {
             if receipt.outcome == Outcome::ClosedPresent {
                 self.hold(locker, receipt.door.0);
@@ -163,23 +170,27 @@ impl Hub {
             epoch: epoch.unwrap_or_default(),
         };
         self.bookings[booking].links.insert(receipt.sequence, link);
+        let who = if courier { Who::Courier } else { Who::Customer };
         if receipt.outcome == Outcome::Jammed {
+            let it = &mut self.bookings[booking];
+            let last = placed::jammed_last(&it.links(|_| true));
+            it.unproven |= last && booked::is_doubted_after_jam(who, it.kind, it.state);
+            if last {
+                self.hold(locker, receipt.door.0);
+            }
             return;
         }
-        let (who, event) = (
-            if courier { Who::Courier } else { Who::Customer },
-            if receipt.outcome.is_closing() {
-                Event::Closed
-            } else {
-                let certain = receipt.outcome == Outcome::Opened;
-                Event::Opened { operation: receipt.operation, certain }
-            },
-        );
+        let event = if receipt.outcome.is_closing() {
+            Event::Closed
+        } else {
+            let certain = receipt.outcome == Outcome::Opened;
+            Event::Opened { operation: receipt.operation, certain }
+        };
         if let (Who::Customer, Event::Opened { certain: true, .. }) = (who, event) {
             self.was_opened(booking, at);
             self.bookings[booking].certain = true;
         }
-        self.move_on(booking, who, event, at);
+        self.move_on(booking, who, event, (at, now));
     }
 
     /// Somebody at the door says what lies inside since that opening; false where that says nothing (any more).
@@ -192,14 +203,14 @@ impl Hub {
             == Some(false);
         let opened_since = placed::last_opening(&others).is_some_and(|later| later > answer.after);
         if opened_since
-            || (by_courier && it.state == State::Booked && taken_out)
+            || (by_courier && matches!(it.state, State::Booked | State::Cancelled) && taken_out)
             || !booked::may_say(who, it.kind, it.state, false)
             || placed::may_say(&theirs, answer).is_err()
         {
             return false;
         }
         self.bookings[booking].answer = Some(answer);
-        self.move_on(booking, who, Event::Said, wide(now));
+        self.move_on(booking, who, Event::Said, (wide(now), wide(now)));
         true
     }
 
@@ -218,18 +229,18 @@ impl Hub {
         it.last_opened = Some(it.last_opened.map_or(at, |last| last.max(at)));
     }
 
-    fn move_on(&mut self, booking: usize, who: Who, event: Event, at: i64) {
+    /// What follows from what became known at `now` and happened at `at`.
+    fn move_on(&mut self, booking: usize, who: Who, event: Event, (at, now): (i64, i64)) {
         let by_courier = who == Who::Courier;
         let it = &self.bookings[booking];
         let links = it.links(|link| link.courier == by_courier);
         let others = it.links(|link| link.courier != by_courier);
         let overtaken = placed::last_opening(&others) > placed::last_opening(&links);
-        let openings: Vec<_> = it
-            .links
-            .values()
-            .filter(|link| link.courier == by_courier && link.outcome.may_be_open())
-            .map(|link| (link.operation, link.outcome))
-            .collect();
+        let openings = it.openings(by_courier);
+        let since = placed::known(&others, it.answer, self.measures[it.locker]);
+        let put_in_since = overtaken
+            && (placed::took_out(&it.openings(!by_courier)).is_none()
+                || since.and_then(Inside::counts) == Some(true));
         let inside = placed::known(&links, it.answer, self.measures[it.locker]);
         let whose = self.whose(booking);
         let facts = Facts {
@@ -244,6 +255,8 @@ impl Hub {
             took_out: placed::took_out(&openings),
             unproven: it.unproven,
             overtaken,
+            put_in_since,
+            came_first: placed::first_opening(&others) > placed::last_opening(&links),
             before_report: it.reported.is_some_and(|since| at < since),
         };
         let (locker, door) = (it.locker, it.door);
@@ -256,7 +269,7 @@ impl Hub {
             Who::Courier if facts.kind == Kind::Return => None,
             Who::Courier => self.bookings[booking].opening,
         };
-        let of_before = facts.before_report || (overtaken && facts.kind == Kind::Return);
+        let of_before = facts.before_report || overtaken;
         if !of_before {
             self.bookings[booking].inside = inside;
         }
@@ -264,6 +277,9 @@ impl Hub {
             self.was_opened(booking, at);
         }
         self.bookings[booking].unproven = verdict.unproven;
+        if verdict.begins {
+            self.bookings[booking].until = None;
+        }
         if verdict.state != self.bookings[booking].state {
             self.put(booking, verdict.state);
             self.bookings[booking].reported = None;
@@ -272,13 +288,24 @@ impl Hub {
             Then::Stays => {}
             Then::Keep => drop(self.keep_again(booking)),
             // A return that its carrier has goes its way; what it ends in says nothing of any door.
-            Then::Free => self.free(booking),
+            Then::Free => self.free_or_settle(booking),
+            Then::Settle => self.end(booking, Holds::Nothing),
             Then::Hold => self.hold(locker, door),
+        }
+        // As the real hub's sweep, which comes a little later.
+        let over = self.bookings[booking].until.is_some_and(|until| until <= now);
+        if over && self.bookings[booking].state == State::Ready {
+            self.put(booking, State::Expired);
         }
         if verdict.alarm.is_some() && self.whose(booking) != booked::Door::Kept {
             self.alarm(locker, door);
         }
         self.touch(booking);
+    }
+
+    /// Whether it answers whoever wants to give a compartment back that something lies inside.
+    pub fn says_it_lies_inside(&self, booking: usize) -> bool {
+        self.bookings[booking].inside == Some(Inside::Present)
     }
 
     /// The first receipt of a locker that is not here.
