@@ -200,7 +200,8 @@ pub fn judge(facts: Facts, event: Event) -> Verdict {
         (Who::Customer, Kind::Return) => put_in(facts, event, &mut verdict),
         (_, Kind::Storage) => {
             note_opening(event, &mut verdict);
-            let changed = facts.inside.and_then(Inside::counts) != facts.before.and_then(Inside::counts);
+            let changed = facts.inside.and_then(Inside::counts) != facts.before.and_then(Inside::counts)
+                || facts.inside == Some(Inside::Unknown);
             if facts.state == State::Released && !facts.door.is_theirs() && changed {
                 verdict.alarm = Some(Alarm::OpenedAfterBack);
             }
@@ -228,7 +229,7 @@ pub fn judge(facts: Facts, event: Event) -> Verdict {
 /// something was to be put in and nobody has said otherwise.
 fn may_hold_something(facts: Facts) -> bool {
     let puts_in = match (facts.who, facts.kind) {
-        (Who::Customer, Kind::Return) => true,
+        (Who::Customer, Kind::Return | Kind::Storage) => true,
         (Who::Courier, Kind::Pickup) => facts.took_out.is_none(),
         _ => false,
     };
@@ -728,6 +729,10 @@ mod tests {
         };
         let access = Event::Opened { operation: Operation::Access, certain: true };
         assert_eq!(judge(back, access).alarm, Some(Alarm::OpenedAfterBack));
+        let unknown = Facts { before: None, inside: Some(Inside::Unknown), ..back };
+        assert_eq!(judge(unknown, Event::Closed).alarm, Some(Alarm::OpenedAfterBack));
+        let freed = judge(Facts { door: Door::Free, ..unknown }, Event::Closed);
+        assert_eq!(freed.then, Then::Hold, "nobody measures what lies there");
         let absent = Facts { inside: Some(Inside::Absent), ..back };
         assert_eq!(judge(absent, Event::Closed).alarm, Some(Alarm::OpenedAfterBack));
         let earlier = Facts { inside: Some(Inside::Present), ..back };
