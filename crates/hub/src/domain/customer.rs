@@ -100,6 +100,12 @@ pub async fn release(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, said
     {
         return Err(Code::WrongState.into());
     }
+    if said.empty == Some(false) {
+        return Err(refuse(
+            Code::SomethingInside,
+            "it is not as it should be when it is given back, you say",
+        ));
+    }
     let opening = said.opening.map(i64::from);
     let as_it_should_be = said.empty.filter(|_| opening.is_some() && opening == reservation.opening);
     let given = Given { lent: reservation.lent, inside: reservation.inside, as_it_should_be };

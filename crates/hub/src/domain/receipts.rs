@@ -248,7 +248,8 @@ async fn take_in(
 
 /// What a receipt says of a door that is of no reservation that is known.
 async fn leave(tx: &mut Tx, locker: &str, one: &Good, now: i64) -> Result<()> {
-    if one.read.outcome == Outcome::ClosedPresent {
+    // Where nothing is measured, whoever opened it may have put something in.
+    if matches!(one.read.outcome, Outcome::ClosedPresent | Outcome::Closed) {
         let door = (locker, i64::from(one.read.door.0));
         placing::hold(tx, door, i64::from(one.read.sequence), None, now).await?;
     }

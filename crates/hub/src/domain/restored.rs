@@ -37,12 +37,31 @@ async fn locker_of_before(tx: &mut Tx, locker: &str, now: i64) -> Result<u64> {
         .fetch_one(tx.on())
         .await?
         .int("news")?;
-    // Nobody's, as far as the hub knew: each settles after an occupancy of which nothing is known.
+    // PINs and tokens that were given since may open any door: no deposit is taken on a word until the locker has heard.
     sqlx::query(
-        "INSERT INTO occupancies (locker_id, door, epoch, reservation_id, first_epoch, began_at, ended_news, holds, \
-         tokens_until, pins) SELECT d.locker_id, d.door, d.epoch + $1, o.reservation_id, \
-         COALESCE(o.first_epoch, d.epoch + 1), $2, $3, COALESCE(o.holds, CASE WHEN a.id IS NULL THEN 'nothing' \
-         ELSE 'lent' END), $2 + 86400, 1 FROM doors d LEFT JOIN occupancies o ON o.locker_id = d.locker_id \
+        "INSERT INTO occupancies (locker_id, door, epoch, first_epoch, began_at) SELECT d.locker_id, d.door, \
+         d.epoch + $1 - 1, d.epoch + 1, $2 FROM doors d WHERE d.locker_id = $3",
+    )
+    .bind(PASSED_OVER)
+    .bind(now)
+    .bind(locker)
+    .execute(tx.on())
+    .await?;
+    sqlx::query(
+        "INSERT INTO pin_slots (locker_id, door, epoch, slot, session_id, ended) SELECT d.locker_id, d.door, \
+         d.epoch + $1 - 1, 0, $2, 0 FROM doors d WHERE d.locker_id = $3",
+    )
+    .bind(PASSED_OVER)
+    .bind(MARK)
+    .bind(locker)
+    .execute(tx.on())
+    .await?;
+    // Nobody's, as far as the hub knew: each settles after an occupancy of which nothing is known, whatever was said of the last.
+    sqlx::query(
+        "INSERT INTO occupancies (locker_id, door, epoch, first_epoch, began_at, ended_news, holds, \
+         tokens_until, pins) SELECT d.locker_id, d.door, d.epoch + $1, \
+         COALESCE(o.first_epoch, d.epoch + 1), $2, $3, CASE WHEN a.id IS NULL THEN 'nothing' \
+         ELSE 'lent' END, $2 + 86400, 1 FROM doors d LEFT JOIN occupancies o ON o.locker_id = d.locker_id \
          AND o.door = d.door AND o.epoch = d.settling_epoch LEFT JOIN assets a ON a.locker_id = d.locker_id \
          AND a.door = d.door WHERE d.locker_id = $4 AND d.reservation_id IS NULL",
     )

@@ -80,6 +80,17 @@ pub async fn report(hub: &Hub, locker: &str) -> Result<LockerReport> {
 /// # Errors
 /// `NotFound`; `WrongState` while something lies in it or is booked there.
 pub async fn decommission(tx: &mut Tx, locker: &str, now: i64) -> Result<()> {
+    let held = sqlx::query(
+        "SELECT d.door FROM doors d JOIN alarms a ON a.locker_id = d.locker_id AND a.door = d.door \
+         AND a.resolved_at IS NULL AND a.kind IN ('left_inside', 'opened_after_back', 'disputed') \
+         WHERE d.locker_id = $1 AND d.out_of_order = 1 LIMIT 1",
+    )
+    .bind(locker)
+    .fetch_optional(tx.on())
+    .await?;
+    if held.is_some() {
+        return Err(refuse(Code::WrongState, "something may lie in a compartment: look at it, and clear it"));
+    }
     // Nobody can book a door of it from here on; who was faster is seen by what follows.
     sqlx::query("UPDATE doors SET out_of_order = 1 WHERE locker_id = $1")
         .bind(locker)

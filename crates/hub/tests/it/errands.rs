@@ -407,6 +407,11 @@ pub(crate) async fn a_backup_gives_nobody_what_is_anothers(world: World) {
     let serve = format!("/v1/operator/lockers/{}/doors/{c2}", cabinet.id);
     let put = json!({ "out_of_order": false });
     assert_eq!(world.operator.send(Method::PUT, &serve, put).await.status, 204);
+    let clear = format!("/v1/operator/lockers/{}/doors/16/clear", cabinet.id);
+    assert_eq!(world.operator.post(&clear, json!({})).await.status, 204);
+    let word = json!({ "locker": cabinet.id, "door": 16 });
+    let deposit = format!("/v1/carrier/parcels/{}/deposit", lamp["id"].as_str().unwrap());
+    assert_eq!(world.heron.post(&deposit, word).await.code(), "locker_not_told", "an old PIN may open it");
     let (mine, news) = fetch(&ada, &salad).await;
     assert_ne!(mine["pin"], before["pin"]);
     assert!(mine["occupancy"].as_u64() > before["occupancy"].as_u64());
@@ -465,4 +470,46 @@ pub(crate) async fn a_door_is_nobodys_storage_for_want_of_an_answer(world: World
     cabinet.visit(&cart, &grant, Operation::Deposit, &news, Hand::Puts).receipts();
     assert!(cabinet.type_pin(&mine["pin"], Hand::Takes).is_none());
     assert_eq!(says_inside(&ada, &jacket).await["state"], "deposited");
+}
+
+/// What was said to be taken when the backup was made says nothing of what lies there now.
+pub(crate) async fn a_backup_forgets_what_was_said_of_a_door(world: World) {
+    let mut cabinet = world.cabinet(false).await;
+    let (ada, ben) = (world.customer("Ada").await, world.customer("Ben").await);
+    let cart = courier(&world).await;
+    let salad = deliver_plain(&world, &mut cabinet, &cart, &ada, "Salad").await;
+    let (mine, _) = fetch(&ada, &salad).await;
+    let at = door(&mine);
+    let before = cabinet.uplink().len();
+    assert!(cabinet.type_pin(&mine["pin"], Hand::Takes).is_some());
+    ada.post(&path(&salad, "/taken"), json!({ "taken": true })).await.ok();
+    assert_eq!(report(&world, &cabinet, at).await["settling"], true);
+    postern_hub::domain::restored::mark(&world.hub.store, world.clock.now()).await.unwrap();
+    // The older receipts come in alone; what came after them nobody has brought yet.
+    hand_in(&ada, cabinet.uplink().split_off(before)).await;
+    assert_eq!(report(&world, &cabinet, at).await["settling"], true);
+    let lamp = announce(&world, &ben, "Lamp").await;
+    let asked = json!({ "parcel": lamp["id"], "locker": cabinet.id });
+    assert_eq!(cart.post("/v1/courier/tokens", asked).await.code(), "no_compartment");
+}
+
+/// Where nothing is measured, a door that was opened with access from before somebody had looked is nobody's until somebody looks
+/// again; and no locker leaves the network while something may lie in it.
+pub(crate) async fn a_door_that_was_opened_after_all_is_looked_at_again(world: World) {
+    let mut cabinet = world.cabinet(false).await;
+    let ada = world.customer("Ada").await;
+    let flat = ada.named("Flat 12 box").await;
+    let (mine, _) = fetch(&ada, &flat).await;
+    let at = door(&mine);
+    let wrong = ada.post(&path(&flat, "/release"), json!({ "empty": false, "opening": 0 })).await;
+    assert_eq!(wrong.code(), "something_inside");
+    let clear = format!("/v1/operator/lockers/{}/doors/{at}/clear", cabinet.id);
+    assert_eq!(world.operator.post(&clear, json!({})).await.status, 204);
+    // The locker has not heard of it.
+    assert!(cabinet.type_pin(&mine["pin"], Hand::Puts).is_some());
+    hand_in(&ada, cabinet.uplink()).await;
+    assert_eq!(report(&world, &cabinet, at).await["out_of_order"], true);
+    assert!(alarms(&world).await.contains(&"opened_after_back".to_owned()));
+    let leaves = format!("/v1/operator/lockers/{}", cabinet.id);
+    assert_eq!(world.operator.send(Method::DELETE, &leaves, json!({})).await.code(), "wrong_state");
 }
