@@ -45,11 +45,8 @@ class Bluetooth(Cabinet):
         device = peer.P256Device(secret("device"))
         claims = self.claims(device, doors=[[3, 1]])
         request = peer.Request(peer.COLLECT, 3, peer.token(secret("issuer"), 1, claims), os.urandom(8))
-        link = await ble.Link.to(self.locker_id, "hci0")
+        link, phone, reply = await self.asks(request, device)
         try:
-            phone = peer.Phone(self.locker, await link.hello())
-            await link.send(phone.open(request, device.sign))
-            reply = phone.receive(await link.receive())
             self.assertEqual(reply[0], 0, reply)
             receipt = phone.prove(reply[1], request, claims["cti"])
             self.assertEqual((receipt["outcome"], receipt["handshake"]), (0, phone.h[:16]))
@@ -63,6 +60,19 @@ class Bluetooth(Cabinet):
             self.assertEqual(phone.prove(reply[3], request, claims["cti"]), receipt)
         finally:
             await link.close()
+
+    async def asks(self, request, device):
+        """A busy machine may answer a HELLO after the five seconds that it lasts: then as the protocol says, once more."""
+        for _ in range(3):
+            link = await ble.Link.to(self.locker_id, "hci0")
+            phone = peer.Phone(self.locker, await link.hello())
+            try:
+                await link.send(phone.open(request, device.sign))
+                return link, phone, phone.receive(await link.receive())
+            except ConnectionError as error:
+                print(f"asking once more: {error}")
+                await link.close()
+        raise AssertionError("the locker hung up on every request")
 
     def test_another_key_opens_nothing(self):
         asyncio.run(asyncio.wait_for(self.asks_with_another_key(), PATIENCE))
