@@ -1,6 +1,8 @@
 //! A locker's machine: doors that move, flash that tears, a clock that can be wrong or dead. What really happened is
 //! recorded here, on the far side of the firmware, for the reference to judge.
 
+use std::collections::BTreeSet;
+
 use postern_locker::{Doors, Fittings, Flash, FlashError, Geometry, Hardware, Sensors};
 use postern_protocol::{Door, Timestamp};
 
@@ -50,6 +52,8 @@ pub struct Machine {
     pub operations_left: Option<u32>,
     /// Bytes of that operation that still happen.
     pub torn: u32,
+    /// Doors that came open as the power failed.
+    pub cut: BTreeSet<u16>,
     /// Power fails with the next pulse of a latch: before it moves, or after.
     pub fails_at_latch: Option<bool>,
     /// Flash operations until the flash fails, while the power stays; it fails until it is exchanged.
@@ -71,6 +75,7 @@ impl Machine {
             dead: false,
             operations_left: None,
             torn: 0,
+            cut: BTreeSet::new(),
             fails_at_latch: None,
             sound_operations: None,
             flash: vec![0xff; (GEOMETRY.page_size * GEOMETRY.pages) as usize],
@@ -130,6 +135,7 @@ impl Doors for Machine {
             if !moves {
                 return;
             }
+            self.cut.insert(door.0);
         }
         self.pulses.push(door.0);
         let Some(compartment) = self.compartment_mut(door.0) else { return };

@@ -246,13 +246,6 @@ const MUTANTS: &[Mutant] = &[
         expected: &[11, 14],
     },
     Mutant {
-        name: "what a carrier says it fetched frees its door, whoever was to fetch it",
-        file: "crates/rules/src/settling.rs",
-        original: "!self.errand",
-        replacement: "true",
-        expected: &[11, 14],
-    },
-    Mutant {
         name: "what is only said to be taken frees its door",
         file: "crates/rules/src/taken.rs",
         original: "Ok(Verdict::Collected { unproven: true, door: Door::Settles, left })",

@@ -115,8 +115,13 @@ impl World {
                 }
             }
             Step::StickSensor { locker, door, open } => {
-                if let Some(compartment) = self.cabinets[locker].machine().compartment_mut(door) {
-                    compartment.stuck = Some(open);
+                let compartment = self.cabinets[locker].machine().compartment_mut(door);
+                let was_open = compartment.is_some_and(|it| {
+                    it.stuck = Some(open);
+                    it.open
+                });
+                if was_open && !open {
+                    self.reference.beyond_telling.insert((locker, door));
                 }
                 self.stuck.insert((locker, door));
                 if open {
@@ -177,7 +182,7 @@ impl World {
     fn give_door(&mut self, customer: usize, locker: usize, door: u16, kind: Kind) -> Option<usize> {
         let booking = self.hub.book(customer, locker, door, kind)?;
         let content = self.cabinets[locker].look().and_then(|machine| machine.compartment(door)?.content);
-        if let Some(content) = content {
+        if let Some(content) = content.filter(|_| !self.is_beyond_telling(locker, door)) {
             self.reference.object(
                 14,
                 format!("door {door} of locker {locker} is given to {booking}, where {content} lies"),
@@ -185,6 +190,15 @@ impl World {
         }
         self.poke();
         Some(booking)
+    }
+
+    /// Its sensor sticks at "shut" since it stood open, or the power failed as it came open: the locker takes it for shut, and
+    /// measures an empty compartment before anything is put in. No receipt can tell.
+    fn is_beyond_telling(&mut self, locker: usize, door: u16) -> bool {
+        if self.stuck.contains(&(locker, door)) && self.cabinets[locker].machine().cut.contains(&door) {
+            self.reference.beyond_telling.insert((locker, door));
+        }
+        self.reference.beyond_telling.contains(&(locker, door))
     }
 
     /// A customer says that a parcel was taken which lies there untouched.
@@ -440,7 +454,7 @@ impl World {
     pub(crate) fn put_in(&mut self, locker: usize, door: u16, booking: usize) {
         let Some(compartment) = self.cabinets[locker].machine().compartment_mut(door) else { return };
         let before = compartment.content.replace(booking).filter(|before| *before != booking);
-        if let Some(before) = before {
+        if let Some(before) = before.filter(|_| !self.is_beyond_telling(locker, door)) {
             self.reference.object(
                 14,
                 format!("{booking} is put behind door {door} of locker {locker}, where {before} lies"),

@@ -305,6 +305,9 @@ impl Plan {
             let step = plan.later_step(&mut later);
             plan.add(at, step);
         }
+        if later.chance(20) {
+            plan.give_back_behind_a_sensor_that_sticks(&mut later);
+        }
         plan.steps.sort_by_key(|(at, _)| *at);
         plan
     }
@@ -347,6 +350,24 @@ impl Plan {
 
     fn door(&self, dice: &mut Dice) -> u16 {
         u16::try_from(dice.between(1, u64::from(self.doors))).expect("few")
+    }
+
+    /// What hardly ever comes together by chance: something is put behind a door that is said to be shut, called off, and the door
+    /// is wanted again.
+    fn give_back_behind_a_sensor_that_sticks(&mut self, dice: &mut Dice) {
+        let (customer, locker) = (dice.index(self.customers), dice.index(self.lockers));
+        let (door, at) = (self.door(dice), 30_000 + dice.below(200_000));
+        self.add(at, Step::StickSensor { locker, door, open: false });
+        self.add(at + 1_000, Step::Return { customer, locker, door });
+        self.add(at + 2_000, Step::Walk { customer, locker: Some(locker) });
+        self.add(at + 3_000, Step::Gesture { customer });
+        self.add(at + 30_000, Step::CallOff { customer });
+        for later in [90_000, 150_000, 210_000] {
+            let customer = dice.index(self.customers);
+            self.add(at + later, Step::Parcel { customer, locker, door });
+            // Whoever comes for it brings the news.
+            self.add(at + later - 30_000, Step::Parcel { customer, locker, door: self.door(dice) });
+        }
     }
 
     fn later_step(&self, dice: &mut Dice) -> Step {

@@ -104,6 +104,8 @@ pub struct Reference {
     pub delegations: BTreeMap<(TokenId, DeviceKey), Delegation>,
     /// Doors whose sensors said some time that they stood open, whatever they did.
     pub lying: BTreeSet<(usize, u16)>,
+    /// Doors of which no receipt could tell what lay behind them.
+    pub beyond_telling: BTreeSet<(usize, u16)>,
     /// Movements that no receipt has told of yet.
     untold: usize,
     /// Doors that came open for customers and their guests.
@@ -138,6 +140,7 @@ impl Reference {
             proven: BTreeSet::new(),
             delegations: BTreeMap::new(),
             lying: BTreeSet::new(),
+            beyond_telling: BTreeSet::new(),
             untold: 0,
             openings: 0,
             deposits: 0,
@@ -343,7 +346,7 @@ impl Reference {
 
     /// What somebody was given, a customer or a courier, never opens a door behind which lies what is another's.
     fn others_parcel(&mut self, locker: usize, door: u16, by: Option<usize>, content: Option<usize>) {
-        if content.is_some() && content != by {
+        if content.is_some() && content != by && !self.beyond_telling.contains(&(locker, door)) {
             self.object(
                 11,
                 format!(

@@ -348,6 +348,7 @@ impl Hub {
         it.unproven = back == Back::Said;
         let locker = it.locker;
         self.end(booking, Holds::Nothing);
+        self.bookings[booking].revoked = true;
         self.put(booking, State::Released);
         self.settle(locker);
         self.touch(booking);

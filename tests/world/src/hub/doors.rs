@@ -147,6 +147,7 @@ impl Hub {
         let Ok(Some((state, _))) = parcel::wish(kind, state, wish) else { return false };
         self.bookings[booking].unproven = kind == Kind::Pickup;
         self.end(booking, Holds::Fetched);
+        self.bookings[booking].revoked = true;
         self.put(booking, state);
         self.settle(locker);
         self.touch(booking);

@@ -158,7 +158,7 @@ impl Hub {
     /// Moves the booking on by what the receipt proves.
     fn apply(&mut self, locker: usize, receipt: &Receipt, (at, now): (i64, i64)) {
         let Whose { booking: Some(booking), epoch, courier } = self.whose_opening(locker, receipt) else {
-            if receipt.outcome == Outcome::ClosedPresent {
+            if matches!(receipt.outcome, Outcome::ClosedPresent | Outcome::Closed) {
                 self.hold(locker, receipt.door.0);
             }
             return;
