@@ -157,6 +157,12 @@ impl From<CourierError> for Fault {
                 "notSignedIn",
                 "No courier is signed in on this device. Ask the carrier for a code and run `postern courier sign-in`.",
             ),
+            CourierError::SessionEnded => Self::new(
+                Exit::NotSignedIn,
+                "sessionEnded",
+                "The hub ended this courier's session. Ask the carrier for a new code and run `postern courier sign-in`; what the hub \
+                 has not got yet is kept until then.",
+            ),
             CourierError::Hub(HubError::Unreachable(_)) => met(ProblemCode::HubUnreachable),
             CourierError::Hub(HubError::Refused { code, detail, .. }) => {
                 let code = code.and_then(|code| serde_json::to_value(code).ok());

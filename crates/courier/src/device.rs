@@ -401,7 +401,7 @@ impl Device {
             None => request,
         };
         match answer(request).await {
-            Err(error) if error.means_signed_out() => Err(CourierError::NotSignedIn),
+            Err(error) if error.means_signed_out() => Err(self.end_session().await),
             other => Ok(other?),
         }
     }
@@ -414,11 +414,17 @@ impl Device {
         match at.hub.renew(&self.prover, &at.session.refresh).await {
             Ok(session) => at.session = session,
             Err(CourierError::Hub(HubError::Refused { status: 400 | 401, .. })) => {
-                return Err(CourierError::NotSignedIn);
+                return Err(self.end_session().await);
             }
             Err(error) => return Err(error),
         }
         self.keep_session().await
+    }
+
+    /// Forgets the session that the hub has ended, and nothing else.
+    async fn end_session(&mut self) -> CourierError {
+        self.at = None;
+        self.vault.save_session(&[]).await.map_or_else(CourierError::from, |()| CourierError::SessionEnded)
     }
 
     async fn keep_session(&mut self) -> Result<(), CourierError> {

@@ -26,9 +26,13 @@ pub use self::{
 /// Why an errand was not done.
 #[derive(Debug, thiserror::Error)]
 pub enum CourierError {
-    /// Nobody signed in on this device, or the hub ended the session.
+    /// Nobody signed in on this device.
     #[error("not signed in")]
     NotSignedIn,
+    /// The hub ended the session: the carrier dismissed the courier, or the hub came back from a backup. What it has not got yet is
+    /// kept for the next sign-in.
+    #[error("the hub ended the session")]
+    SessionEnded,
     /// The hub.
     #[error(transparent)]
     Hub(#[from] HubError),

@@ -216,7 +216,7 @@ impl Courier {
     ) -> Result<OpenDoor, ErrandError> {
         let device = self.signed_in(slot).await?;
         let errand = match device.prepare(asked.clone(), operation).await {
-            Err(CourierError::NotSignedIn) => {
+            Err(CourierError::NotSignedIn | CourierError::SessionEnded) => {
                 self.hub.enrol(&self.carrier_key, device).await?;
                 device.prepare(asked.clone(), operation).await?
             }

@@ -20,6 +20,8 @@ use crate::{
 struct AtTheDoor {
     running: Child,
     told: std::thread::JoinHandle<String>,
+    /// Of the door.
+    label: String,
 }
 
 impl AtTheDoor {
@@ -33,8 +35,10 @@ impl AtTheDoor {
             line.contains("is open")
         });
         assert!(open, "no door was opened: {said}");
+        let label = said.split("Door ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap_or_default();
+        let label = label.to_owned();
         let told = std::thread::spawn(move || lines.map_while(Result::ok).collect());
-        Self { running, told }
+        Self { running, told, label }
     }
 
     fn end(self) -> Outcome {
@@ -69,7 +73,7 @@ fn a_courier_puts_a_parcel_in_and_takes_a_return_out() {
     assert_eq!(courier.run(&["courier", "tasks"]).code, 3);
     let refused = courier.run(&["courier", "sign-in", "no-such-code"]);
     assert_eq!(refused.code, 6, "{}", refused.err);
-    let code = runtime.block_on(hub.new_courier("Cart 7"));
+    let (cart, code) = runtime.block_on(hub.enrol("Cart 7"));
     let signed_in = courier.run(&["courier", "sign-in", &code, "--json"]).good().json();
     assert_eq!(signed_in["tasks"], 1);
     assert_eq!(courier.run(&["courier", "sign-in", &code]).code, 2, "signed in already");
@@ -81,7 +85,7 @@ fn a_courier_puts_a_parcel_in_and_takes_a_return_out() {
     assert_eq!(courier.run(&["courier", "deposit", "nothing", "--yes"]).code, 2);
     assert_eq!(courier.run(&["courier", "deposit", reference]).code, 2, "nobody can be asked");
 
-    // A latch that does not move, and a locker that lost the time.
+    // A latch that does not move: there is another door. And a locker that lost the time.
     let deposit = ["courier", "deposit", reference, "--yes", "--json"];
     let door = runtime.block_on(cabinet.door("B3"))["door"].to_string();
     let faults = |patch: Value| runtime.block_on(cabinet.faults(patch));
@@ -93,13 +97,15 @@ fn a_courier_puts_a_parcel_in_and_takes_a_return_out() {
 
     let at_the_door = AtTheDoor::start(courier, &deposit);
     faults(json!({ "machine": { "clock_lost": false } }));
+    let other = at_the_door.label.clone();
+    assert_ne!(other, "B3");
     runtime.block_on(async {
-        assert_eq!(cabinet.door("B3").await["open"], true);
-        cabinet.hand("B3", "put").await;
-        cabinet.hand("B3", "close").await;
+        assert_eq!(cabinet.door(&other).await["open"], true);
+        cabinet.hand(&other, "put").await;
+        cabinet.hand(&other, "close").await;
     });
     let done = at_the_door.end().good().json();
-    assert_eq!((&done[0]["label"], &done[0]["state"]), (&"B3".into(), &"closed".into()));
+    assert_eq!((&done[0]["label"], &done[0]["state"]), (&other.into(), &"closed".into()));
     assert_eq!(done[0]["handedIn"], true);
     let list = customer.run(&["list", "--json"]).good().json();
     assert_eq!(titled(&list, "Running shoes")["state"], "ready");
@@ -124,6 +130,13 @@ fn a_courier_puts_a_parcel_in_and_takes_a_return_out() {
     assert_eq!((&done[0]["label"], &done[0]["handedIn"]), (&"C1".into(), &false.into()));
     assert_eq!(courier.run(&["courier", "tasks"]).code, 4, "offline");
     hub.restart();
+    // The carrier dismisses the courier whose receipt the hub has not got: whoever signs in next brings it.
+    runtime.block_on(hub.dismiss(&cart));
+    let ended = courier.run(&["courier", "tasks"]);
+    assert_eq!(ended.code, 3);
+    assert!(ended.err.contains("ended this courier's session"), "{}", ended.err);
+    let code = runtime.block_on(hub.new_courier("Cart 8"));
+    courier.run(&["courier", "sign-in", &code]).good();
     assert!(courier.run(&["courier", "tasks"]).good().out.contains("Nothing to do"));
 
     assert!(courier.run(&["courier", "sign-out", "--yes"]).good().out.contains("Signed out"));

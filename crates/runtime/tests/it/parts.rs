@@ -120,12 +120,27 @@ impl Hub {
     /// The code of a new courier of Heron Express.
     #[allow(dead_code, reason = "not every test that has these parts has couriers")]
     pub(crate) async fn new_courier(&self, name: &str) -> String {
+        self.enrol(name).await.1
+    }
+
+    /// The same, with the courier's id.
+    #[allow(dead_code, reason = "for the terminal's tests")]
+    pub(crate) async fn enrol(&self, name: &str) -> (String, String) {
         let request = http()
             .post(format!("{}/v1/carrier/couriers", self.url))
             .bearer_auth(&self.carrier_key)
             .json(&json!({ "name": name }));
         let courier: Value = request.send().await.unwrap().json().await.unwrap();
-        courier["enrolment_code"].as_str().expect("a code").to_owned()
+        let text = |field: &str| courier[field].as_str().expect("an id and a code").to_owned();
+        (text("id"), text("enrolment_code"))
+    }
+
+    /// The carrier dismisses a courier.
+    #[allow(dead_code, reason = "for the terminal's tests")]
+    pub(crate) async fn dismiss(&self, courier: &str) {
+        let url = format!("{}/v1/carrier/couriers/{courier}", self.url);
+        let answer = http().delete(url).bearer_auth(&self.carrier_key).send().await.unwrap();
+        assert!(answer.status().is_success(), "{}", answer.status());
     }
 
     /// The carrier announces a parcel to what its customer gave it; the claim link.
