@@ -380,7 +380,7 @@ impl Device {
             for result in answered?.results {
                 if matches!(result.known(), Some(ReceiptResult::Invalid | ReceiptResult::Fork)) {
                     let detail = format!("receipt: {result:?}");
-                    return Err(HubError::Refused { status: 200, code: None, detail }.into());
+                    return Err(HubError::Refused { status: 200, code: None, oauth: None, detail }.into());
                 }
             }
         }
@@ -401,7 +401,8 @@ impl Device {
             None => request,
         };
         match answer(request).await {
-            Err(error) if error.means_signed_out() => Err(self.end_session().await),
+            Err(error) if error.ends_session() => Err(self.end_session().await),
+            Err(error) if error.means_signed_out() => Err(CourierError::NotSignedIn),
             other => Ok(other?),
         }
     }
@@ -413,8 +414,9 @@ impl Device {
         }
         match at.hub.renew(&self.prover, &at.session.refresh).await {
             Ok(session) => at.session = session,
+            Err(CourierError::Hub(error)) if error.ends_session() => return Err(self.end_session().await),
             Err(CourierError::Hub(HubError::Refused { status: 400 | 401, .. })) => {
-                return Err(self.end_session().await);
+                return Err(CourierError::NotSignedIn);
             }
             Err(error) => return Err(error),
         }

@@ -35,6 +35,8 @@ pub enum HubError {
         status: u16,
         /// The stable code of its problem document, where it sent one.
         code: Option<Code>,
+        /// The error code of its token endpoint (RFC 6749, section 5.2), where that answered.
+        oauth: Option<String>,
         /// In the hub's words.
         detail: String,
     },
@@ -56,7 +58,17 @@ impl HubError {
         }
     }
 
-    /// The device is not signed in any more.
+    /// The hub has ended the session for good. A wrong clock, a token whose time is over or a proxy's answer is none of that.
+    #[must_use]
+    pub fn ends_session(&self) -> bool {
+        match self {
+            Self::Refused { code: Some(Code::DeviceRevoked), .. } => true,
+            Self::Refused { oauth, .. } => oauth.as_deref() == Some("invalid_grant"),
+            Self::Unreachable(_) => false,
+        }
+    }
+
+    /// The device is not signed in as the hub sees it.
     #[must_use]
     pub fn means_signed_out(&self) -> bool {
         matches!(self, Self::Refused { status: 401, .. })
@@ -226,14 +238,15 @@ async fn accepted(request: RequestBuilder) -> Result<reqwest::Response, HubError
 
 /// A problem document (RFC 9457), the token endpoint's own form (RFC 6749), or neither.
 fn refusal(status: StatusCode, text: &str) -> HubError {
-    let (code, detail) = if let Ok(problem) = serde_json::from_str::<Problem>(text) {
-        (Some(problem.code), problem.detail.unwrap_or(problem.title))
+    let (code, oauth, detail) = if let Ok(problem) = serde_json::from_str::<Problem>(text) {
+        (Some(problem.code), None, problem.detail.unwrap_or(problem.title))
     } else if let Ok(OAuthError { error, error_description }) = serde_json::from_str(text) {
-        (None, error_description.map_or_else(|| error.clone(), |why| format!("{error}: {why}")))
+        let detail = error_description.map_or_else(|| error.clone(), |why| format!("{error}: {why}"));
+        (None, Some(error), detail)
     } else {
-        (None, status.canonical_reason().unwrap_or("no reason given").to_owned())
+        (None, None, status.canonical_reason().unwrap_or("no reason given").to_owned())
     };
-    HubError::Refused { status: status.as_u16(), code, detail }
+    HubError::Refused { status: status.as_u16(), code, oauth, detail }
 }
 
 fn unreachable(error: reqwest::Error) -> HubError {
@@ -255,5 +268,21 @@ mod tests {
             "the hub answered 409: invalid_grant: the code is not valid"
         );
         assert_eq!(said("<html>"), "the hub answered 409: Conflict");
+    }
+
+    #[test]
+    fn only_the_hub_ends_a_session() {
+        let ends = |status, text: &str| refusal(status, text).ends_session();
+        let problem = |code: &str| {
+            serde_json::json!({ "type": "x", "title": "No", "status": 401, "code": code }).to_string()
+        };
+        assert!(ends(StatusCode::BAD_REQUEST, r#"{"error":"invalid_grant"}"#));
+        assert!(ends(StatusCode::UNAUTHORIZED, &problem("device_revoked")));
+        // A clock that is wrong, a token whose time is over, a captive portal.
+        assert!(!ends(StatusCode::BAD_REQUEST, r#"{"error":"invalid_dpop_proof"}"#));
+        for passing in ["unauthenticated", "bad_proof"] {
+            assert!(!ends(StatusCode::UNAUTHORIZED, &problem(passing)), "{passing}");
+        }
+        assert!(!ends(StatusCode::UNAUTHORIZED, "<html>"));
     }
 }
