@@ -134,7 +134,7 @@ pub struct Alarm {
     /// Alarm id.
     pub id: String,
     /// `fork`, `gap`, `jammed`, `disputed`, `problem`, `stray`, `late`, `unproven`, `called_off_deposit`,
-    /// `taken_after_extend`, `taken_back_out`, `empty_before_report`, `opened_after_back`, `left_inside`, `clock`, ...
+    /// `taken_after_extend`, `taken_back_out`, `empty_before_report`, `opened_after_back`, `left_inside`, `clock`, `restored`, ...
     pub kind: String,
     /// Locker id.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -82,9 +82,9 @@ pub struct Facts {
     /// The other side, customer or courier, has opened it after this one's last opening: what was known of that one says nothing
     /// of what lies there now.
     pub overtaken: bool,
-    /// The other side opened it then to put something in, or something is known to lie there since.
+    /// It was overtaken by an opening to put something in, or something is known to lie there since.
     pub put_in_since: bool,
-    /// It did so for the first time then.
+    /// This one had been there before the other side opened it at all.
     pub came_first: bool,
     /// The carrier reported since that it was put in by other means, as far as the locker knows the time.
     pub before_report: bool,

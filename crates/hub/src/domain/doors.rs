@@ -335,7 +335,7 @@ pub async fn end(tx: &mut Tx, reservation: &Reservation, holds: Holds, now: i64)
     .fetch_one(tx.on())
     .await?;
     let (epoch, tokens_until, pins) = (row.int("epoch")?, row.maybe_int("tokens_until")?, row.int("pins")?);
-    // What is booked, opened by whoever knows how and never said to be empty, is not: its tokens may have been forgotten.
+    // One that was opened and never said to be empty was touched, although its tokens may have been deleted since.
     let untouched = tokens_until.is_none()
         && pins == 0
         && reservation.inside.is_none_or(|inside| inside.counts() == Some(false));
@@ -626,15 +626,16 @@ pub async fn note_report(tx: &mut Tx, locker: &str, door: i64, account: &str) ->
     Ok(())
 }
 
-/// Takes a door that is nobody's out of service: something may lie in it since this place in the chain. False where it is
-/// somebody's, where it is a lent thing's, or where it was opened again since and so is told of by that.
+/// Takes a door that is nobody's out of service: something may lie in it since this place in the chain. One that settles after
+/// nobody who is known, as all do when a backup was put back, is nobody's too. False where it is somebody's, where it is a lent thing's, or where it was opened again since and so is told of by that.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn hold(tx: &mut Tx, locker: &str, door: i64, since: i64) -> Result<bool> {
     let held = sqlx::query(
         "UPDATE doors SET out_of_order = 1 WHERE locker_id = $1 AND door = $2 AND reservation_id IS NULL \
-         AND settling_epoch IS NULL AND NOT EXISTS (SELECT 1 FROM assets a WHERE a.locker_id = doors.locker_id \
+         AND NOT EXISTS (SELECT 1 FROM occupancies o WHERE o.locker_id = doors.locker_id AND o.door = doors.door \
+         AND o.epoch = doors.settling_epoch AND o.reservation_id IS NOT NULL) AND NOT EXISTS (SELECT 1 FROM assets a WHERE a.locker_id = doors.locker_id \
          AND a.door = doors.door) AND NOT EXISTS (SELECT 1 FROM receipts r WHERE r.locker_id = doors.locker_id \
          AND r.door = doors.door AND r.standing = 'chained' AND r.outcome IN (0, 2, 3) AND r.sequence > $3)",
     )

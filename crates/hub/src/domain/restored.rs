@@ -60,7 +60,7 @@ async fn locker_of_before(tx: &mut Tx, locker: &str, now: i64) -> Result<u64> {
     sqlx::query(
         "INSERT INTO occupancies (locker_id, door, epoch, first_epoch, began_at, ended_news, holds, \
          tokens_until, pins) SELECT d.locker_id, d.door, d.epoch + $1, \
-         COALESCE(o.first_epoch, d.epoch + 1), $2, $3, CASE WHEN a.id IS NULL THEN 'nothing' \
+         COALESCE(o.first_epoch, d.epoch + 1), COALESCE(o.began_at, $2), $3, CASE WHEN a.id IS NULL THEN 'nothing' \
          ELSE 'lent' END, $2 + 86400, 1 FROM doors d LEFT JOIN occupancies o ON o.locker_id = d.locker_id \
          AND o.door = d.door AND o.epoch = d.settling_epoch LEFT JOIN assets a ON a.locker_id = d.locker_id \
          AND a.door = d.door WHERE d.locker_id = $4 AND d.reservation_id IS NULL",

@@ -81,9 +81,10 @@ pub async fn report(hub: &Hub, locker: &str) -> Result<LockerReport> {
 /// `NotFound`; `WrongState` while something lies in it or is booked there.
 pub async fn decommission(tx: &mut Tx, locker: &str, now: i64) -> Result<()> {
     let held = sqlx::query(
-        "SELECT d.door FROM doors d JOIN alarms a ON a.locker_id = d.locker_id AND a.door = d.door \
-         AND a.resolved_at IS NULL AND a.kind IN ('left_inside', 'opened_after_back', 'disputed') \
-         WHERE d.locker_id = $1 AND d.out_of_order = 1 LIMIT 1",
+        "SELECT d.door FROM doors d JOIN lockers l ON l.id = d.locker_id AND l.retired_at IS NULL \
+         WHERE d.locker_id = $1 AND d.out_of_order = 1 AND (d.reported_by = 'restored' OR EXISTS (SELECT 1 FROM alarms a \
+         WHERE a.locker_id = d.locker_id AND a.door = d.door AND a.resolved_at IS NULL \
+         AND a.kind IN ('left_inside', 'opened_after_back', 'disputed'))) LIMIT 1",
     )
     .bind(locker)
     .fetch_optional(tx.on())

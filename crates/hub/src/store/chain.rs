@@ -301,7 +301,7 @@ pub struct Place {
     pub reservation: Option<String>,
     /// The reservation whose occupancy has ended and is not proven yet.
     pub settling: Option<String>,
-    /// It is nobody's: neither kept nor settling.
+    /// It is nobody's: neither kept, nor settling after a reservation that is known.
     pub free: bool,
     /// The locker measures what is inside.
     pub sensors: bool,
@@ -313,7 +313,7 @@ pub struct Place {
 /// When the database fails.
 pub async fn place(tx: &mut Tx, locker: &str, door: i64) -> Result<Option<Place>> {
     let row = sqlx::query(
-        "SELECT d.reservation_id, d.settling_epoch, l.content_sensors, (SELECT o.reservation_id FROM occupancies o \
+        "SELECT d.reservation_id, l.content_sensors, (SELECT o.reservation_id FROM occupancies o \
          WHERE o.locker_id = d.locker_id AND o.door = d.door AND o.epoch = d.settling_epoch) AS settling \
          FROM doors d JOIN lockers l ON l.id = d.locker_id WHERE d.locker_id = $1 AND d.door = $2",
     )
@@ -322,11 +322,11 @@ pub async fn place(tx: &mut Tx, locker: &str, door: i64) -> Result<Option<Place>
     .fetch_optional(tx.on())
     .await?;
     row.map(|row| {
-        let reservation = row.maybe_text("reservation_id")?;
+        let (reservation, settling) = (row.maybe_text("reservation_id")?, row.maybe_text("settling")?);
         Ok(Place {
-            free: reservation.is_none() && row.maybe_int("settling_epoch")?.is_none(),
+            free: reservation.is_none() && settling.is_none(),
             reservation,
-            settling: row.maybe_text("settling")?,
+            settling,
             sensors: row.int("content_sensors")? == 1,
         })
     })

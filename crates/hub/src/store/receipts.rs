@@ -211,7 +211,7 @@ pub async fn beside(tx: &mut Tx, locker: &str, sequence: i64) -> Result<Vec<(i64
     rows.iter().map(|row| Ok((row.int("sequence")?, row.text("hash")?, row.text("previous")?))).collect()
 }
 
-/// The locker has shown that it has heard of everything up to this number; false where the hub never gave that.
+/// The locker has shown that it has heard of everything up to this number; false where this hub has not got so far.
 ///
 /// # Errors
 /// When the database fails.

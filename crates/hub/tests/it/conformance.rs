@@ -133,6 +133,7 @@ on_both!(
     a_lent_thing_is_not_moved,
     a_backup_gives_nobody_what_is_anothers,
     a_backup_forgets_what_was_said_of_a_door,
+    a_backup_holds_what_is_put_in_by_an_older_pin,
     a_door_that_was_opened_after_all_is_looked_at_again,
     a_second_token_for_a_deposit_opens_no_customers_door,
     a_door_is_nobodys_storage_for_want_of_an_answer,

@@ -25,6 +25,17 @@ async fn dropped_off(cabinet: &mut Cabinet, ada: &Device) -> (Value, Value) {
     (jacket, mine)
 }
 
+/// The same, which she opened once more after a courier was given a token for it, at a locker that had heard of no courier yet; and
+/// that token.
+async fn opened_once_more(cabinet: &mut Cabinet, ada: &Device, cart: &Device) -> (Value, Value, Value) {
+    let (jacket, mine) = dropped_off(cabinet, ada).await;
+    let (grant, _) = errand(cart, cabinet, &jacket).await;
+    let again = cabinet.visit(ada, &mine, Operation::Reopen, &json!([]), Hand::Nothing).receipts();
+    hand_in(ada, again).await;
+    assert_eq!(ada.named("Winter jacket").await["state"], "booked", "nobody has said since");
+    (jacket, mine, grant)
+}
+
 /// Ada says of what she has opened last that it lies inside.
 async fn says_inside(ada: &Device, reservation: &Value) -> Value {
     let opening = ada.get(&path(reservation, "")).await.ok()["opening"].clone();
@@ -50,12 +61,7 @@ pub(crate) async fn a_customers_opening_is_no_couriers(world: World) {
     let mut cabinet = world.cabinet(false).await;
     let ada = world.customer("Ada").await;
     let cart = courier(&world).await;
-    let (jacket, mine) = dropped_off(&mut cabinet, &ada).await;
-    let (grant, _) = errand(&cart, &cabinet, &jacket).await;
-    // The locker has heard of no courier yet.
-    let again = cabinet.visit(&ada, &mine, Operation::Reopen, &json!([]), Hand::Nothing).receipts();
-    hand_in(&ada, again).await;
-    assert_eq!(ada.named("Winter jacket").await["state"], "booked", "nobody has said since");
+    let (jacket, mine, grant) = opened_once_more(&mut cabinet, &ada, &cart).await;
     let (mine, news) = fetch(&ada, &jacket).await;
     assert!(mine["occupancy"].as_u64() > grant["occupancy"].as_u64(), "{mine} {grant}");
     says_inside(&ada, &jacket).await;
@@ -73,10 +79,7 @@ pub(crate) async fn what_a_courier_has_taken_is_no_errand_any_more(world: World)
     let mut cabinet = world.cabinet(false).await;
     let ada = world.customer("Ada").await;
     let cart = courier(&world).await;
-    let (jacket, mine) = dropped_off(&mut cabinet, &ada).await;
-    let (grant, _) = errand(&cart, &cabinet, &jacket).await;
-    let again = cabinet.visit(&ada, &mine, Operation::Reopen, &json!([]), Hand::Nothing).receipts();
-    hand_in(&ada, again).await;
+    let (jacket, mine, grant) = opened_once_more(&mut cabinet, &ada, &cart).await;
     let mut taken = cabinet.visit(&cart, &grant, Operation::Collect, &json!([]), Hand::Takes).receipts();
     let closing = taken.split_off(1);
     hand_in(&cart, taken).await;
@@ -97,10 +100,7 @@ pub(crate) async fn what_a_courier_leaves_there_is_dropped_off(world: World) {
     let mut cabinet = world.cabinet(false).await;
     let ada = world.customer("Ada").await;
     let cart = courier(&world).await;
-    let (jacket, mine) = dropped_off(&mut cabinet, &ada).await;
-    let (grant, _) = errand(&cart, &cabinet, &jacket).await;
-    let again = cabinet.visit(&ada, &mine, Operation::Reopen, &json!([]), Hand::Nothing).receipts();
-    hand_in(&ada, again).await;
+    let (jacket, mine, grant) = opened_once_more(&mut cabinet, &ada, &cart).await;
     let left = cabinet.visit(&cart, &grant, Operation::Collect, &json!([]), Hand::Nothing).receipts();
     hand_in(&cart, left).await;
     assert_eq!(courier_says(&cart, &cabinet, &jacket, true).await["state"], "deposited");
@@ -512,4 +512,26 @@ pub(crate) async fn a_door_that_was_opened_after_all_is_looked_at_again(world: W
     assert!(alarms(&world).await.contains(&"opened_after_back".to_owned()));
     let leaves = format!("/v1/operator/lockers/{}", cabinet.id);
     assert_eq!(world.operator.send(Method::DELETE, &leaves, json!({})).await.code(), "wrong_state");
+}
+
+/// Nor does a door that waits for its locker lose what somebody puts in meanwhile, with a PIN from before anybody had looked.
+pub(crate) async fn a_backup_holds_what_is_put_in_by_an_older_pin(world: World) {
+    let mut cabinet = world.cabinet(false).await;
+    let (ada, ben) = (world.customer("Ada").await, world.customer("Ben").await);
+    let flat = ada.named("Flat 12 box").await;
+    let (mine, _) = fetch(&ada, &flat).await;
+    let at = door(&mine);
+    let clear = format!("/v1/operator/lockers/{}/doors/{at}/clear", cabinet.id);
+    assert_eq!(world.operator.post(&clear, json!({})).await.status, 204);
+    postern_hub::domain::restored::mark(&world.hub.store, world.clock.now()).await.unwrap();
+    assert!(cabinet.type_pin(&mine["pin"], Hand::Puts).is_some());
+    // Ben's door is right, and he brings the news.
+    let books = ben.named("Two paperbacks").await;
+    let serve = format!("/v1/operator/lockers/{}/doors/{}", cabinet.id, books["compartment"]["door"]);
+    let put = json!({ "out_of_order": false });
+    assert_eq!(world.operator.send(Method::PUT, &serve, put).await.status, 204);
+    let (grant, news) = fetch(&ben, &books).await;
+    cabinet.visit(&ben, &grant, Operation::Collect, &news, Hand::Takes).receipts();
+    hand_in(&ben, cabinet.uplink()).await;
+    assert_eq!(report(&world, &cabinet, at).await["out_of_order"], true);
 }
