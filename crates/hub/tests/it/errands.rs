@@ -61,7 +61,7 @@ pub(crate) async fn a_customers_opening_is_no_couriers(world: World) {
     let mut cabinet = world.cabinet(false).await;
     let ada = world.customer("Ada").await;
     let cart = courier(&world).await;
-    let (jacket, mine, grant) = opened_once_more(&mut cabinet, &ada, &cart).await;
+    let (jacket, _, grant) = opened_once_more(&mut cabinet, &ada, &cart).await;
     let (mine, news) = fetch(&ada, &jacket).await;
     assert!(mine["occupancy"].as_u64() > grant["occupancy"].as_u64(), "{mine} {grant}");
     says_inside(&ada, &jacket).await;
