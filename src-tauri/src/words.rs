@@ -57,6 +57,7 @@ pub(crate) struct Words {
     left_open: [&'static str; 2],
     overdue: [&'static str; 2],
     revoked: [&'static str; 2],
+    answered: [&'static str; 2],
     parcel: &'static str,
     /// Android's settings: what is told as it happens, and what is reminded of.
     #[cfg_attr(not(target_os = "android"), allow(dead_code, reason = "nobody else has kinds"))]
@@ -93,6 +94,7 @@ impl Words {
             NotificationKind::DoorLeftOpen => self.left_open,
             NotificationKind::Overdue => self.overdue,
             NotificationKind::Revoked => self.revoked,
+            NotificationKind::ReportAnswered => self.answered,
         };
         let about = notification.title.as_deref().map_or_else(|| self.parcel.to_owned(), plain);
         let door = notification.door.as_deref().map_or_else(|| "–".to_owned(), plain);
@@ -152,6 +154,7 @@ const ENGLISH: Words = Words {
     left_open: ["A door is open", "Please close door {door}."],
     overdue: ["Overdue", "Please bring back {title}."],
     revoked: ["Signed out", "This device was removed from your account. Everything on it was erased."],
+    answered: ["Your report was answered", "It’s about {title}."],
     parcel: "Your parcel",
     kinds: ["Parcels", "Reminders"],
     cannot_start: ["{app} cannot start", "Another program is using its data. Close it and try again."],
@@ -170,6 +173,7 @@ const GERMAN: Words = Words {
     left_open: ["Ein Fach steht offen", "Bitte Fach {door} schließen."],
     overdue: ["Überfällig", "Bitte {title} zurückbringen."],
     revoked: ["Abgemeldet", "Dieses Gerät wurde aus dem Konto entfernt. Alles darauf wurde gelöscht."],
+    answered: ["Antwort auf deine Meldung", "Es geht um {title}."],
     parcel: "Dein Paket",
     kinds: ["Pakete", "Erinnerungen"],
     cannot_start: [
@@ -191,6 +195,7 @@ const POLISH: Words = Words {
     left_open: ["Skrytka jest otwarta", "Zamknij skrytkę {door}."],
     overdue: ["Po terminie", "Zwróć {title}."],
     revoked: ["Wylogowano", "To urządzenie usunięto z konta. Wszystko na nim zostało skasowane."],
+    answered: ["Odpowiedź na zgłoszenie", "Dotyczy: {title}."],
     parcel: "Twoja paczka",
     kinds: ["Paczki", "Przypomnienia"],
     cannot_start: [
@@ -212,6 +217,7 @@ const UKRAINIAN: Words = Words {
     left_open: ["Комірка відчинена", "Зачиніть комірку {door}."],
     overdue: ["Термін минув", "Поверніть {title}."],
     revoked: ["Вихід виконано", "Цей пристрій вилучено з облікового запису. Усе на ньому стерто."],
+    answered: ["Відповідь на ваше повідомлення", "Стосується: {title}."],
     parcel: "Ваша посилка",
     kinds: ["Посилки", "Нагадування"],
     cannot_start: [

@@ -345,7 +345,7 @@ pub struct ExportedProblem {
     pub at: i64,
 }
 
-/// A photo of a problem.
+/// A photo of a report.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ExportedPhoto {

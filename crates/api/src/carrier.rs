@@ -181,13 +181,16 @@ pub struct Webhooks {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct WebhookMessage {
-    /// `parcel.` and the state.
+    /// `parcel.` and the state; `parcel.reported` where its customer reported a problem.
     #[serde(rename = "type")]
     pub kind: String,
     /// UNIX seconds of the change.
     pub timestamp: i64,
     /// The parcel as it was then.
     pub data: Parcel,
+    /// With `parcel.reported`: the report's id, to be read from `GET /v1/carrier/reports/{id}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub report: Option<String>,
 }
 
 /// `GET /v1/carrier/dead-letters`: messages that could not be delivered.

@@ -11,6 +11,7 @@ pub mod growth;
 pub mod locker;
 pub mod operator;
 pub mod problem;
+pub mod report;
 pub mod reservation;
 pub mod sync;
 pub mod token;

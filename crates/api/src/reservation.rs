@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::growth::Word;
+use crate::{growth::Word, report::OwnReport};
 
 /// One thing that a customer collects, brings or keeps at a locker.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -59,6 +59,9 @@ pub struct Reservation {
     /// Chain of custody, oldest first.
     #[serde(default)]
     pub timeline: Vec<TimelineEntry>,
+    /// What the customer reported about it, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reports: Vec<OwnReport>,
 }
 
 /// What kind of reservation.
@@ -295,6 +298,8 @@ pub enum TimelineEvent {
     Moved,
     /// A problem was reported.
     Reported,
+    /// A report was answered.
+    Answered,
     /// The window ended.
     Expired,
     /// Went back.

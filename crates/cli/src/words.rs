@@ -148,9 +148,18 @@ pub(crate) fn notice(code: NoticeCode) -> &'static str {
         }
         NoticeCode::Conflict => "Something that you did offline was not accepted by the hub.",
         NoticeCode::NewReady => "Something new is ready.",
+        NoticeCode::ReportAnswered => "A report of yours was answered: see `postern show`.",
         NoticeCode::Delivered => "All receipts have reached the hub.",
         NoticeCode::AccessTaken => "You were given access.",
         NoticeCode::InvitationInvalid => "What was scanned or followed could not be used.",
+    }
+}
+
+/// Where a report stands, as the hub's contract says it.
+pub(crate) fn report_state(state: &str) -> String {
+    match state {
+        "open" => "not answered yet".into(),
+        other => crate::text::safe(&other.replace('_', " ")),
     }
 }
 

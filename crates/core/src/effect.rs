@@ -196,4 +196,6 @@ pub enum NotificationKind {
     Overdue,
     /// This device was removed.
     Revoked,
+    /// A report was answered.
+    ReportAnswered,
 }

@@ -310,6 +310,7 @@ fn read_access(text: &str, key: &event::DeviceKey, wallet: &mut Wallet, cx: &Cx<
         actions: vec![Action::Open, Action::Reopen],
         shares: Vec::new(),
         timeline: Vec::new(),
+        reports: Vec::new(),
     };
     let locker = LockerDescriptor {
         id: locker_id.clone(),

@@ -8,6 +8,8 @@ pub(crate) const ADDRESS: usize = 240;
 pub(crate) const ID: usize = 64;
 /// What is painted on a door.
 pub(crate) const LABEL: usize = 12;
+/// What people write to each other.
+pub(crate) const NOTE: usize = 2000;
 
 /// At most `limit` characters, on one line, without control characters and without the invisible marks that turn the
 /// reading direction of what follows around (Unicode UAX 9 embeddings, overrides and isolates).
@@ -24,6 +26,21 @@ pub(crate) fn clip(text: &mut String, limit: usize) {
         clean.push('…');
     }
     *text = clean;
+}
+
+/// As [`clip`], and its lines stay lines.
+pub(crate) fn clip_lines(text: &mut String, limit: usize) {
+    let mut left = limit;
+    let mut lines = Vec::new();
+    for line in text.lines() {
+        if left == 0 {
+            break;
+        }
+        let line = clipped(line.to_owned(), left);
+        left = left.saturating_sub(line.chars().count() + 1);
+        lines.push(line);
+    }
+    *text = lines.join("\n");
 }
 
 /// The same, by value.
@@ -52,6 +69,19 @@ mod tests {
         let long = clipped("ж".repeat(10_000), NAME);
         assert_eq!(long.chars().count(), NAME);
         assert!(long.ends_with('…'));
+    }
+
+    #[test]
+    fn lines_stay_lines_within_the_same_bounds() {
+        let lines = |text: &str, limit| {
+            let mut text = text.to_owned();
+            clip_lines(&mut text, limit);
+            text
+        };
+        assert_eq!(lines("We looked.\r\nThe latch \u{202E}is new.\n", 100), "We looked.\nThe latch is new.");
+        assert_eq!(lines("abc\ndefgh", 6), "abc\nd…");
+        assert_eq!(lines("abc\ndef\nghi", 4), "abc");
+        assert!(lines(&"x\n".repeat(10_000), NOTE).chars().count() <= NOTE);
     }
 
     #[test]

@@ -255,6 +255,8 @@ pub struct ReservationView {
     pub shares: Vec<ShareView>,
     /// Chain of custody, oldest first.
     pub timeline: Vec<TimelineView>,
+    /// What the customer reported about it, oldest first.
+    pub reports: Vec<ReportView>,
     /// The locker is in range.
     pub nearby: bool,
     /// Something of the customer's about this waits for a network.
@@ -401,6 +403,38 @@ pub struct ShareView {
     pub state: String,
     /// Being taken back, waiting for a network.
     pub revoking: bool,
+}
+
+/// A report of the customer's, with what was answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export_to = "view.ts")]
+pub struct ReportView {
+    /// UNIX seconds.
+    pub at: i64,
+    /// `door_stuck`, `empty`, ..., as in the hub's contract.
+    pub kind: String,
+    /// The customer's words.
+    pub note: String,
+    /// How many photos went with it.
+    pub photos: u32,
+    /// `open`, `answered` or `solved`.
+    pub state: String,
+    /// Oldest first.
+    pub answers: Vec<ReportAnswerView>,
+}
+
+/// An answer to a report.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export_to = "view.ts")]
+pub struct ReportAnswerView {
+    /// UNIX seconds.
+    pub at: i64,
+    /// Carrier or operator; untrusted text.
+    pub by: String,
+    /// Untrusted text of several lines.
+    pub text: String,
 }
 
 /// One entry of the chain of custody.
@@ -725,6 +759,8 @@ pub enum NoticeCode {
     Conflict,
     /// A new parcel lies ready.
     NewReady,
+    /// What the customer reported was answered.
+    ReportAnswered,
     /// All receipts reached the hub.
     Delivered,
     /// Somebody gave this device access in person.

@@ -127,6 +127,8 @@ struct Fetching {
 pub(crate) struct Arrivals {
     /// Pickups that became ready.
     pub(crate) ready: Vec<String>,
+    /// What the customer reported about these was answered.
+    pub(crate) answered: Vec<String>,
     /// Anything changed at all.
     pub(crate) changed: bool,
 }
@@ -414,6 +416,10 @@ impl Wallet {
             known.is_some_and(|known| matches!(known.state, State::Ready | State::Opened | State::Collected));
         if reservation.state == State::Ready && reservation.kind == Kind::Pickup && !was_there {
             arrivals.ready.push(reservation.id.clone());
+        }
+        let answers = |of: &Reservation| of.reports.iter().map(|report| report.answers.len()).sum::<usize>();
+        if known.is_some_and(|known| answers(known) < answers(&reservation)) {
+            arrivals.answered.push(reservation.id.clone());
         }
         let moved = known.is_some_and(|known| known.compartment != reservation.compartment);
         // A token whose door was opened is kept as long as it lives: it opens again within the operator's minutes.

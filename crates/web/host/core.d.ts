@@ -21,7 +21,7 @@ export type Order =
 
 /** A notification as a code and values; the host has the words. `title` and `door` are untrusted text. */
 export interface Notice {
-    kind: 'ready' | 'deadline' | 'habit' | 'doorLeftOpen' | 'overdue' | 'revoked';
+    kind: 'ready' | 'deadline' | 'habit' | 'doorLeftOpen' | 'overdue' | 'revoked' | 'reportAnswered';
     reservation?: string;
     title?: string;
     door?: string;

@@ -28,7 +28,7 @@ export type Order =
 
 /** A notification as a code and values; the host has the words. `title` and `door` are untrusted text. */
 export interface Notice {
-  kind: 'ready' | 'deadline' | 'habit' | 'doorLeftOpen' | 'overdue' | 'revoked';
+  kind: 'ready' | 'deadline' | 'habit' | 'doorLeftOpen' | 'overdue' | 'revoked' | 'reportAnswered';
   reservation?: string;
   title?: string;
   door?: string;
@@ -156,6 +156,7 @@ fn notice(notification: Notification) -> Object {
         NotificationKind::DoorLeftOpen => "doorLeftOpen",
         NotificationKind::Overdue => "overdue",
         NotificationKind::Revoked => "revoked",
+        NotificationKind::ReportAnswered => "reportAnswered",
     };
     Made::new(kind)
         .maybe("reservation", notification.reservation)

@@ -12,6 +12,7 @@ const LOADERS = {
   atLocker: () => import('../components/AtLocker.svelte'),
   actions: () => import('../components/Actions.svelte'),
   shares: () => import('../components/Shares.svelte'),
+  reports: () => import('../components/Reports.svelte'),
   timeline: () => import('../components/Timeline.svelte'),
   confirmTaken: () => import('../components/ConfirmTaken.svelte'),
   confirmPlaced: () => import('../components/ConfirmPlaced.svelte'),

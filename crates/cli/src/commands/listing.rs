@@ -1,6 +1,8 @@
 //! `list`, `show` and `receipts`.
 
-use postern_runtime::view::{AccessView, KindView, NetworkView, ReservationView, StateView, View};
+use postern_runtime::view::{
+    AccessView, KindView, NetworkView, ReportView, ReservationView, StateView, View,
+};
 
 use super::Output;
 use crate::{
@@ -176,7 +178,31 @@ fn detail(view: &View, r: &ReservationView) -> String {
         text.push('\n');
         text.push_str(&columns(&rows));
     }
+    for report in &r.reports {
+        text.push_str(&reported(report));
+    }
     text
+}
+
+/// What the customer reported, and what came back.
+fn reported(report: &ReportView) -> String {
+    let mut rows = vec![vec![
+        format!("  {}", time::day_and_time(report.at)),
+        "you".to_owned(),
+        safe(&report.kind.replace('_', " ")),
+    ]];
+    let mut line = |at: Option<i64>, by: &str, words: &str| {
+        for (number, words) in words.lines().enumerate() {
+            let at = at.filter(|_| number == 0).map(time::day_and_time).unwrap_or_default();
+            let by = if number == 0 { safe(by) } else { String::new() };
+            rows.push(vec![format!("  {at}"), by, safe(words)]);
+        }
+    };
+    line(None, "", &report.note);
+    for answer in &report.answers {
+        line(Some(answer.at), &answer.by, &answer.text);
+    }
+    format!("\nReport, {}\n{}", words::report_state(&report.state), columns(&rows))
 }
 
 /// Whether the door could be opened from here.

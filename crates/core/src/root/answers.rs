@@ -275,6 +275,11 @@ impl Core {
                 cx.out.notify(notification);
                 self.notices.tell(NoticeCode::NewReady, Some(id));
             }
+            for id in arrivals.answered {
+                let notification = self.notification(NotificationKind::ReportAnswered, &id);
+                cx.out.notify(notification);
+                self.notices.tell(NoticeCode::ReportAnswered, Some(id));
+            }
         }
         cx.out.save_soon();
     }

@@ -201,6 +201,7 @@ mod tests {
             actions: Vec::new(),
             shares: Vec::new(),
             timeline: Vec::new(),
+            reports: Vec::new(),
         }
     }
 

@@ -8,6 +8,8 @@ use crate::text;
 
 const MAX_DOORS: usize = 1_024;
 const MAX_ENTRIES: usize = 200;
+/// Reports of one reservation, and answers to one of them.
+const MAX_REPORTS: usize = 20;
 
 /// Times of the hub stay where arithmetic with them is safe and a calendar can show them: up to the year 9999.
 pub(super) const TIMES: std::ops::RangeInclusive<i64> = 0..=253_402_300_799;
@@ -56,6 +58,18 @@ pub(super) fn bounded(mut reservation: Reservation) -> Option<Reservation> {
     for entry in &mut reservation.timeline {
         if let Some(by) = &mut entry.by {
             text::clip(by, text::NAME);
+        }
+    }
+    reservation.reports.truncate(MAX_REPORTS);
+    reservation.reports.retain(|report| text::is_id(&report.id));
+    for report in &mut reservation.reports {
+        bound_time(&mut report.at);
+        text::clip_lines(&mut report.note, text::NOTE);
+        report.answers.truncate(MAX_REPORTS);
+        for answer in &mut report.answers {
+            bound_time(&mut answer.at);
+            text::clip(&mut answer.by, text::NAME);
+            text::clip_lines(&mut answer.text, text::NOTE);
         }
     }
     Some(reservation)

@@ -10,7 +10,8 @@ use std::{
 use insta::assert_json_snapshot;
 use postern_api::{
     problem::Code,
-    reservation::{Action, Kind, State},
+    report::{OwnReport, ReportAnswer, ReportState},
+    reservation::{Action, Kind, ProblemKind, State},
     token::NoPin,
 };
 use postern_core::{
@@ -250,6 +251,22 @@ fn every_notice() {
     rig.advance(1_000);
     rig.change("r3", |reservation| reservation.state = State::Ready);
     keep("one is ready", &rig);
+
+    let mut rig = Rig::with_parcels(536, &[3]);
+    let mut report = OwnReport {
+        id: "p1".into(),
+        at: START_MS / 1000,
+        kind: ProblemKind::Damaged.into(),
+        note: String::new(),
+        photos: 0,
+        state: ReportState::Open.into(),
+        answers: Vec::new(),
+    };
+    rig.change("r3", |reservation| reservation.reports = vec![report.clone()]);
+    report.answers =
+        vec![ReportAnswer { at: START_MS / 1000, by: "Heron Express".into(), text: "Sorry.".into() }];
+    rig.change("r3", |reservation| reservation.reports = vec![report]);
+    keep("a report was answered", &rig);
 
     let mut rig = Rig::with_parcels(531, &[3]);
     rig.hub.refuse.insert("/v1/reservations/r3/extend".into(), (409, Code::LimitReached));

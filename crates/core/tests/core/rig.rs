@@ -140,6 +140,7 @@ pub(crate) fn reservation(id: &str, door: u16, state: State) -> Reservation {
         actions: vec![Action::Open, Action::Extend, Action::Share, Action::Report],
         shares: vec![],
         timeline: vec![],
+        reports: vec![],
     }
 }
 

@@ -1,7 +1,9 @@
 //! What the customer has, keeping up with the hub, and what waits for it.
 
 use postern_api::{
+    growth::Word,
     problem::Code,
+    report::{OwnReport, ReportAnswer, ReportState},
     reservation::{Action, Share, ShareState, State},
 };
 use postern_core::{
@@ -32,6 +34,38 @@ fn a_deposit_appears_by_itself_and_is_announced() {
     rig.event(Event::Push(PushEvent::Poke));
     assert_eq!(rig.view().reservations.len(), 1);
     assert!(rig.view().notices.is_empty(), "what is gone does not lie ready");
+}
+
+#[test]
+fn an_answer_to_a_report_is_told_once() {
+    let mut rig = Rig::with_parcels(203, &[3]);
+    let report = OwnReport {
+        id: "p1".into(),
+        at: START_MS / 1000,
+        kind: Word::Newer("singed".into()),
+        note: "Warm.\u{202E}\nVery.".into(),
+        photos: 2,
+        state: ReportState::Open.into(),
+        answers: Vec::new(),
+    };
+    rig.change("r3", |reservation| reservation.reports.push(report.clone()));
+    assert!(rig.notifications.is_empty() && rig.view().notices.is_empty(), "it is the customer's own");
+    let answer = ReportAnswer {
+        at: START_MS / 1000 + 60,
+        by: "Heron Express".into(),
+        text: "Sorry.\0\nWe pay.".into(),
+    };
+    rig.change("r3", |reservation| {
+        reservation.reports[0].state = ReportState::Answered.into();
+        reservation.reports[0].answers.push(answer.clone());
+    });
+    assert_eq!(rig.notifications.last().unwrap().kind, NotificationKind::ReportAnswered);
+    assert_eq!(rig.view().notices[0].code, NoticeCode::ReportAnswered);
+    let shown = rig.reservation("r3").reports[0].clone();
+    assert_eq!((shown.kind.as_str(), shown.state.as_str(), shown.photos), ("singed", "answered", 2));
+    assert_eq!((shown.note.as_str(), shown.answers[0].text.as_str()), ("Warm.\nVery.", "Sorry.\nWe pay."));
+    rig.change("r3", |reservation| reservation.title = "Boots".into());
+    assert_eq!(rig.notifications.len(), 1, "once");
 }
 
 #[test]

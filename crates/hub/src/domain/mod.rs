@@ -23,6 +23,7 @@ pub mod pins;
 pub mod placing;
 pub mod problems;
 pub mod receipts;
+pub mod reports;
 pub mod reservation;
 pub mod restored;
 pub mod returns;

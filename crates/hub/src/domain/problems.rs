@@ -1,4 +1,4 @@
-//! Problems that customers report.
+//! Problems that customers report. What becomes of them: [`super::reports`].
 
 use postern_api::{
     problem::Code,
@@ -11,6 +11,7 @@ use super::{
     network::check_text,
     photos,
     reservation::Reservation,
+    webhooks,
 };
 use crate::{
     error::{Result, invalid, refuse},
@@ -92,6 +93,7 @@ pub async fn report(
         repaired: false,
     };
     alarms::raise(tx, alarm, now).await?;
+    webhooks::tell_of_report(tx, reservation, &id, now).await?;
     reservation.note(now, TimelineEvent::Reported, Some("you"), false);
     reservation.save(tx, now).await
 }

@@ -343,6 +343,11 @@ pub async fn retention(hub: &Hub) -> Result<()> {
             now - DAY,
         ),
         ("DELETE FROM alarms WHERE resolved_at < $1", old),
+        // Nobody looks at the photos of what is done with.
+        (
+            "DELETE FROM photos WHERE problem_id IN (SELECT id FROM problems WHERE solved_at < $1)",
+            now - 30 * DAY,
+        ),
         // A guest is forgotten with the share that brought them.
         (
             "DELETE FROM accounts WHERE guest = 1 AND NOT EXISTS (SELECT 1 FROM shares s \

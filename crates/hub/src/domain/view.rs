@@ -2,12 +2,12 @@
 
 use postern_api::reservation::{
     Action, Carrier, Compartment, Identification, Kind, Reservation as Shown, Role, Share, ShareState,
-    SiteSummary, State,
+    SiteSummary, State, TimelineEvent,
 };
 use postern_rules::access;
 use sqlx::{AnyConnection, any::AnyRow};
 
-use super::{code, doors, placing, reservation::Reservation};
+use super::{code, doors, placing, reports, reservation::Reservation};
 use crate::{config::Policy, error::Result, hub::Hub, store::RowExt};
 
 /// Columns for [`from_row`], of a query that joins [`joins!`].
@@ -72,6 +72,10 @@ pub async fn from_row(hub: &Hub, on: &mut AnyConnection, row: &AnyRow, viewer: V
     let owner = stored.account.as_deref() == Some(viewer.account);
     let now = hub.clock.now();
     let shares = if owner && stored.shares > 0 { shares_of(on, &stored.id, now).await? } else { Vec::new() };
+    // Whether there is any report is told by the chain of custody, so that few of many rows need a second look.
+    let reported = owner && stored.timeline.iter().any(|entry| entry.event == TimelineEvent::Reported);
+    let reports =
+        if reported { reports::of_customer(on, &stored.id, viewer.account).await? } else { Vec::new() };
     let site = match (stored.site.clone(), row.maybe_text("site_name")?) {
         (Some(id), Some(name)) => Some(SiteSummary {
             id,
@@ -123,6 +127,7 @@ pub async fn from_row(hub: &Hub, on: &mut AnyConnection, row: &AnyRow, viewer: V
         actions,
         shares,
         timeline: if owner { stored.timeline } else { Vec::new() },
+        reports,
     })
 }
 

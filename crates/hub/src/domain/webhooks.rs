@@ -41,6 +41,24 @@ const MOST: i64 = 10;
 /// # Errors
 /// When the database fails.
 pub async fn tell(tx: &mut Tx, reservation: &Reservation, now: i64) -> Result<()> {
+    queue(tx, reservation, &code::of(&reservation.state), None, now).await
+}
+
+/// Queues a message about a report for the carrier of what it is about, in the report's own transaction.
+///
+/// # Errors
+/// When the database fails.
+pub async fn tell_of_report(tx: &mut Tx, reservation: &Reservation, report: &str, now: i64) -> Result<()> {
+    queue(tx, reservation, "reported", Some(report), now).await
+}
+
+async fn queue(
+    tx: &mut Tx,
+    reservation: &Reservation,
+    event: &str,
+    report: Option<&str>,
+    now: i64,
+) -> Result<()> {
     if reservation.carrier == OPERATOR || reservation.kind == Kind::Storage {
         return Ok(());
     }
@@ -52,9 +70,10 @@ pub async fn tell(tx: &mut Tx, reservation: &Reservation, now: i64) -> Result<()
         return Ok(());
     }
     let message = WebhookMessage {
-        kind: format!("parcel.{}", code::of(&reservation.state)),
+        kind: format!("parcel.{event}"),
         timestamp: now,
         data: parcels::shown(reservation)?,
+        report: report.map(str::to_owned),
     };
     let text = serde_json::to_string(&message).map_err(|error| Error::Internal(error.to_string()))?;
     for hook in hooks {

@@ -12,6 +12,7 @@ mod finder;
 mod meta;
 mod operator;
 mod parts;
+mod reports;
 mod reservations;
 mod sync;
 mod tokens;
@@ -95,6 +96,10 @@ fn documented() -> OpenApiRouter<Arc<Hub>> {
         .routes(routes!(carrier::courier_token))
         .routes(routes!(carrier::carried))
         .routes(routes!(carrier::inside))
+        .routes(routes!(reports::carriers_list))
+        .routes(routes!(reports::carriers_one))
+        .routes(routes!(reports::carriers_photo))
+        .routes(routes!(reports::carriers_answer))
         .routes(routes!(webhooks::create, webhooks::list))
         .routes(routes!(webhooks::remove))
         .routes(routes!(webhooks::dead_letters))
@@ -116,6 +121,10 @@ fn documented() -> OpenApiRouter<Arc<Hub>> {
         .routes(routes!(operator::put_carrier))
         .routes(routes!(directory::keys, operator::new_key))
         .routes(routes!(operator::revoke_key))
+        .routes(routes!(reports::operators_list))
+        .routes(routes!(reports::operators_one))
+        .routes(routes!(reports::operators_photo))
+        .routes(routes!(reports::operators_answer))
         .routes(routes!(operator::alarms))
         .routes(routes!(directory::delivery_sites))
         .routes(routes!(operator::resolve))

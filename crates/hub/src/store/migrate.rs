@@ -20,6 +20,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (11, "0011_mail", include_str!("migrations/0011_mail.sql")),
     (12, "0012_whose_doors", include_str!("migrations/0012_whose_doors.sql")),
     (13, "0013_reopenings", include_str!("migrations/0013_reopenings.sql")),
+    (14, "0014_reports", include_str!("migrations/0014_reports.sql")),
 ];
 
 /// After which every account is given its customer number: a check digit is nothing for SQL.

@@ -19,6 +19,7 @@ pub mod letters;
 mod migrate;
 pub mod news;
 pub mod receipts;
+pub mod reports;
 mod row;
 pub mod transfer;
 mod tx;

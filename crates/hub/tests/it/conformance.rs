@@ -19,7 +19,7 @@ use crate::{
 #[allow(clippy::wildcard_imports)]
 use crate::{
     crowd::*, doors::*, errands::*, gaps::*, guests::*, keeping::*, leaving::*, promises::*, races::*,
-    reach::*, services::*,
+    reach::*, reporting::*, services::*,
 };
 
 /// A story that does not come to its end fails, and says which it was.
@@ -77,6 +77,8 @@ on_both!(
     the_list_of_devices_tells_the_hour_of_the_last_request,
     a_courier_deposits_and_collects_by_the_lockers_protocol,
     a_reported_problem_takes_the_door_out_of_service,
+    a_report_comes_back_answered,
+    photos_go_when_a_report_is_done_with,
     neighbours_hand_over_and_borrow,
     an_account_is_exported_and_deleted,
     belief_is_held_against_evidence,

@@ -31,6 +31,7 @@ mod properties;
 mod races;
 mod reach;
 mod redirect_abuse;
+mod reporting;
 mod served;
 mod services;
 mod settings;

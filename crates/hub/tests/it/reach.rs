@@ -309,6 +309,10 @@ pub(crate) async fn accounts_of_before_are_given_numbers(world: World) {
     // The database as the version of before left it.
     let mut tx = world.hub.store.begin().await.unwrap();
     for sql in [
+        "DROP TABLE report_answers",
+        "DROP INDEX problems_state",
+        "ALTER TABLE problems DROP COLUMN state",
+        "ALTER TABLE problems DROP COLUMN solved_at",
         "DROP TABLE letters",
         "DROP TABLE emails",
         "DROP INDEX doors_reported",
@@ -327,7 +331,7 @@ pub(crate) async fn accounts_of_before_are_given_numbers(world: World) {
     tx.commit().await.unwrap();
     assert_eq!(
         world.hub.store.migrate().await.unwrap(),
-        ["0010_customer_numbers", "0011_mail", "0012_whose_doors", "0013_reopenings"]
+        ["0010_customer_numbers", "0011_mail", "0012_whose_doors", "0013_reopenings", "0014_reports"]
     );
     let mut numbers = std::collections::BTreeSet::new();
     for device in &devices {

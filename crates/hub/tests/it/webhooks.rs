@@ -118,6 +118,15 @@ async fn delivered(config: Config) {
     assert!(message["type"].as_str().unwrap().starts_with("parcel."));
     assert!(!String::from_utf8_lossy(&body).contains("Ada"), "nothing of the recipient");
 
+    // What its customer reports is told at once, by its id: note and photos are asked for.
+    let problems = format!("/v1/reservations/{shoes}/problems");
+    ada.post(&problems, json!({ "kind": "other", "note": "It never moves." })).await.ok();
+    receiver.wait_for(1, |receiver| receiver.heard(&shoes, "reported").len()).await;
+    let message: Value = serde_json::from_slice(&receiver.got.lock().unwrap().last().unwrap().1).unwrap();
+    let report = format!("/v1/carrier/reports/{}", message["report"].as_str().unwrap());
+    assert_eq!(world.heron.get(&report).await.ok()["note"], "It never moves.");
+    assert!(!message.to_string().contains("never"));
+
     // It redirects, then fails, for good: tried ten times in all, then a dead letter that can be sent again. Days go by
     // meanwhile, in which other things of the demo end and are told of: only this one message counts.
     receiver.status.store(302, Ordering::SeqCst);

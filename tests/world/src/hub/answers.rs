@@ -211,6 +211,7 @@ impl Hub {
             actions,
             shares: Vec::new(),
             timeline: opened.into_iter().collect(),
+            reports: Vec::new(),
         }
     }
 

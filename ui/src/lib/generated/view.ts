@@ -362,7 +362,7 @@ export type NoPinView = "noKeypad" | "keypadBehind" | "tooManyDevices" | "suspec
 /**
  * Codes of notices.
  */
-export type NoticeCode = "storeHealed" | "conflict" | "newReady" | "delivered" | "accessTaken" | "invitationInvalid";
+export type NoticeCode = "storeHealed" | "conflict" | "newReady" | "reportAnswered" | "delivered" | "accessTaken" | "invitationInvalid";
 
 /**
  * Something to tell once.
@@ -676,6 +676,52 @@ delivered: boolean, };
 export type ReleaseView = "measured" | "askEmpty" | "askInside" | "somethingInside" | "nothingInside";
 
 /**
+ * An answer to a report.
+ */
+export type ReportAnswerView = { 
+/**
+ * UNIX seconds.
+ */
+at: number, 
+/**
+ * Carrier or operator; untrusted text.
+ */
+by: string, 
+/**
+ * Untrusted text of several lines.
+ */
+text: string, };
+
+/**
+ * A report of the customer's, with what was answered.
+ */
+export type ReportView = { 
+/**
+ * UNIX seconds.
+ */
+at: number, 
+/**
+ * `door_stuck`, `empty`, ..., as in the hub's contract.
+ */
+kind: string, 
+/**
+ * The customer's words.
+ */
+note: string, 
+/**
+ * How many photos went with it.
+ */
+photos: number, 
+/**
+ * `open`, `answered` or `solved`.
+ */
+state: string, 
+/**
+ * Oldest first.
+ */
+answers: Array<ReportAnswerView>, };
+
+/**
  * A reservation as the customer sees it.
  */
 export type ReservationView = { 
@@ -788,6 +834,10 @@ shares: Array<ShareView>,
  * Chain of custody, oldest first.
  */
 timeline: Array<TimelineView>, 
+/**
+ * What the customer reported about it, oldest first.
+ */
+reports: Array<ReportView>, 
 /**
  * The locker is in range.
  */

@@ -14,7 +14,7 @@ fn id() -> Value {
 }
 
 /// All of them.
-pub(super) const LIMITS: [Limit; 30] = [
+pub(super) const LIMITS: [Limit; 31] = [
     ("NewParcel", "reference", || text(1, 64)),
     ("NewParcel", "title", || text(1, 120)),
     ("NewParcel", "sender", || text(0, 120)),
@@ -24,6 +24,7 @@ pub(super) const LIMITS: [Limit; 30] = [
     ("NewStorage", "title", || text(1, 120)),
     ("NewShare", "name", || text(1, 64)),
     ("NewProblem", "note", || text(0, 2000)),
+    ("NewReportAnswer", "text", || text(0, 2000)),
     ("NewProblem", "photos", || json!({ "maxItems": 4 })),
     ("Taken", "note", || text(0, 2000)),
     ("NewHolding", "title", || text(0, 120)),

@@ -65,6 +65,10 @@ pub(super) const SCOPES: [(&[&str], &str); 5] = [
             "POST /v1/carrier/couriers",
             "DELETE /v1/carrier/couriers/{id}",
             "GET /v1/carrier/sites",
+            "GET /v1/carrier/reports",
+            "GET /v1/carrier/reports/{id}",
+            "GET /v1/carrier/reports/{id}/photos/{photo}",
+            "POST /v1/carrier/reports/{id}/answers",
         ],
         PARCELS,
     ),
@@ -94,6 +98,7 @@ pub(super) const SCOPES: [(&[&str], &str); 5] = [
             "POST /v1/operator/holdings",
             "PUT /v1/operator/assets/{id}",
             "POST /v1/operator/alarms/{id}/resolve",
+            "POST /v1/operator/reports/{id}/answers",
         ],
         NETWORK,
     ),
@@ -105,6 +110,9 @@ pub(super) const SCOPES: [(&[&str], &str); 5] = [
             "GET /v1/operator/sites",
             "GET /v1/operator/carriers",
             "GET /v1/operator/alarms",
+            "GET /v1/operator/reports",
+            "GET /v1/operator/reports/{id}",
+            "GET /v1/operator/reports/{id}/photos/{photo}",
             "GET /v1/operator/insight",
         ],
         WATCH,
@@ -121,7 +129,7 @@ pub(super) const SCOPES: [(&[&str], &str); 5] = [
 ];
 
 /// Operations that may not fit the state of things (409).
-pub(super) const CONFLICTS: [&str; 40] = [
+pub(super) const CONFLICTS: [&str; 42] = [
     "POST /v1/me/email",
     "POST /v1/me/email/confirm",
     "DELETE /v1/me",
@@ -135,6 +143,8 @@ pub(super) const CONFLICTS: [&str; 40] = [
     "POST /v1/carrier/parcels/{id}/refuse",
     "POST /v1/carrier/parcels/{id}/returned",
     "POST /v1/carrier/webhooks",
+    "POST /v1/carrier/reports/{id}/answers",
+    "POST /v1/operator/reports/{id}/answers",
     "POST /v1/claims",
     "POST /v1/courier/parcels/{id}/inside",
     "POST /v1/courier/tokens",
@@ -165,7 +175,7 @@ pub(super) const CONFLICTS: [&str; 40] = [
 ];
 
 /// What parameters mean: where in the path, which, what.
-pub(super) const PARAMETERS: [(&str, &str, &str); 18] = [
+pub(super) const PARAMETERS: [(&str, &str, &str); 21] = [
     ("/v1/carrier/parcels/", "id", "Reservation id of the parcel, as the announcement answered."),
     ("/v1/carrier/couriers/", "id", "Courier id."),
     ("/v1/courier/parcels/", "id", "Reservation id of the parcel, as the task names it."),
@@ -179,6 +189,9 @@ pub(super) const PARAMETERS: [(&str, &str, &str); 18] = [
     ("/v1/operator/carriers/", "id", "Carrier id: 1 to 64 of `a-z`, `0-9`, `-` and `_`."),
     ("/v1/operator/keys/", "id", "Key id: what stands between `pk_` and the second `_`."),
     ("/v1/operator/alarms/", "id", "Alarm id."),
+    ("/v1/operator/reports/", "id", "Report id."),
+    ("/v1/carrier/reports/", "id", "Report id."),
+    ("/reports/", "photo", "Photo id, as the report names it."),
     ("/v1/reservations/", "id", "Reservation id."),
     ("/v1/reservations/", "share", "Share id, or `in-person` for all access that was passed on in person."),
     ("/v1/assets/", "id", "Thing id."),
@@ -187,7 +200,7 @@ pub(super) const PARAMETERS: [(&str, &str, &str); 18] = [
 ];
 
 /// What an operation's own words do not say.
-pub(super) const DETAILS: [(&str, &str); 57] = [
+pub(super) const DETAILS: [(&str, &str); 61] = [
     (
         "POST /v1/me/email",
         "What is answered is the same whoever has the address: it is the letter's reader who decides.",
@@ -283,6 +296,21 @@ pub(super) const DETAILS: [(&str, &str); 57] = [
         "GET /v1/operator/alarms",
         "At most 500, oldest first; resolve them with `POST /v1/operator/alarms/{id}/resolve`.",
     ),
+    (
+        "GET /v1/operator/reports",
+        "100 a page. Who sent them is told nowhere; photos are deleted 30 days after a report was solved.",
+    ),
+    (
+        "GET /v1/carrier/reports",
+        "100 a page. Who sent them is told nowhere; photos are deleted 30 days after a report was solved. A message \
+         `parcel.reported` tells of a new one.",
+    ),
+    (
+        "POST /v1/operator/reports/{id}/answers",
+        "The customer reads it in the app. Up to twenty answers. A report that is solved resolves its alarm, where none about \
+         the same thing is left.",
+    ),
+    ("POST /v1/carrier/reports/{id}/answers", "The customer reads it in the app. Up to twenty answers."),
     ("GET /v1/carrier/sites", "By id, 200 a page. `access` says who may collect there."),
     ("GET /v1/operator/sites", "By id, 200 a page."),
     ("GET /v1/operator/lockers", "By id, 200 a page. One locker in full: `GET /v1/operator/lockers/{id}`."),
