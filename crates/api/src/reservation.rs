@@ -43,6 +43,9 @@ pub struct Reservation {
     /// The state rests on somebody's word alone: no receipt of the locker proves it.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub unproven: bool,
+    /// Nobody opens its door before the operator has looked at the compartment: the hub came back from a backup.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub checking: bool,
     /// A thing that is lent: it is given back by laying it into the compartment, and not by emptying that.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub lent: bool,
@@ -347,7 +350,7 @@ pub struct Taken {
 
 /// `POST /v1/reservations/{id}/inside` and `POST /v1/courier/parcels/{id}/inside`: the answer at the door to "Is it
 /// inside?", after an opening to put something in, or a courier's to take it out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Inside {
     /// True: it lies in the closed compartment. False: nothing was put in, or it was taken out.
@@ -355,6 +358,9 @@ pub struct Inside {
     /// Which opening it is said of: the place of its receipt in the locker's chain. Of a door that was opened again since it
     /// says nothing, and is refused (`wrong_state`).
     pub opening: u32,
+    /// Id of that locker, 16 hex digits: each counts its receipts by itself. Where it is left out, the one whose door is kept for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locker: Option<String>,
 }
 
 /// `POST /v1/reservations/{id}/release`; the body may be left out.

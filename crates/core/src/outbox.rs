@@ -282,7 +282,7 @@ fn call(entry: &Entry) -> Call {
         What::Receipt { .. } => (Method::Post, "/v1/receipts".to_owned(), None),
         What::Taken { taken } => post("taken", json(&Taken { taken: *taken, note: None })),
         What::Placed { inside, opening } => {
-            post("inside", json(&Inside { inside: *inside, opening: *opening }))
+            post("inside", json(&Inside { inside: *inside, opening: *opening, locker: None }))
         }
         What::Extend { until } => post("extend", json(&Extend { until: *until })),
         What::Share { name, until } => post("shares", json(&NewShare { name: name.clone(), until: *until })),

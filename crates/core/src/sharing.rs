@@ -305,6 +305,7 @@ fn read_access(text: &str, key: &event::DeviceKey, wallet: &mut Wallet, cx: &Cx<
         since: Some(cx.now.unix()),
         identification: None,
         unproven: false,
+        checking: false,
         lent: false,
         opening: None,
         actions: vec![Action::Open, Action::Reopen],

@@ -12,7 +12,9 @@ use postern_api::{
     sync::{ReceiptResult, ReceiptResults, ReceiptUpload, UploadedReceipt},
     token::{Grant, Grants},
 };
-use postern_protocol::{Door, LockerIdentity, Operation, OperationNonce, Request, receipt::Outcome};
+use postern_protocol::{
+    Door, LockerId, LockerIdentity, Operation, OperationNonce, Request, receipt::Outcome,
+};
 use postern_radio::{Link, RadioError};
 use postern_vault::{DeviceKey, Opened, Vault, dpop::Prover, keys::StoredKeys, memory::MemorySecrets};
 use reqwest::Method;
@@ -293,8 +295,14 @@ impl Device {
     ///
     /// # Errors
     /// [`CourierError::Vault`].
-    pub async fn say_inside(&mut self, parcel: &str, opening: u32, inside: bool) -> Result<(), CourierError> {
-        self.outbox.inside.push((parcel.to_owned(), Inside { inside, opening }));
+    pub async fn say_inside(
+        &mut self,
+        parcel: &str,
+        (locker, opening): (LockerId, u32),
+        inside: bool,
+    ) -> Result<(), CourierError> {
+        let said = Inside { inside, opening, locker: Some(locker.to_string()) };
+        self.outbox.inside.push((parcel.to_owned(), said));
         self.keep_outbox().await
     }
 

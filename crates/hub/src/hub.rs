@@ -16,7 +16,7 @@ use crate::{
     auth::{dpop::Replays, rate::Limiter, seen::Seen},
     clock::{Belief, Clock},
     config::Config,
-    domain::{keyring::Keyring, network},
+    domain::{keyring::Keyring, network, restored},
     error::{Error, Result},
     metrics::Metrics,
     push::Push,
@@ -67,6 +67,8 @@ pub struct Hub {
     pub metrics: Metrics,
     /// A stable id of this network's hub.
     pub id: String,
+    /// Everybody has signed in anew since this moment, UNIX seconds.
+    pub signed_in_since: i64,
     /// Whether new accounts are given the demo's content.
     pub demo: bool,
     /// Set when the process is asked to end: streams close, `/ready` says no.
@@ -110,6 +112,7 @@ impl Hub {
         .await?;
         tx.commit().await?;
         let keyring = Keyring::open(&store, &secrets, clock.now()).await?;
+        let signed_in_since = restored::signed_in_since(&store).await?;
         let belief = Belief::begin(&clock, store.last_seen().await?);
         Ok(Arc::new(Self {
             belief,
@@ -131,6 +134,7 @@ impl Hub {
             webauthn,
             keyring,
             id,
+            signed_in_since,
             demo,
             stopping: CancellationToken::new(),
         }))

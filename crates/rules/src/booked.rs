@@ -6,7 +6,7 @@ mod courier;
 use postern_api::reservation::{Kind, State, TimelineEvent};
 use postern_protocol::Operation;
 
-use self::courier::{deposited, taken_back_out, taken_out};
+use self::courier::{deposited, found_gone, taken_back_out, taken_out};
 use super::placed::Inside;
 
 /// Whose opening it was.
@@ -195,6 +195,9 @@ pub fn judge(facts: Facts, event: Event) -> Verdict {
         begins: false,
     };
     match (facts.who, facts.kind) {
+        (Who::Courier, Kind::Return) if facts.overtaken && event == Event::Said => {
+            found_gone(facts, &mut verdict);
+        }
         (_, Kind::Return) if facts.overtaken => note_whose_opening(facts.who, event, &mut verdict),
         (Who::Customer, Kind::Pickup) => collected(facts, event, &mut verdict),
         (Who::Customer, Kind::Return) => put_in(facts, event, &mut verdict),
@@ -233,7 +236,8 @@ fn may_hold_something(facts: Facts) -> bool {
         (Who::Courier, Kind::Pickup) => facts.took_out.is_none(),
         _ => false,
     };
-    facts.inside.and_then(Inside::counts) == Some(true) || (puts_in && facts.inside == Some(Inside::Unknown))
+    facts.inside.and_then(Inside::counts) == Some(true)
+        || (puts_in && matches!(facts.inside, Some(Inside::Open | Inside::Unknown)))
 }
 
 fn note_opening(event: Event, verdict: &mut Verdict) {
@@ -705,7 +709,9 @@ mod tests {
             (Who::Customer, Kind::Return, State::Cancelled, SaidOut, Then::Stays),
             (Who::Courier, Kind::Pickup, State::Cancelled, Present, Then::Hold),
             (Who::Courier, Kind::Pickup, State::InTransit, Unknown, Then::Hold),
-            (Who::Courier, Kind::Pickup, State::InTransit, Open, Then::Stays),
+            (Who::Courier, Kind::Pickup, State::InTransit, Open, Then::Hold),
+            (Who::Customer, Kind::Return, State::Cancelled, Open, Then::Hold),
+            (Who::Customer, Kind::Pickup, State::Collected, Open, Then::Stays),
             (Who::Courier, Kind::Return, State::Accepted, Present, Then::Hold),
             (Who::Courier, Kind::Return, State::Accepted, Unknown, Then::Stays),
         ] {

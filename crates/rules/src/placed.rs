@@ -132,6 +132,10 @@ pub fn took_out(openings: &[(Operation, Outcome)]) -> Option<bool> {
         .then(|| openings[begun..].iter().any(|(_, outcome)| *outcome == Outcome::Opened))
 }
 
+fn stood_open(links: &[Link], opening: i64) -> bool {
+    links.iter().any(|link| link.sequence == opening && link.outcome == Outcome::AlreadyOpen)
+}
+
 /// What is known, given the receipts in the order of the chain, and what was said. None where there was no opening.
 ///
 /// `sensors`: the locker measures what is inside, so that a word alone does not do until it has closed the door; one that
@@ -147,7 +151,8 @@ pub fn known(links: &[Link], answer: Option<Answer>, sensors: bool) -> Option<In
         Some(Outcome::ClosedPresent) => Inside::Present,
         Some(Outcome::ClosedAbsent) => Inside::Absent,
         Some(_) => said.unwrap_or(Inside::Unknown),
-        None if sensors => Inside::Open,
+        // Its sensor said before that the door stood open: where it sticks, there will be no closing.
+        None if sensors && !stood_open(links, opened) => Inside::Open,
         None => said.unwrap_or(Inside::Open),
     })
 }

@@ -113,7 +113,7 @@ impl Courier {
                     let measured = close(&mut device, world, cabinet, open).await?;
                     if let (None, Some(device)) = (measured, device.as_mut()) {
                         // Nothing measures it, and this courier has put it in.
-                        device.say_inside(parcel, opening, true).await?;
+                        device.say_inside(parcel, (id, opening), true).await?;
                     }
                     let reported = report(&mut device).await?;
                     return Ok(Errand { reference: parcel.to_owned(), door, by_protocol: true, reported });
@@ -183,7 +183,7 @@ impl Courier {
             let measured = close(&mut device, world, cabinet, open).await?;
             if let (None, Some(device)) = (measured, device.as_mut()) {
                 // Nothing measures it, and this courier has taken it out.
-                device.say_inside(&parcel, opening, false).await?;
+                device.say_inside(&parcel, (id, opening), false).await?;
             }
             let reported = report(&mut device).await?;
             done.push(Errand { reference: task.parcel.reference, door, by_protocol: true, reported });

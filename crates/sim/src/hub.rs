@@ -48,7 +48,10 @@ impl Hub {
         operator_key: &Zeroizing<String>,
         descriptor: LockerDescriptor,
     ) -> Result<Provisioned, HubError> {
-        let idempotency = format!("provision-{}", descriptor.id);
+        // Said anew at each start: issuer keys may have changed since, and the answer of before would bring the old ones.
+        let mut once = [0; 8];
+        getrandom::fill(&mut once).map_err(|error| HubError::Unreachable(error.to_string()))?;
+        let idempotency = format!("provision-{}-{:016x}", descriptor.id, u64::from_be_bytes(once));
         let request = self
             .client
             .post(format!("{}{}/operator/lockers", self.base, postern_api::PREFIX))

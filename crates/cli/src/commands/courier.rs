@@ -218,7 +218,7 @@ impl Courier {
         let placed = match (&opened, operation) {
             // Whoever has said it beforehand knows it, also where the sensor of the door sticks.
             (Ok((closed, opening, measured)), operation) if *closed || at.inside.is_some() => {
-                let of = (task.parcel.id.as_str(), *opening);
+                let of = (task.parcel.id.as_str(), (trusted.id, *opening));
                 self.placed(of, operation == Operation::Deposit, *measured, at).await
             }
             _ => Ok(()),
@@ -242,7 +242,7 @@ impl Courier {
     /// Where the locker cannot measure it, whoever stands there says whether the parcel lies inside, after this opening.
     async fn placed(
         &mut self,
-        (parcel, opening): (&str, u32),
+        (parcel, opening): (&str, (LockerId, u32)),
         puts_in: bool,
         measured: Option<bool>,
         at: &AtLocker,

@@ -196,6 +196,7 @@ mod tests {
             since: None,
             identification: None,
             unproven: false,
+            checking: false,
             lent: false,
             opening: None,
             actions: Vec::new(),

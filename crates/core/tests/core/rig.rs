@@ -135,6 +135,7 @@ pub(crate) fn reservation(id: &str, door: u16, state: State) -> Reservation {
         since: Some(START_MS / 1000 - 3_600),
         identification: None,
         unproven: false,
+        checking: false,
         lent: false,
         opening: None,
         actions: vec![Action::Open, Action::Extend, Action::Share, Action::Report],

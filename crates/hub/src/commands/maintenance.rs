@@ -174,6 +174,9 @@ async fn existing(common: &Common) -> anyhow::Result<Store> {
 pub(crate) struct Restored {
     #[command(flatten)]
     common: Common,
+    /// Leave everybody signed in, and what was shared: only where no device, courier or guest was removed since the backup.
+    #[arg(long)]
+    keep_sessions: bool,
 }
 
 impl Restored {
@@ -181,9 +184,15 @@ impl Restored {
         let config = self.common.config()?;
         self.common.check_folder(&config, false)?;
         let (store, ..) = Hub::storage(&self.common.data, &config).await?;
-        let doors = restored::mark(&store, Clock::default().now()).await?;
+        let marked = restored::mark(&store, self.keep_sessions, Clock::default().now()).await?;
         store.close().await;
-        say!("{doors} doors wait for their lockers' receipts, or for somebody who looks: see the alarms");
+        say!("{} doors wait until somebody has looked at them: see the alarms", marked.doors);
+        if self.keep_sessions {
+            say!("everybody stays signed in: remove again whom you removed since the backup");
+        } else {
+            say!("everybody signs in anew, and what was shared has ended");
+        }
+        say!("{} API keys are good: revoke again what you revoked since the backup", marked.keys);
         Ok(())
     }
 }

@@ -60,6 +60,30 @@ pub async fn raise_once(tx: &mut Tx, alarm: Alarm<'_>, now: i64) -> Result<()> {
     if known.is_some() { Ok(()) } else { raise(tx, alarm, now).await }
 }
 
+/// Everything of these kinds at a door is resolved.
+///
+/// # Errors
+/// When the database fails.
+pub async fn resolve_of_door(
+    tx: &mut Tx,
+    kinds: &[&str],
+    (locker, door): (&str, i64),
+    now: i64,
+) -> Result<()> {
+    for kind in kinds {
+        sqlx::query(
+            "UPDATE alarms SET resolved_at = $1 WHERE kind = $2 AND locker_id = $3 AND door = $4 AND resolved_at IS NULL",
+        )
+        .bind(now)
+        .bind(*kind)
+        .bind(locker)
+        .bind(door)
+        .execute(tx.on())
+        .await?;
+    }
+    Ok(())
+}
+
 /// Everything of this kind at a locker is resolved.
 ///
 /// # Errors

@@ -18,7 +18,7 @@ use super::{
     grants::{self, Minted},
     network, news, parcels, receipts,
     reservation::{Reservation, columns},
-    restored, sites,
+    restored,
 };
 use crate::{
     auth::customer::Customer,
@@ -135,6 +135,7 @@ pub async fn tasks(hub: &Hub, carrier: &str, round: &Round) -> Result<Tasks> {
          AND r.state IN ('announced', 'in_transit', 'expired', 'deposited', 'ready') \
          AND (r.state IN ('announced', 'in_transit', 'expired') OR (r.state = 'ready' AND r.called_off = 1) \
          OR (r.state = 'deposited' AND EXISTS (SELECT 1 FROM doors d WHERE d.reservation_id = r.id))) \
+         AND NOT EXISTS (SELECT 1 FROM doors u WHERE u.reservation_id = r.id AND u.reported_by = 'restored') \
          AND ($2 = '' OR r.site_id = $2) AND ($3 = '' OR r.reference = $3) AND r.id > $4 ORDER BY r.id LIMIT $5"
     ))
     .bind(carrier)
@@ -201,8 +202,11 @@ pub async fn token(
                 Some(Inside::SaidOut) => None,
                 _ => Some(courier.account.as_str()),
             };
+            // Nor may whoever was interrupted know whether the locker has taken the token that they were given.
+            let again =
+                asked.hello_nonce.is_none() && chain::was_given(tx, &parcel.id, &courier.account).await?;
             if parcel.inside.and_then(Inside::counts) != Some(true)
-                && chain::was_opened_for_deposit(tx, &parcel.id, by).await?
+                && (again || chain::was_opened_for_deposit(tx, &parcel.id, by).await?)
             {
                 doors::revoke(tx, &mut parcel, now).await?;
                 parcel.save(tx, now).await?;
@@ -263,27 +267,25 @@ async fn keep_door(
     asked: &CourierTokenRequest,
     now: i64,
 ) -> Result<()> {
-    let size = parcel.size.as_deref().map_or(Ok(Size::M), code::parse)?;
     let site = parcel.site.clone().unwrap_or_default();
+    let wanted = doors::Wanted {
+        locker: asked.locker.as_deref(),
+        site: &site,
+        size: parcel.size.as_deref().map_or(Ok(Size::M), code::parse)?,
+        prefers_low: parcels::prefers_low_doors(tx, parcel.account.as_deref()).await?,
+        chilled: parcel.chilled,
+        untold: false,
+    };
     if let Some((locker, door)) = doors::kept_for(tx, &parcel.id).await? {
         let here = asked.locker.as_ref().is_none_or(|asked| *asked == locker);
         // Nobody is sent a second time to a door that is out of order; nor to one that jammed, where there is another.
         let unfit = doors::is_out_of_order(tx, &locker, door).await?
-            || (chain::jammed_last(tx, &locker, door).await? && sites::has_free(tx, &site, size).await?);
+            || (chain::jammed_last(tx, &locker, door).await? && doors::has_free(tx, wanted).await?);
         if here && !unfit {
             return Ok(());
         }
         doors::end(tx, parcel, Holds::Nothing, now).await?;
     }
-    let prefers_low = parcels::prefers_low_doors(tx, parcel.account.as_deref()).await?;
-    let wanted = doors::Wanted {
-        locker: asked.locker.as_deref(),
-        site: &site,
-        size,
-        prefers_low,
-        chilled: parcel.chilled,
-        untold: false,
-    };
     // On a copy: the customer is shown the door only when the parcel lies in it.
     doors::book(tx, &mut parcel.clone(), wanted, doors::Taking { by_customer: false, now }).await
 }

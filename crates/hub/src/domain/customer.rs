@@ -155,8 +155,15 @@ pub async fn change_site(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, 
     parcel::wish(reservation.kind, reservation.state, Wish::Move).map_err(parcels::not)?;
     let account = reservation.account.clone().unwrap_or_default();
     sites::check_access(tx, site, &account).await?;
-    let size = reservation.size.as_deref().map_or(Ok(Size::M), code::parse)?;
-    if !sites::has_free(tx, site, size).await? {
+    let wanted = doors::Wanted {
+        locker: None,
+        site,
+        size: reservation.size.as_deref().map_or(Ok(Size::M), code::parse)?,
+        prefers_low: false,
+        chilled: reservation.chilled,
+        untold: false,
+    };
+    if !doors::has_free(tx, wanted).await? {
         return Err(Code::NoCompartment.into());
     }
     // A courier on the way to the old site may still put it in there.
@@ -301,14 +308,14 @@ pub async fn borrow(hub: &Hub, tx: &mut Tx, account: &str, asset: &str) -> Resul
     .ok_or(Code::NotFound)?;
     sites::check_access(tx, &row.text("site_id")?, account).await.map_err(|_| Code::NotFound)?;
     let mut reservation = Reservation::new(Kind::Storage, State::Held, &row.text("title")?, OPERATOR);
-    let taken = sqlx::query("UPDATE assets SET reservation_id = $1 WHERE id = $2 AND reservation_id IS NULL")
+    let taken = sqlx::query("UPDATE assets SET reservation_id = $1 WHERE id = $2 AND reservation_id IS NULL AND missing_at IS NULL")
         .bind(&reservation.id)
         .bind(asset)
         .execute(tx.on())
         .await?
         .rows_affected();
     if taken == 0 {
-        return Err(refuse(Code::WrongState, "somebody has it"));
+        return Err(refuse(Code::WrongState, "somebody has it, or it is missing"));
     }
     reservation.account = Some(account.to_owned());
     reservation.since = Some(now);

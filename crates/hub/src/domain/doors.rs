@@ -59,6 +59,43 @@ macro_rules! earlier_access {
     };
 }
 
+/// Whether a free door `d` of a locker `l` is one that is wanted, by its size: $3 the site, $4 the size, $5 the locker or none, $6
+/// whether it must be cooled.
+macro_rules! is_wanted {
+    () => {
+        "d.site_id = $3 AND d.size = $4 AND d.out_of_order = 0 AND d.reservation_id IS NULL \
+         AND d.settling_epoch IS NULL \
+         AND NOT EXISTS (SELECT 1 FROM assets a WHERE a.locker_id = d.locker_id AND a.door = d.door) \
+         AND l.retired_at IS NULL AND ($5 = '' OR d.locker_id = $5) AND d.chilled >= $6"
+    };
+}
+
+/// Whether a door is free that is wanted.
+///
+/// # Errors
+/// When the database fails.
+pub async fn has_free(tx: &mut Tx, wanted: Wanted<'_>) -> Result<bool> {
+    for size in sizes_from(wanted.size) {
+        let free = sqlx::query(concat!(
+            "SELECT d.door FROM doors d JOIN lockers l ON l.id = d.locker_id WHERE $1 = $1 AND $2 = $2 AND ",
+            is_wanted!(),
+            " LIMIT 1"
+        ))
+        .bind(0_i64)
+        .bind("")
+        .bind(wanted.site)
+        .bind(code::of(&size))
+        .bind(wanted.locker.unwrap_or_default())
+        .bind(i64::from(wanted.chilled))
+        .fetch_optional(tx.on())
+        .await?;
+        if free.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Takes a free door for the reservation: the smallest that fits, then the easiest to reach. Puts locker, door and epoch
 /// into the reservation.
 ///
@@ -77,12 +114,9 @@ pub async fn book(
             let candidates = sqlx::query(concat!(
                 "SELECT d.locker_id, d.door, d.epoch, d.proven_epoch, ",
                 earlier_access!(),
-                " FROM doors d JOIN lockers l ON l.id = d.locker_id \
-                 WHERE d.site_id = $3 AND d.size = $4 AND d.out_of_order = 0 AND d.reservation_id IS NULL \
-                 AND d.settling_epoch IS NULL \
-                 AND NOT EXISTS (SELECT 1 FROM assets a WHERE a.locker_id = d.locker_id AND a.door = d.door) \
-                 AND l.retired_at IS NULL AND ($5 = '' OR d.locker_id = $5) AND d.chilled >= $6 \
-                 ORDER BY CASE WHEN $7 = 0 OR d.reach = 'easy' THEN 0 WHEN d.reach = 'floor' THEN 1 ELSE 2 END, \
+                " FROM doors d JOIN lockers l ON l.id = d.locker_id WHERE ",
+                is_wanted!(),
+                " ORDER BY CASE WHEN $7 = 0 OR d.reach = 'easy' THEN 0 WHEN d.reach = 'floor' THEN 1 ELSE 2 END, \
                  d.chilled, d.locker_id, d.door LIMIT 64"
             ))
             .bind(taking.now)
@@ -627,14 +661,14 @@ pub async fn note_report(tx: &mut Tx, locker: &str, door: i64, account: &str) ->
 }
 
 /// Takes a door that is nobody's out of service: something may lie in it since this place in the chain. One that settles after
-/// nobody who is known, as all do when a backup was put back, is nobody's too. False where it is somebody's, where it is a lent thing's, or where it was opened again since and so is told of by that.
+/// nobody who is known is nobody's too. False where it is somebody's, where it is a lent thing's, or where it was opened again since and so is told of by that.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn hold(tx: &mut Tx, locker: &str, door: i64, since: i64) -> Result<bool> {
     let held = sqlx::query(
-        "UPDATE doors SET out_of_order = 1 WHERE locker_id = $1 AND door = $2 AND reservation_id IS NULL \
-         AND NOT EXISTS (SELECT 1 FROM occupancies o WHERE o.locker_id = doors.locker_id AND o.door = doors.door \
+        "UPDATE doors SET out_of_order = 1, reported_by = CASE WHEN out_of_order = 1 THEN reported_by ELSE 'held' END \
+         WHERE locker_id = $1 AND door = $2 AND reservation_id IS NULL AND NOT EXISTS (SELECT 1 FROM occupancies o WHERE o.locker_id = doors.locker_id AND o.door = doors.door \
          AND o.epoch = doors.settling_epoch AND o.reservation_id IS NOT NULL) AND NOT EXISTS (SELECT 1 FROM assets a WHERE a.locker_id = doors.locker_id \
          AND a.door = doors.door) AND NOT EXISTS (SELECT 1 FROM receipts r WHERE r.locker_id = doors.locker_id \
          AND r.door = doors.door AND r.standing = 'chained' AND r.outcome IN (0, 2, 3) AND r.sequence > $3)",
@@ -647,14 +681,51 @@ pub async fn hold(tx: &mut Tx, locker: &str, door: i64, since: i64) -> Result<bo
     Ok(held.rows_affected() > 0)
 }
 
-/// Takes a door out of service, or puts it back, as an operator says.
+/// Puts a door back into service that was taken out by [`hold`]: its locker has measured since that nothing lies in it. Whether it
+/// was one.
+///
+/// # Errors
+/// When the database fails.
+pub async fn let_go(tx: &mut Tx, locker: &str, door: i64) -> Result<bool> {
+    let held = sqlx::query(
+        "UPDATE doors SET out_of_order = 0, reported_by = NULL WHERE locker_id = $1 AND door = $2 AND reported_by = 'held'",
+    )
+    .bind(locker)
+    .bind(door)
+    .execute(tx.on())
+    .await?;
+    Ok(held.rows_affected() > 0)
+}
+
+/// A door is not there any more, as its locker says.
+///
+/// # Errors
+/// `WrongState` where it is somebody's, or something is lent from it.
+pub async fn leave(tx: &mut Tx, locker: &str, door: i64) -> Result<()> {
+    let gone = sqlx::query(
+        "UPDATE doors SET out_of_order = 1, reported_by = 'gone' WHERE locker_id = $1 AND door = $2 \
+         AND reservation_id IS NULL AND settling_epoch IS NULL AND NOT EXISTS (SELECT 1 FROM assets a \
+         WHERE a.locker_id = doors.locker_id AND a.door = doors.door)",
+    )
+    .bind(locker)
+    .bind(door)
+    .execute(tx.on())
+    .await?;
+    if gone.rows_affected() > 0 {
+        return Ok(());
+    }
+    Err(refuse(Code::WrongState, format!("door {door} is somebody's: it has to stay until it is empty")))
+}
+
+/// Takes a door out of service, or puts it back, as an operator says. Nobody has looked at one that is put out of service once more
+/// after a backup was put back.
 ///
 /// # Errors
 /// `NotFound` where there is no such door.
 pub async fn set_out_of_order(tx: &mut Tx, locker: &str, door: i64, out: bool) -> Result<()> {
     let changed = sqlx::query(
-        "UPDATE doors SET out_of_order = $1, reported_by = NULL WHERE locker_id = $2 AND door = $3 \
-         AND NOT EXISTS (SELECT 1 FROM lockers l WHERE l.id = doors.locker_id AND l.retired_at IS NOT NULL)",
+        "UPDATE doors SET out_of_order = $1, reported_by = CASE WHEN $1 = 1 AND reported_by = 'restored' \
+         THEN reported_by END WHERE locker_id = $2 AND door = $3 AND COALESCE(reported_by, '') <> 'gone' AND NOT EXISTS (SELECT 1 FROM lockers l WHERE l.id = doors.locker_id AND l.retired_at IS NOT NULL)",
     )
     .bind(i64::from(out))
     .bind(locker)

@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod alarms;
+pub mod assets;
 pub mod code;
 pub mod couriers;
 pub mod customer;

@@ -1,5 +1,7 @@
 //! Carriers, sites and lockers.
 
+use std::collections::BTreeSet;
+
 use postern_api::{
     locker::{DoorInfo, LockerDescriptor, Site},
     operator::Provisioned,
@@ -8,7 +10,7 @@ use postern_api::{
 use postern_protocol::{DeviceKey, LockerId};
 use sqlx::AnyConnection;
 
-use super::{code, pins};
+use super::{code, doors, pins, restored};
 use crate::{
     error::{Error, Result, invalid, refuse},
     hub::Hub,
@@ -210,12 +212,19 @@ pub async fn provision(hub: &Hub, tx: &mut Tx, descriptor: &LockerDescriptor) ->
     .bind(&descriptor.id)
     .execute(tx.on())
     .await?;
+    let before = sqlx::query("SELECT door FROM doors WHERE locker_id = $1")
+        .bind(&descriptor.id)
+        .fetch_all(tx.on())
+        .await?;
+    let before = before.iter().map(|row| row.int("door")).collect::<Result<BTreeSet<_>>>()?;
     for door in &descriptor.doors {
         sqlx::query(
             "INSERT INTO doors (locker_id, door, site_id, label, size, reach, chilled) \
              VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (locker_id, door) DO UPDATE SET \
              site_id = excluded.site_id, label = excluded.label, size = excluded.size, reach = excluded.reach, \
-             chilled = excluded.chilled",
+             chilled = excluded.chilled, \
+             out_of_order = CASE WHEN doors.reported_by = 'gone' THEN 0 ELSE doors.out_of_order END, \
+             reported_by = CASE WHEN doors.reported_by = 'gone' THEN NULL ELSE doors.reported_by END",
         )
         .bind(&descriptor.id)
         .bind(i64::from(door.door))
@@ -227,6 +236,12 @@ pub async fn provision(hub: &Hub, tx: &mut Tx, descriptor: &LockerDescriptor) ->
         .execute(tx.on())
         .await?;
     }
+    let here: BTreeSet<_> = descriptor.doors.iter().map(|door| i64::from(door.door)).collect();
+    for gone in before.difference(&here) {
+        doors::leave(tx, &descriptor.id, *gone).await?;
+    }
+    let joined: Vec<_> = here.difference(&before).copied().collect();
+    restored::joined(&hub.store, tx, &descriptor.id, &joined, now).await?;
     let secret = hub.secrets.open(&pins::purpose(&descriptor.id), &row.bytes("sealed_pin_secret")?)?;
     Ok(Provisioned { issuer_keys: hub.keyring.trusted(now), pin_secret: random::encode(&*secret), now })
 }

@@ -19,7 +19,10 @@ use super::{
 use crate::{
     error::{Result, refuse},
     hub::Hub,
-    store::{Tx, chain},
+    store::{
+        Tx,
+        chain::{self, At},
+    },
 };
 
 /// What became known.
@@ -140,9 +143,13 @@ pub async fn move_on(
         parcels::begin_window(hub, tx, reservation, None).await?;
         // Whoever asked for another token since could open it with that.
         if let Some(opening) = placed::last_opening(&links).filter(|_| before != State::Cancelled)
-            && chain::opening(tx, &reservation.id, by_courier, opening)
-                .await?
-                .is_some_and(|of| of.is_of_before)
+            && chain::opening(
+                tx,
+                &reservation.id,
+                At { by_courier, account: None, sequence: opening, locker: Some(locker) },
+            )
+            .await?
+            .is_some_and(|of| of.is_of_before)
         {
             doors::revoke(tx, reservation, now).await?;
         }
@@ -196,6 +203,17 @@ pub async fn hold(
     };
     alarms::raise_once(tx, alarm, now).await?;
     Ok(true)
+}
+
+/// A door that was held is anybody's again: its locker has measured since that nothing lies in it.
+///
+/// # Errors
+/// When the database fails.
+pub async fn let_go(tx: &mut Tx, (locker, door): (&str, i64), now: i64) -> Result<()> {
+    if doors::let_go(tx, locker, door).await? {
+        alarms::resolve_of_door(tx, &["left_inside"], (locker, door), now).await?;
+    }
+    Ok(())
 }
 
 fn words(alarm: booked::Alarm) -> (&'static str, &'static str, bool) {
@@ -255,12 +273,20 @@ fn words(alarm: booked::Alarm) -> (&'static str, &'static str, bool) {
     }
 }
 
-/// What somebody at the door said: whether it lies inside, after which opening. The caller saves the reservation.
+/// What somebody at the door said: whether it lies inside, after which opening: of a courier, named by account, one of their own. The
+/// caller saves the reservation.
 ///
 /// # Errors
 /// `WrongState` where no receipt says that the door was opened then, where it was opened again since, or where the locker
 /// measured otherwise.
-pub async fn say(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, who: Who, said: &Said) -> Result<()> {
+pub async fn say(
+    hub: &Hub,
+    tx: &mut Tx,
+    reservation: &mut Reservation,
+    courier: Option<&str>,
+    said: &Said,
+) -> Result<()> {
+    let who = if courier.is_some() { Who::Courier } else { Who::Customer };
     // A courier who says what is known already, because the answer or the closing came in before.
     if who == Who::Courier && reservation.state == State::Returned && !said.inside {
         return Ok(());
@@ -269,7 +295,13 @@ pub async fn say(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, who: Who
         return Err(refuse(Code::WrongState, "nothing is to be put in or taken out"));
     }
     let by_courier = who == Who::Courier;
-    let of = chain::opening(tx, &reservation.id, by_courier, i64::from(said.opening))
+    let at = At {
+        by_courier,
+        account: courier,
+        sequence: i64::from(said.opening),
+        locker: said.locker.as_deref(),
+    };
+    let of = chain::opening(tx, &reservation.id, at)
         .await?
         .ok_or_else(|| refuse(Code::WrongState, "no receipt says that the door was opened then"))?;
     // Whoever asked for another token since could open what lies there with it, once it is the customer's.
@@ -285,18 +317,23 @@ pub async fn say(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, who: Who
     let answer = Answer { after: i64::from(said.opening), inside: said.inside };
     let others = chain::of_reservation(tx, &reservation.id, (&of.locker, of.door), !by_courier).await?;
     let others = placed::links(others);
-    if placed::last_opening(&others).is_some_and(|later| later > answer.after) {
-        return Err(refuse(Code::WrongState, "the door was opened again since"));
-    }
+    let since = placed::last_opening(&others).is_some_and(|later| later > answer.after);
     let is_booked = matches!(reservation.state, State::Booked | State::Cancelled);
+    let mut found_gone = false;
     if (who, reservation.kind, is_booked) == (Who::Courier, Kind::Return, true) {
         let place = chain::place(tx, &of.locker, of.door).await?;
         let told = place.and_then(|place| {
             placed::known(&others, reservation.answer_at(&of.locker, of.door), place.sensors)
         });
-        if told.and_then(Inside::counts) == Some(false) {
+        let is_gone = told.and_then(Inside::counts) == Some(false);
+        // The customer came after the courier and found nothing: the courier may well have it.
+        found_gone = since && is_gone && !said.inside;
+        if is_gone && !found_gone {
             return Err(refuse(Code::WrongState, "the customer has taken it out again"));
         }
+    }
+    if since && !found_gone {
+        return Err(refuse(Code::WrongState, "the door was opened again since"));
     }
     placed::may_say(&links, answer).map_err(|why| match why {
         Unsaid::OpenedAgain => refuse(Code::WrongState, "the door was opened again since"),
@@ -304,10 +341,16 @@ pub async fn say(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, who: Who
             refuse(Code::WrongState, "the locker measured otherwise when the door was closed")
         }
     })?;
+    let before = (reservation.answer, reservation.answered_of.clone());
     reservation.answer = Some(answer);
     reservation.answered_of = Some((of.locker.clone(), of.door));
     let happened = Happened { who, event: Event::Said, at: of.at, locker: &of.locker, door: of.door };
-    move_on(hub, tx, reservation, happened).await
+    move_on(hub, tx, reservation, happened).await?;
+    if found_gone {
+        // What lies there now is told by who was there last.
+        (reservation.answer, reservation.answered_of) = before;
+    }
+    Ok(())
 }
 
 /// Whether the customer should be asked what lies inside.

@@ -142,14 +142,22 @@ async fn take_all(hub: &Hub, tx: &mut Tx, brought: Vec<Brought>) -> Result<Vec<R
         chains.insert(locker.clone(), Chain::lock(tx, &locker).await?);
     }
     let now = hub.clock.now();
+    let mut touched = BTreeMap::new();
     for ((locker, sequence, place), one) in good {
-        let result = take_in(hub, tx, &locker, &one, &mut reservations, now).await?;
+        let (result, whose) = take_in(hub, tx, &locker, &one, &mut reservations, now).await?;
+        if result == ReceiptResult::Accepted {
+            let nobodys = touched.entry((locker.clone(), i64::from(one.read.door.0))).or_insert(false);
+            *nobodys |= whose == Of::Nobody;
+        }
         if let (ReceiptResult::Accepted, Some(chain)) = (result, chains.get_mut(&locker)) {
             chain.grows |= i64::from(sequence) == chain.row.to + 1;
             chain.row.heard = chain.row.heard.max(i64::from(one.read.news));
             chain.changed = true;
         }
         results[place] = result;
+    }
+    for ((locker, door), nobodys) in touched {
+        look_at(tx, (&locker, door), nobodys, now).await?;
     }
     for (locker, chain) in chains.into_iter().filter(|(_, chain)| chain.changed) {
         chain.write(tx, &locker).await?;
@@ -191,11 +199,11 @@ async fn take_in(
     one: &Good,
     reservations: &mut BTreeMap<String, Reservation>,
     now: i64,
-) -> Result<ReceiptResult> {
+) -> Result<(ReceiptResult, Of)> {
     let read = &one.read;
     // It may have come by another phone before the locker was locked.
     if let Some(known) = known(tx, &one.hash).await? {
-        return Ok(known);
+        return Ok((known, Of::Somebody));
     }
     let fork = contradicts(tx, locker, one).await?;
     let whose = if fork { Whose::default() } else { one.whose.clone() };
@@ -224,15 +232,17 @@ async fn take_in(
             ..Alarm::default()
         };
         alarms::raise(tx, alarm, now).await?;
-        return Ok(ReceiptResult::Fork);
+        return Ok((ReceiptResult::Fork, Of::Somebody));
     }
     learn(tx, locker, one, now).await?;
     match whose.reservation.as_ref().and_then(|id| reservations.get_mut(id)) {
-        Some(reservation) => apply(hub, tx, reservation, one, now).await?,
+        Some(reservation) => {
+            apply(hub, tx, reservation, one, now).await?;
+            return Ok((ReceiptResult::Accepted, Of::Somebody));
+        }
         // Of what was forgotten in the meantime nothing is left to be moved on.
-        None if whose.known => leave(tx, locker, one, now).await?,
+        None if whose.known => {}
         None => {
-            leave(tx, locker, one, now).await?;
             let alarm = Alarm {
                 kind: "stray",
                 locker: Some(locker),
@@ -240,20 +250,31 @@ async fn take_in(
                 reason: "the locker opened a door for a token or PIN that this hub knows nothing of",
                 ..Alarm::default()
             };
-            alarms::raise(tx, alarm, now).await?;
+            alarms::raise_once(tx, alarm, now).await?;
         }
     }
-    Ok(ReceiptResult::Accepted)
+    Ok((ReceiptResult::Accepted, Of::Nobody))
 }
 
-/// What a receipt says of a door that is of no reservation that is known.
-async fn leave(tx: &mut Tx, locker: &str, one: &Good, now: i64) -> Result<()> {
-    // Where nothing is measured, whoever opened it may have put something in.
-    if matches!(one.read.outcome, Outcome::ClosedPresent | Outcome::Closed) {
-        let door = (locker, i64::from(one.read.door.0));
-        placing::hold(tx, door, i64::from(one.read.sequence), None, now).await?;
+/// Whose door a receipt is about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Of {
+    /// A reservation's.
+    Somebody,
+    /// No reservation that is known.
+    Nobody,
+}
+
+/// What all that has come of a door says of it: the last of it counts, for what was put in may have been taken out again.
+async fn look_at(tx: &mut Tx, door: (&str, i64), nobodys: bool, now: i64) -> Result<()> {
+    match crate::store::chain::last(tx, door.0, door.1).await? {
+        Some((_, Outcome::ClosedAbsent)) => placing::let_go(tx, door, now).await,
+        // Where nothing is measured, whoever opened it may have put something in.
+        Some((sequence, outcome)) if nobodys && outcome != Outcome::Jammed => {
+            placing::hold(tx, door, sequence - 1, None, now).await.map(drop)
+        }
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 async fn contradicts(tx: &mut Tx, locker: &str, one: &Good) -> Result<bool> {

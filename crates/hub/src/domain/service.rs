@@ -7,7 +7,7 @@ use postern_api::{
 };
 use sqlx::AnyConnection;
 
-use super::{doors, network, receipts, reservation::Reservation};
+use super::{alarms, assets, doors, network, receipts, reservation::Reservation, restored};
 use crate::{
     error::{Result, refuse},
     hub::Hub,
@@ -44,7 +44,7 @@ pub async fn report(hub: &Hub, locker: &str) -> Result<LockerReport> {
         "SELECT d.door, d.out_of_order, d.settling_epoch, d.epoch, d.proven_epoch, \
          COALESCE(d.reservation_id, o.reservation_id) AS reservation_id FROM doors d LEFT JOIN occupancies o \
          ON o.locker_id = d.locker_id AND o.door = d.door AND o.epoch = d.settling_epoch \
-         WHERE d.locker_id = $1 ORDER BY d.door",
+         WHERE d.locker_id = $1 AND COALESCE(d.reported_by, '') <> 'gone' ORDER BY d.door",
     )
     .bind(locker)
     .fetch_all(&mut *on)
@@ -92,6 +92,16 @@ pub async fn decommission(tx: &mut Tx, locker: &str, now: i64) -> Result<()> {
     if held.is_some() {
         return Err(refuse(Code::WrongState, "something may lie in a compartment: look at it, and clear it"));
     }
+    let lends = sqlx::query("SELECT id FROM assets WHERE locker_id = $1 LIMIT 1")
+        .bind(locker)
+        .fetch_optional(tx.on())
+        .await?;
+    if lends.is_some() {
+        return Err(refuse(
+            Code::WrongState,
+            "a thing is lent from here: take it out, and remove or move it",
+        ));
+    }
     // Nobody can book a door of it from here on; who was faster is seen by what follows.
     sqlx::query("UPDATE doors SET out_of_order = 1 WHERE locker_id = $1")
         .bind(locker)
@@ -115,12 +125,55 @@ pub async fn decommission(tx: &mut Tx, locker: &str, now: i64) -> Result<()> {
     if gone == 1 { Ok(()) } else { Err(Code::NotFound.into()) }
 }
 
-/// Somebody looked: the compartment is empty and in order. Whatever the hub believed to be in it ends.
+/// What somebody has seen to who looked at a compartment, and emptied it.
+const SEEN_TO: [&str; 9] = [
+    "left_inside",
+    "unproven",
+    "unconfirmed",
+    "jammed",
+    "disputed",
+    "opened_after_back",
+    "called_off_deposit",
+    "taken_after_extend",
+    "empty_before_report",
+];
+
+/// Takes a door out of service, or puts it back: what the hub says lies there does, and of a door that is nobody's, nothing or the
+/// thing that is lent from there.
+///
+/// # Errors
+/// `NotFound` where there is no such door.
+pub async fn set_out_of_order(tx: &mut Tx, locker: &str, door: i64, out: bool, now: i64) -> Result<()> {
+    let looked_at = !out && restored::is_unseen(tx, locker, door).await?;
+    doors::set_out_of_order(tx, locker, door, out).await?;
+    if looked_at {
+        let nobodys = sqlx::query(
+            "SELECT d.door FROM doors d LEFT JOIN occupancies o ON o.locker_id = d.locker_id AND o.door = d.door \
+             AND o.epoch = d.settling_epoch WHERE d.locker_id = $1 AND d.door = $2 AND d.reservation_id IS NULL \
+             AND o.reservation_id IS NULL",
+        )
+        .bind(locker)
+        .bind(door)
+        .fetch_optional(tx.on())
+        .await?;
+        if nobodys.is_some() {
+            doors::clear(tx, locker, door, now).await?;
+        }
+        restored::looked_at(tx, locker, now).await?;
+    }
+    Ok(())
+}
+
+/// Somebody looked: the compartment is empty and in order. Whatever the hub believed to be in it ends, and so do its alarms. A thing
+/// that is lent from there is missing.
 ///
 /// # Errors
 /// `NotFound` where there is no such door.
 pub async fn clear(tx: &mut Tx, locker: &str, door: i64, now: i64) -> Result<()> {
     doors::set_out_of_order(tx, locker, door, false).await?;
+    alarms::resolve_of_door(tx, &SEEN_TO, (locker, door), now).await?;
+    restored::looked_at(tx, locker, now).await?;
+    assets::missing(tx, locker, door, now).await?;
     let row =
         sqlx::query("SELECT reservation_id, settling_epoch FROM doors WHERE locker_id = $1 AND door = $2")
             .bind(locker)
@@ -129,7 +182,10 @@ pub async fn clear(tx: &mut Tx, locker: &str, door: i64, now: i64) -> Result<()>
             .await?;
     let kept = row.maybe_text("reservation_id")?;
     let Some(id) = kept else {
-        if row.maybe_int("settling_epoch")?.is_some() {
+        // Who had it before may have access to it still.
+        if row.maybe_int("settling_epoch")?.is_some()
+            || !doors::is_safe_by_word(tx, "", (locker, door), now).await?
+        {
             doors::clear(tx, locker, door, now).await?;
         }
         return Ok(());
@@ -147,10 +203,6 @@ pub async fn clear(tx: &mut Tx, locker: &str, door: i64, now: i64) -> Result<()>
             reservation.state = state;
             reservation.note(now, TimelineEvent::Ended, Some("operator"), false);
         }
-        sqlx::query("UPDATE assets SET reservation_id = NULL WHERE reservation_id = $1")
-            .bind(&id)
-            .execute(tx.on())
-            .await?;
         reservation.save(tx, now).await?;
     }
     Ok(())

@@ -44,14 +44,6 @@ pub async fn check_access(tx: &mut Tx, site: &str, account: &str) -> Result<()> 
     if row.is_some() { Ok(()) } else { Err(invalid("/site", "no such site")) }
 }
 
-/// Whether a door that holds a parcel of `size` is free there.
-///
-/// # Errors
-/// When the database fails.
-pub async fn has_free(tx: &mut Tx, site: &str, size: Size) -> Result<bool> {
-    Ok(fill(tx.on(), &[site.to_owned()]).await?.remove(site).is_some_and(|fill| fits(&fill, size)))
-}
-
 fn fits(fill: &[Fill], size: Size) -> bool {
     fill.iter().any(|one| one.size.known() >= Some(size) && one.free > 0)
 }

@@ -7,7 +7,7 @@ use postern_api::reservation::{
 use postern_rules::access;
 use sqlx::{AnyConnection, any::AnyRow};
 
-use super::{code, doors, placing, reports, reservation::Reservation};
+use super::{code, doors, placing, reports, reservation::Reservation, restored};
 use crate::{config::Policy, error::Result, hub::Hub, store::RowExt};
 
 /// Columns for [`from_row`], of a query that joins [`joins!`].
@@ -15,7 +15,8 @@ macro_rules! shown_columns {
     () => {
         concat!(
             crate::domain::reservation::columns!(),
-            ", c.name AS carrier_name, s.name AS site_name, s.address, s.latitude, s.longitude, d.label, l.reopen_minutes"
+            ", c.name AS carrier_name, s.name AS site_name, s.address, s.latitude, s.longitude, d.label, \
+             d.reported_by, l.reopen_minutes"
         )
     };
 }
@@ -102,7 +103,9 @@ pub async fn from_row(hub: &Hub, on: &mut AnyConnection, row: &AnyRow, viewer: V
     };
     let role = if owner { Role::Owner } else { Role::Guest };
     let reopen_minutes = row.maybe_int("reopen_minutes")?.unwrap_or(0);
-    let actions = actions(&hub.config.policy, &stored, role, &shares, reopen_minutes, now);
+    let checking = stored.door.is_some() && row.maybe_text("reported_by")?.as_deref() == Some(restored::MARK);
+    let mut actions = actions(&hub.config.policy, &stored, role, &shares, reopen_minutes, now);
+    actions.retain(|action| !(checking && matches!(action, Action::Open | Action::Reopen)));
     Ok(Shown {
         version: u64::try_from(stored.version).unwrap_or_default(),
         kind: stored.kind,
@@ -122,6 +125,7 @@ pub async fn from_row(hub: &Hub, on: &mut AnyConnection, row: &AnyRow, viewer: V
         since: stored.since,
         identification,
         unproven: stored.unproven,
+        checking,
         lent: stored.lent,
         opening: stored.opening.filter(|_| owner).and_then(|opening| u32::try_from(opening).ok()),
         actions,

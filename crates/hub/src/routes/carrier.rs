@@ -14,7 +14,6 @@ use postern_api::{
     reservation::{Inside, State as Standing},
     token::Grants,
 };
-use postern_rules::booked::Who;
 use serde::Deserialize;
 use tokio::time::sleep_until;
 
@@ -281,7 +280,7 @@ pub(super) async fn inside(
     let carrier = customer.carrier()?;
     let mut change = begin!(hub, customer, repeat);
     let mut parcel = parcels::lock(&mut change.tx, &carrier, &id).await?;
-    placing::say(&hub, &mut change.tx, &mut parcel, Who::Courier, &body).await?;
+    placing::say(&hub, &mut change.tx, &mut parcel, Some(&customer.account), &body).await?;
     parcel.save(&mut change.tx, hub.clock.now()).await?;
     change.finish(StatusCode::OK, &parcels::shown(&parcel)?).await
 }

@@ -52,7 +52,7 @@ pub(super) async fn sites(
     responses((status = 200, body = Assets)))]
 pub(super) async fn assets(State(hub): State<Arc<Hub>>, customer: Customer) -> Result<Json<Assets>> {
     let rows = sqlx::query(
-        "SELECT a.id, a.title, a.site_id, s.name, a.locker_id, a.door, a.loan_hours, a.reservation_id, d.settling_epoch, \
+        "SELECT a.id, a.title, a.site_id, s.name, a.locker_id, a.door, a.loan_hours, a.reservation_id, a.missing_at, d.settling_epoch, \
          d.out_of_order FROM assets a JOIN sites s ON s.id = a.site_id \
          JOIN doors d ON d.locker_id = a.locker_id AND d.door = a.door WHERE s.access = 'public' OR EXISTS \
          (SELECT 1 FROM site_members m WHERE m.site_id = s.id AND m.account_id = $1) ORDER BY a.title, a.id LIMIT 500",
@@ -71,6 +71,7 @@ pub(super) async fn assets(State(hub): State<Arc<Hub>>, customer: Customer) -> R
             loan_hours: u32::try_from(row.int("loan_hours")?).unwrap_or(0),
             // What the one before had access to waits until that is known to be over, or somebody has looked.
             available: row.maybe_text("reservation_id")?.is_none()
+                && row.maybe_int("missing_at")?.is_none()
                 && row.maybe_int("settling_epoch")?.is_none()
                 && row.int("out_of_order")? == 0,
         })

@@ -116,7 +116,7 @@ fn documented() -> OpenApiRouter<Arc<Hub>> {
         .routes(routes!(operator::put_site))
         .routes(routes!(operator::put_member, operator::remove_member))
         .routes(routes!(operator::hold))
-        .routes(routes!(operator::put_asset))
+        .routes(routes!(operator::put_asset, operator::remove_asset))
         .routes(routes!(directory::carriers))
         .routes(routes!(operator::put_carrier))
         .routes(routes!(directory::keys, operator::new_key))

@@ -26,11 +26,11 @@ use super::begin::begin;
 use super::parts::{Path, Query};
 use crate::{
     auth::api_key::{self, Partner, Scope},
-    domain::{demo, doors, grants, network, news, receipts, service, storage},
+    domain::{assets, demo, grants, network, news, receipts, service, storage},
     error::{Result, invalid, refuse},
     hub::Hub,
     signin::tidy_name,
-    store::{RowExt, Tx, accounts},
+    store::{Tx, accounts},
     write::{Empty, Write},
 };
 
@@ -186,7 +186,8 @@ pub(super) async fn door(
 ) -> Result<Response> {
     partner.operator(Scope::Network)?;
     let mut change = begin!(hub, partner, repeat);
-    doors::set_out_of_order(&mut change.tx, &id, i64::from(door), body.out_of_order).await?;
+    let door = i64::from(door);
+    service::set_out_of_order(&mut change.tx, &id, door, body.out_of_order, hub.clock.now()).await?;
     change.done().await
 }
 
@@ -315,54 +316,23 @@ pub(super) async fn put_asset(
     Write { body, repeat }: Write<Asset>,
 ) -> Result<Response> {
     partner.operator(Scope::Network)?;
-    network::check_id(&id, "/id")?;
-    network::check_name(&body.title, 120, "/title")?;
-    if !(1..=8760).contains(&body.loan_hours) {
-        return Err(invalid("/loan_hours", "1 to 8760"));
-    }
     let mut change = begin!(hub, partner, repeat);
-    let free = sqlx::query(
-        "SELECT d.site_id FROM doors d LEFT JOIN assets a ON a.locker_id = d.locker_id AND a.door = d.door \
-         WHERE d.locker_id = $1 AND d.door = $2 AND ((a.id IS NULL AND d.reservation_id IS NULL AND d.settling_epoch IS NULL) OR a.id = $3)",
-    )
-    .bind(&body.locker)
-    .bind(i64::from(body.door))
-    .bind(&id)
-    .fetch_optional(change.tx.on())
-    .await?
-    .ok_or(Code::NoCompartment)?;
-    // Whoever borrows it in the same moment waits, or has been waited for.
-    sqlx::query("UPDATE assets SET title = title WHERE id = $1").bind(&id).execute(change.tx.on()).await?;
-    // It comes back to the door that it was taken from.
-    let lent = sqlx::query(
-        "SELECT id FROM assets WHERE id = $1 AND (locker_id <> $2 OR door <> $3) AND (reservation_id IS NOT NULL \
-         OR EXISTS (SELECT 1 FROM doors d WHERE d.locker_id = assets.locker_id AND d.door = assets.door \
-         AND (d.reservation_id IS NOT NULL OR d.settling_epoch IS NOT NULL)))",
-    )
-    .bind(&id)
-    .bind(&body.locker)
-    .bind(i64::from(body.door))
-    .fetch_optional(change.tx.on())
-    .await?;
-    if lent.is_some() {
-        return Err(refuse(
-            Code::WrongState,
-            "it is lent, or may not lie in its compartment yet: it is moved when it is back",
-        ));
-    }
-    sqlx::query(
-        "INSERT INTO assets (id, title, site_id, locker_id, door, loan_hours) VALUES ($1, $2, $3, $4, $5, $6) \
-         ON CONFLICT (id) DO UPDATE SET title = excluded.title, site_id = excluded.site_id, \
-         locker_id = excluded.locker_id, door = excluded.door, loan_hours = excluded.loan_hours",
-    )
-    .bind(&id)
-    .bind(&body.title)
-    .bind(free.text("site_id")?)
-    .bind(&body.locker)
-    .bind(i64::from(body.door))
-    .bind(i64::from(body.loan_hours))
-    .execute(change.tx.on())
-    .await?;
+    assets::put(&mut change.tx, &id, &body, hub.clock.now()).await?;
+    change.done().await
+}
+
+/// A thing is lent no more.
+#[utoipa::path(delete, path = "/v1/operator/assets/{id}", tag = "operators", security(("key" = [])),
+    params(("id" = String, Path)), responses((status = 204)))]
+pub(super) async fn remove_asset(
+    State(hub): State<Arc<Hub>>,
+    partner: Partner,
+    Path(id): Path<String>,
+    Write { repeat, .. }: Write<Empty>,
+) -> Result<Response> {
+    partner.operator(Scope::Network)?;
+    let mut change = begin!(hub, partner, repeat);
+    assets::remove(&mut change.tx, &id, hub.clock.now()).await?;
     change.done().await
 }
 

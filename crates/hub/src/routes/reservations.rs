@@ -15,7 +15,6 @@ use postern_api::{
         Release, Reservation as Shown, ShareOffer, Taken,
     },
 };
-use postern_rules::booked::Who;
 
 use super::begin::begin;
 use super::parts::Path;
@@ -84,7 +83,7 @@ pub(super) async fn inside(
 ) -> Result<Response> {
     let mut change = begin!(hub, customer, repeat);
     let mut reservation = lock(&mut change.tx, &customer, &id, Whose::Own, &headers).await?;
-    placing::say(&hub, &mut change.tx, &mut reservation, Who::Customer, &body).await?;
+    placing::say(&hub, &mut change.tx, &mut reservation, None, &body).await?;
     reservation.save(&mut change.tx, hub.clock.now()).await?;
     finish(&hub, change, &customer, &id).await
 }

@@ -48,7 +48,7 @@ pub struct Settling {
     pub whole_at: i64,
 }
 
-/// Doors of a locker that are settling.
+/// Doors of a locker that are settling, but for those that wait until somebody has looked.
 ///
 /// # Errors
 /// When the database fails.
@@ -64,7 +64,8 @@ pub async fn settling(tx: &mut Tx, locker: &str) -> Result<Vec<Settling>> {
          JOIN occupancies o ON o.locker_id = d.locker_id AND o.door = d.door AND o.epoch = d.settling_epoch \
          LEFT JOIN reservations r ON r.id = o.reservation_id AND r.answered_locker = d.locker_id \
          AND r.answered_door = d.door \
-         WHERE d.locker_id = $1 AND d.settling_epoch IS NOT NULL ORDER BY d.door",
+         WHERE d.locker_id = $1 AND d.settling_epoch IS NOT NULL AND COALESCE(d.reported_by, '') <> 'restored' \
+         ORDER BY d.door",
     )
     .bind(locker)
     .fetch_all(tx.on())
@@ -250,6 +251,22 @@ pub async fn was_opened_for_deposit(tx: &mut Tx, reservation: &str, courier: Opt
     Ok(row.int("openings")? > 0)
 }
 
+/// Whether this account was given a token for the door that is kept for a reservation, in the door's present epoch.
+///
+/// # Errors
+/// When the database fails.
+pub async fn was_given(tx: &mut Tx, reservation: &str, account: &str) -> Result<bool> {
+    let row = sqlx::query(
+        "SELECT COUNT(*) AS tokens FROM grants g JOIN doors d ON d.locker_id = g.locker_id AND d.door = g.door \
+         AND d.epoch = g.epoch WHERE g.reservation_id = $1 AND d.reservation_id = $1 AND g.account_id = $2",
+    )
+    .bind(reservation)
+    .bind(account)
+    .fetch_one(tx.on())
+    .await?;
+    Ok(row.int("tokens")? > 0)
+}
+
 /// An opening of a reservation.
 #[derive(Clone, Debug)]
 pub struct Opening {
@@ -263,27 +280,38 @@ pub struct Opening {
     pub is_of_before: bool,
 }
 
+/// Whose opening is looked for, and where in a chain.
+#[derive(Clone, Copy, Debug)]
+pub struct At<'a> {
+    /// A courier's; else a customer's.
+    pub by_courier: bool,
+    /// By a token of this account, where that is asked for.
+    pub account: Option<&'a str>,
+    /// Its place in the chain of its locker.
+    pub sequence: i64,
+    /// The locker, where that is said.
+    pub locker: Option<&'a str>,
+}
+
 /// The opening of a reservation at this place in a chain.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn opening(
-    tx: &mut Tx,
-    reservation: &str,
-    by_courier: bool,
-    sequence: i64,
-) -> Result<Option<Opening>> {
+pub async fn opening(tx: &mut Tx, reservation: &str, at: At<'_>) -> Result<Option<Opening>> {
     let row = sqlx::query(
         // Of two lockers that have one there, the one where a door is kept for it.
         "SELECT locker_id, door, happened_at, (SELECT COUNT(*) FROM doors d WHERE d.locker_id = r.locker_id \
          AND d.door = r.door AND d.epoch > r.epoch) AS later FROM receipts r WHERE reservation_id = $1 AND courier = $2 AND sequence = $3 \
-         AND standing = 'chained' AND outcome IN (0, 2, 3) ORDER BY CASE WHEN EXISTS (SELECT 1 FROM doors d \
+         AND standing = 'chained' AND outcome IN (0, 2, 3) AND ($4 = '' OR locker_id = $4) \
+         AND ($5 = '' OR EXISTS (SELECT 1 FROM grants g WHERE g.token_id = r.token_id AND g.account_id = $5)) ORDER BY CASE WHEN EXISTS (SELECT 1 FROM doors d \
          WHERE d.locker_id = r.locker_id AND d.door = r.door AND d.reservation_id = $1) THEN 0 ELSE 1 END, \
          received_at DESC LIMIT 1",
     )
     .bind(reservation)
-    .bind(i64::from(by_courier))
-    .bind(sequence)
+    .bind(i64::from(at.by_courier))
+    .bind(at.sequence)
+    .bind(at.locker.unwrap_or_default())
+    .bind(at.account.unwrap_or_default())
     .fetch_optional(tx.on())
     .await?;
     row.map(|row| {
@@ -292,6 +320,22 @@ pub async fn opening(
         Ok(Opening { locker, door, at: row.int("happened_at")?, is_of_before })
     })
     .transpose()
+}
+
+/// The last that a locker's chain has of a door: its place, and what it says.
+///
+/// # Errors
+/// When the database fails.
+pub async fn last(tx: &mut Tx, locker: &str, door: i64) -> Result<Option<Link>> {
+    let row = sqlx::query(
+        "SELECT sequence, outcome FROM receipts WHERE locker_id = $1 AND door = $2 AND standing = 'chained' \
+         ORDER BY sequence DESC LIMIT 1",
+    )
+    .bind(locker)
+    .bind(door)
+    .fetch_optional(tx.on())
+    .await?;
+    row.as_ref().map(link).transpose()
 }
 
 /// A door, as far as a receipt of it is concerned.

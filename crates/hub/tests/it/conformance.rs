@@ -11,15 +11,15 @@ use postern_protocol::{DeviceKey, IssuerKeys, KeyId, Operation, receipt::Outcome
 use reqwest::Method;
 use serde_json::{Value, json};
 
+#[allow(clippy::wildcard_imports)]
+use crate::{
+    backups::*, crowd::*, doors::*, errands::*, gaps::*, guests::*, keeping::*, leaving::*, promises::*,
+    races::*, reach::*, reporting::*, services::*,
+};
 use crate::{
     client::{Device, encode},
     postgres::Postgres,
     world::{Locker, World},
-};
-#[allow(clippy::wildcard_imports)]
-use crate::{
-    crowd::*, doors::*, errands::*, gaps::*, guests::*, keeping::*, leaving::*, promises::*, races::*,
-    reach::*, reporting::*, services::*,
 };
 
 /// A story that does not come to its end fails, and says which it was.
@@ -136,6 +136,18 @@ on_both!(
     a_backup_gives_nobody_what_is_anothers,
     a_backup_forgets_what_was_said_of_a_door,
     a_backup_holds_what_is_put_in_by_an_older_pin,
+    a_backup_brings_nobody_back,
+    a_backup_is_newer_than_what_clients_have,
+    a_backup_is_heard_of_by_large_lockers,
+    a_locker_that_a_backup_forgot_is_looked_at,
+    a_courier_whose_phone_died_opens_once_more,
+    an_answer_is_of_the_courier_who_was_there,
+    what_a_courier_took_before_is_accepted,
+    what_was_emptied_again_is_held_no_longer,
+    an_answer_counts_behind_a_sensor_that_says_open,
+    a_door_that_jams_is_tried_again_for_want_of_another,
+    a_thing_is_lent_from_no_door_that_others_open,
+    what_is_kept_for_somebody_does_not_vanish,
     a_door_that_was_opened_after_all_is_looked_at_again,
     a_second_token_for_a_deposit_opens_no_customers_door,
     a_door_is_nobodys_storage_for_want_of_an_answer,

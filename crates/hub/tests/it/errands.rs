@@ -386,46 +386,6 @@ pub(crate) async fn what_is_kept_behind_a_sensor_that_sticks_is_given_back(world
     assert_eq!(report(&world, &cabinet, door(&mine)).await["settling"], false, "its closing came after all");
 }
 
-/// After a backup was put back the hub does not know whose parcels lie where: nobody is given access to what may be another's, and
-/// no PIN is given twice.
-pub(crate) async fn a_backup_gives_nobody_what_is_anothers(world: World) {
-    let mut cabinet = world.cabinet(true).await;
-    let (ada, ben) = (world.customer("Ada").await, world.customer("Ben").await);
-    let cart = courier(&world).await;
-    let salad = deliver(&world, &mut cabinet, &cart, &ada, "Salad").await;
-    let (before, _) = fetch(&ada, &salad).await;
-    let c2 = door(&before);
-    let lamp = json!({ "reference": "HX 9", "recipient": ben.number().await, "title": "Lamp", "site": "lindenhof", "size": "s" });
-    let lamp = world.heron.post("/v1/carrier/parcels", lamp).await.ok();
-    // What the hub says it has: as with the database of a backup.
-    assert!(postern_hub::domain::restored::mark(&world.hub.store, world.clock.now()).await.unwrap() >= 16);
-    assert!(alarms(&world).await.contains(&"restored".to_owned()));
-    let errands = json!({ "parcel": lamp["id"], "locker": cabinet.id });
-    assert_eq!(cart.post("/v1/courier/tokens", errands).await.code(), "no_compartment");
-    let asked = json!({ "reservations": [salad["id"]] });
-    assert_eq!(ada.post("/v1/tokens", asked).await.code(), "wrong_state", "another's may lie there by now");
-    let serve = format!("/v1/operator/lockers/{}/doors/{c2}", cabinet.id);
-    let put = json!({ "out_of_order": false });
-    assert_eq!(world.operator.send(Method::PUT, &serve, put).await.status, 204);
-    let clear = format!("/v1/operator/lockers/{}/doors/16/clear", cabinet.id);
-    assert_eq!(world.operator.post(&clear, json!({})).await.status, 204);
-    let word = json!({ "locker": cabinet.id, "door": 16 });
-    let deposit = format!("/v1/carrier/parcels/{}/deposit", lamp["id"].as_str().unwrap());
-    assert_eq!(world.heron.post(&deposit, word).await.code(), "locker_not_told", "an old PIN may open it");
-    let (mine, news) = fetch(&ada, &salad).await;
-    assert_ne!(mine["pin"], before["pin"]);
-    assert!(mine["occupancy"].as_u64() > before["occupancy"].as_u64());
-    let took = cabinet.visit(&ada, &mine, Operation::Collect, &news, Hand::Takes).receipts();
-    assert!(cabinet.type_pin(&before["pin"], Hand::Nothing).is_none());
-    // With what it has signed, the locker is known again.
-    hand_in(&ada, took).await;
-    assert_eq!(report(&world, &cabinet, 1).await["settling"], false);
-    let (grant, news) = errand(&cart, &cabinet, &lamp).await;
-    let put_in = cabinet.visit(&cart, &grant, Operation::Deposit, &news, Hand::Puts).receipts();
-    hand_in(&cart, put_in).await;
-    assert_eq!(ben.named("Lamp").await["state"], "ready");
-}
-
 /// While a courier's own token may still open it, what lies there is not the customer's.
 pub(crate) async fn a_second_token_for_a_deposit_opens_no_customers_door(world: World) {
     let mut cabinet = world.cabinet(false).await;
@@ -472,27 +432,6 @@ pub(crate) async fn a_door_is_nobodys_storage_for_want_of_an_answer(world: World
     assert_eq!(says_inside(&ada, &jacket).await["state"], "deposited");
 }
 
-/// What was said to be taken when the backup was made says nothing of what lies there now.
-pub(crate) async fn a_backup_forgets_what_was_said_of_a_door(world: World) {
-    let mut cabinet = world.cabinet(false).await;
-    let (ada, ben) = (world.customer("Ada").await, world.customer("Ben").await);
-    let cart = courier(&world).await;
-    let salad = deliver_plain(&world, &mut cabinet, &cart, &ada, "Salad").await;
-    let (mine, _) = fetch(&ada, &salad).await;
-    let at = door(&mine);
-    let before = cabinet.uplink().len();
-    assert!(cabinet.type_pin(&mine["pin"], Hand::Takes).is_some());
-    ada.post(&path(&salad, "/taken"), json!({ "taken": true })).await.ok();
-    assert_eq!(report(&world, &cabinet, at).await["settling"], true);
-    postern_hub::domain::restored::mark(&world.hub.store, world.clock.now()).await.unwrap();
-    // The older receipts come in alone; what came after them nobody has brought yet.
-    hand_in(&ada, cabinet.uplink().split_off(before)).await;
-    assert_eq!(report(&world, &cabinet, at).await["settling"], true);
-    let lamp = announce(&world, &ben, "Lamp").await;
-    let asked = json!({ "parcel": lamp["id"], "locker": cabinet.id });
-    assert_eq!(cart.post("/v1/courier/tokens", asked).await.code(), "no_compartment");
-}
-
 /// Where nothing is measured, a door that was opened with access from before somebody had looked is nobody's until somebody looks
 /// again; and no locker leaves the network while something may lie in it.
 pub(crate) async fn a_door_that_was_opened_after_all_is_looked_at_again(world: World) {
@@ -514,24 +453,232 @@ pub(crate) async fn a_door_that_was_opened_after_all_is_looked_at_again(world: W
     assert_eq!(world.operator.send(Method::DELETE, &leaves, json!({})).await.code(), "wrong_state");
 }
 
-/// Nor does a door that waits for its locker lose what somebody puts in meanwhile, with a PIN from before anybody had looked.
-pub(crate) async fn a_backup_holds_what_is_put_in_by_an_older_pin(world: World) {
+/// A courier whose phone died as the door opened is given another token: the locker may have taken the one before.
+pub(crate) async fn a_courier_whose_phone_died_opens_once_more(world: World) {
+    for sensors in [true, false] {
+        let mut cabinet = world.cabinet(sensors).await;
+        let ada = world.customer("Ada").await;
+        let cart = courier(&world).await;
+        let title = if sensors { "Salad" } else { "Soup" };
+        let salad = announce(&world, &ada, title).await;
+        let (grant, news) = errand(&cart, &cabinet, &salad).await;
+        // Nobody has the receipts of this.
+        cabinet.visit(&cart, &grant, Operation::Deposit, &news, Hand::Puts).receipts();
+        let (again, news) = errand(&cart, &cabinet, &salad).await;
+        assert_eq!(door(&again), door(&grant));
+        let receipts = cabinet.visit(&cart, &again, Operation::Deposit, &news, Hand::Nothing).receipts();
+        hand_in(&cart, receipts).await;
+        if !sensors {
+            assert_eq!(courier_says(&cart, &cabinet, &salad, true).await["state"], "ready");
+        }
+        let lies = ada.named(title).await;
+        assert_eq!(lies["state"], "ready");
+        let (mine, news) = fetch(&ada, &lies).await;
+        cabinet.visit(&ada, &mine, Operation::Collect, &news, Hand::Takes).receipts();
+    }
+}
+
+/// What a courier says at a door is of their own opening of it, and of no colleague's at another locker whose chain has one at the
+/// same place.
+pub(crate) async fn an_answer_is_of_the_courier_who_was_there(world: World) {
+    let (mut here, mut there) = (world.cabinet(false).await, world.cabinet(false).await);
+    let ada = world.customer("Ada").await;
+    let (cart, other) = (courier(&world).await, courier(&world).await);
+    let salad = announce(&world, &ada, "Salad").await;
+    let (grant, news) = errand(&cart, &here, &salad).await;
+    let opened = here.visit(&cart, &grant, Operation::Deposit, &news, Hand::Nothing).receipts();
+    let (grant, news) = errand(&other, &there, &salad).await;
+    let put_in = there.visit(&other, &grant, Operation::Deposit, &news, Hand::Puts).receipts();
+    assert_eq!(here.openings(), there.openings(), "each counts by itself");
+    hand_in(&other, put_in).await;
+    assert_eq!(courier_says(&other, &there, &salad, true).await["state"], "ready");
+    hand_in(&cart, opened).await;
+    let inside = format!("/v1/courier/parcels/{}/inside", salad["id"].as_str().unwrap());
+    for locker in [json!(null), json!(here.id), json!(there.id)] {
+        let said = json!({ "inside": false, "opening": here.openings().last(), "locker": locker });
+        cart.post(&inside, said).await;
+        let lies = ada.named("Salad").await;
+        assert_eq!(
+            (lies["state"].as_str(), &lies["compartment"]["locker"]),
+            (Some("ready"), &json!(there.id))
+        );
+    }
+    let (mine, news) = fetch(&ada, &ada.named("Salad").await).await;
+    there.visit(&ada, &mine, Operation::Collect, &news, Hand::Takes).receipts();
+}
+
+/// A courier took a return before its customer came back and found nothing: by the courier's word it is on its way, and somebody
+/// looks.
+pub(crate) async fn what_a_courier_took_before_is_accepted(world: World) {
     let mut cabinet = world.cabinet(false).await;
+    let ada = world.customer("Ada").await;
+    let cart = courier(&world).await;
+    let (jacket, mine, grant) = opened_once_more(&mut cabinet, &ada, &cart).await;
+    let (later, _) = fetch(&ada, &jacket).await;
+    let taken = cabinet.visit(&cart, &grant, Operation::Collect, &json!([]), Hand::Takes).receipts();
+    let couriers = cabinet.openings().last().copied();
+    let found = cabinet.visit(&ada, &later, Operation::Deposit, &json!([]), Hand::Nothing).receipts();
+    hand_in(&ada, found).await;
+    let opening = ada.get(&path(&jacket, "")).await.ok()["opening"].clone();
+    let gone = json!({ "inside": false, "opening": opening });
+    assert_eq!(ada.post(&path(&jacket, "/inside"), gone).await.ok()["state"], "booked");
+    hand_in(&cart, taken).await;
+    let inside = format!("/v1/courier/parcels/{}/inside", jacket["id"].as_str().unwrap());
+    let said = |inside: bool| json!({ "inside": inside, "opening": couriers });
+    assert_eq!(cart.post(&inside, said(true)).await.code(), "wrong_state", "she was there since");
+    assert_eq!(cart.post(&inside, said(false)).await.ok()["state"], "deposited");
+    assert!(alarms(&world).await.contains(&"taken_after_extend".to_owned()));
+    assert_eq!(ada.named("Winter jacket").await["unproven"], true);
+    assert_eq!(carrier(&world, &jacket, "accept").await["state"], "accepted");
+    assert_eq!(
+        report(&world, &cabinet, door(&mine)).await.get("reservation"),
+        Some(&jacket["id"]),
+        "it settles after her"
+    );
+}
+
+/// Nobody's door in which something was put and taken out again, as its locker measured, is anybody's.
+pub(crate) async fn what_was_emptied_again_is_held_no_longer(world: World) {
+    let (mut cabinet, mut known) = (world.cabinet(true).await, 0);
+    for at_once in [true, false] {
+        let ada = world.customer("Ada").await;
+        let flat = ada.named("Flat 12 box").await;
+        let (mine, _) = fetch(&ada, &flat).await;
+        let at = door(&mine);
+        let clear = format!("/v1/operator/lockers/{}/doors/{at}/clear", cabinet.id);
+        assert_eq!(world.operator.post(&clear, json!({})).await.status, 204);
+        // The locker has not heard of it.
+        assert!(cabinet.type_pin(&mine["pin"], Hand::Puts).is_some());
+        if !at_once {
+            hand_in(&ada, cabinet.uplink().split_off(known)).await;
+            known = cabinet.uplink().len();
+            assert_eq!(report(&world, &cabinet, at).await["out_of_order"], true);
+        }
+        assert!(cabinet.type_pin(&mine["pin"], Hand::Takes).is_some());
+        hand_in(&ada, cabinet.uplink().split_off(known)).await;
+        known = cabinet.uplink().len();
+        assert_eq!(report(&world, &cabinet, at).await["out_of_order"], false);
+        assert!(!alarms(&world).await.contains(&"left_inside".to_owned()));
+    }
+}
+
+/// At a locker that measures, behind a door whose sensor says for ever that it stands open, the answer at the door counts.
+pub(crate) async fn an_answer_counts_behind_a_sensor_that_says_open(world: World) {
+    let mut cabinet = world.cabinet(true).await;
+    let ada = world.customer("Ada").await;
+    let jacket = ada.named("Winter jacket").await;
+    let (mine, news) = fetch(&ada, &jacket).await;
+    cabinet.claims_open(door(&mine));
+    let opened = cabinet.visit(&ada, &mine, Operation::Deposit, &news, Hand::Puts).receipts();
+    // No closing ever comes.
+    hand_in(&ada, opened[..1].to_vec()).await;
+    let shown = ada.named("Winter jacket").await;
+    assert!(shown["actions"].as_array().unwrap().contains(&json!("confirm_placed")), "{shown}");
+    let dropped = says_inside(&ada, &jacket).await;
+    assert_eq!((dropped["state"].as_str(), dropped["unproven"].as_bool()), (Some("deposited"), Some(true)));
+    assert!(!dropped["actions"].as_array().unwrap().contains(&json!("confirm_placed")));
+    let cart = courier(&world).await;
+    let (grant, news) = errand(&cart, &cabinet, &jacket).await;
+    cabinet.visit(&cart, &grant, Operation::Collect, &news, Hand::Takes).receipts();
+}
+
+/// A door that jams is tried once more where the courier has no other.
+pub(crate) async fn a_door_that_jams_is_tried_again_for_want_of_another(world: World) {
+    let mut cabinet = world.cabinet(true).await;
+    world.cabinet(true).await;
+    let ada = world.customer("Ada").await;
+    let cart = courier(&world).await;
+    // The only chilled door here; there is another one at the other cabinet.
+    let salad = announce(&world, &ada, "Salad").await;
+    let (grant, news) = errand(&cart, &cabinet, &salad).await;
+    cabinet.sensor_sticks(door(&grant), true);
+    let jammed = cabinet.visit(&cart, &grant, Operation::Deposit, &news, Hand::Nothing).receipts();
+    hand_in(&cart, jammed).await;
+    cabinet.sensor_sticks(door(&grant), false);
+    let (again, news) = errand(&cart, &cabinet, &salad).await;
+    assert_eq!(door(&again), door(&grant));
+    let put_in = cabinet.visit(&cart, &again, Operation::Deposit, &news, Hand::Puts).receipts();
+    hand_in(&cart, put_in).await;
+    assert_eq!(ada.named("Salad").await["state"], "ready");
+}
+
+/// A thing is lent from no door that somebody else's access may still open.
+pub(crate) async fn a_thing_is_lent_from_no_door_that_others_open(world: World) {
+    let mut cabinet = world.cabinet(true).await;
     let (ada, ben) = (world.customer("Ada").await, world.customer("Ben").await);
-    let flat = ada.named("Flat 12 box").await;
-    let (mine, _) = fetch(&ada, &flat).await;
+    let cart = courier(&world).await;
+    let salad = deliver(&world, &mut cabinet, &cart, &ada, "Salad").await;
+    let (mine, news) = fetch(&ada, &salad).await;
     let at = door(&mine);
+    let took = cabinet.visit(&ada, &mine, Operation::Collect, &news, Hand::Takes).receipts();
+    hand_in(&ada, took).await;
+    ada.post(&path(&salad, "/taken"), json!({ "taken": true })).await.ok();
+    assert!(report(&world, &cabinet, at).await.get("reservation").is_none());
+    assert_eq!(lend_drill(&world, &cabinet, at).await, 409, "her PIN opens it");
     let clear = format!("/v1/operator/lockers/{}/doors/{at}/clear", cabinet.id);
     assert_eq!(world.operator.post(&clear, json!({})).await.status, 204);
-    postern_hub::domain::restored::mark(&world.hub.store, world.clock.now()).await.unwrap();
-    assert!(cabinet.type_pin(&mine["pin"], Hand::Puts).is_some());
-    // Ben's door is right, and he brings the news.
+    assert_eq!(lend_drill(&world, &cabinet, at).await, 409, "the locker has not heard of that");
     let books = ben.named("Two paperbacks").await;
-    let serve = format!("/v1/operator/lockers/{}/doors/{}", cabinet.id, books["compartment"]["door"]);
-    let put = json!({ "out_of_order": false });
-    assert_eq!(world.operator.send(Method::PUT, &serve, put).await.status, 204);
-    let (grant, news) = fetch(&ben, &books).await;
-    cabinet.visit(&ben, &grant, Operation::Collect, &news, Hand::Takes).receipts();
-    hand_in(&ben, cabinet.uplink()).await;
-    assert_eq!(report(&world, &cabinet, at).await["out_of_order"], true);
+    let (bens, news) = fetch(&ben, &books).await;
+    let told = cabinet.visit(&ben, &bens, Operation::Collect, &news, Hand::Takes).receipts();
+    hand_in(&ben, told).await;
+    assert_eq!(lend_drill(&world, &cabinet, at).await, 204);
+    assert!(cabinet.type_pin(&mine["pin"], Hand::Takes).is_none());
+}
+
+/// A thing that is not in its compartment is lent to nobody, a locker that lends does not leave the network, and a door that
+/// somebody has does not vanish.
+pub(crate) async fn what_is_kept_for_somebody_does_not_vanish(world: World) {
+    let cabinet = world.cabinet(true).await;
+    let ada = world.customer("Ada").await;
+    assert_eq!(lend_drill(&world, &cabinet, 16).await, 204);
+    let available = || async {
+        let things = ada.get("/v1/assets").await.ok()["assets"].clone();
+        things.as_array().unwrap().first().map(|thing| thing["available"].clone())
+    };
+    assert_eq!(available().await, Some(json!(true)));
+    let clear = format!("/v1/operator/lockers/{}/doors/16/clear", cabinet.id);
+    assert_eq!(world.operator.post(&clear, json!({})).await.status, 204);
+    assert_eq!(available().await, Some(json!(false)), "it was not there");
+    assert_eq!(ada.post("/v1/assets/drill/borrow", json!({})).await.code(), "wrong_state");
+    assert_eq!(lend_drill(&world, &cabinet, 16).await, 204);
+    let lent = ada.post("/v1/assets/drill/borrow", json!({})).await.ok();
+    let remove = || world.operator.send(Method::DELETE, "/v1/operator/assets/drill", json!({}));
+    assert_eq!(remove().await.code(), "wrong_state");
+    ada.post(&path(&lent, "/release"), json!({})).await.ok();
+
+    // Its locker says that it has fewer doors.
+    let yard = Locker::new();
+    let mut small = yard.descriptor("lindenhof");
+    let provision =
+        |descriptor: Value| world.operator.post("/v1/operator/lockers", json!({ "descriptor": descriptor }));
+    provision(small.clone()).await.ok();
+    let kept = json!({ "number": ada.number().await, "title": "Cellar", "locker": yard.id, "door": 16 });
+    world.operator.post("/v1/operator/holdings", kept).await.ok();
+    small["doors"].as_array_mut().unwrap().truncate(15);
+    assert_eq!(provision(small.clone()).await.code(), "wrong_state", "Ada has something there");
+    small["doors"].as_array_mut().unwrap().push(yard.descriptor("lindenhof")["doors"][15].clone());
+    small["doors"].as_array_mut().unwrap().remove(0);
+    provision(small).await.ok();
+    let doors = world.operator.get(&format!("/v1/operator/lockers/{}", yard.id)).await.ok()["doors"].clone();
+    assert_eq!(doors.as_array().unwrap().len(), 15);
+    let serve = format!("/v1/operator/lockers/{}/doors/1", yard.id);
+    let put = world.operator.send(Method::PUT, &serve, json!({ "out_of_order": false })).await;
+    assert_eq!(put.code(), "not_found", "there is no such door");
+    provision(yard.descriptor("lindenhof")).await.ok();
+    let doors = world.operator.get(&format!("/v1/operator/lockers/{}", yard.id)).await.ok()["doors"].clone();
+    assert_eq!((doors[0]["door"].as_u64(), doors[0]["out_of_order"].as_bool()), (Some(1), Some(false)));
+
+    // A locker from which something is lent stays.
+    let elsewhere = Locker::new();
+    provision(elsewhere.descriptor("lindenhof")).await.ok();
+    let ladder = json!({ "id": "ladder", "title": "Ladder", "site": "lindenhof", "locker": elsewhere.id, "door": 2, "loan_hours": 4 });
+    let put = world.operator.send(Method::PUT, "/v1/operator/assets/ladder", ladder).await;
+    assert_eq!(put.status, StatusCode::NO_CONTENT, "{}", put.body);
+    let leaves = format!("/v1/operator/lockers/{}", elsewhere.id);
+    assert_eq!(world.operator.send(Method::DELETE, &leaves, json!({})).await.code(), "wrong_state");
+    let remove = world.operator.send(Method::DELETE, "/v1/operator/assets/ladder", json!({})).await;
+    assert_eq!(remove.status, StatusCode::NO_CONTENT, "{}", remove.body);
+    let leaves = world.operator.send(Method::DELETE, &leaves, json!({})).await;
+    assert_eq!(leaves.status, StatusCode::NO_CONTENT, "{}", leaves.body);
 }

@@ -2,6 +2,7 @@
 // A test that cannot go on may panic; the lint's own exception knows functions with #[test] only.
 #![allow(clippy::unwrap_used)]
 
+mod backups;
 mod browser;
 mod cabinet;
 mod client;

@@ -309,6 +309,7 @@ pub(crate) async fn accounts_of_before_are_given_numbers(world: World) {
     // The database as the version of before left it.
     let mut tx = world.hub.store.begin().await.unwrap();
     for sql in [
+        "ALTER TABLE assets DROP COLUMN missing_at",
         "DROP TABLE report_answers",
         "DROP INDEX problems_state",
         "ALTER TABLE problems DROP COLUMN state",
@@ -331,7 +332,14 @@ pub(crate) async fn accounts_of_before_are_given_numbers(world: World) {
     tx.commit().await.unwrap();
     assert_eq!(
         world.hub.store.migrate().await.unwrap(),
-        ["0010_customer_numbers", "0011_mail", "0012_whose_doors", "0013_reopenings", "0014_reports"]
+        [
+            "0010_customer_numbers",
+            "0011_mail",
+            "0012_whose_doors",
+            "0013_reopenings",
+            "0014_reports",
+            "0015_missing_things"
+        ]
     );
     let mut numbers = std::collections::BTreeSet::new();
     for device in &devices {

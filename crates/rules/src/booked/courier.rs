@@ -132,6 +132,25 @@ fn opened_again(facts: Facts, event: Event) -> bool {
         && (told || matches!(facts.inside, Some(Inside::SaidOut | Inside::SaidIn | Inside::Present)))
 }
 
+/// A courier says that they took a return before its customer opened the door once more, and found nothing.
+pub(super) fn found_gone(facts: Facts, verdict: &mut Verdict) {
+    let is_gone = facts.before.and_then(Inside::counts) == Some(false);
+    let says_so = facts.inside.and_then(Inside::counts) == Some(false);
+    if matches!(facts.state, State::Booked | State::Cancelled)
+        && facts.took_out.is_some()
+        && is_gone
+        && says_so
+    {
+        verdict.state = State::Deposited;
+        verdict.unproven = true;
+        verdict.notes.push((TimelineEvent::InTransit, By::Carrier, false));
+        verdict.alarm = Some(Alarm::TakenAfterExtend);
+        if facts.door == Door::Kept {
+            verdict.then = Then::Settle;
+        }
+    }
+}
+
 /// A courier found such a return, and took it or left it there.
 fn taken_although_opened_again(facts: Facts, verdict: &mut Verdict) {
     let measured = facts.inside.is_some_and(Inside::is_measured);

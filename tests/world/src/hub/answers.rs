@@ -206,6 +206,7 @@ impl Hub {
             since: None,
             identification: None,
             unproven: booking.unproven,
+            checking: false,
             lent: false,
             opening: booking.opening.and_then(|opening| u32::try_from(opening).ok()),
             actions,

@@ -97,6 +97,7 @@ pub(super) const SCOPES: [(&[&str], &str); 5] = [
             "DELETE /v1/operator/sites/{id}/members/{number}",
             "POST /v1/operator/holdings",
             "PUT /v1/operator/assets/{id}",
+            "DELETE /v1/operator/assets/{id}",
             "POST /v1/operator/alarms/{id}/resolve",
             "POST /v1/operator/reports/{id}/answers",
         ],
@@ -129,7 +130,7 @@ pub(super) const SCOPES: [(&[&str], &str); 5] = [
 ];
 
 /// Operations that may not fit the state of things (409).
-pub(super) const CONFLICTS: [&str; 42] = [
+pub(super) const CONFLICTS: [&str; 43] = [
     "POST /v1/me/email",
     "POST /v1/me/email/confirm",
     "DELETE /v1/me",
@@ -154,6 +155,7 @@ pub(super) const CONFLICTS: [&str; 42] = [
     "POST /v1/operator/lockers/{id}/doors/{door}/clear",
     "POST /v1/operator/lockers/{id}/lost",
     "PUT /v1/operator/assets/{id}",
+    "DELETE /v1/operator/assets/{id}",
     "POST /v1/receipts",
     "POST /v1/reservations/{id}/cancel",
     "POST /v1/reservations/{id}/extend",
@@ -200,7 +202,7 @@ pub(super) const PARAMETERS: [(&str, &str, &str); 21] = [
 ];
 
 /// What an operation's own words do not say.
-pub(super) const DETAILS: [(&str, &str); 61] = [
+pub(super) const DETAILS: [(&str, &str); 62] = [
     (
         "POST /v1/me/email",
         "What is answered is the same whoever has the address: it is the letter's reader who decides.",
@@ -291,6 +293,10 @@ pub(super) const DETAILS: [(&str, &str); 61] = [
         "Sent by whoever installs it; harmless to repeat. Its keys never change: one with new keys is a new locker.",
     ),
     ("PUT /v1/operator/sites/{id}", "What an operator writes here, an import does not overwrite."),
+    (
+        "DELETE /v1/operator/assets/{id}",
+        "Take it out of its compartment first: that is anybody's from then on.",
+    ),
     ("POST /v1/operator/keys", "The key is shown once."),
     (
         "GET /v1/operator/alarms",

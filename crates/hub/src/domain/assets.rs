@@ -1,0 +1,112 @@
+//! Things that are lent, each from a door of its own.
+
+use postern_api::{problem::Code, reservation::Asset};
+
+use super::{doors, network};
+use crate::{
+    error::{Result, invalid, refuse},
+    store::{RowExt, Tx},
+};
+
+/// A thing lies in the door that is kept for it from now on; one that was missing is back.
+///
+/// # Errors
+/// `Malformed`; `NoCompartment` where the door is somebody's; `WrongState` where the thing is lent, or may not lie in its compartment
+/// yet; `LockerNotTold` where whoever had the door before may still open it.
+pub async fn put(tx: &mut Tx, id: &str, asset: &Asset, now: i64) -> Result<()> {
+    network::check_id(id, "/id")?;
+    network::check_name(&asset.title, 120, "/title")?;
+    if !(1..=8760).contains(&asset.loan_hours) {
+        return Err(invalid("/loan_hours", "1 to 8760"));
+    }
+    let door = (asset.locker.as_str(), i64::from(asset.door));
+    let free = sqlx::query(
+        "SELECT d.site_id, a.id FROM doors d LEFT JOIN assets a ON a.locker_id = d.locker_id AND a.door = d.door \
+         WHERE d.locker_id = $1 AND d.door = $2 AND ((a.id IS NULL AND d.reservation_id IS NULL AND d.settling_epoch IS NULL) OR a.id = $3)",
+    )
+    .bind(door.0)
+    .bind(door.1)
+    .bind(id)
+    .fetch_optional(tx.on())
+    .await?
+    .ok_or(Code::NoCompartment)?;
+    // Whoever borrows it in the same moment waits, or has been waited for.
+    sqlx::query("UPDATE assets SET title = title WHERE id = $1").bind(id).execute(tx.on()).await?;
+    // It comes back to the door that it was taken from.
+    let lent = sqlx::query(
+        "SELECT id FROM assets WHERE id = $1 AND (locker_id <> $2 OR door <> $3) AND (reservation_id IS NOT NULL \
+         OR EXISTS (SELECT 1 FROM doors d WHERE d.locker_id = assets.locker_id AND d.door = assets.door \
+         AND (d.reservation_id IS NOT NULL OR d.settling_epoch IS NOT NULL)))",
+    )
+    .bind(id)
+    .bind(door.0)
+    .bind(door.1)
+    .fetch_optional(tx.on())
+    .await?;
+    if lent.is_some() {
+        return Err(refuse(
+            Code::WrongState,
+            "it is lent, or may not lie in its compartment yet: it is moved when it is back",
+        ));
+    }
+    if free.maybe_text("id")?.is_none() && !doors::is_safe_by_word(tx, "", door, now).await? {
+        return Err(refuse(
+            Code::LockerNotTold,
+            "access from before may still open this door: clear it, bring the locker its news, and try again",
+        ));
+    }
+    sqlx::query(
+        "INSERT INTO assets (id, title, site_id, locker_id, door, loan_hours) VALUES ($1, $2, $3, $4, $5, $6) \
+         ON CONFLICT (id) DO UPDATE SET title = excluded.title, site_id = excluded.site_id, \
+         locker_id = excluded.locker_id, door = excluded.door, loan_hours = excluded.loan_hours, missing_at = NULL",
+    )
+    .bind(id)
+    .bind(&asset.title)
+    .bind(free.text("site_id")?)
+    .bind(door.0)
+    .bind(door.1)
+    .bind(i64::from(asset.loan_hours))
+    .execute(tx.on())
+    .await?;
+    Ok(())
+}
+
+/// A thing is lent no more: somebody took it out of its compartment, which is anybody's from now on.
+///
+/// # Errors
+/// `NotFound`; `WrongState` where it is lent, or may not lie in its compartment yet.
+pub async fn remove(tx: &mut Tx, id: &str, now: i64) -> Result<()> {
+    let gone = sqlx::query(
+        "DELETE FROM assets WHERE id = $1 AND reservation_id IS NULL AND NOT EXISTS (SELECT 1 FROM doors d \
+         WHERE d.locker_id = assets.locker_id AND d.door = assets.door \
+         AND (d.reservation_id IS NOT NULL OR d.settling_epoch IS NOT NULL)) RETURNING locker_id, door",
+    )
+    .bind(id)
+    .fetch_optional(tx.on())
+    .await?;
+    let Some(row) = gone else {
+        let known =
+            sqlx::query("SELECT id FROM assets WHERE id = $1").bind(id).fetch_optional(tx.on()).await?;
+        return Err(match known {
+            Some(_) => refuse(Code::WrongState, "it is lent, or may not lie in its compartment yet"),
+            None => Code::NotFound.into(),
+        });
+    };
+    doors::clear(tx, &row.text("locker_id")?, row.int("door")?, now).await
+}
+
+/// Somebody looked, and a thing that is lent does not lie in its compartment.
+///
+/// # Errors
+/// When the database fails.
+pub async fn missing(tx: &mut Tx, locker: &str, door: i64, now: i64) -> Result<()> {
+    sqlx::query(
+        "UPDATE assets SET reservation_id = NULL, missing_at = COALESCE(missing_at, $1) WHERE locker_id = $2 AND door = $3",
+    )
+    .bind(now)
+    .bind(locker)
+    .bind(door)
+    .execute(tx.on())
+    .await?;
+    Ok(())
+}
