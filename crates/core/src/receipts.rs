@@ -94,6 +94,17 @@ impl Receipts {
         }
     }
 
+    /// The hub may have forgotten them: receipts and reservations of those that are to be offered again.
+    pub(crate) fn offer_again(&mut self) -> Vec<(String, String)> {
+        let delivered = self.0.iter_mut().filter(|stored| stored.delivered);
+        delivered
+            .map(|stored| {
+                stored.delivered = false;
+                (stored.id.clone(), stored.reservation.clone())
+            })
+            .collect()
+    }
+
     /// The hub has all that it can have.
     pub(crate) fn all_delivered(&self) -> bool {
         self.0.iter().all(|stored| stored.delivered || stored.rejected)

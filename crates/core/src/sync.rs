@@ -42,6 +42,8 @@ pub(crate) struct Page {
     pub(crate) changes: Changes,
     /// After a full round: everything that is still there; what is missing is gone.
     pub(crate) everything: Option<BTreeSet<String>>,
+    /// The hub did not know how far this device was: its database may be one of before.
+    pub(crate) anew: bool,
 }
 
 /// The machine.
@@ -50,6 +52,7 @@ pub(crate) struct Sync {
     cursor: Option<String>,
     /// Ids seen since a round without cursor began.
     seen: Option<BTreeSet<String>>,
+    anew: bool,
     fetching: bool,
     again: bool,
     due: Option<u64>,
@@ -196,6 +199,7 @@ impl Sync {
             Err(Miss::Refused { code: Code::CursorTooOld, .. }) => {
                 self.cursor = None;
                 self.seen = None;
+                self.anew = true;
                 self.due = Some(cx.now.monotonic_ms + cx.jitter(BACKOFF_MS.0));
                 return None;
             }
@@ -225,7 +229,8 @@ impl Sync {
             everything = self.seen.take();
             self.due = if std::mem::take(&mut self.again) { Some(now) } else { self.next_poll(cx) };
         }
-        Some(Page { changes, everything })
+        let anew = std::mem::take(&mut self.anew);
+        Some(Page { changes, everything, anew })
     }
 
     fn next_poll(&self, cx: &mut Cx<'_>) -> Option<u64> {

@@ -238,6 +238,8 @@ pub struct ReservationView {
     pub suspected: bool,
     /// Its state rests on somebody's word alone.
     pub unproven: bool,
+    /// It is not opened before the operator has looked at the compartment.
+    pub checking: bool,
     /// What the locker measured as the door was closed last, and signed: something inside, or nothing. None where it
     /// was not closed since it was opened, or cannot measure.
     pub inside: Option<bool>,

@@ -688,7 +688,7 @@ mod tests {
             more: false,
             now: 0,
         };
-        wallet.apply(Page { changes, everything: None });
+        wallet.apply(Page { changes, everything: None, anew: false });
         let changes = wallet.changes();
         wallet.written();
         changes

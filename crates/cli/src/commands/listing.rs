@@ -143,6 +143,9 @@ fn detail(view: &View, r: &ReservationView) -> String {
         let measured = if inside { "something" } else { "nothing" };
         row("Inside", format!("{measured}, as the locker measured"));
     }
+    if r.checking {
+        row("Access", "the operator is looking at the compartment first".into());
+    }
     if let Some(access) = access(r.access, &view.network) {
         row("Access", access);
     }

@@ -235,6 +235,11 @@ impl Core {
     }
 
     fn on_page(&mut self, page: Page, first: bool, cx: &mut Cx<'_>) {
+        if page.anew {
+            for (receipt, reservation) in self.kept.receipts.offer_again() {
+                self.kept.outbox.put(Some(reservation), What::Receipt { receipt }, cx);
+            }
+        }
         let arrivals = self.kept.wallet.apply(page);
         // It answers again: what waited goes now.
         self.kept.outbox.wake();

@@ -229,6 +229,7 @@ impl Core {
             code: self.code_would_open(reservation, state),
             suspected: self.is_suspected(reservation),
             unproven: self.is_unproven(reservation, state),
+            checking: reservation.checking,
             inside: self.kept.wallet.trace(id).content,
             release: self.release(reservation),
             identification: self.codes.get(id).cloned(),
@@ -530,7 +531,8 @@ impl Core {
     }
 
     fn access(&self, reservation: &Reservation, state: StateView) -> AccessView {
-        let wanted = crate::wallet::wants_grant(reservation)
+        let wanted = !reservation.checking
+            && crate::wallet::wants_grant(reservation)
             && !matches!(state, StateView::Collected | StateView::Deposited)
             && !self.kept.wallet.is_over_time(reservation, self.now);
         if !wanted {

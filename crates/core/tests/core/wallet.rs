@@ -135,6 +135,25 @@ fn paging_follows_to_the_end_and_a_full_round_drops_what_is_gone() {
     assert_eq!(rig.view().reservations.len(), 30);
 }
 
+/// The hub's database may be one of before: it has forgotten what this device had handed in.
+#[test]
+fn a_hub_that_does_not_know_the_cursor_gets_the_receipts_again() {
+    let mut rig = Rig::with_parcels(207, &[3]);
+    rig.open(&["r3"]);
+    rig.close_door(3);
+    rig.advance(5_000);
+    assert!(rig.view().receipts.iter().all(|receipt| receipt.delivered));
+    let before = rig.hub.calls("/v1/receipts").len();
+    rig.hub.refuse.insert("/v1/changes".into(), (410, Code::CursorTooOld));
+    rig.intent(Intent::Refresh);
+    rig.hub.refuse.clear();
+    rig.advance(5_000);
+    assert_eq!(rig.hub.calls("/v1/receipts").len(), before + 1, "both in one request");
+    assert!(rig.view().receipts.iter().all(|receipt| receipt.delivered));
+    rig.advance(600_000);
+    assert_eq!(rig.hub.calls("/v1/receipts").len(), before + 1, "once");
+}
+
 #[test]
 fn a_damaged_store_is_told_and_healed_from_the_hub() {
     let mut rig = Rig::with_parcels(206, &[3]);

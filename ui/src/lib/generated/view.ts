@@ -802,6 +802,10 @@ suspected: boolean,
  */
 unproven: boolean, 
 /**
+ * It is not opened before the operator has looked at the compartment.
+ */
+checking: boolean, 
+/**
  * What the locker measured as the door was closed last, and signed: something inside, or nothing. None where it
  * was not closed since it was opened, or cannot measure.
  */
