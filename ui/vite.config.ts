@@ -29,8 +29,17 @@ export default defineConfig(({ mode }) => {
       reportCompressedSize: false,
       rollupOptions: {
         input: recorded ? 'recorded.html' : web ? 'web.html' : 'index.html',
-        // Sheets come in one file: alone each compresses badly, and who opened one has the others.
-        output: { codeSplitting: { includeDependenciesRecursively: false, groups: [{ name: 'sheets', test: /src\/components\/sheets\// }] } },
+        // Sheets come in one file, and so does what stands in the detail: alone each compresses badly, and who has one needs the
+        // others.
+        output: {
+          codeSplitting: {
+            includeDependenciesRecursively: false,
+            groups: [
+              { name: 'sheets', test: /src\/components\/sheets\// },
+              { name: 'detail', test: /src\/components\/(Actions|AtLocker|ConfirmPlaced|ConfirmTaken|Reports|Shares|Timeline)\.svelte/ },
+            ],
+          },
+        },
       },
     },
     // Messages come parsed (tools/messages.ts); this module keeps the type guards and leaves the parser out.

@@ -735,3 +735,29 @@ test('motion stops when the system asks for less, and explains when it does not'
   await ui.show(moving, 'opening-asked');
   expect(await moving.evaluate(() => document.getAnimations().filter((one) => one.playState === 'running').length)).toBeGreaterThan(0);
 });
+
+test('an answer to a report is led to, and read with the report', async () => {
+  const page = await ui.page();
+  await ui.show(page, 'detail-reported');
+  await page.evaluate(() => (location.hash = '#/'));
+  await page.getByTestId('detail').waitFor({ state: 'detached' });
+  const notice = page.getByTestId('notice');
+  expect(await notice.getAttribute('data-code')).toBe('reportAnswered');
+  await notice.getByRole('button', { name: 'Read it' }).click();
+  await page.waitForFunction(() => document.activeElement?.id === 'reports-title');
+  expect(await sent(page)).toContainEqual({ type: 'dismissNotice', id: 7 });
+  const reports = page.getByTestId('reports');
+  expect(await reports.getByRole('article').evaluateAll((all) => all.map((one) => one.dataset.state))).toEqual(['open', 'solved']);
+  const solved = reports.getByRole('article').nth(1);
+  expect(await solved.innerText()).toContain('The shoes themselves look fine.');
+  expect(await solved.locator('blockquote').count()).toBe(2);
+  expect(await solved.locator('blockquote').last().innerText()).toContain('Lindenhof lockers');
+  expect(page.faults).toEqual([]);
+});
+
+test('a compartment that the operator looks at first is not offered, and the page says why', async () => {
+  const page = await ui.page();
+  await ui.show(page, 'detail-checking');
+  expect(await page.getByTestId('checking').innerText()).toContain('restored from a backup');
+  expect(await page.getByTestId('open-gesture').count()).toBe(0);
+});
