@@ -140,6 +140,13 @@ fn everything_that_a_customer_may_wish_is_a_command() {
     assert_eq!(shell.run(&["find", "--near", "north"]).code, 2);
 
     changes_what_it_has(&shell, &folder.path().join("photo.png"));
+    // The operator reads it by the documented interface, and Ada what is answered.
+    assert_eq!(runtime.block_on(hub.answer_reports("Thank you. We look at it today.")), 1);
+    let shown = shell.run(&["show", "A2"]).good().out;
+    let report = shown.split_once("Report, solved").expect(&shown).1;
+    for words in ["damaged", "A corner is wet.", "Postern", "Thank you. We look at it today."] {
+        assert!(report.contains(words), "{words}: {report}");
+    }
     books_and_gives_back(&shell);
     passes_on_and_takes_back(&shell, &keyring, folder.path(), &hub, &cabinet, &runtime, &browser);
 
@@ -237,6 +244,8 @@ fn changes_what_it_has(shell: &Shell, photo: &std::path::Path) {
     assert_eq!(refused.code, 2, "{}", refused.err);
     assert!(refused.err.contains("neither JPEG nor PNG"), "{}", refused.err);
     assert_eq!(shell.run(&["report", "A2", "boring"]).code, 2);
+    let shown = shell.run(&["show", "A2"]).good().out;
+    assert!(shown.contains("Report, not answered yet") && shown.contains("A corner is wet."), "{shown}");
 }
 
 fn books_and_gives_back(shell: &Shell) {
