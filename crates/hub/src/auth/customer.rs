@@ -87,7 +87,7 @@ impl FromRequestParts<Arc<Hub>> for Customer {
         let token = credential(&parts.headers, "DPoP").ok_or(Code::Unauthenticated)?;
         let now = hub.clock.now();
         let access = AccessToken::open(token, &hub.secrets, now).ok_or(Code::Unauthenticated)?;
-        if access.expires < hub.signed_in_since + hub.config.policy.access_token_seconds {
+        if access.expires <= hub.signed_in_since + hub.config.policy.access_token_seconds {
             return Err(Code::Unauthenticated.into());
         }
         let uri = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |original| &original.0);

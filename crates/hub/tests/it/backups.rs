@@ -1,14 +1,16 @@
 //! After a backup was put back and `postern-hub restored` has run; on both databases by `conformance`. SECURITY.md names these tests.
 
-use postern_hub::domain::restored;
+use postern_hub::{clock::Clock, domain::restored};
 use postern_protocol::{Operation, receipt::Outcome};
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     cabinet::{Hand, door},
+    client::{Device, Key, Partner, Pending, register},
     doors::deliver_plain,
     promises::{alarms, announce, courier, deliver, errand, fetch, hand_in, path, report},
+    served::{Served, demo_data, run},
     world::{Locker, World},
 };
 
@@ -226,4 +228,52 @@ pub(crate) async fn a_locker_that_a_backup_forgot_is_looked_at(world: World) {
     world.clock.advance(31 * 86_400);
     let cabinet = world.cabinet(true).await;
     assert_eq!(report(&world, &cabinet, 1).await["out_of_order"], false);
+}
+
+/// The way that the guide describes, by the programs: back up, go on, put the copy back, say so, start.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_is_put_back_as_the_guide_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path();
+    let keys = demo_data(data);
+    let served = Served::start(data, "127.0.0.1:0");
+    let listen = format!("127.0.0.1:{}", served.base.rsplit(':').next().unwrap());
+    let base = served.base.clone();
+    let operator = Partner { base: base.clone(), key: keys["operator_key"].as_str().unwrap().to_owned() };
+    let locker = Locker::new();
+    operator.post("/v1/operator/lockers", json!({ "descriptor": locker.descriptor("lindenhof") })).await.ok();
+    let pending = Pending::new();
+    let (_, redirect) = register(&base, &pending, "Ada").await;
+    let mut ada = Device::redeem(&base, &pending, &redirect, Key::ed25519(), &Clock::default()).await;
+    let books = ada.named("Two paperbacks").await;
+    let copy = data.join("copy.db");
+    assert!(run(data, &["backup", copy.to_str().unwrap()]).0);
+    // Ada's phone is stolen, and she removes it. Then the disk breaks.
+    let me = ada.get("/v1/me").await.ok()["device_id"].as_str().unwrap().to_owned();
+    let removed = ada.send(Method::DELETE, &format!("/v1/devices/{me}"), json!({})).await;
+    assert_eq!(removed.status, 204, "{}", removed.body);
+    assert_eq!(ada.get("/v1/me").await.code(), "device_revoked");
+    drop(served);
+    for name in ["hub.db", "hub.db-wal", "hub.db-shm"] {
+        let _ = std::fs::remove_file(data.join(name));
+    }
+    std::fs::rename(&copy, data.join("hub.db")).unwrap();
+    let (done, said) = run(data, &["restored"]);
+    assert!(done, "{said}");
+    for words in ["16 doors wait", "everybody signs in anew", "API keys are good"] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    let served = Served::start(data, &listen);
+    assert_eq!(ada.get("/v1/me").await.code(), "unauthenticated", "the stolen phone is not back");
+    assert_eq!(ada.refresh().await.body["error"], "invalid_grant");
+    let seen = operator.get(&format!("/v1/operator/lockers/{}", locker.id)).await.ok();
+    let out =
+        |doors: &Value| doors.as_array().unwrap().iter().filter(|one| one["out_of_order"] == true).count();
+    assert_eq!(out(&seen["doors"]), 16);
+    let at = books["compartment"]["door"].as_u64().unwrap();
+    let serve = format!("/v1/operator/lockers/{}/doors/{at}", locker.id);
+    assert_eq!(operator.send(Method::PUT, &serve, json!({ "out_of_order": false })).await.status, 204);
+    let seen = operator.get(&format!("/v1/operator/lockers/{}", locker.id)).await.ok();
+    assert_eq!(out(&seen["doors"]), 15);
+    drop(served);
 }
