@@ -215,6 +215,16 @@ impl SignIn {
         self.claim.clone().filter(|_| same)
     }
 
+    /// The claim link that this sign-in, or the next one, takes up, and the hub that it is of.
+    pub(crate) fn claim(&self) -> Option<(&str, &str)> {
+        self.claim_of.as_deref().zip(self.claim.as_deref())
+    }
+
+    /// A claim link that was followed in an earlier process: for the next sign-in at its hub.
+    pub(crate) fn remember_claim(&mut self, hub: &str, claim: String) {
+        (self.claim_of, self.claim) = (base_url(hub), Some(claim));
+    }
+
     /// A claim link waits here that is written down nowhere.
     pub(crate) fn is_claiming(&self) -> bool {
         self.claim.is_some() && !matches!(self.stage, Stage::InBrowser { .. } | Stage::Exchanging { .. })

@@ -47,6 +47,12 @@ pub(crate) struct Kept {
     /// Where the change feed stands.
     #[serde(default)]
     pub(crate) cursor: Option<String>,
+    /// A claim link that was followed and is not taken up yet.
+    #[serde(default)]
+    pub(crate) claim: Option<Claim>,
+    /// When the end of the account was asked for, UNIX seconds, until the hub's answer is known.
+    #[serde(default)]
+    pub(crate) deleting: Option<i64>,
     #[serde(default)]
     pub(crate) wallet: Wallet,
     /// Operations of unknown outcome, and doors that are open.
@@ -101,6 +107,18 @@ struct Head {
     #[serde(default)]
     skew: i64,
     cursor: Option<String>,
+    #[serde(default)]
+    claim: Option<Claim>,
+    #[serde(default)]
+    deleting: Option<i64>,
+}
+
+/// A claim link, for the next process.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Claim {
+    /// Base URL of the hub that it is of.
+    pub(crate) hub: String,
+    pub(crate) code: String,
 }
 
 /// What changed since the document, or the change before this one.
@@ -134,6 +152,8 @@ impl Default for Kept {
             last_contact: None,
             skew: 0,
             cursor: None,
+            claim: None,
+            deleting: None,
             wallet: Wallet::default(),
             openings: Openings::default(),
             outbox: Outbox::default(),
@@ -206,6 +226,8 @@ impl Kept {
             last_contact: self.last_contact,
             skew: self.skew,
             cursor: self.cursor.clone(),
+            claim: self.claim.clone(),
+            deleting: self.deleting,
         }
     }
 
@@ -229,9 +251,10 @@ impl Kept {
     }
 
     fn apply(&mut self, change: Change) {
-        if let Some(Head { hub, account, last_contact, skew, cursor }) = change.head {
+        if let Some(Head { hub, account, last_contact, skew, cursor, claim, deleting }) = change.head {
             (self.hub, self.account, self.cursor) = (hub, account, cursor);
             (self.last_contact, self.skew) = (last_contact, skew);
+            (self.claim, self.deleting) = (claim, deleting);
         }
         put(&mut self.openings, change.openings);
         put(&mut self.outbox, change.outbox);

@@ -187,7 +187,16 @@ impl SealedStore {
         self.secrets.delete(KEY_NAME).await?;
         self.counter.settled().await;
         self.secrets.delete(GENERATION_NAME).await?;
-        let path = self.path.clone();
+        Self::remove(self.path).await
+    }
+
+    /// Where it lies.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Removes the content and every damaged copy.
+    pub(crate) async fn remove(path: PathBuf) -> Result<(), VaultError> {
         blocking(move || {
             file::remove(&path)?;
             file::remove(&path.with_extension("new"))?;
@@ -277,7 +286,7 @@ fn damaged_copies(path: &Path) -> io::Result<Vec<(u32, PathBuf)>> {
     Ok(copies)
 }
 
-async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> Result<T, VaultError> {
     match tokio::task::spawn_blocking(work).await {

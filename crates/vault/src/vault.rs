@@ -1,8 +1,14 @@
 //! Everything secret of one profile: device key, session, sealed state.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
-use crate::{DeviceKey, DeviceKeys, SealedStore, Secret, Secrets, VaultError, memory::MemorySecrets};
+use crate::{
+    DeviceKey, DeviceKeys, SealedStore, Secret, Secrets, VaultError, file, memory::MemorySecrets,
+    sealed::blocking,
+};
 
 const SESSION_NAME: &str = "session";
 /// Beside the sealed store: the app was here before.
@@ -41,6 +47,15 @@ impl Vault {
         path: PathBuf,
     ) -> Result<Opened, VaultError> {
         let installed = path.with_file_name(INSTALLED);
+        let leaving = leaving(&path);
+        if leaving.exists() {
+            tracing::info!(code = "wipe_finished", "what an earlier process began to forget is forgotten");
+            secrets.delete(SESSION_NAME).await?;
+            keys.destroy().await?;
+            SealedStore::forget(secrets.as_ref()).await?;
+            SealedStore::remove(path.clone()).await?;
+            blocking(move || file::remove(&leaving)).await?;
+        }
         if secrets.outlive_the_app() && !installed.exists() && !path.exists() {
             tracing::info!(code = "installed_anew", "secrets of an app that was here before are forgotten");
             secrets.delete(SESSION_NAME).await?;
@@ -118,14 +133,28 @@ impl Vault {
     }
 
     /// Forgets session, state and device key. Goes on past a failure, so that as much as can be is gone, and returns
-    /// the first.
+    /// the first. What a failure or the end of the process leaves over goes when the profile is opened the next time.
     pub async fn wipe(self) -> Result<(), VaultError> {
+        let leaving = self.store.as_ref().map(|store| leaving(store.path()));
+        let noted = match leaving.clone() {
+            Some(leaving) => blocking(move || file::replace(&leaving, &[])).await,
+            None => Ok(()),
+        };
         let session = self.secrets.delete(SESSION_NAME).await;
         let key = self.keys.destroy().await;
         let state = match self.store {
             Some(store) => store.wipe().await,
             None => Ok(()),
         };
-        session.and(key).and(state)
+        noted.and(session).and(key).and(state)?;
+        match leaving {
+            Some(leaving) => blocking(move || file::remove(&leaving)).await,
+            None => Ok(()),
+        }
     }
+}
+
+/// Says beside a store that it is being forgotten.
+fn leaving(store: &Path) -> PathBuf {
+    store.with_extension("leaving")
 }

@@ -26,6 +26,9 @@ use crate::{
     view::{NoticeCode, ProblemCode, ProblemView},
 };
 
+/// Where the end of the account was asked for and no answer came, one may still be on its way for so many seconds.
+const DELETION_S: u64 = 60;
+
 impl Core {
     pub(super) fn on_http(
         &mut self,
@@ -72,6 +75,11 @@ impl Core {
             News::Stuck(miss) => {
                 self.network.missed(miss);
                 self.answer_waiting(miss, cx);
+            }
+            News::Ended if self.kept.deleting.is_some() => {
+                // The hub knows of neither session nor account any more, as was asked of it.
+                self.wipe(cx);
+                self.revoked = false;
             }
             News::Ended => {
                 let miss = Miss::Refused { code: Code::Unauthenticated, wait: None };
@@ -190,7 +198,13 @@ impl Core {
                     self.revoked = false;
                     return;
                 }
-                Err(miss) => Some(miss),
+                Err(miss) => {
+                    if !miss.passes() {
+                        self.kept.deleting = None;
+                        cx.out.save_soon();
+                    }
+                    Some(miss)
+                }
             },
         };
         self.desk.done(errand, miss, cx);
@@ -241,6 +255,10 @@ impl Core {
             }
         }
         let arrivals = self.kept.wallet.apply(page);
+        // An account that is still there long after its end was asked for does not end.
+        if self.kept.deleting.is_some_and(|asked| cx.now.unix().abs_diff(asked) > DELETION_S) {
+            self.kept.deleting = None;
+        }
         // It answers again: what waited goes now.
         self.kept.outbox.wake();
         self.kept.wallet.wake();

@@ -169,7 +169,12 @@ impl Core {
             Intent::DismissRecoveryCodes => self.desk.dismiss_codes(),
             Intent::ExportAccount if self.owns_account() => self.desk.fetch_export(cx),
             Intent::DismissExport => self.desk.dismiss_export(),
-            Intent::DeleteAccount if self.owns_account() => self.desk.delete(cx),
+            Intent::DeleteAccount if self.owns_account() => {
+                // Whoever is asked may have done it, and the app end before it hears so.
+                self.kept.deleting = Some(cx.now.unix());
+                cx.out.save_now();
+                self.desk.delete(cx);
+            }
             Intent::AddPasskey if self.owns_account() => {
                 if let Some(hub) = self.session.hub() {
                     let hub = hub.base.clone();
@@ -304,13 +309,21 @@ impl Core {
         };
         if self.session.is_usable() {
             self.claim = Some(claim);
+            self.keep_claim(cx);
             self.send_claim(cx);
         } else if matches!(self.vault, Vault::Open { .. }) {
             let hub = hub.to_owned();
-            self.sign_in.start(&hub, Some(claim), cx);
+            self.begin_claim(&hub, claim, cx);
         } else {
             self.claim = Some(claim);
         }
+    }
+
+    /// Signs in to take up a claim link, which is written down before the hub is asked for anything.
+    pub(super) fn begin_claim(&mut self, hub: &str, claim: String, cx: &mut Cx<'_>) {
+        self.sign_in.remember_claim(hub, claim.clone());
+        self.keep_claim(cx);
+        self.sign_in.start(hub, Some(claim), cx);
     }
 
     /// Takes up a claim link that waits.

@@ -31,7 +31,7 @@ use crate::{
     session::{HubAddress, Session},
     sharing::Sharing,
     sign_in::SignIn,
-    store::Kept,
+    store::{Claim, Kept},
     sync::Sync,
     time::Now,
     unlock::{At, Env, News, Unlock},
@@ -295,10 +295,35 @@ impl Core {
         }
         self.sign_in.resume(&self.config.device_name, &mut self.session, cx);
         if self.session.exists() {
+            self.claim = self.claim.take().or_else(|| self.kept_claim());
             self.sync.start(cx);
         } else if let Some(claim) = self.claim.take() {
             let hub = self.config.hub.clone();
-            self.sign_in.start(&hub, Some(claim), cx);
+            self.begin_claim(&hub, claim, cx);
+        } else if self.session.kept_sign_in().is_none()
+            && let Some(claim) = self.kept.claim.clone()
+        {
+            self.sign_in.remember_claim(&claim.hub, claim.code);
+        }
+    }
+
+    /// The claim link of an earlier process, where it is of the hub in use.
+    fn kept_claim(&self) -> Option<String> {
+        let base = &self.session.hub()?.base;
+        self.kept.claim.as_ref().filter(|claim| claim.hub == *base).map(|claim| claim.code.clone())
+    }
+
+    /// The claim link that waits is written down for as long as it does: the process may end at any moment.
+    fn keep_claim(&mut self, cx: &mut Cx<'_>) {
+        if !matches!(self.vault, Vault::Open { .. }) {
+            return;
+        }
+        let here = self.session.hub().map_or(self.config.hub.as_str(), |hub| hub.base.as_str());
+        let waits = self.claim.as_deref().map(|claim| (here, claim)).or_else(|| self.sign_in.claim());
+        let waits = waits.map(|(hub, code)| Claim { hub: hub.to_owned(), code: code.to_owned() });
+        if self.kept.claim != waits {
+            self.kept.claim = waits;
+            cx.out.save_now();
         }
     }
 
@@ -344,6 +369,7 @@ impl Core {
         self.kept.wallet.set_skew(self.network.skew());
         self.sign_in.drive(cx);
         self.sign_in.tidy(&mut self.session, cx);
+        self.keep_claim(cx);
         self.give_up_late(cx);
         let air = self.session.hub().and_then(HubAddress::air);
         if !matches!(self.vault, Vault::Opening) && self.air.as_ref() != Some(&air) {

@@ -5,6 +5,7 @@ mod again;
 mod desk;
 mod door;
 mod hostile;
+mod killed;
 mod opening;
 mod pictures;
 mod rig;

@@ -58,6 +58,12 @@ pub(crate) struct Hub {
     pub(crate) oauth_error: Option<OAuthError>,
     /// Authorization codes that were taken, where each is taken once.
     pub(crate) codes: Option<BTreeSet<String>>,
+    /// The account has ended, and all that it had with it.
+    pub(crate) deleted: bool,
+    /// Claim links that were taken up, as often as they were.
+    pub(crate) claimed: Vec<String>,
+    /// What a claim link is for.
+    pub(crate) claimable: Option<Reservation>,
     pub(crate) access: u32,
     pub(crate) clock_ahead: i64,
     pub(crate) seen: Vec<Seen>,
@@ -106,7 +112,7 @@ impl Hub {
             return HttpResponse { status: 200, date: None, etag: None, body: page.clone().into() };
         }
         if let Auth::Token(token) = &request.auth
-            && **token != format!("access-{}", self.access)
+            && (self.deleted || **token != format!("access-{}", self.access))
         {
             return problem(401, Code::Unauthenticated, at);
         }
@@ -126,6 +132,10 @@ impl Hub {
                 at,
             ),
             "/oauth/token" => {
+                if self.deleted && body.contains("grant_type=refresh_token") {
+                    let error = OAuthError { error: "invalid_grant".into(), error_description: None };
+                    return HttpResponse { status: 400, ..json(&error, at) };
+                }
                 if let Some(error) = &self.oauth_error {
                     return HttpResponse { status: 400, ..json(error, at) };
                 }
@@ -146,6 +156,23 @@ impl Hub {
                     },
                     at,
                 )
+            }
+            "/v1/me" if request.method == Method::Delete => {
+                self.deleted = true;
+                self.reservations.clear();
+                json(&serde_json::json!({}), at)
+            }
+            "/v1/claims" => {
+                self.claimed.push(body.to_owned());
+                let Some(mut reservation) = self.claimable.clone() else {
+                    return json(&serde_json::json!({}), at);
+                };
+                if !self.reservations.iter().any(|known| known.id == reservation.id) {
+                    self.version += 1;
+                    reservation.version = self.version;
+                    self.reservations.push(reservation.clone());
+                }
+                json(&reservation, at)
             }
             "/v1/me" => json(
                 &Account {
