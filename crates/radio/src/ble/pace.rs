@@ -97,7 +97,9 @@ pub(super) enum Step {
 }
 
 impl Manners {
-    /// Decides. A scan that is to be started anew is stopped first, and only where it may be started again.
+    /// Decides. A scan is stopped only where the next who dials may start one: until then it runs on, also through attempts
+    /// to connect, which it slows down and which nothing else could follow. Four that fail at once would otherwise leave
+    /// whoever stands at the door deaf for half a minute.
     pub(super) fn next(&self, is: &Situation<'_>) -> Step {
         let eager = self.modes && is.dialling;
         let Some(run) = is.running else {
@@ -108,7 +110,8 @@ impl Manners {
             return if may <= is.now { Step::Start { eager } } else { Step::Wait(Some(may)) };
         };
         if !is.wanted {
-            return Step::Stop;
+            let again = self.may_start(&Situation { dialling: true, ..*is });
+            return if again <= is.now { Step::Stop } else { Step::Wait(Some(again)) };
         }
         let silent_since = is.heard.map_or(run.since, |heard| heard.max(run.since));
         let deaf = if is.dialling { self.deaf_dialling } else { self.deaf_listening };
@@ -218,6 +221,42 @@ mod tests {
             ..IDLE
         },
         Case { name: "the last has gone", running: Some((9, false)), android: Stop, others: Stop, ..IDLE },
+        Case {
+            name: "connecting, for the first time",
+            dialling: true,
+            running: Some((500, true)),
+            heard: Some(0),
+            starts: &[500],
+            android: Stop,
+            others: Stop,
+            ..IDLE
+        },
+        Case {
+            name: "connecting, after three attempts that failed at once",
+            dialling: true,
+            running: Some((500, true)),
+            heard: Some(0),
+            starts: &[4_000, 3_000, 2_000, 500],
+            android: Wait(27_000),
+            others: Stop,
+            ..IDLE
+        },
+        Case {
+            name: "given up after four: who tries again is heard",
+            running: Some((9_000, true)),
+            starts: &[12_000, 11_000, 10_000, 9_000],
+            android: Wait(19_000),
+            others: Stop,
+            ..IDLE
+        },
+        Case {
+            name: "and when another may begin it ends",
+            running: Some((28_000, true)),
+            starts: &[31_000, 30_000, 29_000, 28_000],
+            android: Stop,
+            others: Stop,
+            ..IDLE
+        },
         Case {
             name: "dialling, silent for 2.5 s",
             wanted: true,

@@ -35,18 +35,27 @@ impl Demand {
     }
 }
 
+/// What the platform's scan does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Activity {
+    Idle,
+    Runs,
+    /// Nobody wants it now, and it runs on since none could be started after it: see [`Manners::next`].
+    RunsOn,
+}
+
 /// The scan of one adapter.
 pub(super) struct Scanner {
     adapter: Adapter,
     demand: watch::Sender<Demand>,
-    scanning: watch::Receiver<bool>,
+    scanning: watch::Receiver<Activity>,
     heard: watch::Sender<Option<Instant>>,
 }
 
 impl Scanner {
     pub(super) fn new(adapter: Adapter) -> Self {
         let (demand, wanted) = watch::channel(Demand::default());
-        let (active, scanning) = watch::channel(false);
+        let (active, scanning) = watch::channel(Activity::Idle);
         let (heard, last) = watch::channel(None);
         let refused = phone::half()
             .map_or_else(|| watch::channel(phone::ScanFailure::default()).1, phone::Half::failures);
@@ -74,11 +83,11 @@ impl Scanner {
         Ok(Ear { scanner: self.clone(), events, cached, dialling })
     }
 
-    /// Does not scan until the pause is dropped; returns when the scan has stopped.
+    /// Does not scan until the pause is dropped; returns when the scan has stopped, or is left to run on.
     pub(super) async fn pause(self: &Arc<Self>) -> Pause {
         self.demand.send_modify(|demand| demand.pauses += 1);
         let pause = Pause { scanner: self.clone() };
-        let _ = self.scanning.clone().wait_for(|active| !active).await;
+        let _ = self.scanning.clone().wait_for(|active| *active != Activity::Runs).await;
         pause
     }
 }
@@ -178,7 +187,7 @@ struct Keeper<A> {
     air: A,
     manners: Manners,
     starts: &'static Starts,
-    active: watch::Sender<bool>,
+    active: watch::Sender<Activity>,
 }
 
 impl<A: Air> Keeper<A> {
@@ -196,7 +205,7 @@ impl<A: Air> Keeper<A> {
                 failed = Some(Failure { at: Instant::now(), too_many });
                 if running.take().is_some() {
                     self.air.stop().await;
-                    self.active.send_replace(false);
+                    self.active.send_replace(Activity::Idle);
                 }
             }
             let (now, wants) = (Instant::now(), *demand.borrow_and_update());
@@ -215,7 +224,7 @@ impl<A: Air> Keeper<A> {
                     self.starts.note(now, &self.manners);
                     if self.air.start(eager).await {
                         (running, failed) = (Some(Run { since: now, eager }), None);
-                        self.active.send_replace(true);
+                        self.active.send_replace(Activity::Runs);
                     } else {
                         failed = Some(Failure { at: now, too_many: false });
                     }
@@ -223,9 +232,13 @@ impl<A: Air> Keeper<A> {
                 Step::Stop => {
                     self.air.stop().await;
                     running = None;
-                    self.active.send_replace(false);
+                    self.active.send_replace(Activity::Idle);
                 }
                 Step::Wait(until) => {
+                    if running.is_some() {
+                        let wanted = if wants.scan() { Activity::Runs } else { Activity::RunsOn };
+                        self.active.send_if_modified(|active| std::mem::replace(active, wanted) != wanted);
+                    }
                     let due = async {
                         match until {
                             Some(until) => sleep_until(until).await,

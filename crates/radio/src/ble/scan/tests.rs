@@ -8,7 +8,7 @@ use std::{
 
 use tokio::{sync::watch, time::Instant};
 
-use super::{Air, Demand, Keeper};
+use super::{Activity, Air, Demand, Keeper};
 use crate::{
     ble::pace::{ANDROID, Manners, OTHERS, Starts},
     phone::ScanFailure,
@@ -46,6 +46,7 @@ struct Stage {
     demand: watch::Sender<Demand>,
     heard: watch::Sender<Option<Instant>>,
     refused: watch::Sender<ScanFailure>,
+    scanning: watch::Receiver<Activity>,
 }
 
 impl Stage {
@@ -57,9 +58,10 @@ impl Stage {
         let (heard, last) = watch::channel(None);
         let (refused, told) = watch::channel(ScanFailure::default());
         let starts: &'static Starts = Box::leak(Box::default());
-        let keeper = Keeper { air: Noted(notes), manners, starts, active: watch::channel(false).0 };
+        let (active, scanning) = watch::channel(Activity::Idle);
+        let keeper = Keeper { air: Noted(notes), manners, starts, active };
         tokio::spawn(keeper.keep(wanted, last, told));
-        Self { notes, demand, heard, refused }
+        Self { notes, demand, heard, refused, scanning }
     }
 
     fn want(&self, listeners: usize, dialling: usize, pauses: usize) {
@@ -107,6 +109,37 @@ async fn attempts_to_connect_do_not_use_up_what_android_allows() {
     after(31_000).await;
     let fifth = stage.log().iter().filter(|(_, what)| what.starts_with("start")).nth(4).map(|it| it.0);
     assert_eq!(fifth, Some(31_000));
+}
+
+/// A locker in front of the customer whose connections fail at once: it is heard all the same, attempt after attempt.
+#[tokio::test(start_paused = true)]
+async fn attempts_that_fail_at_once_leave_nobody_deaf_on_android() {
+    let stage = Stage::new(ANDROID);
+    for attempt in 0..40 {
+        stage.want(1, 1, 0);
+        after(200).await;
+        assert_eq!(*stage.scanning.borrow(), Activity::Runs, "attempt {attempt}");
+        stage.heard.send_replace(Some(Instant::now()));
+        // Heard, and called.
+        stage.want(0, 0, 1);
+        after(50).await;
+        let then = if attempt < 3 { Activity::Idle } else { Activity::RunsOn };
+        assert_eq!(*stage.scanning.borrow(), then, "attempt {attempt}: whoever connects is not kept waiting");
+    }
+    let log = stage.log();
+    assert_eq!(log.len(), 7, "{log:?}");
+    assert_eq!(log.last(), Some(&(750, "start eagerly")));
+    // They give up, and press once more.
+    stage.want(0, 0, 0);
+    after(5_000).await;
+    stage.want(1, 1, 0);
+    after(1).await;
+    assert_eq!((stage.log().len(), *stage.scanning.borrow()), (7, Activity::Runs));
+    // And who gives up for good is not listened for longer than that takes.
+    stage.want(0, 0, 0);
+    after(31_000).await;
+    assert_eq!(stage.log()[7..], [(31_000, "stop")]);
+    assert_eq!(*stage.scanning.borrow(), Activity::Idle);
 }
 
 #[tokio::test(start_paused = true)]
