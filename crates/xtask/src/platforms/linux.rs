@@ -58,7 +58,7 @@ const NEEDS: &[Need] = &[
     },
 ];
 /// Tauri's own bundler, of the version that Cargo.lock has of Tauri.
-const BUNDLER: &str = "2.12.5";
+pub(super) const BUNDLER: &str = "2.12.5";
 /// More than this nobody has to download.
 const MOST_PACKAGE: u64 = 15_000_000;
 /// The same without optimisation.

@@ -9,6 +9,7 @@ mod hub;
 mod jvm;
 mod linux;
 mod native;
+mod recorded;
 mod release;
 mod table;
 pub(crate) mod toolchain;

