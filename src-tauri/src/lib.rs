@@ -13,6 +13,13 @@
 //! and an extra hop for every message, and views are messages.
 #![cfg_attr(not(any(target_os = "android", target_os = "ios")), forbid(unsafe_code))]
 #![deny(unsafe_code)]
+#![cfg_attr(
+    target_os = "ios",
+    allow(
+        missing_docs,
+        reason = "tauri::mobile_entry_point makes a public function, and says nothing of it"
+    )
+)]
 
 #[cfg(target_os = "android")]
 mod android;

@@ -27,7 +27,7 @@ pub(crate) async fn plan(app: AppHandle, runtime: Handle) {
         language.mark_unchanged();
         let asked = app.clone();
         let replaced = tauri::async_runtime::spawn_blocking(move || {
-            replace(&asked, if allowed { &planned } else { &[] })
+            replace(&asked, if allowed { &planned } else { &[] });
         });
         if let Err(error) = replaced.await {
             tracing::warn!(code = "reminders_not_planned", %error, "the reminders were not handed to the system");

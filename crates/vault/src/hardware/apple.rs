@@ -80,7 +80,7 @@ impl EnclaveKey {
         let point = key.public_key().and_then(|public| public.external_representation());
         let point =
             point.ok_or_else(|| VaultError::Keyring("the Enclave's key has no public half".into()))?;
-        let public = encoding::public_of_point(&point.to_vec())?;
+        let public = encoding::public_of_point(&point)?;
         Ok(Self { key, public })
     }
 }

@@ -36,6 +36,8 @@ pub(crate) const RUST: Bundle = Bundle {
         "libllvm{llvm}",
     ],
 };
+/// Clippy of the same version as that compiler.
+pub(crate) const CLIPPY: Bundle = Bundle { name: "clippy", packages: &["rust-web-clippy"] };
 /// A machine with a Cortex-M4.
 pub(crate) const QEMU: Bundle = Bundle { name: "qemu", packages: &["qemu-system-arm"] };
 /// C for targets whose own compiler cannot be had here.
@@ -91,14 +93,29 @@ impl Toolchain {
             .env_remove("RUSTUP_TOOLCHAIN");
     }
 
-    /// cargo for a target whose standard library is built from source. One folder for all of them, so that build
+    /// cargo for targets whose standard library is built from source. One folder for all of them, so that build
     /// scripts and procedural macros are compiled once.
-    pub(crate) fn cargo(&self, verb: &str, target: &str) -> Command {
+    pub(crate) fn cargo(&self, verb: &str, targets: &[&str]) -> Command {
         let mut cargo = process::cargo();
         self.lend(&mut cargo);
+        cargo.args([verb, "--locked", "-Zbuild-std=std,panic_unwind", "--target-dir"]).arg(built());
+        for target in targets {
+            cargo.args(["--target", target]);
+        }
         cargo
-            .args([verb, "--locked", "--target", target, "-Zbuild-std=std,panic_unwind", "--target-dir"])
-            .arg(built());
+    }
+
+    /// A type-check with every lint of the workspace, in which a warning is an error. What is not ours is checked as it
+    /// would be without lints, so that it costs next to nothing more. All targets in one go, so that no processor waits for the
+    /// last crate of one of them.
+    ///
+    /// Not by `cargo clippy`: cargo looks for that among its own programs first, which are of the main toolchain.
+    pub(crate) fn lint(&self, targets: &[&str]) -> Command {
+        let mut cargo = self.cargo("check", targets);
+        cargo
+            .env("RUSTC_WORKSPACE_WRAPPER", self.root.join("bin/clippy-driver"))
+            // Arguments, with what clippy has between them.
+            .env("CLIPPY_ARGS", "-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__");
         cargo
     }
 }

@@ -134,7 +134,7 @@ fn passed(line: &str) -> Option<u32> {
 }
 
 fn cargo(toolchain: &Toolchain, verb: &str) -> Command {
-    let mut cargo = toolchain.cargo(verb, TARGET);
+    let mut cargo = toolchain.cargo(verb, &[TARGET]);
     cargo
         .env("CARGO_TARGET_X86_64_PC_WINDOWS_GNU_LINKER", LINKER)
         // Nobody debugs these: a minute less to compile and link.
