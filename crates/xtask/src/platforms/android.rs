@@ -156,6 +156,22 @@ pub(crate) fn run(steps: &mut Vec<Step>) -> Result<()> {
     )?;
     step(
         steps,
+        Proof::Checked,
+        "names by which a tap on a notification is known, against the plugin's",
+        || {
+            let app = root().join(PROJECT).join("app/src/main");
+            let plugin = jvm::source_of("tauri-plugin-notification")?.join("android/src/main");
+            native::hold_plugin(
+                &fs::read_to_string(app.join("java/app/postern/Tap.kt"))?,
+                &fs::read_to_string(app.join("AndroidManifest.xml"))?,
+                &fs::read_to_string(plugin.join("java/TauriNotificationManager.kt"))?,
+                &fs::read_to_string(plugin.join("AndroidManifest.xml"))?,
+            )?;
+            Ok(None)
+        },
+    )?;
+    step(
+        steps,
         Proof::Ran,
         "Bluetooth, files and name of the phone, and btleplug's Java with our patch, on this machine's Java",
         || {

@@ -26,15 +26,7 @@ const OF_THE_ACTIVITY: [&str; 2] = ["app/postern/TauriActivity.kt", "androidx/ac
 /// # Errors
 /// The patch does not fit.
 pub(super) fn btleplug() -> Result<PathBuf> {
-    let mut cargo = process::cargo();
-    cargo.args(["metadata", "--format-version=1", "--locked", "--filter-platform=aarch64-linux-android"]);
-    let metadata: Value = serde_json::from_str(&process::output(&mut cargo)?)?;
-    let manifest = metadata["packages"]
-        .as_array()
-        .and_then(|packages| packages.iter().find(|package| package["name"] == "btleplug"))
-        .and_then(|package| package["manifest_path"].as_str())
-        .context("Cargo.lock names no btleplug")?;
-    let theirs = Path::new(manifest).with_file_name("src").join("droidplug/java/src/main/java");
+    let theirs = source_of("btleplug")?.join("src/droidplug/java/src/main/java");
     let folder = toolchain::built().join("btleplug");
     let _ = fs::remove_dir_all(&folder);
     copy(&theirs, &folder)?;
@@ -46,6 +38,22 @@ pub(super) fn btleplug() -> Result<PathBuf> {
         .arg(root().join(PROJECT).join("btleplug.patch"));
     process::run(&mut patch)?;
     Ok(folder)
+}
+
+/// Where the crate of this name that Cargo.lock names for Android lies.
+///
+/// # Errors
+/// It names none.
+pub(super) fn source_of(name: &str) -> Result<PathBuf> {
+    let mut cargo = process::cargo();
+    cargo.args(["metadata", "--format-version=1", "--locked", "--filter-platform=aarch64-linux-android"]);
+    let metadata: Value = serde_json::from_str(&process::output(&mut cargo)?)?;
+    let manifest = metadata["packages"]
+        .as_array()
+        .and_then(|packages| packages.iter().find(|package| package["name"] == name))
+        .and_then(|package| package["manifest_path"].as_str())
+        .with_context(|| format!("Cargo.lock names no {name}"))?;
+    Path::new(manifest).parent().map(Path::to_owned).context("a crate without a folder")
 }
 
 /// Runs the tests; answers how many there were.

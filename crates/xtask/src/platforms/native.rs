@@ -1,5 +1,5 @@
-//! The seam between the native half of the app for Android and its Java half: both find each other by name and signature, which
-//! no compiler looks at.
+//! The seams that no compiler looks at: between the native half of the app for Android and its Java half, which find each other
+//! by name and signature, and between ours and the notification plugin's, which is told apart by the names that it gives things.
 
 use std::{collections::BTreeSet, path::Path};
 
@@ -41,6 +41,46 @@ pub(super) fn hold(rust: &str, classes: &Path) -> Result<()> {
     wrong.extend(exported.iter().map(|(class, name)| format!("Java declares no native {class}.{name}")));
     ensure!(wrong.is_empty(), "{}", wrong.join("; "));
     Ok(())
+}
+
+/// Holds the names by which `Tap.kt` knows a tap, and the manifest the plugin's receiver, against the plugin's own sources.
+///
+/// # Errors
+/// With each that the plugin gives another name.
+pub(super) fn hold_plugin(tap: &str, manifest: &str, plugin: &str, its_manifest: &str) -> Result<()> {
+    let mut wrong = Vec::new();
+    for (ours, theirs) in [
+        ("ACTION", "ACTION_INTENT_KEY"),
+        ("SOURCE", "NOTIFICATION_OBJ_INTENT_KEY"),
+        ("TAPPED", "DEFAULT_PRESS_ACTION"),
+    ] {
+        match (constant(tap, ours), constant(plugin, theirs)) {
+            (Some(ours), Some(theirs)) if ours == theirs => {}
+            (here, there) => wrong.push(format!("{ours} is {here:?}, the plugin's {theirs} {there:?}")),
+        }
+    }
+    for said in [
+        "intent.action = Intent.ACTION_MAIN",
+        "intent.putExtra(ACTION_INTENT_KEY, action)",
+        "intent.putExtra(NOTIFICATION_OBJ_INTENT_KEY, notification.sourceJson)",
+        "buildIntent(notification, DEFAULT_PRESS_ACTION)",
+    ] {
+        if !plugin.contains(said) {
+            wrong.push(format!("the plugin does not say {said:?} any more"));
+        }
+    }
+    let receiver = "app.tauri.notification.LocalNotificationRestoreReceiver";
+    if !manifest.contains(receiver) || !its_manifest.contains(receiver) {
+        wrong.push(format!("{receiver} is not in both manifests"));
+    }
+    ensure!(wrong.is_empty(), "{}", wrong.join("; "));
+    Ok(())
+}
+
+/// The text of a constant of Kotlin's.
+fn constant<'a>(kotlin: &'a str, name: &str) -> Option<&'a str> {
+    let (_, rest) = kotlin.split_once(&format!("const val {name} = \""))?;
+    Some(rest.split_once('"')?.0)
 }
 
 /// A static method that Rust calls.
@@ -133,6 +173,23 @@ mod tests {
         };
         assert_eq!(called(rust), [call("Bluetooth", "ask", "()Z"), call("Files", "save", "(Z)V")]);
         assert_eq!(exported(rust), BTreeSet::from([("Native".to_owned(), "start".to_owned())]));
+    }
+
+    #[test]
+    fn a_name_that_the_plugin_gave_up_is_said() {
+        let ours = |action: &str| {
+            format!(
+                "private const val ACTION = \"{action}\"\nprivate const val SOURCE = \"o\"\nprivate const val TAPPED = \"tap\"\n"
+            )
+        };
+        let plugin = "const val ACTION_INTENT_KEY = \"a\"\nconst val NOTIFICATION_OBJ_INTENT_KEY = \"o\"\n\
+                      const val DEFAULT_PRESS_ACTION = \"tap\"\nbuildIntent(notification, DEFAULT_PRESS_ACTION)\n\
+                      intent.action = Intent.ACTION_MAIN\nintent.putExtra(ACTION_INTENT_KEY, action)\n\
+                      intent.putExtra(NOTIFICATION_OBJ_INTENT_KEY, notification.sourceJson)\n";
+        let manifest = "app.tauri.notification.LocalNotificationRestoreReceiver";
+        hold_plugin(&ours("a"), manifest, plugin, manifest).unwrap();
+        let said = hold_plugin(&ours("b"), manifest, plugin, "").unwrap_err().to_string();
+        assert!(said.contains("ACTION is Some(\"b\")") && said.contains("not in both manifests"), "{said}");
     }
 
     #[test]

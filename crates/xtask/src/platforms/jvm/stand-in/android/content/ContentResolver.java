@@ -17,6 +17,14 @@ public class ContentResolver {
     public final Map<Uri, Entry> entries = new LinkedHashMap<>();
     public boolean full = false;
     public boolean refuses = false;
+    /** Where the provider of files throws what is no `IOException`; null where it does as it is told. */
+    public RuntimeException refusesStream = null;
+    public RuntimeException refusesUpdate = null;
+    public RuntimeException refusesDelete = null;
+    /** There is nobody to give a stream. */
+    public boolean silent = false;
+    /** What was inserted is gone when it is to be changed. */
+    public boolean forgetful = false;
 
     public final Uri insert(Uri url, ContentValues values) {
         if (refuses) {
@@ -30,6 +38,12 @@ public class ContentResolver {
     }
 
     public final OutputStream openOutputStream(Uri uri) {
+        if (refusesStream != null) {
+            throw refusesStream;
+        }
+        if (silent) {
+            return null;
+        }
         Entry entry = entries.get(uri);
         return new OutputStream() {
             @Override
@@ -43,11 +57,20 @@ public class ContentResolver {
     }
 
     public final int update(Uri uri, ContentValues values, String where, String[] arguments) {
+        if (refusesUpdate != null) {
+            throw refusesUpdate;
+        }
+        if (forgetful) {
+            return 0;
+        }
         entries.get(uri).values.putAll(values.all);
         return 1;
     }
 
     public final int delete(Uri url, String where, String[] arguments) {
+        if (refusesDelete != null) {
+            throw refusesDelete;
+        }
         return entries.remove(url) == null ? 0 : 1;
     }
 }

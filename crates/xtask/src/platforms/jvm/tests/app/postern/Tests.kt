@@ -255,6 +255,30 @@ private val TESTS: List<Pair<String, () -> Unit>> =
         phone.resolver.refuses = true
         check(!Files.save(phone, "pass.png", "image/png", byteArrayOf(1)))
       },
+    "whatever the provider of files throws or leaves undone, nothing ends and nothing is left" to
+      {
+        val refusals =
+          listOf<RuntimeException>(
+            SecurityException("not yours"),
+            IllegalStateException("volume not found"),
+            IllegalArgumentException("unsupported"),
+            NullPointerException(),
+          )
+        val ways =
+          listOf<android.content.ContentResolver.(RuntimeException) -> Unit>(
+            { refusesStream = it },
+            { refusesUpdate = it },
+            { silent = true },
+            { forgetful = true },
+          )
+        for (refusal in refusals) for (way in ways) for (stubborn in listOf(false, true)) {
+          val phone = Phone(34)
+          phone.resolver.way(refusal)
+          if (stubborn) phone.resolver.refusesDelete = refusal
+          check(!Files.save(phone, "pass.png", "image/png", byteArrayOf(1)))
+          same(phone.resolver.entries.size, if (stubborn) 1 else 0)
+        }
+      },
     "up to Android 9 the customer chooses who takes it" to
       {
         val phone = Phone(28)

@@ -1,8 +1,10 @@
 package app.postern
 
+import android.content.ContentResolver
 import android.content.ContentValues
 import android.content.Context
 import android.content.Intent
+import android.net.Uri
 import android.os.Build
 import android.provider.MediaStore
 import androidx.core.content.FileProvider
@@ -38,16 +40,26 @@ object Files {
     // Nobody sees half of it.
     entry.put(MediaStore.MediaColumns.IS_PENDING, 1)
     val place = resolver.insert(MediaStore.Downloads.EXTERNAL_CONTENT_URI, entry) ?: return false
+    var whole = false
     try {
-      val out = resolver.openOutputStream(place) ?: throw IOException("no stream")
+      val out = resolver.openOutputStream(place) ?: return false
       out.use { it.write(contents) }
-    } catch (failure: IOException) {
-      resolver.delete(place, null, null)
-      throw failure
+      val done = ContentValues()
+      done.put(MediaStore.MediaColumns.IS_PENDING, 0)
+      whole = resolver.update(place, done, null, null) == 1
+    } finally {
+      // Whatever went wrong: a half that nobody sees takes room for a week.
+      if (!whole) forget(resolver, place)
     }
-    val done = ContentValues()
-    done.put(MediaStore.MediaColumns.IS_PENDING, 0)
-    return resolver.update(place, done, null, null) == 1
+    return whole
+  }
+
+  private fun forget(resolver: ContentResolver, place: Uri) {
+    try {
+      resolver.delete(place, null, null)
+    } catch (_: RuntimeException) {
+      // What refused the whole may refuse this.
+    }
   }
 
   private fun share(application: Context, name: String, type: String, contents: ByteArray): Boolean {
