@@ -21,7 +21,7 @@ export default defineConfig(({ mode }) => {
     build: {
       outDir: process.env['POSTERN_UI_OUT'] ?? (recorded ? 'dist-recorded' : web ? '../crates/web/dist/page' : 'dist'),
       emptyOutDir: true,
-      // WebKitGTK of Debian 12, WKWebView of iOS 16.4, Android System WebView 117, for subgrid (MainActivity.kt says so below it).
+      // WebKitGTK of Debian 12, WKWebView of iOS 16.4 and macOS 13.3, Android System WebView 117, for subgrid (MainActivity.kt says so below it).
       target: ['safari16.4', 'chrome117', ...(web ? ['firefox120'] : [])],
       // The content security policy allows no data: scripts or images.
       assetsInlineLimit: 0,

@@ -11,7 +11,7 @@ use anyhow::Result;
 use super::{
     carried,
     documents::{self, Claim},
-    homeless, release, step,
+    homeless, minimums, release, step,
     table::{Proof, Step},
     toolchain::{self, CLANG, CLIPPY, RUST, Toolchain},
 };
@@ -152,19 +152,20 @@ pub(crate) fn run(device: Device, steps: &mut Vec<Step>) -> Result<()> {
     stand_in(&kit)?;
     let what = format!("{}: the window and the rooms below it, without a warning", targets.join(", "));
     step(steps, Proof::TypeChecked, &what, || {
-        process::run(carried(&mut lint(&toolchain, targets, &kit)))?;
+        process::run(carried(&mut lint(&toolchain, targets, &kit)?))?;
         Ok(None)
     })?;
     if device == Device::Iphone {
         step(steps, Proof::Checked, "no phone is built without a hub to start with", || {
-            homeless(&mut lint(&toolchain, &targets[..1], &kit))?;
+            homeless(&mut lint(&toolchain, &targets[..1], &kit)?)?;
             Ok(None)
         })?;
     }
     Ok(())
 }
 
-fn lint(toolchain: &Toolchain, targets: &[&str], kit: &Path) -> Command {
+fn lint(toolchain: &Toolchain, targets: &[&str], kit: &Path) -> Result<Command> {
+    let (mac, iphone) = minimums::apple(&fs::read_to_string(root().join("src-tauri/tauri.conf.json"))?)?;
     let mut cargo = toolchain.lint(targets);
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = [kit.join("bin"), toolchain.root.join("bin")];
@@ -174,9 +175,9 @@ fn lint(toolchain: &Toolchain, targets: &[&str], kit: &Path) -> Command {
         .env("POSTERN_DEFAULT_HUB", "https://hub.example")
         .env("PATH", path)
         .env("SDKROOT", kit)
-        // As tauri.conf.json has them; C code would ask Xcode.
-        .env("MACOSX_DEPLOYMENT_TARGET", "12.0")
-        .env("IPHONEOS_DEPLOYMENT_TARGET", "16.4");
+        // C code would ask Xcode.
+        .env("MACOSX_DEPLOYMENT_TARGET", mac)
+        .env("IPHONEOS_DEPLOYMENT_TARGET", iphone);
     for target in targets {
         let snake = target.replace('-', "_");
         cargo
@@ -186,7 +187,7 @@ fn lint(toolchain: &Toolchain, targets: &[&str], kit: &Path) -> Command {
             .env(format!("CFLAGS_{snake}"), &flags)
             .env(format!("CXXFLAGS_{snake}"), &flags);
     }
-    cargo
+    Ok(cargo)
 }
 
 /// Declarations that C code of dependencies asks for by name; enough to compile, nothing to link.

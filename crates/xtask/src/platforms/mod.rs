@@ -8,6 +8,7 @@ mod documents;
 mod hub;
 mod jvm;
 mod linux;
+mod minimums;
 mod native;
 mod recorded;
 mod release;

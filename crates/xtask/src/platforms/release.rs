@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{
     linux::BUNDLER,
-    recorded, step,
+    minimums, recorded, step,
     table::{Proof, Step},
     toolchain,
 };
@@ -84,6 +84,17 @@ pub(crate) fn run(steps: &mut Vec<Step>) -> Result<()> {
             Ok(None)
         },
     )?;
+    step(steps, Proof::Checked, "the oldest systems, wherever they are said", || {
+        let read = |path: &str| fs::read_to_string(root().join(path)).with_context(|| path.to_owned());
+        minimums::hold(&minimums::Said {
+            page: &read("ui/vite.config.ts")?,
+            app: &read("src-tauri/tauri.conf.json")?,
+            activity: &read("src-tauri/gen/android/app/src/main/java/app/postern/MainActivity.kt")?,
+            gradle: &read("src-tauri/gen/android/app/build.gradle.kts")?,
+            words: &read("RELEASING.md")?,
+        })?;
+        Ok(None)
+    })?;
     step(steps, Proof::Checked, "what the release workflow names: packages, files, secrets", || {
         let workflow = fs::read_to_string(root().join(RELEASE))?;
         let releasing = fs::read_to_string(root().join("RELEASING.md"))?;
