@@ -92,7 +92,10 @@ fn app() -> tauri::Result<()> {
     #[cfg(target_os = "android")]
     let builder = builder.plugin(tauri_plugin_notification::init()).plugin(android::notices::batch());
     #[cfg(target_os = "ios")]
-    iphone::notices::listen();
+    {
+        iphone::notices::listen();
+        iphone::cover::begin();
+    }
     builder
         .plugin(tauri_plugin_deep_link::init())
         .plugin(tauri_plugin_opener::Builder::new().open_js_links_on_click(false).build())

@@ -4,12 +4,15 @@ import android.content.Intent;
 import android.content.res.Configuration;
 import android.os.Bundle;
 import android.view.View;
+import android.view.Window;
 import androidx.lifecycle.LifecycleOwner;
 
 public class ComponentActivity extends android.content.Context implements LifecycleOwner {
     protected void onCreate(Bundle savedInstanceState) {}
 
     protected void onResume() {}
+
+    protected void onPause() {}
 
     protected void onDestroy() {}
 
@@ -22,6 +25,10 @@ public class ComponentActivity extends android.content.Context implements Lifecy
     public void onConfigurationChanged(Configuration newConfig) {}
 
     public boolean moveTaskToBack(boolean nonRoot) {
+        throw new UnsupportedOperationException();
+    }
+
+    public Window getWindow() {
         throw new UnsupportedOperationException();
     }
 

@@ -14,6 +14,10 @@ abstract class TauriActivity : ComponentActivity() {
     super.onResume()
   }
 
+  override fun onPause() {
+    super.onPause()
+  }
+
   override fun onDestroy() {
     super.onDestroy()
   }

@@ -7,6 +7,7 @@ import android.net.Uri
 import android.os.Build
 import android.os.Bundle
 import android.view.View
+import android.view.WindowManager
 import android.webkit.WebView
 import androidx.activity.OnBackPressedCallback
 import androidx.activity.enableEdgeToEdge
@@ -49,7 +50,20 @@ class MainActivity : TauriActivity(), Bluetooth.Screen {
 
   override fun onResume() {
     super.onResume()
+    veil(false)
     Bluetooth.shown(this)
+  }
+
+  override fun onPause() {
+    veil(true)
+    super.onPause()
+  }
+
+  /** Up to Android 12 only a window that allows no picture at all is left out, so ours is one while it is not used. */
+  private fun veil(on: Boolean) {
+    if (Build.VERSION.SDK_INT >= Build.VERSION_CODES.TIRAMISU) return
+    val secure = WindowManager.LayoutParams.FLAG_SECURE
+    if (on) window.addFlags(secure) else window.clearFlags(secure)
   }
 
   override fun onDestroy() {
