@@ -6,6 +6,7 @@ mod borrowing;
 mod codes;
 mod common;
 mod journeys;
+mod networks;
 mod no_network;
 mod presence;
 mod sharing;
