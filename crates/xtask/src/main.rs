@@ -17,6 +17,7 @@ mod graph;
 mod guarded_lab;
 mod lab;
 mod peer;
+mod phone;
 mod platforms;
 mod process;
 mod promises;
@@ -73,6 +74,8 @@ enum Chore {
     },
     /// What this machine can prove of phones, other desktops and the locker's board, in a table.
     Platforms(platforms::Flags),
+    /// An Android phone at this machine: the first page of RELEASING.md, as far as `adb` can do it or see it.
+    Phone(phone::Flags),
     /// `.deb` and `.rpm` of the app, or the hub's `.deb`.
     Package(platforms::PackageFlags),
     /// The app for browsers, into the folder that the hub's next build takes it from.
@@ -112,6 +115,7 @@ fn main() -> ExitCode {
         Chore::Gallery(flags) => gallery::run(&flags),
         Chore::Lab { what } => run_lab(&what),
         Chore::Platforms(flags) => platforms::run(&flags),
+        Chore::Phone(flags) => phone::run(&flags),
         Chore::Package(flags) => platforms::package(&flags),
         Chore::Web(flags) => web::run(&flags),
         Chore::Coverage(flags) => coverage::run(&flags),
