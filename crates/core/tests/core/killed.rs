@@ -141,11 +141,22 @@ fn claimable(rig: &mut Rig) {
 /// The link comes once: no phone brings it to the next process. It is taken up all the same, by whichever process there is.
 #[test]
 fn a_claim_link_is_taken_up_whenever_the_process_ended() {
+    for online in [true, false] {
+        claim_link_is_taken_up(online);
+    }
+}
+
+/// Followed with a network, or without one that comes later.
+fn claim_link_is_taken_up(online: bool) {
     for at in 0.. {
         let mut rig = Rig::with_parcels(805, &[3]);
         claimable(&mut rig);
+        rig.hub.online = online;
         let link = || Event::DeepLink { url: format!("{HUB}/claim/abc123") };
         let dead = killed(&mut rig, at, |rig| rig.event(link()));
+        rig.advance(LONG);
+        rig.hub.online = true;
+        rig.intent(Intent::Refresh);
         rig.advance(LONG);
         if at == 0 {
             assert!(rig.hub.claimed.is_empty(), "nothing had been done");
