@@ -412,6 +412,8 @@ pub struct ShareView {
 #[serde(rename_all = "camelCase")]
 #[ts(export_to = "view.ts")]
 pub struct ReportView {
+    /// Report id.
+    pub id: String,
     /// UNIX seconds.
     pub at: i64,
     /// `door_stuck`, `empty`, ..., as in the hub's contract.

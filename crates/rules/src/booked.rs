@@ -84,6 +84,8 @@ pub struct Facts {
     pub overtaken: bool,
     /// It was overtaken by an opening to put something in, or something is known to lie there since.
     pub put_in_since: bool,
+    /// As this one came first, it was known to lie there by what the other side had done before.
+    pub lay_there: bool,
     /// This one had been there before the other side opened it at all.
     pub came_first: bool,
     /// The carrier reported since that it was put in by other means, as far as the locker knows the time.
@@ -195,9 +197,7 @@ pub fn judge(facts: Facts, event: Event) -> Verdict {
         begins: false,
     };
     match (facts.who, facts.kind) {
-        (Who::Courier, Kind::Return) if facts.overtaken && event == Event::Said => {
-            found_gone(facts, &mut verdict);
-        }
+        (Who::Courier, Kind::Return) if facts.overtaken && found_gone(facts, event, &mut verdict) => {}
         (_, Kind::Return) if facts.overtaken => note_whose_opening(facts.who, event, &mut verdict),
         (Who::Customer, Kind::Pickup) => collected(facts, event, &mut verdict),
         (Who::Customer, Kind::Return) => put_in(facts, event, &mut verdict),
@@ -366,6 +366,7 @@ mod tests {
             unproven: false,
             overtaken: false,
             put_in_since: false,
+            lay_there: false,
             came_first: false,
             before_report: false,
         }

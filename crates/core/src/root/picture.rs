@@ -590,6 +590,7 @@ fn report(report: &OwnReport) -> ReportView {
         text: answer.text.clone(),
     };
     ReportView {
+        id: report.id.clone(),
         at: report.at,
         kind: text::clipped(Name(&report.kind).to_string(), text::ID),
         note: report.note.clone(),

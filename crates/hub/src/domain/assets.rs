@@ -22,7 +22,7 @@ pub async fn put(tx: &mut Tx, id: &str, asset: &Asset, now: i64) -> Result<()> {
     let door = (asset.locker.as_str(), i64::from(asset.door));
     let free = sqlx::query(
         "SELECT d.site_id, a.id FROM doors d LEFT JOIN assets a ON a.locker_id = d.locker_id AND a.door = d.door \
-         WHERE d.locker_id = $1 AND d.door = $2 AND ((a.id IS NULL AND d.reservation_id IS NULL AND d.settling_epoch IS NULL) OR a.id = $3)",
+         WHERE d.locker_id = $1 AND d.door = $2 AND COALESCE(d.reported_by, '') <> 'gone' AND ((a.id IS NULL AND d.reservation_id IS NULL AND d.settling_epoch IS NULL) OR a.id = $3)",
     )
     .bind(door.0)
     .bind(door.1)

@@ -135,7 +135,8 @@ pub async fn tasks(hub: &Hub, carrier: &str, round: &Round) -> Result<Tasks> {
          AND r.state IN ('announced', 'in_transit', 'expired', 'deposited', 'ready') \
          AND (r.state IN ('announced', 'in_transit', 'expired') OR (r.state = 'ready' AND r.called_off = 1) \
          OR (r.state = 'deposited' AND EXISTS (SELECT 1 FROM doors d WHERE d.reservation_id = r.id))) \
-         AND NOT EXISTS (SELECT 1 FROM doors u WHERE u.reservation_id = r.id AND u.reported_by = 'restored') \
+         AND (r.state IN ('announced', 'in_transit') OR NOT EXISTS (SELECT 1 FROM doors u WHERE u.reservation_id = r.id \
+         AND u.reported_by = 'restored')) \
          AND ($2 = '' OR r.site_id = $2) AND ($3 = '' OR r.reference = $3) AND r.id > $4 ORDER BY r.id LIMIT $5"
     ))
     .bind(carrier)

@@ -580,7 +580,7 @@ pub async fn report(tx: &mut Tx, reservation: &Reservation, account: &str) -> Re
     if !is_of(tx, reservation).await? {
         return Ok(false);
     }
-    if is_out_of_order(tx, locker, door).await? {
+    if is_out_of_order(tx, locker, door).await? && !is_held(tx, locker, door).await? {
         return Ok(true);
     }
     if !may_report(tx, locker, door, account).await? {
@@ -597,7 +597,8 @@ pub async fn report(tx: &mut Tx, reservation: &Reservation, account: &str) -> Re
 /// When the database fails.
 pub async fn take_out_of_order(tx: &mut Tx, reservation: &Reservation, account: &str) -> Result<()> {
     sqlx::query(
-        "UPDATE doors SET out_of_order = 1, reported_by = $3 WHERE locker_id = $1 AND door = $2 AND out_of_order = 0",
+        "UPDATE doors SET out_of_order = 1, reported_by = $3 WHERE locker_id = $1 AND door = $2 \
+         AND (out_of_order = 0 OR reported_by = 'held')",
     )
     .bind(reservation.locker.clone())
     .bind(reservation.door)
@@ -614,6 +615,17 @@ pub async fn take_out_of_order(tx: &mut Tx, reservation: &Reservation, account: 
 pub async fn jammed_last(tx: &mut Tx, reservation: &Reservation) -> Result<bool> {
     let (Some(locker), Some(door)) = (&reservation.locker, reservation.door) else { return Ok(false) };
     chain::jammed_last(tx, locker, door).await
+}
+
+/// Whether a door is out of service because something may lie in it, until its locker measures otherwise.
+async fn is_held(tx: &mut Tx, locker: &str, door: i64) -> Result<bool> {
+    let row =
+        sqlx::query("SELECT door FROM doors WHERE locker_id = $1 AND door = $2 AND reported_by = 'held'")
+            .bind(locker)
+            .bind(door)
+            .fetch_optional(tx.on())
+            .await?;
+    Ok(row.is_some())
 }
 
 /// Whether a door is out of service.
@@ -700,11 +712,11 @@ pub async fn let_go(tx: &mut Tx, locker: &str, door: i64) -> Result<bool> {
 /// A door is not there any more, as its locker says.
 ///
 /// # Errors
-/// `WrongState` where it is somebody's, or something is lent from it.
+/// `WrongState` where it is somebody's, something is lent from it, or something may lie in it.
 pub async fn leave(tx: &mut Tx, locker: &str, door: i64) -> Result<()> {
     let gone = sqlx::query(
         "UPDATE doors SET out_of_order = 1, reported_by = 'gone' WHERE locker_id = $1 AND door = $2 \
-         AND reservation_id IS NULL AND settling_epoch IS NULL AND NOT EXISTS (SELECT 1 FROM assets a \
+         AND COALESCE(reported_by, '') NOT IN ('held', 'restored') AND reservation_id IS NULL AND settling_epoch IS NULL AND NOT EXISTS (SELECT 1 FROM assets a \
          WHERE a.locker_id = doors.locker_id AND a.door = doors.door)",
     )
     .bind(locker)
@@ -714,7 +726,10 @@ pub async fn leave(tx: &mut Tx, locker: &str, door: i64) -> Result<()> {
     if gone.rows_affected() > 0 {
         return Ok(());
     }
-    Err(refuse(Code::WrongState, format!("door {door} is somebody's: it has to stay until it is empty")))
+    Err(refuse(
+        Code::WrongState,
+        format!("door {door} is somebody's, or may hold something: it has to stay until it is cleared"),
+    ))
 }
 
 /// Takes a door out of service, or puts it back, as an operator says. Nobody has looked at one that is put out of service once more

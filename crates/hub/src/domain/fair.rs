@@ -47,11 +47,11 @@ pub async fn another_door(hub: &Hub, tx: &mut Tx, account: &str, site: &str) -> 
     .fetch_one(tx.on())
     .await?;
     let all = sqlx::query(
-        "SELECT COUNT(*) AS doors, COUNT(CASE WHEN d.reported_by IS NOT NULL OR (o.booked_by IS NOT NULL \
+        "SELECT COUNT(*) AS doors, COUNT(CASE WHEN COALESCE(d.reported_by, 'held') NOT IN ('held', 'restored', 'gone') OR (o.booked_by IS NOT NULL \
          AND (d.settling_epoch IS NOT NULL OR d.reservation_id = o.reservation_id)) THEN 1 END) AS booked FROM doors d \
          JOIN lockers l ON l.id = d.locker_id AND l.retired_at IS NULL LEFT JOIN occupancies o \
          ON o.locker_id = d.locker_id AND o.door = d.door AND o.epoch = COALESCE(d.settling_epoch, d.epoch) \
-         WHERE d.site_id = $1 AND (d.out_of_order = 0 OR d.reported_by IS NOT NULL) \
+         WHERE d.site_id = $1 AND (d.out_of_order = 0 OR COALESCE(d.reported_by, 'held') NOT IN ('held', 'restored', 'gone')) \
          AND NOT EXISTS (SELECT 1 FROM assets a WHERE a.locker_id = d.locker_id AND a.door = d.door)",
     )
     .bind(site)

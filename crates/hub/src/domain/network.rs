@@ -212,10 +212,12 @@ pub async fn provision(hub: &Hub, tx: &mut Tx, descriptor: &LockerDescriptor) ->
     .bind(&descriptor.id)
     .execute(tx.on())
     .await?;
-    let before = sqlx::query("SELECT door FROM doors WHERE locker_id = $1")
-        .bind(&descriptor.id)
-        .fetch_all(tx.on())
-        .await?;
+    // One that comes back waits until the operator puts it into service.
+    let before =
+        sqlx::query("SELECT door FROM doors WHERE locker_id = $1 AND COALESCE(reported_by, '') <> 'gone'")
+            .bind(&descriptor.id)
+            .fetch_all(tx.on())
+            .await?;
     let before = before.iter().map(|row| row.int("door")).collect::<Result<BTreeSet<_>>>()?;
     for door in &descriptor.doors {
         sqlx::query(
@@ -223,7 +225,6 @@ pub async fn provision(hub: &Hub, tx: &mut Tx, descriptor: &LockerDescriptor) ->
              VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (locker_id, door) DO UPDATE SET \
              site_id = excluded.site_id, label = excluded.label, size = excluded.size, reach = excluded.reach, \
              chilled = excluded.chilled, \
-             out_of_order = CASE WHEN doors.reported_by = 'gone' THEN 0 ELSE doors.out_of_order END, \
              reported_by = CASE WHEN doors.reported_by = 'gone' THEN NULL ELSE doors.reported_by END",
         )
         .bind(&descriptor.id)

@@ -68,6 +68,11 @@ pub async fn move_on(
         let theirs = chain::openings(tx, &reservation.id, (locker, door), !by_courier).await?;
         placed::took_out(&theirs).is_none() || since.and_then(Inside::counts) == Some(true)
     };
+    let earlier: Vec<_> = {
+        let first = placed::first_opening(&links).unwrap_or_default();
+        others.iter().filter(|link| link.sequence < first).copied().collect()
+    };
+    let lay_there = placed::known(&earlier, reservation.answer_at(locker, door), place.sensors);
     let here = (reservation.locker.as_deref(), reservation.door) == (Some(locker), Some(door));
     match (who, reservation.kind) {
         (_, Kind::Return) if overtaken => {}
@@ -98,6 +103,7 @@ pub async fn move_on(
         unproven: reservation.unproven,
         overtaken,
         put_in_since,
+        lay_there: lay_there.and_then(Inside::counts) == Some(true),
         came_first: placed::first_opening(&others) > placed::last_opening(&links),
         before_report: before_report(reservation, event, at),
     };

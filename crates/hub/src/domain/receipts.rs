@@ -269,10 +269,8 @@ enum Of {
 async fn look_at(tx: &mut Tx, door: (&str, i64), nobodys: bool, now: i64) -> Result<()> {
     match crate::store::chain::last(tx, door.0, door.1).await? {
         Some((_, Outcome::ClosedAbsent)) => placing::let_go(tx, door, now).await,
-        // Where nothing is measured, whoever opened it may have put something in.
-        Some((sequence, outcome)) if nobodys && outcome != Outcome::Jammed => {
-            placing::hold(tx, door, sequence - 1, None, now).await.map(drop)
-        }
+        // Where nothing is measured, or the latch is said to have jammed at last, whoever opened it may have put something in.
+        Some((sequence, _)) if nobodys => placing::hold(tx, door, sequence, None, now).await.map(drop),
         _ => Ok(()),
     }
 }

@@ -68,7 +68,6 @@ pub async fn list(hub: &Hub, desk: Desk<'_>, search: &Search) -> Result<Reports>
         state: &state,
         reservation: search.reservation.as_deref().unwrap_or_default(),
         locker: search.locker.as_deref().unwrap_or_default(),
-        id: "",
         before: search.after.as_deref().unwrap_or_default(),
     };
     let found = rows::list(&mut on, wanted, PAGE + 1).await?;
@@ -168,11 +167,7 @@ pub async fn of_customer(on: &mut AnyConnection, reservation: &str, account: &st
 }
 
 async fn find_row(on: &mut AnyConnection, desk: Desk<'_>, id: &str) -> Result<rows::Report> {
-    if id.is_empty() {
-        return Err(Code::NotFound.into());
-    }
-    let wanted = Wanted { carrier: desk.carrier(), id, ..Wanted::default() };
-    rows::list(on, wanted, 1).await?.pop().ok_or_else(|| Code::NotFound.into())
+    rows::one(on, desk.carrier(), id).await?.ok_or_else(|| Code::NotFound.into())
 }
 
 async fn answers(on: &mut AnyConnection, report: &str) -> Result<Vec<ReportAnswer>> {

@@ -1,6 +1,9 @@
 //! After a backup was put back: what was written since is gone, and lockers and clients know things that the hub does not.
 
-use super::alarms::{self, Alarm};
+use super::{
+    account,
+    alarms::{self, Alarm},
+};
 use crate::{
     error::Result,
     store::{RowExt, Store, Tx},
@@ -45,7 +48,7 @@ pub async fn mark(store: &Store, keep_sessions: bool, now: i64) -> Result<Marked
     for row in lockers {
         let locker = row.text("id")?;
         let mut tx = store.begin().await?;
-        let all = sqlx::query("SELECT door FROM doors WHERE locker_id = $1 ORDER BY door")
+        let all = sqlx::query("SELECT door FROM doors WHERE locker_id = $1 AND COALESCE(reported_by, '') <> 'gone' ORDER BY door")
             .bind(&locker)
             .fetch_all(tx.on())
             .await?;
@@ -65,6 +68,20 @@ pub async fn mark(store: &Store, keep_sessions: bool, now: i64) -> Result<Marked
         sqlx::query(sql).bind(by).execute(tx.on()).await?;
     }
     if !keep_sessions {
+        // Who has no account has no other way back than the link that brought them.
+        let guests =
+            sqlx::query("SELECT id FROM accounts WHERE guest = 1 ORDER BY id").fetch_all(tx.on()).await?;
+        for row in guests {
+            account::leave_parcels(&mut tx, &row.text("id")?).await?;
+        }
+        sqlx::query(
+            "UPDATE feed SET removed = 1, changed_at = $1 WHERE EXISTS (SELECT 1 FROM shares s \
+             JOIN reservations r ON r.id = s.reservation_id WHERE s.reservation_id = feed.reservation_id \
+             AND s.account_id = feed.account_id AND COALESCE(r.account_id, '') <> feed.account_id)",
+        )
+        .bind(now)
+        .execute(tx.on())
+        .await?;
         for sql in [
             "DELETE FROM refresh_tokens",
             "DELETE FROM enrolments",
@@ -133,6 +150,8 @@ async fn pass_over(tx: &mut Tx, locker: &str, doors: &[i64], now: i64) -> Result
     for (number, door) in (newest - count + 1..).zip(doors) {
         one_door(tx, locker, *door, number, now).await?;
     }
+    // Whoever was told to run this has done so.
+    alarms::resolve_all(tx, MARK, locker, now).await?;
     let alarm = Alarm { kind: MARK, locker: Some(locker), reason: LOOK, ..Alarm::default() };
     alarms::raise_once(tx, alarm, now).await
 }

@@ -145,8 +145,24 @@ const SEEN_TO: [&str; 9] = [
 /// `NotFound` where there is no such door.
 pub async fn set_out_of_order(tx: &mut Tx, locker: &str, door: i64, out: bool, now: i64) -> Result<()> {
     let looked_at = !out && restored::is_unseen(tx, locker, door).await?;
-    doors::set_out_of_order(tx, locker, door, out).await?;
+    let mut kept = None;
     if looked_at {
+        let row = sqlx::query("SELECT reservation_id FROM doors WHERE locker_id = $1 AND door = $2")
+            .bind(locker)
+            .bind(door)
+            .fetch_one(tx.on())
+            .await?;
+        if let Some(id) = row.maybe_text("reservation_id")? {
+            kept = Reservation::lock(tx, &id).await?;
+        }
+    }
+    doors::set_out_of_order(tx, locker, door, out).await?;
+    if let Some(reservation) = &mut kept {
+        // Whoever has it may open it from now on, and is told.
+        reservation.save(tx, now).await?;
+    }
+    if looked_at {
+        alarms::resolve_of_door(tx, &["unproven"], (locker, door), now).await?;
         let nobodys = sqlx::query(
             "SELECT d.door FROM doors d LEFT JOIN occupancies o ON o.locker_id = d.locker_id AND o.door = d.door \
              AND o.epoch = d.settling_epoch WHERE d.locker_id = $1 AND d.door = $2 AND d.reservation_id IS NULL \

@@ -169,7 +169,8 @@ async fn settling_for_days(hub: &Hub, now: i64) -> Result<()> {
     let rows = sqlx::query(
         "SELECT d.locker_id, d.door, o.reservation_id FROM doors d JOIN occupancies o ON o.locker_id = d.locker_id \
          AND o.door = d.door AND o.epoch = d.settling_epoch LEFT JOIN reservations r ON r.id = o.reservation_id \
-         WHERE d.settling_epoch IS NOT NULL AND COALESCE(r.updated_at, o.began_at) < $1 LIMIT 500",
+         WHERE d.settling_epoch IS NOT NULL AND COALESCE(d.reported_by, '') <> 'restored' \
+         AND COALESCE(r.updated_at, o.began_at) < $1 LIMIT 500",
     )
     .bind(now - 3 * DAY)
     .fetch_all(hub.store.read())

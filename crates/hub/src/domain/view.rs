@@ -16,7 +16,7 @@ macro_rules! shown_columns {
         concat!(
             crate::domain::reservation::columns!(),
             ", c.name AS carrier_name, s.name AS site_name, s.address, s.latitude, s.longitude, d.label, \
-             d.reported_by, l.reopen_minutes"
+             d.reported_by, d.reservation_id AS door_of, l.reopen_minutes"
         )
     };
 }
@@ -103,7 +103,9 @@ pub async fn from_row(hub: &Hub, on: &mut AnyConnection, row: &AnyRow, viewer: V
     };
     let role = if owner { Role::Owner } else { Role::Guest };
     let reopen_minutes = row.maybe_int("reopen_minutes")?.unwrap_or(0);
-    let checking = stored.door.is_some() && row.maybe_text("reported_by")?.as_deref() == Some(restored::MARK);
+    let checking = row.maybe_text("reported_by")?.as_deref() == Some(restored::MARK)
+        && row.maybe_text("door_of")?.as_ref() == Some(&stored.id)
+        && may_open(&stored, reopen_minutes, now);
     let mut actions = actions(&hub.config.policy, &stored, role, &shares, reopen_minutes, now);
     actions.retain(|action| !(checking && matches!(action, Action::Open | Action::Reopen)));
     Ok(Shown {

@@ -46,7 +46,7 @@ pub(super) async fn operators_list(
     partner: Partner,
     Query(search): Query<Search>,
 ) -> Result<Json<Reports>> {
-    partner.operator(Scope::Watch)?;
+    partner.operator(Scope::Network)?;
     Ok(Json(reports::list(&hub, Desk::Operator, &search.into()).await?))
 }
 
@@ -58,7 +58,7 @@ pub(super) async fn operators_one(
     partner: Partner,
     Path(id): Path<String>,
 ) -> Result<Json<Report>> {
-    partner.operator(Scope::Watch)?;
+    partner.operator(Scope::Network)?;
     let mut on = hub.store.snapshot().await?;
     Ok(Json(reports::find(&mut on, Desk::Operator, &id).await?))
 }
@@ -72,7 +72,7 @@ pub(super) async fn operators_photo(
     partner: Partner,
     Path((id, photo)): Path<(String, String)>,
 ) -> Result<Json<ExportedPhoto>> {
-    partner.operator(Scope::Watch)?;
+    partner.operator(Scope::Network)?;
     Ok(Json(reports::photo(&hub, Desk::Operator, &id, &photo).await?))
 }
 

@@ -62,8 +62,6 @@ pub struct Wanted<'a> {
     pub reservation: &'a str,
     /// About doors of this locker.
     pub locker: &'a str,
-    /// This one.
-    pub id: &'a str,
     /// Older than this.
     pub before: &'a str,
 }
@@ -93,19 +91,35 @@ pub async fn list(on: &mut AnyConnection, wanted: Wanted<'_>, most: i64) -> Resu
         "SELECT p.id, p.created_at, p.kind, p.note, p.state, p.reservation_id, r.carrier_id, r.reference, r.site_id, \
          r.locker_id, r.door FROM problems p JOIN reservations r ON r.id = p.reservation_id \
          WHERE ($1 = '' OR (r.carrier_id = $1 AND r.kind <> 'storage')) AND ($2 = '' OR p.state = $2) \
-         AND ($3 = '' OR p.reservation_id = $3) AND ($4 = '' OR r.locker_id = $4) AND ($5 = '' OR p.id = $5) \
-         AND ($6 = '' OR p.id < $6) ORDER BY p.id DESC LIMIT $7",
+         AND ($3 = '' OR p.reservation_id = $3) AND ($4 = '' OR r.locker_id = $4) \
+         AND ($5 = '' OR p.id < $5) ORDER BY p.id DESC LIMIT $6",
     )
     .bind(wanted.carrier)
     .bind(wanted.state)
     .bind(wanted.reservation)
     .bind(wanted.locker)
-    .bind(wanted.id)
     .bind(wanted.before)
     .bind(most)
     .fetch_all(on)
     .await?;
     rows.iter().map(report).collect()
+}
+
+/// One report, about a parcel or return of this carrier where one is named.
+///
+/// # Errors
+/// When the database fails.
+pub async fn one(on: &mut AnyConnection, carrier: &str, id: &str) -> Result<Option<Report>> {
+    let row = sqlx::query(
+        "SELECT p.id, p.created_at, p.kind, p.note, p.state, p.reservation_id, r.carrier_id, r.reference, r.site_id, \
+         r.locker_id, r.door FROM problems p JOIN reservations r ON r.id = p.reservation_id \
+         WHERE p.id = $1 AND ($2 = '' OR (r.carrier_id = $2 AND r.kind <> 'storage'))",
+    )
+    .bind(id)
+    .bind(carrier)
+    .fetch_optional(on)
+    .await?;
+    row.as_ref().map(report).transpose()
 }
 
 /// What an account reported of a reservation, oldest first.

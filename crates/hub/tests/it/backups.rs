@@ -10,6 +10,7 @@ use crate::{
     client::{Device, Key, Partner, Pending, register},
     doors::deliver_plain,
     promises::{alarms, announce, courier, deliver, errand, fetch, hand_in, path, report},
+    reach::{announce_to, guest},
     served::{Served, demo_data, run},
     world::{Locker, World},
 };
@@ -37,6 +38,7 @@ pub(crate) async fn a_backup_gives_nobody_what_is_anothers(world: World) {
     let asked = json!({ "reservations": [salad["id"]] });
     assert_eq!(ada.post("/v1/tokens", asked).await.code(), "wrong_state", "another's may lie there by now");
     let serve = format!("/v1/operator/lockers/{}/doors/{c2}", cabinet.id);
+    let cursor = ada.get("/v1/changes").await.ok()["cursor"].as_str().unwrap().to_owned();
     // Whoever finds that it is out of order says nothing of what lies there.
     for (out, status) in [(true, "wrong_state"), (false, "")] {
         let put = json!({ "out_of_order": out });
@@ -44,7 +46,15 @@ pub(crate) async fn a_backup_gives_nobody_what_is_anothers(world: World) {
         let answer = ada.post("/v1/tokens", json!({ "reservations": [salad["id"]] })).await;
         assert_eq!(answer.body["code"].as_str().unwrap_or_default(), status);
     }
-    assert!(ada.named("Salad").await.get("checking").is_none());
+    // What she sees is told as a change, and has another version.
+    let told = ada.get(&format!("/v1/changes?cursor={cursor}")).await.ok()["reservations"].clone();
+    let told =
+        told.as_array().unwrap().iter().find(|one| one["id"] == salad["id"]).expect("a change").clone();
+    assert!(
+        told.get("checking").is_none() && told["actions"].as_array().unwrap().contains(&json!("open")),
+        "{told}"
+    );
+    assert!(told["version"].as_u64() > shown["version"].as_u64());
     let clear = format!("/v1/operator/lockers/{}/doors/16/clear", cabinet.id);
     assert_eq!(world.operator.post(&clear, json!({})).await.status, 204);
     let word = json!({ "locker": cabinet.id, "door": 16 });
@@ -129,6 +139,15 @@ pub(crate) async fn a_backup_brings_nobody_back(world: World) {
     restored::mark(&world.hub.store, true, world.clock.now()).await.unwrap();
     ada.refresh().await.ok();
     assert_eq!(ada.named("Two paperbacks").await["shares"][0]["state"], "offered");
+    // Dora has taken such a link up; Emil collects a parcel by a carrier's link, without an account.
+    let wish = json!({ "name": "Dora", "until": world.clock.now() + 3600 });
+    let taken = ada.post(&path(&books, "/shares"), wish).await.ok();
+    let taken = taken["link"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+    let dora = world.customer("Dora").await;
+    dora.post("/v1/claims", json!({ "claim": taken })).await.ok();
+    let parcel = announce_to(&world, "HX Emil", "emil@example.org").await;
+    let emil = guest(&world, &parcel).await;
+    assert_eq!(emil.reservations().await.len(), 1);
     restored::mark(&world.hub.store, false, world.clock.now()).await.unwrap();
     for device in [&mut ada, &mut ben] {
         let refused = device.refresh().await;
@@ -138,6 +157,11 @@ pub(crate) async fn a_backup_brings_nobody_back(world: World) {
     }
     let cleo = world.customer("Cleo").await;
     assert_eq!(cleo.post("/v1/claims", json!({ "claim": secret })).await.code(), "claim_ended");
+    // What Dora was given is not hers to see any more; the link that Emil had leads to his parcel again.
+    let seen = dora.get("/v1/changes").await.ok()["reservations"].to_string();
+    assert!(!seen.contains(books["id"].as_str().unwrap()), "{seen}");
+    let emil = guest(&world, &parcel).await;
+    assert_eq!(emil.reservations().await[0]["id"], parcel["id"]);
     // Access tokens of before are good for nothing once the hub has started again.
     let since = restored::signed_in_since(&world.hub.store).await.unwrap();
     assert_eq!(since, world.clock.now());

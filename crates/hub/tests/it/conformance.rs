@@ -143,6 +143,7 @@ on_both!(
     a_courier_whose_phone_died_opens_once_more,
     an_answer_is_of_the_courier_who_was_there,
     what_a_courier_took_before_is_accepted,
+    what_a_stranger_opened_is_looked_at,
     what_was_emptied_again_is_held_no_longer,
     an_answer_counts_behind_a_sensor_that_says_open,
     a_door_that_jams_is_tried_again_for_want_of_another,

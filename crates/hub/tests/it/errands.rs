@@ -667,7 +667,9 @@ pub(crate) async fn what_is_kept_for_somebody_does_not_vanish(world: World) {
     assert_eq!(put.code(), "not_found", "there is no such door");
     provision(yard.descriptor("lindenhof")).await.ok();
     let doors = world.operator.get(&format!("/v1/operator/lockers/{}", yard.id)).await.ok()["doors"].clone();
-    assert_eq!((doors[0]["door"].as_u64(), doors[0]["out_of_order"].as_bool()), (Some(1), Some(false)));
+    assert_eq!((doors[0]["door"].as_u64(), doors[0]["out_of_order"].as_bool()), (Some(1), Some(true)));
+    let put = world.operator.send(Method::PUT, &serve, json!({ "out_of_order": false })).await;
+    assert_eq!(put.status, StatusCode::NO_CONTENT, "it is back");
 
     // A locker from which something is lent stays.
     let elsewhere = Locker::new();
@@ -681,4 +683,30 @@ pub(crate) async fn what_is_kept_for_somebody_does_not_vanish(world: World) {
     assert_eq!(remove.status, StatusCode::NO_CONTENT, "{}", remove.body);
     let leaves = world.operator.send(Method::DELETE, &leaves, json!({})).await;
     assert_eq!(leaves.status, StatusCode::NO_CONTENT, "{}", leaves.body);
+}
+
+/// A door that a stranger's token opened is nobody's until somebody has looked, whatever comes of it in whichever order.
+pub(crate) async fn what_a_stranger_opened_is_looked_at(world: World) {
+    use postern_protocol::receipt::Outcome::{AlreadyOpen, Closed, ClosedAbsent, Jammed, Opened};
+    for (at, batches, out) in [
+        (5, &[&[Opened][..]][..], true),
+        (6, &[&[AlreadyOpen][..]][..], true),
+        (7, &[&[Opened, Closed, Jammed][..]][..], true),
+        (8, &[&[Opened][..], &[Closed][..]][..], true),
+        (9, &[&[Opened, ClosedAbsent][..]][..], false),
+        (10, &[&[Opened, Closed][..], &[Opened, ClosedAbsent][..]][..], false),
+    ] {
+        let mut locker = world.locker_elsewhere().await;
+        let stranger = json!({ "token_id": hex::encode(postern_hub::random::bytes::<16>()), "doors": [at], "reservation": "nobody's" });
+        for batch in batches {
+            let receipts: Vec<_> = batch
+                .iter()
+                .map(|outcome| locker.receipt(&stranger, Operation::Deposit, *outcome, world.clock.now()))
+                .collect();
+            let path = format!("/v1/operator/lockers/{}/receipts", locker.id);
+            world.operator.post(&path, json!({ "receipts": receipts })).await.ok();
+        }
+        let seen = world.operator.get(&format!("/v1/operator/lockers/{}", locker.id)).await.ok();
+        assert_eq!(seen["doors"][usize::from(at as u16) - 1]["out_of_order"], out, "{batches:?}");
+    }
 }

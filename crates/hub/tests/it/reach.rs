@@ -312,6 +312,7 @@ pub(crate) async fn accounts_of_before_are_given_numbers(world: World) {
         "ALTER TABLE assets DROP COLUMN missing_at",
         "DROP TABLE report_answers",
         "DROP INDEX problems_state",
+        "DROP INDEX problems_solved",
         "ALTER TABLE problems DROP COLUMN state",
         "ALTER TABLE problems DROP COLUMN solved_at",
         "DROP TABLE letters",

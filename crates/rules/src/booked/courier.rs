@@ -132,23 +132,24 @@ fn opened_again(facts: Facts, event: Event) -> bool {
         && (told || matches!(facts.inside, Some(Inside::SaidOut | Inside::SaidIn | Inside::Present)))
 }
 
-/// A courier says that they took a return before its customer opened the door once more, and found nothing.
-pub(super) fn found_gone(facts: Facts, verdict: &mut Verdict) {
+/// Whether a courier took a return before its customer opened the door once more and found nothing: the courier says so, or the
+/// locker had measured that it lay there as the courier came, and that it did not as the courier left.
+pub(super) fn found_gone(facts: Facts, event: Event, verdict: &mut Verdict) -> bool {
     let is_gone = facts.before.and_then(Inside::counts) == Some(false);
-    let says_so = facts.inside.and_then(Inside::counts) == Some(false);
-    if matches!(facts.state, State::Booked | State::Cancelled)
-        && facts.took_out.is_some()
-        && is_gone
-        && says_so
-    {
-        verdict.state = State::Deposited;
-        verdict.unproven = true;
-        verdict.notes.push((TimelineEvent::InTransit, By::Carrier, false));
-        verdict.alarm = Some(Alarm::TakenAfterExtend);
-        if facts.door == Door::Kept {
-            verdict.then = Then::Settle;
-        }
+    let proven = event == Event::Closed && facts.lay_there && facts.inside == Some(Inside::Absent);
+    let told = proven || (event == Event::Said && facts.inside.and_then(Inside::counts) == Some(false));
+    let is_booked = matches!(facts.state, State::Booked | State::Cancelled);
+    if !(is_booked && facts.took_out.is_some() && is_gone && told) {
+        return false;
     }
+    verdict.state = State::Deposited;
+    verdict.unproven = !proven;
+    verdict.notes.push((TimelineEvent::InTransit, By::Carrier, proven));
+    verdict.alarm = Some(Alarm::TakenAfterExtend);
+    if facts.door == Door::Kept {
+        verdict.then = Then::Settle;
+    }
+    true
 }
 
 /// A courier found such a return, and took it or left it there.
@@ -164,5 +165,50 @@ fn taken_although_opened_again(facts: Facts, verdict: &mut Verdict) {
     } else {
         verdict.notes.push((TimelineEvent::Deposited, By::Carrier, measured));
         verdict.then = Then::Keep;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use postern_protocol::Operation;
+
+    use super::*;
+    use crate::booked::{Who, judge};
+
+    #[test]
+    fn what_a_courier_took_before_its_customer_came_is_theirs() {
+        let gone = Facts {
+            kind: Kind::Return,
+            state: State::Booked,
+            who: Who::Courier,
+            inside: Some(Inside::SaidOut),
+            before: Some(Inside::Absent),
+            door: Door::Kept,
+            here: true,
+            opened_by_customer: true,
+            took_out: Some(true),
+            unproven: false,
+            overtaken: true,
+            put_in_since: true,
+            lay_there: true,
+            came_first: false,
+            before_report: false,
+        };
+        let measured = Facts { inside: Some(Inside::Absent), ..gone };
+        for (facts, event, state, unproven) in [
+            (gone, Event::Said, State::Deposited, true),
+            (measured, Event::Closed, State::Deposited, false),
+            // Whether it lay there as the courier came is not known: its customer may have taken it.
+            (Facts { lay_there: false, ..measured }, Event::Closed, State::Booked, false),
+            (Facts { inside: Some(Inside::SaidIn), ..gone }, Event::Said, State::Booked, false),
+            (Facts { before: Some(Inside::Present), ..gone }, Event::Said, State::Booked, false),
+            (measured, Event::Opened { operation: Operation::Collect, certain: true }, State::Booked, false),
+        ] {
+            let verdict = judge(facts, event);
+            assert_eq!((verdict.state, verdict.unproven), (state, unproven), "{facts:?} {event:?}");
+            let taken = state == State::Deposited;
+            assert_eq!(verdict.then == Then::Settle, taken);
+            assert_eq!(verdict.alarm == Some(Alarm::TakenAfterExtend), taken);
+        }
     }
 }

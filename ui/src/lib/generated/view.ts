@@ -697,6 +697,10 @@ text: string, };
  */
 export type ReportView = { 
 /**
+ * Report id.
+ */
+id: string, 
+/**
  * UNIX seconds.
  */
 at: number, 
