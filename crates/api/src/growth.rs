@@ -2,7 +2,8 @@
 //!
 //! A newer hub may say words and send things that this version does not know. In an answer each thing of a page is read on its
 //! own ([`Item`]), and a word without which a thing is still of use is read as [`Word`]. In a request neither is allowed: what
-//! the hub does not know it refuses.
+//! the hub does not know it refuses. Fields that it does not know it refuses too where carriers and operators ask, who can
+//! leave them out; from devices, whose app may be newer than the hub, they are passed over.
 
 use core::fmt;
 

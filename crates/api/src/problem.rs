@@ -44,6 +44,10 @@ pub enum Code {
     Forbidden,
     /// No such thing, or none that the caller may know of.
     NotFound,
+    /// The path is there, but not for this method: `Allow` names those that are.
+    MethodNotAllowed,
+    /// The body is of another media type than the one that `Accept` names.
+    UnsupportedMediaType,
     /// The thing changed since the client saw it: fetch and try again.
     Stale,
     /// The action does not fit the state that the thing is in.

@@ -124,8 +124,7 @@ pub fn no_key(asked_for: Scheme) -> Error {
 /// A path that is there, but not for this method.
 #[must_use]
 pub fn no_such_method() -> Error {
-    let status = Some(StatusCode::METHOD_NOT_ALLOWED);
-    Refusal { detail: Some("no such method here".into()), status, ..Refusal::new(Code::NotFound) }.into()
+    refuse(Code::MethodNotAllowed, "the path is there, but not for this method")
 }
 
 /// The HTTP status and English title of a code.
@@ -138,6 +137,8 @@ pub fn status_of(code: Code) -> (StatusCode, &'static str) {
         Code::DeviceRevoked => (StatusCode::UNAUTHORIZED, "This device was removed"),
         Code::Forbidden => (StatusCode::FORBIDDEN, "Not allowed"),
         Code::NotFound => (StatusCode::NOT_FOUND, "Not found"),
+        Code::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed"),
+        Code::UnsupportedMediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "Not JSON"),
         Code::Stale => (StatusCode::PRECONDITION_FAILED, "Changed in the meantime"),
         Code::WrongState => (StatusCode::CONFLICT, "Does not fit the state"),
         Code::NoCompartment => (StatusCode::CONFLICT, "No free compartment"),
@@ -219,6 +220,11 @@ impl IntoResponse for Error {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(seconds) = refusal.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if refusal.code == Code::UnsupportedMediaType {
+            // RFC 9110, section 15.5.16.
+            headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+            headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
         if let Some(challenge) = challenge(refusal.code, refusal.asked_for) {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));

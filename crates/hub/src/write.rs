@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{FromRequest, OriginalUri, Request},
+    extract::{FromRequest, MatchedPath, OriginalUri, Request},
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -20,6 +20,7 @@ use crate::{
     error::{Error, Result, invalid, refuse},
     hub::Hub,
     random,
+    routes::contract::named,
     secrets::{Sealer, Secrets},
     store::{RowExt, Tx},
 };
@@ -66,19 +67,31 @@ impl<T: DeserializeOwned> FromRequest<Arc<Hub>> for Write<T> {
             Some(Ok(key)) if (8..=128).contains(&key.len()) => Some(key.to_owned()),
             Some(_) => return Err(refuse(Code::Malformed, "Idempotency-Key: 8 to 128 ASCII characters")),
         };
-        let json = headers
-            .get(header::CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok())
-            .is_some_and(|kind| kind.split(';').next().is_some_and(|kind| kind.trim() == "application/json"));
+        let json =
+            headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).is_some_and(|kind| {
+                kind.split(';')
+                    .next()
+                    .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
+            });
+        let coded = headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity");
+        let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+        let strict = route.filter(|route| named::is_strict(route)).map(str::to_owned);
         let bytes = attempt::body(request, state).await?;
         if !bytes.is_empty() && !json {
-            return Err(refuse(Code::Malformed, "Content-Type must be application/json"));
+            return Err(refuse(Code::UnsupportedMediaType, "Content-Type must be application/json"));
+        }
+        if !bytes.is_empty() && coded {
+            return Err(refuse(Code::UnsupportedMediaType, "no Content-Encoding is understood"));
         }
         if names_nul(&bytes) {
             return Err(refuse(Code::Malformed, "no NUL in text"));
         }
         let text: &[u8] = if bytes.is_empty() { b"null" } else { &bytes };
-        let body = serde_json::from_slice(text).map_err(|error| invalid("", error.to_string()))?;
+        let malformed = |error: serde_json::Error| invalid("", error.to_string());
+        if let Some(route) = strict {
+            named::body(method.as_str(), &route, &serde_json::from_slice(text).map_err(malformed)?)?;
+        }
+        let body = serde_json::from_slice(text).map_err(malformed)?;
         let mut digest = Sha256::new();
         for part in [method.as_str().as_bytes(), path.as_bytes(), &bytes] {
             digest.update((part.len() as u64).to_be_bytes());

@@ -2,7 +2,10 @@
 
 use std::{fmt, str::FromStr, sync::Arc};
 
-use axum::{extract::FromRequestParts, http::request::Parts};
+use axum::{
+    extract::{FromRequestParts, MatchedPath},
+    http::request::Parts,
+};
 use postern_api::problem::Code;
 use subtle::ConstantTimeEq;
 
@@ -12,6 +15,7 @@ use crate::{
     error::{Error, Result, Scheme, no_key, refuse},
     hub::Hub,
     random,
+    routes::contract::named,
     store::{RowExt, Tx},
 };
 
@@ -116,6 +120,11 @@ impl FromRequestParts<Arc<Hub>> for Partner {
         }
         if !Attempt::is_repeated(parts) {
             hub.partner_requests.take_of_request(id, &parts.extensions)?;
+        }
+        let route = parts.extensions.get::<MatchedPath>().map(MatchedPath::as_str);
+        if let (Some(route), Some(query)) = (route.filter(|route| named::is_strict(route)), parts.uri.query())
+        {
+            named::query(parts.method.as_str(), route, query)?;
         }
         Ok(Self {
             key: id.to_owned(),

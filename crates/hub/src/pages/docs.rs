@@ -20,10 +20,13 @@ pub fn docs(network: &str, document: &Value) -> String {
             }
         }
     }
-    let mut main = String::from(
-        "<h1>Interface</h1>\n<p class=\"intro\">The machine-readable document is <a href=\"/openapi.json\">openapi.json</a>. \
-         Errors are problem documents (RFC 9457) with a stable <code>code</code>. Every write takes an \
-         <code>Idempotency-Key</code>: the same request again gets the first answer again.</p>\n<nav>",
+    for (_, item) in document["webhooks"].as_object().into_iter().flatten() {
+        groups.entry("webhooks").or_default().insert(0, message_card(&item["post"]));
+    }
+    let mut main = format!(
+        "<h1>Interface</h1>\n<p class=\"intro\">The machine-readable document is <a href=\"/openapi.json\">openapi.json</a>.</p>\n\
+         {}<nav>",
+        prose(&document["info"]["description"])
     );
     for tag in groups.keys() {
         let _ = write!(main, "<a href=\"#{0}\">{0}</a>", escape(tag));
@@ -40,13 +43,12 @@ pub fn docs(network: &str, document: &Value) -> String {
 }
 
 fn operation_card(path: &str, method: &str, operation: &Value) -> String {
-    let text = |name: &str| escape(operation[name].as_str().unwrap_or_default());
     let mut card = format!(
         "<article><h3><span class=\"method {method}\">{}</span><code>{}</code></h3><p>{} {}</p><dl>",
         method.to_uppercase(),
         escape(path),
-        text("summary"),
-        text("description")
+        marked(&operation["summary"]),
+        marked(&operation["description"])
     );
     let who = match operation["security"][0].as_object().and_then(|one| one.keys().next()).map(String::as_str)
     {
@@ -63,14 +65,19 @@ fn operation_card(path: &str, method: &str, operation: &Value) -> String {
         if let (Some(name), Some(told)) =
             (name.as_str().filter(|name| !matches!(*name, "Idempotency-Key" | "DPoP")), told)
         {
-            let (name, told) = (escape(name), escape(told));
+            let (name, told) = (escape(name), spans(told));
             let name = if parameter["in"] == "query" { format!("?{name}=") } else { name };
             let _ = write!(card, "<dt><code>{name}</code></dt><dd>{told}</dd>");
         }
     }
     for (kind, content) in operation["requestBody"]["content"].as_object().into_iter().flatten() {
         let form = if kind == "application/json" { "" } else { ", as a form" };
-        let _ = write!(card, "<dt>Body</dt><dd>{}{form}</dd>", type_of(&content["schema"]));
+        let _ = write!(card, "<dt>Body</dt><dd>{}{form}", type_of(&content["schema"]));
+        let example = &content["examples"]["usual"]["value"];
+        if !example.is_null() {
+            let _ = write!(card, "<pre>{}</pre>", pretty(example));
+        }
+        card.push_str("</dd>");
     }
     // Those of all operations are told by their status alone.
     let is_usual = |(_, response): &(&String, &Value)| response["$ref"].is_string();
@@ -80,7 +87,7 @@ fn operation_card(path: &str, method: &str, operation: &Value) -> String {
         let schema = response["content"].as_object().and_then(|all| all.values().next());
         let told = response["description"].as_str().filter(|told| *told != "Done." && status != "default");
         let body = schema.map_or_else(|| "no body".to_owned(), |content| type_of(&content["schema"]));
-        let body = told.map_or(body.clone(), |told| format!("{body}. {}", escape(told)));
+        let body = told.map_or(body.clone(), |told| format!("{body}. {}", spans(told)));
         let _ = write!(card, "<dt>{}</dt><dd>{body}</dd>", escape(status));
     }
     if !refusals.is_empty() {
@@ -91,15 +98,79 @@ fn operation_card(path: &str, method: &str, operation: &Value) -> String {
     card + "</dl></article>\n"
 }
 
+/// A message that the hub sends: how it is signed, and each event with its payload.
+fn message_card(operation: &Value) -> String {
+    let mut card = format!(
+        "<article id=\"messages\"><h3><span class=\"method post\">POST</span><code>your endpoint</code></h3><p>{}</p>{}<dl>",
+        marked(&operation["summary"]),
+        prose(&operation["description"])
+    );
+    for header in operation["parameters"].as_array().into_iter().flatten() {
+        let name = escape(header["name"].as_str().unwrap_or_default());
+        let example = escape(header["example"].as_str().unwrap_or_default());
+        let _ = write!(
+            card,
+            "<dt><code>{name}</code></dt><dd>{}<pre>{example}</pre></dd>",
+            marked(&header["description"])
+        );
+    }
+    let content = &operation["requestBody"]["content"]["application/json"];
+    let _ = write!(card, "<dt>Body</dt><dd>{}</dd>", type_of(&content["schema"]));
+    for (event, example) in content["examples"].as_object().into_iter().flatten() {
+        let _ = write!(
+            card,
+            "<dt><code>{}</code></dt><dd>{}<pre>{}</pre></dd>",
+            escape(event),
+            marked(&example["summary"]),
+            escape(&example["value"].to_string())
+        );
+    }
+    for (status, response) in operation["responses"].as_object().into_iter().flatten() {
+        let _ = write!(card, "<dt>{}</dt><dd>{}</dd>", escape(status), marked(&response["description"]));
+    }
+    card + "</dl></article>\n"
+}
+
+/// Paragraphs of the document's own text.
+fn prose(text: &Value) -> String {
+    let paragraphs = text.as_str().unwrap_or_default().split("\n\n").filter(|text| !text.is_empty());
+    paragraphs.fold(String::new(), |all, text| all + "<p>" + &spans(text) + "</p>\n")
+}
+
+fn marked(text: &Value) -> String {
+    spans(text.as_str().unwrap_or_default())
+}
+
+/// `code` and **what matters**, of all that Markdown has.
+fn spans(text: &str) -> String {
+    let mut html = String::new();
+    for (at, piece) in text.split('`').enumerate() {
+        if at % 2 == 1 {
+            let _ = write!(html, "<code>{}</code>", escape(piece));
+            continue;
+        }
+        for (at, piece) in piece.split("**").enumerate() {
+            let piece = escape(piece);
+            let _ =
+                if at % 2 == 1 { write!(html, "<strong>{piece}</strong>") } else { write!(html, "{piece}") };
+        }
+    }
+    html
+}
+
+fn pretty(value: &Value) -> String {
+    escape(&serde_json::to_string_pretty(value).unwrap_or_default())
+}
+
 fn type_card(name: &str, schema: &Value) -> String {
-    let told = escape(schema["description"].as_str().unwrap_or_default());
+    let told = marked(&schema["description"]);
     let mut card = format!("<article id=\"{0}\"><h3><code>{0}</code></h3><p>{told}</p><dl>", escape(name));
     fields(&mut card, schema);
     // One of several shapes: each with its own fields.
     let shapes = schema["oneOf"].as_array().into_iter().flatten().filter(|one| one["properties"].is_object());
     let shapes: Vec<&Value> = shapes.collect();
     for shape in &shapes {
-        let told = escape(shape["description"].as_str().unwrap_or_default());
+        let told = marked(&shape["description"]);
         let _ = write!(card, "<dt>Either</dt><dd>{told}</dd>");
         fields(&mut card, shape);
     }
@@ -114,7 +185,7 @@ fn fields(card: &mut String, schema: &Value) {
     for (field, schema_of) in schema["properties"].as_object().into_iter().flatten() {
         let required = schema["required"].as_array().is_some_and(|all| all.iter().any(|one| one == field));
         let mark = if required { "" } else { ", optional" };
-        let told = escape(schema_of["description"].as_str().unwrap_or_default());
+        let told = marked(&schema_of["description"]);
         let _ = write!(
             card,
             "<dt><code>{}</code></dt><dd>{}{mark}. {told}</dd>",

@@ -11,15 +11,15 @@ use postern_protocol::{DeviceKey, IssuerKeys, KeyId, Operation, receipt::Outcome
 use reqwest::Method;
 use serde_json::{Value, json};
 
-#[allow(clippy::wildcard_imports)]
-use crate::{
-    backups::*, crowd::*, doors::*, errands::*, gaps::*, guests::*, keeping::*, leaving::*, promises::*,
-    races::*, reach::*, reporting::*, services::*,
-};
 use crate::{
     client::{Device, encode},
     postgres::Postgres,
     world::{Locker, World},
+};
+#[allow(clippy::wildcard_imports)]
+use crate::{
+    backups::*, crowd::*, doors::*, errands::*, gaps::*, guests::*, keeping::*, leaving::*, promises::*,
+    races::*, reach::*, reporting::*, services::*, to_the_letter::*,
 };
 
 /// A story that does not come to its end fails, and says which it was.
@@ -190,6 +190,9 @@ on_both!(
     nobody_reads_whom_a_former_owner_let_in,
     couriers_have_no_account_of_their_own,
     nothing_is_booked_for_an_account_that_ends,
+    the_examples_can_be_sent,
+    what_partners_mistype_is_named,
+    other_methods_types_and_sizes_are_told_apart,
 );
 
 async fn a_new_customer_finds_what_waits(world: World) {

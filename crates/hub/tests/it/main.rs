@@ -37,6 +37,7 @@ mod served;
 mod services;
 mod settings;
 mod sign_in;
+mod to_the_letter;
 mod transfer;
 mod webhooks;
 mod world;

@@ -6,12 +6,19 @@
 pub mod changes;
 mod examples;
 mod limits;
+pub mod named;
+mod webhooks;
 mod words;
+
+use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 use utoipa::openapi::OpenApi;
 
-use self::words::{CONFLICTS, DETAILS, PARAMETERS, SCOPES, TAGS};
+use self::{
+    webhooks::webhooks,
+    words::{CONFLICTS, DETAILS, PARAMETERS, SCOPES, TAGS},
+};
 
 const METHODS: [&str; 5] = ["get", "put", "post", "patch", "delete"];
 /// Content type of OAuth's requests.
@@ -28,12 +35,14 @@ struct Refusal {
 
 /// What everything may answer.
 const FAULT: &str = "Fault";
+const FAULTS: [&str; 3] = ["method_not_allowed", "unavailable", "internal"];
 
-const REFUSALS: [Refusal; 10] = [
+const REFUSALS: [Refusal; 11] = [
     Refusal {
         status: "400",
         name: "Malformed",
-        description: "Not of the form that this document describes. `pointer` names the field at fault.",
+        description: "Not of the form that this document describes. `pointer` names the field at fault, also one that the document \
+                      does not know.",
         codes: &["malformed"],
     },
     Refusal {
@@ -74,6 +83,12 @@ const REFUSALS: [Refusal; 10] = [
     },
     Refusal { status: "413", name: "TooLarge", description: "The body is too large.", codes: &["too_large"] },
     Refusal {
+        status: "415",
+        name: "NotJson",
+        description: "The body is of another media type than `Accept` names, or coded (gzip).",
+        codes: &["unsupported_media_type"],
+    },
+    Refusal {
         status: "422",
         name: "Unprocessable",
         description: "The idempotency key was used with another request.",
@@ -102,7 +117,8 @@ pub fn complete(document: &OpenApi) -> Value {
     }
     document["paths"] = paths;
     limits::apply(&mut document);
-    document["webhooks"] = webhooks();
+    hold_partners_to_it(&mut document);
+    document["webhooks"] = webhooks(&document["components"]["schemas"]);
     document["components"]["headers"] = json!({ "RateLimit": {
         "description": "What is left of the caller's requests (`r`), and after how many seconds all of them are there again (`t`); \
                         `RateLimit-Policy` says how many there are (`q`) in a window of seconds (`w`). On each answer to a \
@@ -113,7 +129,40 @@ pub fn complete(document: &OpenApi) -> Value {
     document["components"]["examples"] = problem_examples();
     document["components"]["responses"] = refusals();
     examples::add(&mut document);
+    unlink(&mut document);
     document
+}
+
+/// Types tell of themselves as Rust's documentation has it: [`Name`](crate::path::Name). Here a name is a name.
+fn unlink(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            for (name, one) in fields {
+                match one {
+                    Value::String(text) if name == "description" && text.contains("[`") => {
+                        *text = unlinked(text);
+                    }
+                    one => unlink(one),
+                }
+            }
+        }
+        Value::Array(all) => all.iter_mut().for_each(unlink),
+        _ => {}
+    }
+}
+
+fn unlinked(text: &str) -> String {
+    let mut pieces = text.split("[`");
+    let mut out = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let (name, rest) = piece.split_once("`]").unwrap_or((piece, ""));
+        let rest = rest
+            .strip_prefix("(crate::")
+            .and_then(|link| link.split_once(')'))
+            .map_or(rest, |(_, rest)| rest);
+        out.push_str(&format!("`{name}`{rest}"));
+    }
+    out
 }
 
 fn head(document: &mut Value) {
@@ -213,7 +262,7 @@ fn answers(name: &str, path: &str, operation: &mut Value, known: bool, write: bo
         "409" => CONFLICTS.contains(&name),
         "410" => gone,
         "412" => conditional,
-        "413" | "422" => write,
+        "413" | "415" | "422" => write,
         _ => false,
     };
     let mut responses = operation["responses"].as_object().cloned().unwrap_or_default();
@@ -254,7 +303,7 @@ fn refusals() -> Value {
         .collect();
     let fault = problem(
         "A fault, or a refusal newer than this document: a problem document with a stable code (RFC 9457).",
-        &["unavailable", "internal"],
+        &FAULTS,
     );
     all.insert(FAULT.to_owned(), fault);
     Value::Object(all)
@@ -270,7 +319,7 @@ fn problem(description: &str, codes: &[&str]) -> Value {
 }
 
 fn problem_examples() -> Value {
-    let codes = REFUSALS.iter().flat_map(|refusal| refusal.codes).copied().chain(["unavailable", "internal"]);
+    let codes = REFUSALS.iter().flat_map(|refusal| refusal.codes).copied().chain(FAULTS);
     let examples: Map<String, Value> = codes
         .map(|name| {
             let code = serde_json::from_value(json!(name)).expect("a code of the contract");
@@ -291,28 +340,37 @@ fn problem_examples() -> Value {
     Value::Object(examples)
 }
 
-/// What the hub sends to the endpoints that carriers name.
-fn webhooks() -> Value {
-    let header = |name: &str, about: &str| json!({ "name": name, "in": "header", "required": true, "description": about, "schema": { "type": "string" } });
-    json!({ "parcelChanged": { "post": {
-        "operationId": "webhooks_parcel_changed",
-        "tags": ["webhooks"],
-        "summary": "A parcel of the carrier's changed.",
-        "description": words::WEBHOOK,
-        "security": [],
-        "parameters": [
-            header("webhook-id", "Id of the message: the same one each time it is sent. Ids sort by the time at which the change was made."),
-            header("webhook-timestamp", "When it was sent, UNIX seconds. Refuse what is older than five minutes."),
-            header("webhook-signature", "`v1,` and the HMAC-SHA256, base64, of `webhook-id.webhook-timestamp.body` under the endpoint's secret (Standard Webhooks)."),
-        ],
-        "requestBody": { "required": true, "content": { "application/json": {
-            "schema": { "$ref": "#/components/schemas/WebhookMessage" } } } },
-        "responses": {
-            "2XX": { "description": "Taken. The body is not looked at." },
-            "4XX": { "description": "Refused: sent again, up to nine times within two days, then a dead letter." },
-            "default": { "description": "Sent again, as any answer that is not a success." },
-        },
-    } } })
+/// Says of what only partners send that nothing else may be in it, as [`named`] holds them to. What the hub sends as well grows.
+fn hold_partners_to_it(document: &mut Value) {
+    let (mut asked, mut told) = (BTreeSet::new(), BTreeSet::new());
+    for (path, item) in document["paths"].as_object().into_iter().flatten() {
+        for operation in item.as_object().into_iter().flatten().map(|(_, operation)| operation) {
+            let body = &operation["requestBody"];
+            collect(document, body, if named::is_strict(path) { &mut asked } else { &mut told });
+            collect(document, &operation["responses"], &mut told);
+        }
+    }
+    for name in asked.difference(&told) {
+        let schema = &mut document["components"]["schemas"][name];
+        if schema["properties"].is_object() {
+            schema["additionalProperties"] = json!(false);
+        }
+    }
+}
+
+/// The names of all schemas that `value` leads to.
+fn collect(document: &Value, value: &Value, names: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(fields) => {
+            let name = fields.get("$ref").and_then(|one| one.as_str()?.strip_prefix("#/components/schemas/"));
+            if let Some(name) = name.filter(|name| names.insert((*name).to_owned())) {
+                collect(document, &document["components"]["schemas"][name], names);
+            }
+            fields.values().for_each(|one| collect(document, one, names));
+        }
+        Value::Array(all) => all.iter().for_each(|one| collect(document, one, names)),
+        _ => {}
+    }
 }
 
 #[cfg(test)]
@@ -334,6 +392,173 @@ mod tests {
             breaking.join("\n  "),
             other.len(),
             other.join("\n  ")
+        );
+    }
+
+    #[test]
+    fn names_of_types_are_names_and_no_links() {
+        let text = "As [`Token::number`](crate::token::Token::number) or [`Inside`], see [RFC](https://x).";
+        assert_eq!(unlinked(text), "As `Token::number` or `Inside`, see [RFC](https://x).");
+        let document = document().to_string();
+        assert!(!document.contains("[`") && !document.contains("crate::"));
+    }
+
+    /// As strictly as the document reads: a validator takes fields that no schema names, an engineer does not understand them.
+    fn check(document: &Value, schema: &Value, value: &Value, place: &str) -> Result<(), String> {
+        if let Some(reference) = schema["$ref"].as_str() {
+            return check(document, document.pointer(&reference[1..]).unwrap(), value, place);
+        }
+        let wrong = |why: &str| Err(format!("{place}: {why}: {value} is not {schema}"));
+        if let Some(choices) = ["oneOf", "anyOf"].iter().find_map(|word| schema[*word].as_array()) {
+            let fits = choices.iter().any(|choice| check(document, choice, value, place).is_ok());
+            return if fits { Ok(()) } else { wrong("none of several") };
+        }
+        if schema["enum"].as_array().is_some_and(|values| !values.contains(value)) {
+            return wrong("none of the values");
+        }
+        let kind = match value {
+            Value::Null => "null",
+            Value::Bool(_) => "boolean",
+            Value::Number(number) if number.is_f64() => "number",
+            Value::Number(_) => "integer",
+            Value::String(_) => "string",
+            Value::Array(_) => "array",
+            Value::Object(_) => "object",
+        };
+        let kinds = schema["type"].as_array().cloned().unwrap_or_else(|| vec![schema["type"].clone()]);
+        if !kinds.iter().any(|one| one == kind || (one == "number" && kind == "integer") || one.is_null()) {
+            return wrong("another type");
+        }
+        let (least, most, size) = match value {
+            Value::String(text) if text.contains('…') || text.contains("no example of") => {
+                return wrong("examples.json says nothing of it");
+            }
+            Value::String(text) => ("minLength", "maxLength", text.chars().count() as f64),
+            Value::Array(items) => ("minItems", "maxItems", items.len() as f64),
+            value => ("minimum", "maximum", value.as_f64().unwrap_or_default()),
+        };
+        let bound = |word: &str| schema[word].as_f64();
+        if bound(least).is_some_and(|least| size < least) || bound(most).is_some_and(|most| size > most) {
+            return wrong("out of bounds");
+        }
+        for (at, item) in value.as_array().into_iter().flatten().enumerate() {
+            check(document, &schema["items"], item, &format!("{place}/{at}"))?;
+        }
+        let Some(fields) = value.as_object() else { return Ok(()) };
+        let required = schema["required"].as_array().into_iter().flatten();
+        if let Some(missing) = required.filter_map(Value::as_str).find(|name| !fields.contains_key(*name)) {
+            return wrong(&format!("no {missing}"));
+        }
+        fields.iter().try_for_each(|(name, field)| match schema["properties"].get(name) {
+            Some(schema) => check(document, schema, field, &format!("{place}/{name}")),
+            None => wrong(&format!("{name} is not described")),
+        })
+    }
+
+    /// Each example of a body, with its schema and where it stands.
+    fn examples(document: &Value) -> Vec<(String, Value, Value)> {
+        let mut all = Vec::new();
+        for of in ["paths", "webhooks"] {
+            for (path, item) in document[of].as_object().unwrap() {
+                for (method, operation) in item.as_object().unwrap() {
+                    let bodies = operation["responses"].as_object().unwrap().iter();
+                    let bodies = bodies.map(|(status, body)| (status.as_str(), body));
+                    for (status, body) in bodies.chain([("asks", &operation["requestBody"])]) {
+                        for (_, content) in body["content"].as_object().into_iter().flatten() {
+                            for (name, example) in content["examples"].as_object().into_iter().flatten() {
+                                let place = format!("{method} {path} {status} {name}");
+                                all.push((place, content["schema"].clone(), example["value"].clone()));
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        for (name, example) in document["components"]["examples"].as_object().unwrap() {
+            let problem = json!({ "$ref": "#/components/schemas/Problem" });
+            all.push((format!("problem {name}"), problem, example["value"].clone()));
+        }
+        all
+    }
+
+    #[test]
+    fn every_example_is_what_its_schema_asks_for() {
+        let document = document();
+        let all = examples(&document);
+        assert!(all.len() > 120, "{}", all.len());
+        let wrong =
+            all.iter().filter_map(|(place, schema, example)| check(&document, schema, example, place).err());
+        let wrong: Vec<_> = wrong.collect();
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+
+    /// One world: who follows an id from one example to the next finds the same thing.
+    #[test]
+    fn the_examples_are_about_the_same_things() {
+        fn walk(place: &str, value: &Value, seen: &mut Vec<(String, String, Value)>) {
+            if let Some(fields) = value.as_object() {
+                for (name, field) in fields {
+                    if field.is_object() || field.is_array() {
+                        walk(&format!("{place}/{name}"), field, seen);
+                    } else {
+                        seen.push((place.to_owned(), name.clone(), field.clone()));
+                    }
+                }
+            }
+            for item in value.as_array().into_iter().flatten() {
+                walk(place, item, seen);
+            }
+        }
+        let document = document();
+        let mut seen = Vec::new();
+        for (place, _, example) in examples(&document) {
+            walk(&place, &example, &mut seen);
+        }
+        // What is named by `site`, `locker` and so on is what has that id where it is told of.
+        for (field, told_of, id) in [
+            ("site", "sites", "lindenhof"),
+            ("locker", "lockers", "a102030405060708"),
+            ("locker", "descriptor", "a102030405060708"),
+            ("carrier", "carriers", "heron"),
+            ("webhook", "webhooks", "01m8"),
+            ("reservation", "reservations", "01m8m6rf7x4c0q3e9j5t2w8z1a"),
+            ("parcel", "parcels", "01m8m6rf7x4c0q3e9j5t2w8z1a"),
+        ] {
+            let named = seen.iter().filter(|(_, name, value)| name == field && value.is_string());
+            let ids = seen
+                .iter()
+                .filter(|(place, name, _)| name == "id" && place.ends_with(&format!("/{told_of}")));
+            let all: BTreeSet<_> = named.chain(ids).map(|(.., value)| value.as_str().unwrap()).collect();
+            assert!(all.len() == 1 && all.iter().all(|one| one.starts_with(id)), "{field}: {all:?}");
+        }
+        let one = |field: &str| -> BTreeSet<String> {
+            seen.iter().filter(|(_, name, _)| name == field).map(|(.., value)| value.to_string()).collect()
+        };
+        for field in ["site_name", "recipient", "door", "label", "issuer", "client_id", "secret", "url"] {
+            assert_eq!(one(field).len(), 1, "{field}: {:?}", one(field));
+        }
+        // A link and the secret in it; a claim link only where a parcel is announced.
+        let links = seen.iter().filter(|(_, name, _)| name == "claim_link");
+        let links: Vec<_> = links.map(|(place, _, link)| (place.as_str(), link.as_str().unwrap())).collect();
+        assert!(matches!(links[..], [("post /v1/carrier/parcels 201 usual", _)]), "{links:?}");
+        assert!(one("claim").iter().all(|claim| links[0].1.ends_with(claim.trim_matches('"'))));
+        // What happens later is said to be later.
+        for (place, name, until) in &seen {
+            let begun =
+                seen.iter().find(|(of, field, _)| of == place && (field == "since" || field == "from"));
+            if let (true, Some((.., begun))) = (name == "until", begun) {
+                assert!(until.as_i64() > begun.as_i64(), "{place}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_only_partners_send_is_closed_and_what_the_hub_sends_is_not() {
+        let document = document();
+        let closed = |name: &str| document["components"]["schemas"][name]["additionalProperties"] == false;
+        assert!(["NewParcel", "Deposit", "NewWebhook", "NewKey", "Provision"].into_iter().all(closed));
+        assert!(
+            !["Parcel", "LockerDescriptor", "Site", "NewReturn", "WebhookMessage"].into_iter().any(closed)
         );
     }
 

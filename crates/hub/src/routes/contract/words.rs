@@ -3,7 +3,12 @@
 /// What an engineer reads first.
 pub(super) const INTRODUCTION: &str = "\
 Parcel lockers: reservations, access tokens, receipts. Times are UNIX seconds, binary values base64url without padding, \
-sizes `xs` to `xl`. Fields and enum values may be added; a client passes over what it does not know.
+sizes `xs` to `xl`. Answers are JSON, whatever `Accept` says.
+
+**Growth.** Answers and messages get new fields and enum values; a client passes over what it does not know. Requests get new \
+optional fields. What a carrier or operator sends is held to this document all the same: a field or parameter that the hub does not \
+know is refused with 400 and its name, for a wish that is not understood is not fulfilled. Whoever writes against a newer document \
+than a hub gives leaves such fields out there. From devices, whose app may be newer than the hub, unknown fields are passed over.
 
 **Credentials.** A carrier or operator sends `Authorization: Bearer pk_…`, an API key with scopes. A customer's or courier's \
 device sends `Authorization: DPoP …`, an access token of `/oauth/token`, together with a `DPoP` header: a proof by the device \
@@ -20,9 +25,21 @@ report with photos 12 MiB.";
 
 /// What a receiver of messages must know.
 pub(super) const WEBHOOK: &str = "\
-Sent to each endpoint of the carrier whenever one of its parcels changed, signed as Standard Webhooks \
-(standardwebhooks.com) with the secret that `POST /v1/carrier/webhooks` gave. Each message comes at least once and in no promised \
-order: `webhook-id` tells which is newer and which came before. Answer within ten seconds; redirects are not followed.";
+Sent to each endpoint of the carrier when the state of one of its parcels or returns changed, as `type` says: `parcel.` and the \
+new state. `data` is the parcel as it was then, without anything of the recipient. States may be added: pass over what you do not \
+know.
+
+**Signature.** As in Standard Webhooks (standardwebhooks.com), whose libraries verify it. By hand: what follows `whsec_` in the secret that \
+`POST /v1/carrier/webhooks` gave is the key in base64. Join `webhook-id`, `webhook-timestamp` and the body, byte for byte as it came, \
+with full stops; the HMAC-SHA256 under that key, in base64, follows `v1,` in `webhook-signature`. Compare in constant time, and refuse \
+what is older than five minutes.
+
+**Order.** Each message comes at least once and in no promised order, so act on none that you have: of two about the same \
+parcel (`data.id`) the one with the higher `data.version` is the newer, and `webhook-id` tells a repetition. Versions have \
+gaps, since not every change is one of state. Where it matters what is so now, ask `GET /v1/carrier/parcels/{id}`.
+
+**Answer** with 2xx within ten seconds, before you do anything that takes long. Redirects are not followed. Anything else is tried \
+again after 5 and 30 seconds, 2 and 10 minutes, 1, 3, 6, 12 and 24 hours, and then waits at `GET /v1/carrier/dead-letters`.";
 
 /// What operations are about.
 pub(super) const TAGS: [(&str, &str); 12] = [
