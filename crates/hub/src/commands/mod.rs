@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::{Context, bail};
 use clap::{Args, Parser, Subcommand};
-use postern_hub::{config::Config, hub};
+use postern_hub::{config::Config, hub, routes::contract};
 
 /// The network's server: accounts, reservations, tokens, receipts.
 #[derive(Parser)]
@@ -45,7 +45,11 @@ enum Action {
     /// Reads sites of a real network from a file.
     Import(import::Import),
     /// Prints the OpenAPI document of the interface.
-    Openapi,
+    Openapi {
+        /// As a collection of requests instead, for Postman, Bruno, Insomnia and the like.
+        #[arg(long)]
+        collection: bool,
+    },
 }
 
 /// A line to stdout. Whoever reads it may have had enough (`| head`): that is no reason to stop in the middle of a change.
@@ -135,8 +139,10 @@ impl Command {
             Action::Compact(compact) => compact.run().await,
             Action::Transfer(transfer) => transfer.run().await,
             Action::Import(import) => import.run().await,
-            Action::Openapi => {
-                say!("{}", serde_json::to_string_pretty(&postern_hub::routes::document())?);
+            Action::Openapi { collection } => {
+                let document = postern_hub::routes::document();
+                let told = if collection { contract::collection::collection(&document) } else { document };
+                say!("{}", serde_json::to_string_pretty(&told)?);
                 Ok(())
             }
         }

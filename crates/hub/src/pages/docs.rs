@@ -24,7 +24,8 @@ pub fn docs(network: &str, document: &Value) -> String {
         groups.entry("webhooks").or_default().insert(0, message_card(&item["post"]));
     }
     let mut main = format!(
-        "<h1>Interface</h1>\n<p class=\"intro\">The machine-readable document is <a href=\"/openapi.json\">openapi.json</a>.</p>\n\
+        "<h1>Interface</h1>\n<p class=\"intro\">The machine-readable document is <a href=\"/openapi.json\">openapi.json</a>; \
+         <a href=\"/collection.json\">collection.json</a> is the same as requests to send, for Postman, Bruno, Insomnia and the like.</p>\n\
          {}<nav>",
         prose(&document["info"]["description"])
     );

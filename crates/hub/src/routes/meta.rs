@@ -116,9 +116,10 @@ pub(super) fn completed(mut document: OpenApi) -> Value {
 
 /// Adds what is not part of the contract: the document itself, and what pages need.
 pub(super) fn with_document(router: Router<Arc<Hub>>, document: OpenApi) -> Router<Arc<Hub>> {
-    let text = completed(document).to_string();
+    let document = completed(document);
     // One document for the life of the process.
-    let text: &'static str = Box::leak(text.into_boxed_str());
+    let leaked = |told: &Value| -> &'static str { Box::leak(told.to_string().into_boxed_str()) };
+    let (text, collection) = (leaked(&document), leaked(&contract::collection::collection(&document)));
     let asset = |kind: &'static str, body: &'static str| {
         get(move || async move {
             ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "public, max-age=3600")], body)
@@ -127,6 +128,7 @@ pub(super) fn with_document(router: Router<Arc<Hub>>, document: OpenApi) -> Rout
     };
     router
         .route("/openapi.json", asset("application/json", text))
+        .route("/collection.json", asset("application/json", collection))
         .route("/pages/page.css", asset("text/css; charset=utf-8", pages::STYLE))
         .route("/pages/sign_in.js", asset("text/javascript; charset=utf-8", pages::SCRIPT))
         .route("/pages/icon.svg", asset("image/svg+xml", pages::ICON))

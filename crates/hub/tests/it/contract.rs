@@ -12,7 +12,7 @@ use postern_hub::clock::Clock;
 use serde_json::{Value, json};
 
 use crate::{
-    client::{Answer, Device, Key, Partner, Pending, register},
+    client::{Answer, Device, Key, Partner, Pending, http, register},
     document::Document,
     served::{Served, run},
     world::World,
@@ -182,6 +182,26 @@ async fn generated_clients_run_the_carriers_way() {
     let done: Value = serde_json::from_str(done.trim()).unwrap();
     let kettle = ada.named("A kettle").await;
     assert_eq!((&kettle["id"], &kettle["state"]), (&done["parcel"], &"ready".into()));
+}
+
+/// The collection that integrators import, from top to bottom.
+#[tokio::test]
+async fn the_collection_brings_a_parcel() {
+    let world = World::start().await;
+    let locker = world.locker().await;
+    let ada = world.customer("Ada").await;
+    let text = Answer::of(http().get(format!("{}/collection.json", world.base))).await.ok();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("collection.json");
+    fs::write(&file, text.to_string()).unwrap();
+    let mut command = Command::new("node");
+    command.arg(files().join("collection.mjs")).arg(file);
+    command.args([&world.base, &world.heron.key, &ada.number().await]);
+    let done = tokio::task::spawn_blocking(move || good(&mut command)).await.unwrap();
+    let done: Value = serde_json::from_str(done.trim()).unwrap();
+    assert_eq!(done["locker"], json!(locker.id));
+    let parcel = ada.reservations().await.into_iter().find(|one| one["id"] == done["parcel"]).unwrap();
+    assert_eq!((&parcel["state"], &parcel["title"]), (&json!("ready"), &json!("Running shoes")));
 }
 
 /// Whoever asks `partner` with the right scope may be refused for anything but that.

@@ -4,6 +4,7 @@
 //! `crates/hub/openapi.json` is this document; `cargo run -p postern-hub -- openapi > crates/hub/openapi.json` writes it anew.
 
 pub mod changes;
+pub mod collection;
 mod examples;
 mod limits;
 pub mod named;
