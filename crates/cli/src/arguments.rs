@@ -22,22 +22,24 @@ pub(crate) struct Arguments {
     pub(crate) command: Command,
 }
 
-const EXAMPLES: &str = "\
+macro_rules! examples {
+    () => {
+        "\
 Examples:
-  postern sign-in                        with a passkey, in the system browser
-  postern list                           what there is to collect, to return, to keep
-  postern open B3                        the door that you stand in front of
-  postern share B3 --name Ben --until 2h a link that lets Ben open it
-  postern list --json | jq '.[].title'   for scripts; `--json` goes with every command";
+  postern sign-in                         with a passkey, in the system browser
+  postern list                            what there is to collect, to return, to keep
+  postern open B3                         the door that you stand in front of
+  postern share B3 --name Ben --until 2h  a link that lets Ben open it
+  postern list --json | jq '.[].title'    for scripts; `--json` goes with every command"
+    };
+}
 
-/// Exit codes kept in step with [`crate::fault::Exit`].
-const LONG: &str = "\
-Examples:
-  postern sign-in                        with a passkey, in the system browser
-  postern list                           what there is to collect, to return, to keep
-  postern open B3                        the door that you stand in front of
-  postern share B3 --name Ben --until 2h a link that lets Ben open it
-  postern list --json | jq '.[].title'   for scripts; `--json` goes with every command
+const EXAMPLES: &str = examples!();
+
+/// Exit codes kept in step with [`crate::fault::Exit`]. The manual page makes a section of each block, and of each line an entry.
+const LONG: &str = concat!(
+    examples!(),
+    "
 
 Exit codes:
    0  done
@@ -58,7 +60,13 @@ Environment:
   POSTERN_RADIO     ble, ble:ADAPTER or air:HOST:PORT (ble)
   POSTERN_DATA_DIR  folder of the profiles
   POSTERN_PROFILE   name of the profile (default)
-  POSTERN_LOG       what to log to stderr (off)";
+  POSTERN_LOG       what to log to stderr (off)
+
+Without a desktop (a server, ssh):
+  dbus-run-session -- sh -c 'gnome-keyring-daemon --unlock --components=secrets <FILE >/dev/null; postern list'
+      a keyring for as long as the command runs. FILE holds its password and nothing else, no line break either;
+      what was kept is there again with the same password"
+);
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
