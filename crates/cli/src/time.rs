@@ -16,7 +16,7 @@ pub(crate) fn zone() -> &'static TimeZone {
     ZONE.get_or_init(TimeZone::system)
 }
 
-/// `Thu 26 Nov, 18:00`, in the time of this machine; with the year where it is another one.
+/// `Thu 26 Nov, 18:00 CET`, in the time of this machine; with the year where it is another one.
 pub(crate) fn day_and_time(unix: i64) -> String {
     written(unix, Timestamp::now(), zone())
 }
@@ -27,8 +27,13 @@ fn written(unix: i64, now: Timestamp, zone: &TimeZone) -> String {
     let this_year = now.to_zoned_datetime(zone.clone()).year();
     let at = at.to_zoned_datetime(zone.clone());
     let format = if at.year() == this_year { "%a %-d %b, %H:%M" } else { "%a %-d %b %Y, %H:%M" };
-    let utc = if zone.is_unknown() { " UTC" } else { "" };
-    format!("{}{utc}", at.strftime(format))
+    let zone = if zone.is_unknown() { "UTC".to_owned() } else { at.strftime("%Z").to_string() };
+    format!("{} {zone}", at.strftime(format))
+}
+
+/// A moment and how far away it is: `Thu 26 Nov, 18:00 CET (in 3 hours)`.
+pub(crate) fn with_distance(unix: i64, now: i64) -> String {
+    format!("{} ({})", day_and_time(unix), relative(unix, now))
 }
 
 /// `in 3 days`, `in 20 minutes`, `2 hours ago`.
@@ -160,14 +165,16 @@ mod tests {
         let now = "2026-11-29T12:00Z".parse().unwrap();
         let unix = at("2026-12-02T17:48Z");
         for (zone, shown) in [
-            (TimeZone::get("Europe/Berlin").unwrap(), "Wed 2 Dec, 18:48"),
-            (TimeZone::get("America/New_York").unwrap(), "Wed 2 Dec, 12:48"),
-            (TimeZone::UTC, "Wed 2 Dec, 17:48"),
+            (TimeZone::get("Europe/Berlin").unwrap(), "Wed 2 Dec, 18:48 CET"),
+            (TimeZone::get("America/New_York").unwrap(), "Wed 2 Dec, 12:48 EST"),
+            // Where people have no name for it.
+            (TimeZone::get("America/Sao_Paulo").unwrap(), "Wed 2 Dec, 14:48 -03"),
+            (TimeZone::UTC, "Wed 2 Dec, 17:48 UTC"),
             (TimeZone::unknown(), "Wed 2 Dec, 17:48 UTC"),
         ] {
             assert_eq!(written(unix, now, &zone), shown);
         }
-        assert_eq!(written(at("2027-01-02T00:00Z"), now, &TimeZone::UTC), "Sat 2 Jan 2027, 00:00");
+        assert_eq!(written(at("2027-01-02T00:00Z"), now, &TimeZone::UTC), "Sat 2 Jan 2027, 00:00 UTC");
     }
 
     #[test]

@@ -61,12 +61,9 @@ fn listing(view: &View, shown: &[&ReservationView]) -> String {
 }
 
 fn row(view: &View, r: &ReservationView, length: usize) -> Vec<String> {
-    let place = match (&r.label, &r.site) {
-        (Some(label), Some(site)) => format!("{} · {}", safe(label), safe(&site.name)),
-        (None, Some(site)) => safe(&site.name),
-        (Some(label), None) => safe(label),
-        (None, None) => "–".into(),
-    };
+    let door = r.label.as_deref().map_or_else(|| "–".into(), safe);
+    let cabinet = view.lockers.iter().find(|locker| Some(&locker.id) == r.locker.as_ref());
+    let place = place(cabinet.map(|locker| &*locker.name), r.site.as_ref().map(|site| &*site.name));
     let mut state = words::state(r.state).to_owned();
     if view.open_doors.iter().any(|door| door.reservation == r.id) {
         state.push_str(", door open");
@@ -77,8 +74,19 @@ fn row(view: &View, r: &ReservationView, length: usize) -> Vec<String> {
     let until = r
         .until
         .filter(|_| !is_over(r))
-        .map(|until| format!("until {} ({})", time::day_and_time(until), time::relative(until, view.now)));
-    vec![short(&r.id, length), safe(&r.title), place, state, until.unwrap_or_default()]
+        .map(|until| format!("until {}", time::with_distance(until, view.now)));
+    vec![short(&r.id, length), safe(&r.title), door, place, state, until.unwrap_or_default()]
+}
+
+/// The cabinet, and its site where its name does not say that.
+fn place(cabinet: Option<&str>, site: Option<&str>) -> String {
+    match (cabinet, site) {
+        (Some(cabinet), Some(site)) if !cabinet.contains(site) => {
+            format!("{}, {}", safe(cabinet), safe(site))
+        }
+        (Some(place), _) | (None, Some(place)) => safe(place),
+        (None, None) => "–".into(),
+    }
 }
 
 fn is_over(r: &ReservationView) -> bool {
@@ -132,7 +140,7 @@ fn detail(view: &View, r: &ReservationView) -> String {
         row("Door", format!("{}{name}", safe(label)));
     }
     if let Some(until) = r.until {
-        row("Until", format!("{} ({})", time::day_and_time(until), time::relative(until, view.now)));
+        row("Until", time::with_distance(until, view.now));
     }
     if let Some(pin) = &r.pin {
         row("PIN", safe(pin));
@@ -146,7 +154,7 @@ fn detail(view: &View, r: &ReservationView) -> String {
     if r.checking {
         row("Access", "the operator is looking at the compartment first".into());
     }
-    if let Some(access) = access(r.access, &view.network) {
+    if let Some(access) = access(r.access, view) {
         row("Access", access);
     }
     for share in &r.shares {
@@ -156,7 +164,7 @@ fn detail(view: &View, r: &ReservationView) -> String {
                 "with {}, {}, until {}",
                 safe(&share.name),
                 safe(&share.state),
-                time::day_and_time(share.until)
+                time::with_distance(share.until, view.now)
             ),
         );
     }
@@ -209,11 +217,13 @@ fn reported(report: &ReportView) -> String {
 }
 
 /// Whether the door could be opened from here.
-fn access(access: AccessView, network: &NetworkView) -> Option<String> {
-    let online = matches!(network, NetworkView::Online | NetworkView::ClockSkew { .. });
+fn access(access: AccessView, view: &View) -> Option<String> {
+    let online = matches!(view.network, NetworkView::Online | NetworkView::ClockSkew { .. });
     match access {
         AccessView::None => None,
-        AccessView::Ready { until } => Some(format!("on this device until {}", time::day_and_time(until))),
+        AccessView::Ready { until } => {
+            Some(format!("on this device until {}", time::with_distance(until, view.now)))
+        }
         AccessView::Fetching if online => Some("being fetched".into()),
         AccessView::Fetching | AccessView::NeedsNetwork => {
             Some("not on this device; it is fetched when the hub can be reached".into())
@@ -252,4 +262,16 @@ pub(super) async fn receipts(app: &mut App, output: Output) -> Result<(), Fault>
             .collect();
         columns(&rows)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::place;
+
+    #[test]
+    fn a_place_is_named_once() {
+        assert_eq!(place(Some("Lindenhof 1"), Some("Lindenhof")), "Lindenhof 1");
+        assert_eq!(place(Some("By the stairs"), Some("Lindenhof")), "By the stairs, Lindenhof");
+        assert_eq!((place(None, Some("Lindenhof")), place(None, None)), ("Lindenhof".into(), "–".into()));
+    }
 }

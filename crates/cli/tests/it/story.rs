@@ -107,7 +107,7 @@ fn a_parcel_is_collected_from_a_terminal() {
     sign_in(&shell, &runtime, &browser, &page);
 
     let list = shell.run(&["list"]).good().out;
-    for words in ["To collect", "To return", "My lockers", "Two paperbacks", "A2 · Lindenhof", "on its way"]
+    for words in ["To collect", "To return", "My lockers", "Two paperbacks", "A2  Lindenhof 1", "on its way"]
     {
         assert!(list.contains(words), "{words}: {list}");
     }

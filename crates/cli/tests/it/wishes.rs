@@ -174,7 +174,8 @@ fn says_the_time_where_it_is(
     let list = shell.run(&["list", "--json"]).good().json();
     let books = list.as_array().unwrap().iter().find(|r| r["title"] == "Two paperbacks").unwrap();
     let until = books["until"].as_i64().unwrap();
-    for (zone, offset, suffix) in [("Asia/Tokyo", 9 * 3600, ""), ("UTC", 0, ""), ("Nowhere/Land", 0, " UTC")]
+    for (zone, offset, suffix) in
+        [("Asia/Tokyo", 9 * 3600, " JST"), ("UTC", 0, " UTC"), ("Nowhere/Land", 0, " UTC")]
     {
         let there = story::shell(keyring, folder, hub, cabinet, page).with("TZ", zone);
         let shown = there.run(&["list", "--cached"]).good().out;
