@@ -46,16 +46,8 @@ impl App {
             .await?
             .unwrap_or(VaultView::Locked);
         match vault {
-            VaultView::Absent => Err(Fault::new(
-                Exit::Keyring,
-                "keyringAbsent",
-                "There is no keyring on this machine, and Postern keeps no secret anywhere else. Start one (gnome-keyring, KWallet), or see `postern doctor`.",
-            )),
-            VaultView::Locked => Err(Fault::new(
-                Exit::Keyring,
-                "keyringLocked",
-                "The keyring is locked. Unlock it and try again.",
-            )),
+            VaultView::Absent => Err(Fault::keyring_absent()),
+            VaultView::Locked => Err(Fault::keyring_locked()),
             VaultView::Opening | VaultView::Keyring | VaultView::MemoryOnly => {
                 for notice in &app.view().notices {
                     tell!("postern: {}", words::notice(notice.code));

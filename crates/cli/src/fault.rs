@@ -48,6 +48,8 @@ pub(crate) struct Fault {
     message: String,
     may_have_opened: bool,
     retry: bool,
+    /// It stands in the one JSON document of the command.
+    in_document: bool,
 }
 
 impl Fault {
@@ -58,11 +60,27 @@ impl Fault {
             message: message.into(),
             may_have_opened: exit == Exit::MayBeOpen,
             retry: false,
+            in_document: false,
         }
     }
 
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self::new(Exit::Usage, "usage", message)
+    }
+
+    pub(crate) fn keyring_absent() -> Self {
+        let message = format!(
+            "There is no keyring on this machine, and Postern keeps no secret anywhere else. On a desktop, start gnome-keyring or KWallet. \
+             {} `postern doctor` says more.",
+            words::NO_DESKTOP
+        );
+        Self::new(Exit::Keyring, "keyringAbsent", message)
+    }
+
+    pub(crate) fn keyring_locked() -> Self {
+        let how = if without_display() { words::NO_DESKTOP } else { "" };
+        let message = format!("The keyring is locked. Unlock it and try again. {how}");
+        Self::new(Exit::Keyring, "keyringLocked", message.trim_end())
     }
 
     /// What a customer met.
@@ -73,23 +91,36 @@ impl Fault {
         if let Some(seconds) = problem.wait_seconds {
             message.push_str(&format!(" Wait {seconds} s before the next try."));
         }
-        Self { exit, code: code.unwrap_or_default(), message, may_have_opened: false, retry: problem.retry }
+        Self { retry: problem.retry, ..Self::new(exit, &code.unwrap_or_default(), message) }
+    }
+
+    /// As it stands in a JSON document, under `error`.
+    fn as_json(&self) -> serde_json::Value {
+        json!({ "code": self.code, "message": self.message, "mayHaveOpened": self.may_have_opened, "retry": self.retry })
+    }
+
+    /// Puts it into the one document of a command that says what it found in any case.
+    pub(crate) fn into_document(mut self, document: &mut serde_json::Value) -> Self {
+        document["error"] = self.as_json();
+        self.in_document = true;
+        self
     }
 
     /// Words to stderr; with `--json` also an object to stdout.
     pub(crate) fn report(&self, json: bool) {
         tell!("postern: {}", self.message);
-        if json {
-            let object = json!({ "error": {
-                "code": self.code,
-                "message": self.message,
-                "mayHaveOpened": self.may_have_opened,
-                "retry": self.retry,
-            }});
+        if json && !self.in_document {
+            let object = json!({ "error": self.as_json() });
             // What failed is said already; that this cannot be written either changes nothing.
             let _ = text::to_stdout(&format!("{object}\n"));
         }
     }
+}
+
+/// Whether nobody could be asked for the password of a keyring.
+pub(crate) fn without_display() -> bool {
+    cfg!(target_os = "linux")
+        && ["DISPLAY", "WAYLAND_DISPLAY"].iter().all(|name| std::env::var_os(name).is_none())
 }
 
 fn exit_of(code: ProblemCode) -> Exit {
@@ -131,15 +162,11 @@ impl From<StartError> for Fault {
 
 impl From<VaultError> for Fault {
     fn from(error: VaultError) -> Self {
-        let (code, message) = match error {
-            VaultError::Absent(_) => (
-                "keyringAbsent",
-                "There is no keyring on this machine, and Postern keeps no secret anywhere else. Start one (gnome-keyring, KWallet), or see `postern doctor`.".to_owned(),
-            ),
-            VaultError::Locked => ("keyringLocked", "The keyring is locked. Unlock it and try again.".to_owned()),
-            other => ("keyring", format!("The keyring cannot be used: {other}.")),
-        };
-        Self::new(Exit::Keyring, code, message)
+        match error {
+            VaultError::Absent(_) => Self::keyring_absent(),
+            VaultError::Locked => Self::keyring_locked(),
+            other => Self::new(Exit::Keyring, "keyring", format!("The keyring cannot be used: {other}.")),
+        }
     }
 }
 

@@ -186,3 +186,7 @@ pub(crate) fn event(code: &str) -> String {
         other => crate::text::safe(&other.replace('_', " ")),
     }
 }
+
+/// What to do where there is no desktop that brings a keyring.
+pub(crate) const NO_DESKTOP: &str =
+    "Without a desktop (a server, ssh), start one beside the command, as `postern --help` shows at its end.";

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::Output;
 use crate::{
-    fault::{Exit, Fault},
+    fault::{Exit, Fault, without_display},
     proxy::Proxy,
     text::{columns, safe},
     time, words,
@@ -23,6 +23,11 @@ pub(super) async fn doctor(options: &Options, output: Output) -> Result<(), Faul
     let mut document = serde_json::to_value(&diagnosis).map_err(std::io::Error::from)?;
     document["proxy"] = json!(proxy.as_ref().map(|proxy| &proxy.url));
     document["timeZone"] = json!(time::zone().iana_name());
+    let wrong = findings.iter().find_map(|finding| finding.fault);
+    let wrong = wrong.map(|(exit, code)| {
+        let fault = Fault::new(exit, code, "Not everything is as it should be; see above.");
+        fault.into_document(&mut document)
+    });
     output.print(&document, || {
         let rows: Vec<Vec<String>> = findings
             .iter()
@@ -33,10 +38,7 @@ pub(super) async fn doctor(options: &Options, output: Output) -> Result<(), Faul
             .collect();
         columns(&rows)
     })?;
-    match findings.into_iter().find_map(|finding| finding.fault) {
-        None => Ok(()),
-        Some((exit, code)) => Err(Fault::new(exit, code, "Not everything is as it should be; see above.")),
-    }
+    wrong.map_or(Ok(()), Err)
 }
 
 struct Finding {
@@ -60,12 +62,15 @@ fn findings(diagnosis: &Diagnosis, hub: &str, proxy: Option<&Proxy>) -> Vec<Find
                 Exit::Keyring,
                 "keyringAbsent",
                 format!(
-                    "there is none ({}). Start gnome-keyring or KWallet, or log in to a desktop session.",
-                    safe(reason)
+                    "there is none ({}). On a desktop, start gnome-keyring or KWallet. {}",
+                    safe(reason),
+                    words::NO_DESKTOP
                 ),
             ),
             Keyring::Locked => {
-                bad("keyring", Exit::Keyring, "keyringLocked", "it is locked. Unlock it.".into())
+                let how = if without_display() { words::NO_DESKTOP } else { "" };
+                let words = format!("it is locked. Unlock it. {how}").trim_end().to_owned();
+                bad("keyring", Exit::Keyring, "keyringLocked", words)
             }
             Keyring::Failed { reason } => {
                 bad("keyring", Exit::Keyring, "keyring", format!("it fails: {}", safe(reason)))

@@ -52,6 +52,7 @@ fn without_a_keyring_it_is_eight_and_nothing_is_written() {
     let outcome = shell.run(&["sign-in"]);
     assert_eq!(outcome.code, 8, "{}", outcome.err);
     assert!(outcome.err.contains("no keyring"), "{}", outcome.err);
+    assert!(outcome.err.contains("Without a desktop"), "{}", outcome.err);
     let profile = folder.path().join("profile/default");
     let names: Vec<_> = std::fs::read_dir(profile).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(names, ["lock"]);
@@ -83,8 +84,9 @@ fn the_doctor_names_each_thing_and_what_to_do() {
         assert!(outcome.out.contains(thing), "{thing}: {}", outcome.out);
     }
     let outcome = shell.run(&["doctor", "--json"]);
-    let mut documents = serde_json::Deserializer::from_str(&outcome.out).into_iter::<serde_json::Value>();
-    let diagnosis = documents.next().unwrap().unwrap();
+    // One document, which a script reads as a whole.
+    let diagnosis: serde_json::Value = serde_json::from_str(&outcome.out).unwrap();
+    assert_eq!((outcome.code, &diagnosis["error"]["code"]), (4, &"hubUnreachable".into()));
     assert_eq!(diagnosis["keyring"]["state"], "ok");
     assert_eq!(diagnosis["hub"]["state"], "unreachable");
 }
