@@ -11,6 +11,7 @@ use tokio::{sync::watch, time::Instant};
 
 use crate::{
     fault::{Exit, Fault},
+    scanned,
     text::{self, tell},
     words,
 };
@@ -167,11 +168,16 @@ impl App {
         let view = self.view();
         let all = &view.reservations;
         let lower = wanted.to_lowercase();
-        let ways: [&dyn Fn(&&ReservationView) -> bool; 5] = [
+        // As the label reads, whole or, as on a screen that cuts it off, the beginning.
+        let number = scanned::number(wanted);
+        let reference = |r: &ReservationView| r.reference.as_deref().map(scanned::number).unwrap_or_default();
+        let ways: [&dyn Fn(&&ReservationView) -> bool; 7] = [
             &|r| r.id == wanted,
             &|r| r.id.starts_with(&lower),
             &|r| r.label.as_deref().is_some_and(|label| label.eq_ignore_ascii_case(wanted)),
+            &|r| !number.is_empty() && reference(r) == number,
             &|r| r.title.to_lowercase() == lower,
+            &|r| number.len() >= 4 && reference(r).starts_with(&number),
             &|r| r.title.to_lowercase().contains(&lower),
         ];
         for way in ways {

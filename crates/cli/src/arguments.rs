@@ -7,8 +7,8 @@ use clap_complete::Shell;
 
 /// Collect, return and keep things at parcel lockers.
 ///
-/// An ID may be shortened to as many characters as make it unique; a door label such as `B3` or a part of a title
-/// does as well.
+/// An ID may be shortened to as many characters as make it unique; a door label such as `B3`, a tracking number or a part of
+/// a title does as well.
 #[derive(Parser)]
 #[command(name = "postern", version, after_help = EXAMPLES, after_long_help = LONG)]
 pub(crate) struct Arguments {
@@ -87,12 +87,12 @@ pub(crate) enum Command {
     },
     /// One reservation with all that is known of it.
     Show {
-        /// Id, door label, or part of the title.
+        /// Id, door label, tracking number, or part of the title.
         id: String,
     },
     /// Draw a QR code: the one that identifies a return or parcel, or the opening code.
     Qr {
-        /// Id, door label, or part of the title.
+        /// Id, door label, tracking number, or part of the title.
         id: String,
         /// The code that opens the door at a locker with a scanner; renewed until you press Ctrl-C.
         #[arg(long)]
@@ -103,7 +103,7 @@ pub(crate) enum Command {
     },
     /// Open the doors of one or more reservations at one locker, one after the other.
     Open {
-        /// Id, door label, or part of the title.
+        /// Id, door label, tracking number, or part of the title.
         #[arg(required = true)]
         ids: Vec<String>,
         /// This command is the deliberate gesture: do not ask again.
@@ -115,7 +115,7 @@ pub(crate) enum Command {
     },
     /// Open a door again that was opened a few minutes ago.
     Reopen {
-        /// Id, door label, or part of the title.
+        /// Id, door label, tracking number, or part of the title.
         id: String,
         /// This command is the deliberate gesture: do not ask again.
         #[arg(long, short)]
@@ -126,12 +126,12 @@ pub(crate) enum Command {
     },
     /// Ask the locker what became of an opening that was cut off.
     Resolve {
-        /// Id, door label, or part of the title.
+        /// Id, door label, tracking number, or part of the title.
         id: String,
     },
     /// Say that everything was there and is taken.
     Taken {
-        /// Id, door label, or part of the title.
+        /// Id, door label, tracking number, or part of the title.
         id: String,
         /// It was not there.
         #[arg(long)]
@@ -139,7 +139,7 @@ pub(crate) enum Command {
     },
     /// Say that what was to be put in is inside, at a locker that cannot measure it.
     Placed {
-        /// Id, door label, or part of the title.
+        /// Id, door label, tracking number, or part of the title.
         id: String,
         /// It is not inside yet.
         #[arg(long)]
@@ -149,7 +149,7 @@ pub(crate) enum Command {
     Receipts,
     /// Give somebody access by a link.
     Share {
-        /// Id, door label, or part of the title.
+        /// Id, door label, tracking number, or part of the title.
         id: String,
         /// The guest's name, for your eyes.
         #[arg(long)]
@@ -187,7 +187,7 @@ pub(crate) enum Command {
     /// Ask for more time.
     #[command(after_help = "Example:\n  postern extend B3 --until 2026-12-24T20:00")]
     Extend {
-        /// Id, door label, or part of the title.
+        /// Id, door label, tracking number, or part of the title.
         id: String,
         /// The end wished for: `2h` or `3d` from now, or a moment. The hub says what it grants.
         #[arg(long, value_name = "END")]
@@ -196,7 +196,7 @@ pub(crate) enum Command {
     /// Have it kept while you are away.
     #[command(after_help = "Example:\n  postern hold HX81 --until 2026-12-24")]
     Hold {
-        /// Id, door label, or part of the title.
+        /// Id, door label, tracking number, or part of the title.
         id: String,
         /// When you are back.
         #[arg(long, value_name = "END")]
@@ -205,14 +205,14 @@ pub(crate) enum Command {
     /// Send it to another site while it is on its way.
     #[command(after_help = "Example:\n  postern move HX81 Marktgasse")]
     Move {
-        /// Id, door label, or part of the title.
+        /// Id, door label, tracking number, or part of the title.
         id: String,
         /// ID or name of the site; `postern find` lists them.
         site: String,
     },
     /// Call it off before it began.
     Cancel {
-        /// Id, door label, or part of the title.
+        /// Id, door label, tracking number, or part of the title.
         id: String,
         /// Do not ask again.
         #[arg(long, short)]
@@ -239,7 +239,7 @@ pub(crate) enum Command {
     },
     /// Give a held compartment or a borrowed thing back.
     Release {
-        /// Id, door label, or part of the title.
+        /// Id, door label, tracking number, or part of the title.
         id: String,
         /// Do not ask again.
         #[arg(long, short)]
@@ -247,7 +247,7 @@ pub(crate) enum Command {
     },
     /// Hand what lies in a held compartment over to a neighbour of the same site.
     HandOver {
-        /// Id, door label, or part of the title.
+        /// Id, door label, tracking number, or part of the title.
         id: String,
         /// The neighbour's flat or department.
         unit: String,
@@ -281,7 +281,7 @@ pub(crate) enum Command {
         after_help = "Example:\n  postern report B3 door-stuck --note \"It clicks and stays shut.\" --photo door.jpg"
     )]
     Report {
-        /// Id, door label, or part of the title.
+        /// Id, door label, tracking number, or part of the title.
         id: String,
         /// What is wrong.
         kind: Trouble,
@@ -413,7 +413,7 @@ pub(crate) enum InPerson {
     Invite,
     /// The owner answers an invitation with access.
     Give {
-        /// Id, door label, or part of the title.
+        /// Id, door label, tracking number, or part of the title.
         id: String,
         /// The guest's invitation; `-` reads it from the standard input.
         invitation: String,

@@ -36,18 +36,21 @@ pub(crate) fn with_distance(unix: i64, now: i64) -> String {
     format!("{} ({})", day_and_time(unix), relative(unix, now))
 }
 
-/// `in 3 days`, `in 20 minutes`, `2 hours ago`.
+/// `in 3 days`, `in 2 days 6 hours`, `in 20 minutes`, `2 hours ago`.
 pub(crate) fn relative(unix: i64, now: i64) -> String {
     let away = unix.saturating_sub(now);
     let amount = away.unsigned_abs();
-    let (count, unit) = match amount {
+    let many = |count: u64, unit: &str| format!("{count} {unit}{}", if count == 1 { "" } else { "s" });
+    let (days, hours) = (amount / 86_400, amount % 86_400 / 3_600);
+    let said = match amount {
         0..60 => return "now".into(),
-        60..3_600 => (amount / 60, "minute"),
-        3_600..172_800 => (amount / 3_600, "hour"),
-        _ => (amount / 86_400, "day"),
+        60..3_600 => many(amount / 60, "minute"),
+        3_600..172_800 => many(amount / 3_600, "hour"),
+        // Almost three days are not two.
+        172_800..604_800 if hours > 0 => format!("{} {}", many(days, "day"), many(hours, "hour")),
+        _ => many(days, "day"),
     };
-    let plural = if count == 1 { "" } else { "s" };
-    if away > 0 { format!("in {count} {unit}{plural}") } else { format!("{count} {unit}{plural} ago") }
+    if away > 0 { format!("in {said}") } else { format!("{said} ago") }
 }
 
 /// How an end may be written.
@@ -182,6 +185,8 @@ mod tests {
         assert_eq!(relative(100, 100), "now");
         assert_eq!(relative(160, 100), "in 1 minute");
         assert_eq!(relative(100 + 3 * 86_400, 100), "in 3 days");
+        assert_eq!(relative(3 * 86_400, 1), "in 2 days 23 hours");
+        assert_eq!(relative(9 * 86_400 + 7_200, 0), "in 9 days");
         assert_eq!(relative(0, 7_200), "2 hours ago");
     }
 }

@@ -115,6 +115,11 @@ fn a_parcel_is_collected_from_a_terminal() {
     let books = parcels.as_array().unwrap().iter().find(|r| r["title"] == "Two paperbacks").unwrap();
     let id = books["id"].as_str().unwrap();
     assert!(shell.run(&["show", &id[..10]]).good().out.contains("Nordpost"));
+    let number = books["reference"].as_str().unwrap();
+    for typed in [number.to_lowercase(), format!("]C1{number}"), number[..6].to_owned()] {
+        let by_number = shell.run(&["show", &typed]).good().out;
+        assert!(by_number.contains("Two paperbacks") && by_number.contains(number), "{typed}: {by_number}");
+    }
     assert_eq!(shell.run(&["show", "no such thing"]).code, 2);
     assert_eq!(shell.run(&["open", "A2"]).code, 2, "nobody can be asked, and --yes was not said");
 
