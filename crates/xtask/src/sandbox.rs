@@ -131,7 +131,9 @@ impl Sandbox {
     fn tell(&self) -> Result<()> {
         let Self { url, operator, panel, .. } = self;
         println!("\nThe sandbox is up; Ctrl-C ends it.\n");
-        println!("  hub       {url}   (the interface: {url}/docs)");
+        println!(
+            "  hub       {url}   (the interface: {url}/docs; for Postman, Bruno, Insomnia: {url}/collection.json)"
+        );
         println!("  operator  {operator}");
         for (name, key) in &self.carriers {
             println!("  carrier   {key}   {name}");
