@@ -58,7 +58,7 @@ const WAY: [Step; 8] = [
     ("POST /v1/carrier/parcels/{id}/dispatch", "It is on its way", None, ""),
     (
         "POST /v1/carrier/parcels/{id}/deposit",
-        "It lies in a door (in the sandbox a courier comes for it by himself)",
+        "It lies in a door (not in the sandbox: there a courier puts it in)",
         Some(|| json!({ "locker": "{{locker}}" })),
         "",
     ),
