@@ -261,7 +261,9 @@ impl Core {
         let (count, len) = PHOTOS;
         photos.truncate(count);
         photos.retain(|photo| photo.len() <= len && !photo.is_empty());
-        let note: String = note.chars().take(NOTE).collect();
+        // A tab is as good as a blank, and the hub takes neither it nor its like.
+        let plain = |c: char| if c.is_control() && c != '\n' { ' ' } else { c };
+        let note: String = note.chars().map(plain).take(NOTE).collect();
         self.tell(reservation, What::Report { kind, note, photos }, cx);
     }
 

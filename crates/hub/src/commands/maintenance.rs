@@ -16,7 +16,7 @@ use postern_hub::{
         restored,
     },
     hub::{Hub, private_file},
-    store::Store,
+    store::{Alone, Store},
 };
 
 use super::{Common, say};
@@ -183,6 +183,11 @@ impl Restored {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         let config = self.common.config()?;
         self.common.check_folder(&config, false)?;
+        let file = config.sqlite_file(&self.common.data);
+        let _alone = file
+            .map(|file| Alone::with(&file))
+            .transpose()
+            .context("stop the hub first: this is for before it serves the database that was put back")?;
         let (store, ..) = Hub::storage(&self.common.data, &config).await?;
         let marked = restored::mark(&store, self.keep_sessions, Clock::default().now()).await?;
         store.close().await;

@@ -1,8 +1,15 @@
 //! Things that are lent, each from a door of its own.
 
-use postern_api::{problem::Code, reservation::Asset};
+use postern_api::{
+    problem::Code,
+    reservation::{Asset, State, TimelineEvent},
+};
 
-use super::{doors, network};
+use super::{
+    alarms::{self, Alarm},
+    doors, network,
+    reservation::Reservation,
+};
 use crate::{
     error::{Result, invalid, refuse},
     store::{RowExt, Tx},
@@ -71,11 +78,32 @@ pub async fn put(tx: &mut Tx, id: &str, asset: &Asset, now: i64) -> Result<()> {
     Ok(())
 }
 
-/// A thing is lent no more: somebody took it out of its compartment, which is anybody's from now on.
+/// A thing is lent no more: somebody took it out of its compartment, which is anybody's from now on, or whoever has it does not bring
+/// it back, and the loan ends.
 ///
 /// # Errors
-/// `NotFound`; `WrongState` where it is lent, or may not lie in its compartment yet.
+/// `NotFound`; `WrongState` where it may not lie in its compartment yet.
 pub async fn remove(tx: &mut Tx, id: &str, now: i64) -> Result<()> {
+    let lent = sqlx::query("SELECT reservation_id FROM assets WHERE id = $1")
+        .bind(id)
+        .fetch_optional(tx.on())
+        .await?;
+    let lent = lent.map(|row| row.maybe_text("reservation_id")).transpose()?.flatten();
+    if let Some(lent) = lent
+        && let Some(mut loan) = Reservation::lock(tx, &lent).await?
+    {
+        let kept = doors::kept_for(tx, &lent).await?;
+        if let Some((locker, door)) = kept {
+            doors::clear(tx, &locker, door, now).await?;
+        }
+        loan.state = State::Released;
+        loan.note(now, TimelineEvent::Ended, Some("operator"), false);
+        loan.save(tx, now).await?;
+        sqlx::query("UPDATE assets SET reservation_id = NULL WHERE id = $1")
+            .bind(id)
+            .execute(tx.on())
+            .await?;
+    }
     let gone = sqlx::query(
         "DELETE FROM assets WHERE id = $1 AND reservation_id IS NULL AND NOT EXISTS (SELECT 1 FROM doors d \
          WHERE d.locker_id = assets.locker_id AND d.door = assets.door \
@@ -95,13 +123,43 @@ pub async fn remove(tx: &mut Tx, id: &str, now: i64) -> Result<()> {
     doors::clear(tx, &row.text("locker_id")?, row.int("door")?, now).await
 }
 
-/// Somebody looked, and a thing that is lent does not lie in its compartment.
+/// The locker has measured that nothing lies in a compartment: what is lent from there, is lent to nobody now and has come back, is
+/// missing.
+///
+/// # Errors
+/// When the database fails.
+pub async fn measured_gone(tx: &mut Tx, locker: &str, door: i64, now: i64) -> Result<()> {
+    let missing = sqlx::query(
+        "UPDATE assets SET missing_at = $1 WHERE locker_id = $2 AND door = $3 AND reservation_id IS NULL \
+         AND missing_at IS NULL AND NOT EXISTS (SELECT 1 FROM doors d WHERE d.locker_id = assets.locker_id \
+         AND d.door = assets.door AND (d.settling_epoch IS NOT NULL OR d.reservation_id IS NOT NULL))",
+    )
+    .bind(now)
+    .bind(locker)
+    .bind(door)
+    .execute(tx.on())
+    .await?;
+    if missing.rows_affected() > 0 {
+        let alarm = Alarm {
+            kind: "missing",
+            locker: Some(locker),
+            door: Some(door),
+            reason: "a thing that is lent from here is not in its compartment, as the locker has measured: put it back, and say so \
+                     (PUT of the thing)",
+            ..Alarm::default()
+        };
+        alarms::raise_once(tx, alarm, now).await?;
+    }
+    Ok(())
+}
+
+/// Somebody looked, and a thing that nobody has borrowed does not lie in its compartment.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn missing(tx: &mut Tx, locker: &str, door: i64, now: i64) -> Result<()> {
     sqlx::query(
-        "UPDATE assets SET reservation_id = NULL, missing_at = COALESCE(missing_at, $1) WHERE locker_id = $2 AND door = $3",
+        "UPDATE assets SET missing_at = COALESCE(missing_at, $1) WHERE locker_id = $2 AND door = $3 AND reservation_id IS NULL",
     )
     .bind(now)
     .bind(locker)

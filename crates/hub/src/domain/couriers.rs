@@ -196,7 +196,7 @@ pub async fn token(
     parcels::expire_unsaid(&mut parcel, now);
     let puts_in = match (parcel.kind, parcel.state) {
         (Kind::Pickup, State::Announced | State::InTransit) => {
-            keep_door(tx, &mut parcel, asked, now).await?;
+            keep_door(tx, &mut parcel, asked, &courier.account, now).await?;
             // A locker that cannot measure takes no second deposit in one epoch (PROTOCOL.md, order of checks). The courier
             // who was interrupted before they could say what lies there opens once more to see.
             let by = match parcel.inside {
@@ -204,8 +204,8 @@ pub async fn token(
                 _ => Some(courier.account.as_str()),
             };
             // Nor may whoever was interrupted know whether the locker has taken the token that they were given.
-            let again =
-                asked.hello_nonce.is_none() && chain::was_given(tx, &parcel.id, &courier.account).await?;
+            let again = asked.hello_nonce.is_none()
+                && chain::was_given_alone(tx, &parcel.id, &courier.account, now).await?;
             if parcel.inside.and_then(Inside::counts) != Some(true)
                 && (again || chain::was_opened_for_deposit(tx, &parcel.id, by).await?)
             {
@@ -266,6 +266,7 @@ async fn keep_door(
     tx: &mut Tx,
     parcel: &mut Reservation,
     asked: &CourierTokenRequest,
+    courier: &str,
     now: i64,
 ) -> Result<()> {
     let site = parcel.site.clone().unwrap_or_default();
@@ -280,7 +281,9 @@ async fn keep_door(
     if let Some((locker, door)) = doors::kept_for(tx, &parcel.id).await? {
         let here = asked.locker.as_ref().is_none_or(|asked| *asked == locker);
         // Nobody is sent a second time to a door that is out of order; nor to one that jammed, where there is another.
+        // Nor to one that a colleague may have put it into with a token of before: one of now would open that.
         let unfit = doors::is_out_of_order(tx, &locker, door).await?
+            || chain::is_others(tx, &parcel.id, courier, now).await?
             || (chain::jammed_last(tx, &locker, door).await? && doors::has_free(tx, wanted).await?);
         if here && !unfit {
             return Ok(());

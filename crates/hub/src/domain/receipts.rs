@@ -19,7 +19,7 @@ use postern_rules::{
 
 use super::{
     alarms::{self, Alarm},
-    placing,
+    assets, placing,
     reservation::Reservation,
     restored, settle,
 };
@@ -268,7 +268,10 @@ enum Of {
 /// What all that has come of a door says of it: the last of it counts, for what was put in may have been taken out again.
 async fn look_at(tx: &mut Tx, door: (&str, i64), nobodys: bool, now: i64) -> Result<()> {
     match crate::store::chain::last(tx, door.0, door.1).await? {
-        Some((_, Outcome::ClosedAbsent)) => placing::let_go(tx, door, now).await,
+        Some((_, Outcome::ClosedAbsent)) => {
+            assets::measured_gone(tx, door.0, door.1, now).await?;
+            placing::let_go(tx, door, now).await
+        }
         // Where nothing is measured, or the latch is said to have jammed at last, whoever opened it may have put something in.
         Some((sequence, _)) if nobodys => placing::hold(tx, door, sequence, None, now).await.map(drop),
         _ => Ok(()),

@@ -129,7 +129,10 @@ pub async fn answer(
             Desk::Operator => hub.config.name.clone(),
             Desk::Carrier(carrier) => carrier_name(tx, carrier).await?,
         };
-        reservation.note(now, TimelineEvent::Answered, Some(&author), false);
+        // Whoever has it now knows nothing of what another reported.
+        if reservation.account.as_ref() == Some(&row.account) {
+            reservation.note(now, TimelineEvent::Answered, Some(&author), false);
+        }
         let answer = rows::Answer { at: now, author, note: text.to_owned() };
         rows::keep_answer(tx, &random::id(), id, &answer).await?;
     }

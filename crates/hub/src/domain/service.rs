@@ -5,6 +5,7 @@ use postern_api::{
     problem::Code,
     reservation::{Kind, State, TimelineEvent},
 };
+use postern_rules::settling::Holds;
 use sqlx::AnyConnection;
 
 use super::{alarms, assets, doors, network, receipts, reservation::Reservation, restored};
@@ -207,6 +208,15 @@ pub async fn clear(tx: &mut Tx, locker: &str, door: i64, now: i64) -> Result<()>
         return Ok(());
     };
     if let Some(mut reservation) = Reservation::lock(tx, &id).await? {
+        if reservation.lent {
+            // It is away: that the compartment is empty is as it should be.
+            return reservation.save(tx, now).await;
+        }
+        if matches!(reservation.state, State::Announced | State::InTransit) {
+            // A courier may be on the way to it.
+            doors::end(tx, &reservation, Holds::Nothing, now).await?;
+            return reservation.save(tx, now).await;
+        }
         let ends = match (reservation.kind, reservation.state) {
             (Kind::Pickup, State::Opened) => Some(State::Collected),
             (Kind::Pickup, State::Expired) => Some(State::Returned),

@@ -251,17 +251,40 @@ pub async fn was_opened_for_deposit(tx: &mut Tx, reservation: &str, courier: Opt
     Ok(row.int("openings")? > 0)
 }
 
-/// Whether this account was given a token for the door that is kept for a reservation, in the door's present epoch.
+/// Whether this account was given a token for the door that is kept for a reservation, in the door's present epoch, and no other
+/// has one that lives.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn was_given(tx: &mut Tx, reservation: &str, account: &str) -> Result<bool> {
+pub async fn was_given_alone(tx: &mut Tx, reservation: &str, account: &str, now: i64) -> Result<bool> {
     let row = sqlx::query(
         "SELECT COUNT(*) AS tokens FROM grants g JOIN doors d ON d.locker_id = g.locker_id AND d.door = g.door \
-         AND d.epoch = g.epoch WHERE g.reservation_id = $1 AND d.reservation_id = $1 AND g.account_id = $2",
+         AND d.epoch = g.epoch WHERE g.reservation_id = $1 AND d.reservation_id = $1 AND g.account_id = $2 \
+         AND NOT EXISTS (SELECT 1 FROM grants c WHERE c.reservation_id = $1 AND c.locker_id = d.locker_id \
+         AND c.door = d.door AND c.account_id <> $2 AND c.expires_at > $3)",
     )
     .bind(reservation)
     .bind(account)
+    .bind(now)
+    .fetch_one(tx.on())
+    .await?;
+    Ok(row.int("tokens")? > 0)
+}
+
+/// Whether somebody else than this account has a living token, of an epoch before the present one, for the door that is kept for a
+/// reservation.
+///
+/// # Errors
+/// When the database fails.
+pub async fn is_others(tx: &mut Tx, reservation: &str, account: &str, now: i64) -> Result<bool> {
+    let row = sqlx::query(
+        "SELECT COUNT(*) AS tokens FROM grants g JOIN doors d ON d.locker_id = g.locker_id AND d.door = g.door \
+         WHERE g.reservation_id = $1 AND d.reservation_id = $1 AND g.account_id <> $2 AND g.epoch < d.epoch \
+         AND g.epoch >= d.proven_epoch AND g.expires_at > $3",
+    )
+    .bind(reservation)
+    .bind(account)
+    .bind(now)
     .fetch_one(tx.on())
     .await?;
     Ok(row.int("tokens")? > 0)

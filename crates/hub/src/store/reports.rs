@@ -19,6 +19,8 @@ pub struct Report {
     pub state: String,
     /// Reservation id.
     pub reservation: String,
+    /// Who reported it.
+    pub account: String,
     /// Its carrier.
     pub carrier: String,
     /// Its tracking number.
@@ -74,6 +76,7 @@ fn report(row: &AnyRow) -> Result<Report> {
         note: row.text("note")?,
         state: row.text("state")?,
         reservation: row.text("reservation_id")?,
+        account: row.text("account_id")?,
         carrier: row.text("carrier_id")?,
         reference: row.maybe_text("reference")?,
         site: row.maybe_text("site_id")?,
@@ -88,7 +91,7 @@ fn report(row: &AnyRow) -> Result<Report> {
 /// When the database fails.
 pub async fn list(on: &mut AnyConnection, wanted: Wanted<'_>, most: i64) -> Result<Vec<Report>> {
     let rows = sqlx::query(
-        "SELECT p.id, p.created_at, p.kind, p.note, p.state, p.reservation_id, r.carrier_id, r.reference, r.site_id, \
+        "SELECT p.id, p.created_at, p.kind, p.note, p.state, p.reservation_id, p.account_id, r.carrier_id, r.reference, r.site_id, \
          r.locker_id, r.door FROM problems p JOIN reservations r ON r.id = p.reservation_id \
          WHERE ($1 = '' OR (r.carrier_id = $1 AND r.kind <> 'storage')) AND ($2 = '' OR p.state = $2) \
          AND ($3 = '' OR p.reservation_id = $3) AND ($4 = '' OR r.locker_id = $4) \
@@ -111,7 +114,7 @@ pub async fn list(on: &mut AnyConnection, wanted: Wanted<'_>, most: i64) -> Resu
 /// When the database fails.
 pub async fn one(on: &mut AnyConnection, carrier: &str, id: &str) -> Result<Option<Report>> {
     let row = sqlx::query(
-        "SELECT p.id, p.created_at, p.kind, p.note, p.state, p.reservation_id, r.carrier_id, r.reference, r.site_id, \
+        "SELECT p.id, p.created_at, p.kind, p.note, p.state, p.reservation_id, p.account_id, r.carrier_id, r.reference, r.site_id, \
          r.locker_id, r.door FROM problems p JOIN reservations r ON r.id = p.reservation_id \
          WHERE p.id = $1 AND ($2 = '' OR (r.carrier_id = $2 AND r.kind <> 'storage'))",
     )
@@ -128,7 +131,7 @@ pub async fn one(on: &mut AnyConnection, carrier: &str, id: &str) -> Result<Opti
 /// When the database fails.
 pub async fn of_account(on: &mut AnyConnection, reservation: &str, account: &str) -> Result<Vec<Report>> {
     let rows = sqlx::query(
-        "SELECT p.id, p.created_at, p.kind, p.note, p.state, p.reservation_id, r.carrier_id, r.reference, r.site_id, \
+        "SELECT p.id, p.created_at, p.kind, p.note, p.state, p.reservation_id, p.account_id, r.carrier_id, r.reference, r.site_id, \
          r.locker_id, r.door FROM problems p JOIN reservations r ON r.id = p.reservation_id \
          WHERE p.reservation_id = $1 AND p.account_id = $2 ORDER BY p.id",
     )

@@ -11,15 +11,15 @@ use postern_protocol::{DeviceKey, IssuerKeys, KeyId, Operation, receipt::Outcome
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::{
-    client::{Device, encode},
-    postgres::Postgres,
-    world::{Locker, World},
-};
 #[allow(clippy::wildcard_imports)]
 use crate::{
     backups::*, crowd::*, doors::*, errands::*, gaps::*, guests::*, keeping::*, leaving::*, promises::*,
     races::*, reach::*, reporting::*, services::*, to_the_letter::*,
+};
+use crate::{
+    client::{Device, encode},
+    postgres::Postgres,
+    world::{Locker, World},
 };
 
 /// A story that does not come to its end fails, and says which it was.
@@ -149,6 +149,8 @@ on_both!(
     a_door_that_jams_is_tried_again_for_want_of_another,
     a_thing_is_lent_from_no_door_that_others_open,
     what_is_kept_for_somebody_does_not_vanish,
+    a_colleague_is_given_another_door,
+    a_thing_that_was_taken_once_more_is_missing,
     a_door_that_was_opened_after_all_is_looked_at_again,
     a_second_token_for_a_deposit_opens_no_customers_door,
     a_door_is_nobodys_storage_for_want_of_an_answer,

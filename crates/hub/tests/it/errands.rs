@@ -643,9 +643,13 @@ pub(crate) async fn what_is_kept_for_somebody_does_not_vanish(world: World) {
     assert_eq!(ada.post("/v1/assets/drill/borrow", json!({})).await.code(), "wrong_state");
     assert_eq!(lend_drill(&world, &cabinet, 16).await, 204);
     let lent = ada.post("/v1/assets/drill/borrow", json!({})).await.ok();
-    let remove = || world.operator.send(Method::DELETE, "/v1/operator/assets/drill", json!({}));
-    assert_eq!(remove().await.code(), "wrong_state");
-    ada.post(&path(&lent, "/release"), json!({})).await.ok();
+    // While it is away its compartment is empty as it should be; whoever never brings it back has it no more.
+    assert_eq!(world.operator.post(&clear, json!({})).await.status, 204);
+    assert_eq!(ada.get(&path(&lent, "")).await.ok()["state"], "held");
+    let removed = world.operator.send(Method::DELETE, "/v1/operator/assets/drill", json!({})).await;
+    assert_eq!(removed.status, StatusCode::NO_CONTENT, "{}", removed.body);
+    assert_eq!(ada.get(&path(&lent, "")).await.ok()["state"], "released");
+    assert!(report(&world, &cabinet, 16).await.get("reservation").is_none());
 
     // Its locker says that it has fewer doors.
     let yard = Locker::new();
@@ -709,4 +713,47 @@ pub(crate) async fn what_a_stranger_opened_is_looked_at(world: World) {
         let seen = world.operator.get(&format!("/v1/operator/lockers/{}", locker.id)).await.ok();
         assert_eq!(seen["doors"][usize::from(at as u16) - 1]["out_of_order"], out, "{batches:?}");
     }
+}
+
+/// Where a courier was given two tokens, of which the first may have put the parcel in, a colleague is given another door.
+pub(crate) async fn a_colleague_is_given_another_door(world: World) {
+    let mut cabinet = world.cabinet(false).await;
+    let ada = world.customer("Ada").await;
+    let (cart, other) = (courier(&world).await, courier(&world).await);
+    let wish = json!({ "reference": "HX 7", "recipient": ada.number().await, "title": "Kettle", "site": "lindenhof", "size": "s" });
+    let kettle = world.heron.post("/v1/carrier/parcels", wish).await.ok();
+    let (first, _) = errand(&cart, &cabinet, &kettle).await;
+    let (second, _) = errand(&cart, &cabinet, &kettle).await;
+    assert!(second["occupancy"].as_u64() > first["occupancy"].as_u64());
+    let (colleagues, _) = errand(&other, &cabinet, &kettle).await;
+    assert_ne!(door(&colleagues), door(&first));
+    let put_in = cabinet.visit(&cart, &first, Operation::Deposit, &json!([]), Hand::Puts).receipts();
+    hand_in(&cart, put_in).await;
+    let opening = cabinet.openings().last().copied();
+    let inside = format!("/v1/courier/parcels/{}/inside", kettle["id"].as_str().unwrap());
+    cart.post(&inside, json!({ "inside": true, "opening": opening })).await;
+    // It is kept for her, or somebody looks; the colleague's token opens another door.
+    let seen = report(&world, &cabinet, door(&first)).await;
+    assert!(seen["reservation"] == kettle["id"] || seen["settling"] == true, "{seen}");
+    cabinet.visit(&other, &colleagues, Operation::Deposit, &json!([]), Hand::Nothing).receipts();
+}
+
+/// A thing that was given back and taken once more, as its locker measured, is lent to nobody.
+pub(crate) async fn a_thing_that_was_taken_once_more_is_missing(world: World) {
+    let mut cabinet = world.cabinet(true).await;
+    let (ada, ben) = (world.customer("Ada").await, world.customer("Ben").await);
+    assert_eq!(lend_drill(&world, &cabinet, 16).await, 204);
+    let lent = ada.post("/v1/assets/drill/borrow", json!({})).await.ok();
+    let (mine, news) = fetch(&ada, &lent).await;
+    for hand in [Hand::Takes, Hand::Puts] {
+        let opened = cabinet.visit(&ada, &mine, Operation::Access, &news, hand).receipts();
+        hand_in(&ada, opened).await;
+    }
+    assert_eq!(ada.post(&path(&lent, "/release"), json!({})).await.ok()["state"], "released");
+    let again = cabinet.visit(&ada, &mine, Operation::Access, &json!([]), Hand::Takes).receipts();
+    hand_in(&ada, again).await;
+    assert!(alarms(&world).await.contains(&"missing".to_owned()));
+    let things = ben.get("/v1/assets").await.ok()["assets"].clone();
+    assert_eq!(things[0]["available"], false, "{things}");
+    assert_eq!(ben.post("/v1/assets/drill/borrow", json!({})).await.code(), "wrong_state");
 }
