@@ -84,7 +84,7 @@ pub struct Facts {
     pub overtaken: bool,
     /// It was overtaken by an opening to put something in, or something is known to lie there since.
     pub put_in_since: bool,
-    /// As this one came first, it was known to lie there by what the other side had done before.
+    /// As this one came last, the locker had measured that it lay there when the other side had closed the door.
     pub lay_there: bool,
     /// This one had been there before the other side opened it at all.
     pub came_first: bool,

@@ -4,6 +4,7 @@ use postern_api::{
     problem::Code,
     reservation::{Asset, State, TimelineEvent},
 };
+use postern_rules::{placed::Inside, settling::Holds};
 
 use super::{
     alarms::{self, Alarm},
@@ -14,6 +15,9 @@ use crate::{
     error::{Result, invalid, refuse},
     store::{RowExt, Tx},
 };
+
+/// What an alarm is about that the thing's return resolves.
+const MISSING: &str = "missing";
 
 /// A thing lies in the door that is kept for it from now on; one that was missing is back.
 ///
@@ -75,7 +79,7 @@ pub async fn put(tx: &mut Tx, id: &str, asset: &Asset, now: i64) -> Result<()> {
     .bind(i64::from(asset.loan_hours))
     .execute(tx.on())
     .await?;
-    Ok(())
+    alarms::resolve_of_door(tx, &[MISSING], door, now).await
 }
 
 /// A thing is lent no more: somebody took it out of its compartment, which is anybody's from now on, or whoever has it does not bring
@@ -84,25 +88,8 @@ pub async fn put(tx: &mut Tx, id: &str, asset: &Asset, now: i64) -> Result<()> {
 /// # Errors
 /// `NotFound`; `WrongState` where it may not lie in its compartment yet.
 pub async fn remove(tx: &mut Tx, id: &str, now: i64) -> Result<()> {
-    let lent = sqlx::query("SELECT reservation_id FROM assets WHERE id = $1")
-        .bind(id)
-        .fetch_optional(tx.on())
-        .await?;
-    let lent = lent.map(|row| row.maybe_text("reservation_id")).transpose()?.flatten();
-    if let Some(lent) = lent
-        && let Some(mut loan) = Reservation::lock(tx, &lent).await?
-    {
-        let kept = doors::kept_for(tx, &lent).await?;
-        if let Some((locker, door)) = kept {
-            doors::clear(tx, &locker, door, now).await?;
-        }
-        loan.state = State::Released;
-        loan.note(now, TimelineEvent::Ended, Some("operator"), false);
-        loan.save(tx, now).await?;
-        sqlx::query("UPDATE assets SET reservation_id = NULL WHERE id = $1")
-            .bind(id)
-            .execute(tx.on())
-            .await?;
+    if let Some(loan) = loan(tx, id).await? {
+        return end_loan(tx, id, loan, now).await;
     }
     let gone = sqlx::query(
         "DELETE FROM assets WHERE id = $1 AND reservation_id IS NULL AND NOT EXISTS (SELECT 1 FROM doors d \
@@ -120,7 +107,37 @@ pub async fn remove(tx: &mut Tx, id: &str, now: i64) -> Result<()> {
             None => Code::NotFound.into(),
         });
     };
-    doors::clear(tx, &row.text("locker_id")?, row.int("door")?, now).await
+    let (locker, door) = (row.text("locker_id")?, row.int("door")?);
+    alarms::resolve_of_door(tx, &[MISSING], (&locker, door), now).await?;
+    doors::clear(tx, &locker, door, now).await
+}
+
+/// The loan of a thing that somebody has, and whether it is known to be missing.
+async fn loan(tx: &mut Tx, id: &str) -> Result<Option<(Reservation, bool)>> {
+    let row = sqlx::query("SELECT reservation_id, missing_at FROM assets WHERE id = $1")
+        .bind(id)
+        .fetch_optional(tx.on())
+        .await?;
+    let Some(row) = row else { return Ok(None) };
+    let Some(lent) = row.maybe_text("reservation_id")? else { return Ok(None) };
+    let missing = row.maybe_int("missing_at")?.is_some();
+    Ok(Reservation::lock(tx, &lent).await?.map(|loan| (loan, missing)))
+}
+
+/// Whoever has it does not bring it back. Its door settles: they may do so yet.
+async fn end_loan(tx: &mut Tx, id: &str, (mut loan, missing): (Reservation, bool), now: i64) -> Result<()> {
+    let is_away = loan.inside.and_then(Inside::counts) == Some(false);
+    if !(is_away || missing) {
+        return Err(refuse(
+            Code::WrongState,
+            "it may lie in its compartment: look, and clear the compartment where it does not",
+        ));
+    }
+    sqlx::query("DELETE FROM assets WHERE id = $1").bind(id).execute(tx.on()).await?;
+    doors::end(tx, &loan, Holds::Nothing, now).await?;
+    loan.state = State::Released;
+    loan.note(now, TimelineEvent::Ended, Some("operator"), false);
+    loan.save(tx, now).await
 }
 
 /// The locker has measured that nothing lies in a compartment: what is lent from there, is lent to nobody now and has come back, is
@@ -141,7 +158,7 @@ pub async fn measured_gone(tx: &mut Tx, locker: &str, door: i64, now: i64) -> Re
     .await?;
     if missing.rows_affected() > 0 {
         let alarm = Alarm {
-            kind: "missing",
+            kind: MISSING,
             locker: Some(locker),
             door: Some(door),
             reason: "a thing that is lent from here is not in its compartment, as the locker has measured: put it back, and say so \
@@ -153,7 +170,7 @@ pub async fn measured_gone(tx: &mut Tx, locker: &str, door: i64, now: i64) -> Re
     Ok(())
 }
 
-/// Somebody looked, and a thing that nobody has borrowed does not lie in its compartment.
+/// Somebody looked, and a thing does not lie in its compartment that was not known to be away.
 ///
 /// # Errors
 /// When the database fails.
@@ -166,5 +183,18 @@ pub async fn missing(tx: &mut Tx, locker: &str, door: i64, now: i64) -> Result<(
     .bind(door)
     .execute(tx.on())
     .await?;
+    Ok(())
+}
+
+/// The same, of a thing that is lent by this reservation: nobody borrows it after that before the operator says that it is back.
+///
+/// # Errors
+/// When the database fails.
+pub async fn lent_missing(tx: &mut Tx, loan: &str, now: i64) -> Result<()> {
+    sqlx::query("UPDATE assets SET missing_at = COALESCE(missing_at, $1) WHERE reservation_id = $2")
+        .bind(now)
+        .bind(loan)
+        .execute(tx.on())
+        .await?;
     Ok(())
 }

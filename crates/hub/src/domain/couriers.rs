@@ -204,8 +204,8 @@ pub async fn token(
                 _ => Some(courier.account.as_str()),
             };
             // Nor may whoever was interrupted know whether the locker has taken the token that they were given.
-            let again = asked.hello_nonce.is_none()
-                && chain::was_given_alone(tx, &parcel.id, &courier.account, now).await?;
+            let given = chain::given(tx, &parcel.id, &courier.account, now).await?;
+            let again = asked.hello_nonce.is_none() && given.own && !given.others_now && !given.others_before;
             if parcel.inside.and_then(Inside::counts) != Some(true)
                 && (again || chain::was_opened_for_deposit(tx, &parcel.id, by).await?)
             {
@@ -261,6 +261,26 @@ pub async fn token(
     Ok(Grants { grants: vec![grant], bulletins })
 }
 
+/// Whether a colleague may have put the parcel into the door that is kept for it: with a token of an epoch before, so that one of now
+/// would open what lies there; or with one of now, so that the locker takes no second deposit.
+async fn may_hold_others(
+    tx: &mut Tx,
+    parcel: &Reservation,
+    asked: &CourierTokenRequest,
+    courier: &str,
+    now: i64,
+) -> Result<bool> {
+    if parcel.inside.and_then(Inside::counts) == Some(false) {
+        return Ok(false);
+    }
+    let given = chain::given(tx, &parcel.id, courier, now).await?;
+    let refused = asked.hello_nonce.is_none()
+        && given.own
+        && given.others_now
+        && !chain::was_opened_for_deposit(tx, &parcel.id, Some(courier)).await?;
+    Ok(given.others_before || refused)
+}
+
 /// Makes sure that a door is kept for the parcel, at the locker that the courier stands at.
 async fn keep_door(
     tx: &mut Tx,
@@ -283,7 +303,7 @@ async fn keep_door(
         // Nobody is sent a second time to a door that is out of order; nor to one that jammed, where there is another.
         // Nor to one that a colleague may have put it into with a token of before: one of now would open that.
         let unfit = doors::is_out_of_order(tx, &locker, door).await?
-            || chain::is_others(tx, &parcel.id, courier, now).await?
+            || may_hold_others(tx, parcel, asked, courier, now).await?
             || (chain::jammed_last(tx, &locker, door).await? && doors::has_free(tx, wanted).await?);
         if here && !unfit {
             return Ok(());

@@ -69,8 +69,8 @@ pub async fn move_on(
         placed::took_out(&theirs).is_none() || since.and_then(Inside::counts) == Some(true)
     };
     let earlier: Vec<_> = {
-        let first = placed::first_opening(&links).unwrap_or_default();
-        others.iter().filter(|link| link.sequence < first).copied().collect()
+        let last = placed::last_opening(&links).unwrap_or_default();
+        others.iter().filter(|link| link.sequence < last).copied().collect()
     };
     let lay_there = placed::known(&earlier, reservation.answer_at(locker, door), place.sensors);
     let here = (reservation.locker.as_deref(), reservation.door) == (Some(locker), Some(door));
@@ -103,7 +103,7 @@ pub async fn move_on(
         unproven: reservation.unproven,
         overtaken,
         put_in_since,
-        lay_there: lay_there.and_then(Inside::counts) == Some(true),
+        lay_there: lay_there == Some(Inside::Present),
         came_first: placed::first_opening(&others) > placed::last_opening(&links),
         before_report: before_report(reservation, event, at),
     };

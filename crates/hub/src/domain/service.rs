@@ -5,7 +5,7 @@ use postern_api::{
     problem::Code,
     reservation::{Kind, State, TimelineEvent},
 };
-use postern_rules::settling::Holds;
+use postern_rules::{placed::Inside, settling::Holds};
 use sqlx::AnyConnection;
 
 use super::{alarms, assets, doors, network, receipts, reservation::Reservation, restored};
@@ -209,7 +209,10 @@ pub async fn clear(tx: &mut Tx, locker: &str, door: i64, now: i64) -> Result<()>
     };
     if let Some(mut reservation) = Reservation::lock(tx, &id).await? {
         if reservation.lent {
-            // It is away: that the compartment is empty is as it should be.
+            // Where it is away, that the compartment is empty is as it should be.
+            if reservation.inside.and_then(Inside::counts) != Some(false) {
+                assets::lent_missing(tx, &id, now).await?;
+            }
             return reservation.save(tx, now).await;
         }
         if matches!(reservation.state, State::Announced | State::InTransit) {

@@ -251,43 +251,56 @@ pub async fn was_opened_for_deposit(tx: &mut Tx, reservation: &str, courier: Opt
     Ok(row.int("openings")? > 0)
 }
 
-/// Whether this account was given a token for the door that is kept for a reservation, in the door's present epoch, and no other
-/// has one that lives.
-///
-/// # Errors
-/// When the database fails.
-pub async fn was_given_alone(tx: &mut Tx, reservation: &str, account: &str, now: i64) -> Result<bool> {
-    let row = sqlx::query(
-        "SELECT COUNT(*) AS tokens FROM grants g JOIN doors d ON d.locker_id = g.locker_id AND d.door = g.door \
-         AND d.epoch = g.epoch WHERE g.reservation_id = $1 AND d.reservation_id = $1 AND g.account_id = $2 \
-         AND NOT EXISTS (SELECT 1 FROM grants c WHERE c.reservation_id = $1 AND c.locker_id = d.locker_id \
-         AND c.door = d.door AND c.account_id <> $2 AND c.expires_at > $3)",
-    )
-    .bind(reservation)
-    .bind(account)
-    .bind(now)
-    .fetch_one(tx.on())
-    .await?;
-    Ok(row.int("tokens")? > 0)
+/// Tokens of couriers for the door `d` of the locker `l` that is kept for the reservation $1, whose use no receipt has told or ruled
+/// out: they live, or the chain is not complete past their end.
+macro_rules! untold_tokens {
+    ($and:literal) => {
+        concat!(
+            "(SELECT COUNT(*) FROM grants g JOIN accounts a ON a.id = g.account_id AND a.courier_of IS NOT NULL \
+             WHERE g.reservation_id = $1 AND g.locker_id = d.locker_id AND g.door = d.door AND g.epoch >= d.proven_epoch \
+             AND (g.expires_at > $3 OR l.whole_at <= g.expires_at) ",
+            $and,
+            ")"
+        )
+    };
 }
 
-/// Whether somebody else than this account has a living token, of an epoch before the present one, for the door that is kept for a
-/// reservation.
+/// What couriers were given for the door that is kept for a reservation, and may have used.
+#[derive(Clone, Copy, Debug)]
+pub struct Given {
+    /// This courier has had a token of the door's present epoch.
+    pub own: bool,
+    /// Another has one of an epoch before.
+    pub others_before: bool,
+    /// Another has one of the present epoch.
+    pub others_now: bool,
+}
+
+/// What was given to this courier, by account, and to others.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn is_others(tx: &mut Tx, reservation: &str, account: &str, now: i64) -> Result<bool> {
-    let row = sqlx::query(
-        "SELECT COUNT(*) AS tokens FROM grants g JOIN doors d ON d.locker_id = g.locker_id AND d.door = g.door \
-         WHERE g.reservation_id = $1 AND d.reservation_id = $1 AND g.account_id <> $2 AND g.epoch < d.epoch \
-         AND g.epoch >= d.proven_epoch AND g.expires_at > $3",
-    )
+pub async fn given(tx: &mut Tx, reservation: &str, account: &str, now: i64) -> Result<Given> {
+    let row = sqlx::query(concat!(
+        "SELECT ",
+        untold_tokens!("AND g.account_id = $2 AND g.epoch = d.epoch"),
+        " AS own, ",
+        untold_tokens!("AND g.account_id <> $2 AND g.epoch < d.epoch"),
+        " AS before, ",
+        untold_tokens!("AND g.account_id <> $2 AND g.epoch = d.epoch"),
+        " AS present FROM doors d JOIN lockers l ON l.id = d.locker_id WHERE d.reservation_id = $1"
+    ))
     .bind(reservation)
     .bind(account)
     .bind(now)
-    .fetch_one(tx.on())
+    .fetch_optional(tx.on())
     .await?;
-    Ok(row.int("tokens")? > 0)
+    let Some(row) = row else { return Ok(Given { own: false, others_before: false, others_now: false }) };
+    Ok(Given {
+        own: row.int("own")? > 0,
+        others_before: row.int("before")? > 0,
+        others_now: row.int("present")? > 0,
+    })
 }
 
 /// An opening of a reservation.
@@ -299,7 +312,7 @@ pub struct Opening {
     pub door: i64,
     /// When, UNIX seconds.
     pub at: i64,
-    /// The door's epoch has risen since.
+    /// Access to the door was given since, of a later epoch.
     pub is_of_before: bool,
 }
 
@@ -323,8 +336,9 @@ pub struct At<'a> {
 pub async fn opening(tx: &mut Tx, reservation: &str, at: At<'_>) -> Result<Option<Opening>> {
     let row = sqlx::query(
         // Of two lockers that have one there, the one where a door is kept for it.
-        "SELECT locker_id, door, happened_at, (SELECT COUNT(*) FROM doors d WHERE d.locker_id = r.locker_id \
-         AND d.door = r.door AND d.epoch > r.epoch) AS later FROM receipts r WHERE reservation_id = $1 AND courier = $2 AND sequence = $3 \
+        "SELECT locker_id, door, happened_at, ((SELECT COUNT(*) FROM grants n WHERE n.locker_id = r.locker_id \
+         AND n.door = r.door AND n.epoch > r.epoch) + (SELECT COUNT(*) FROM pin_slots p WHERE p.locker_id = r.locker_id \
+         AND p.door = r.door AND p.epoch > r.epoch)) AS later FROM receipts r WHERE reservation_id = $1 AND courier = $2 AND sequence = $3 \
          AND standing = 'chained' AND outcome IN (0, 2, 3) AND ($4 = '' OR locker_id = $4) \
          AND ($5 = '' OR EXISTS (SELECT 1 FROM grants g WHERE g.token_id = r.token_id AND g.account_id = $5)) ORDER BY CASE WHEN EXISTS (SELECT 1 FROM doors d \
          WHERE d.locker_id = r.locker_id AND d.door = r.door AND d.reservation_id = $1) THEN 0 ELSE 1 END, \

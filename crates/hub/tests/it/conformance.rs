@@ -150,6 +150,8 @@ on_both!(
     a_thing_is_lent_from_no_door_that_others_open,
     what_is_kept_for_somebody_does_not_vanish,
     a_colleague_is_given_another_door,
+    a_token_that_ended_may_have_been_used,
+    a_cleared_door_waits_for_a_courier_on_the_way,
     a_thing_that_was_taken_once_more_is_missing,
     a_door_that_was_opened_after_all_is_looked_at_again,
     a_second_token_for_a_deposit_opens_no_customers_door,

@@ -241,8 +241,8 @@ impl Hub {
         let put_in_since = overtaken
             && (placed::took_out(&it.openings(!by_courier)).is_none()
                 || since.and_then(Inside::counts) == Some(true));
-        let first = placed::first_opening(&links).unwrap_or_default();
-        let earlier: Vec<_> = others.iter().filter(|link| link.sequence < first).copied().collect();
+        let last = placed::last_opening(&links).unwrap_or_default();
+        let earlier: Vec<_> = others.iter().filter(|link| link.sequence < last).copied().collect();
         let lay_there = placed::known(&earlier, it.answer, self.measures[it.locker]);
         let inside = placed::known(&links, it.answer, self.measures[it.locker]);
         let whose = self.whose(booking);
@@ -259,7 +259,7 @@ impl Hub {
             unproven: it.unproven,
             overtaken,
             put_in_since,
-            lay_there: lay_there.and_then(Inside::counts) == Some(true),
+            lay_there: lay_there == Some(Inside::Present),
             came_first: placed::first_opening(&others) > placed::last_opening(&links),
             before_report: it.reported.is_some_and(|since| at < since),
         };
