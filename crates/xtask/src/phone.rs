@@ -337,19 +337,23 @@ fn few_scans(said: &str) -> Result<String> {
     Ok("the quota of scans was kept".to_owned())
 }
 
-/// The app's connections in `dumpsys bluetooth_manager`: below "GATT Client Map", one entry for each client that is registered.
+/// The app's connections in `dumpsys bluetooth_manager`: what is registered as a client, a line each. "GATT Client Map" counts by app
+/// and would show one however many there are.
 fn one_client(said: &str) -> Result<String> {
-    let (_, map) = said.split_once("GATT Client Map").context("it lists no GATT clients")?;
-    let map = map.split("GATT Server Map").next().unwrap_or_default();
-    let ours = map.lines().filter(|line| line.contains(APP)).count();
+    let (_, registered) = said.split_once("Registered App").context("it lists no GATT clients")?;
+    let (_, clients) = registered.split_once("Client:").context("it lists no GATT clients")?;
+    let clients = clients.split("Server:").next().unwrap_or_default();
+    let ours = clients.lines().filter(|line| line.contains(&format!("appName: {APP}"))).count();
     ensure!(ours <= 1, "{ours} GATT clients are open: a lost link was not closed");
     Ok(format!("{ours} GATT client open"))
 }
 
-/// Alarms of ours in `dumpsys alarm`, which the notification plugin's receiver is to get; those that are over are among the
-/// statistics.
+/// Alarms of ours in `dumpsys alarm`, which the notification plugin's receiver is to get; those that are over are listed below
+/// them, in histories and statistics.
 fn planned(said: &str) -> Result<String> {
-    let pending = said.split("Alarm Stats:").next().unwrap_or_default();
+    let over = ["Removal history:", "Top Alarms:", "Alarm Stats:"];
+    let end = over.iter().filter_map(|heading| said.find(heading)).min();
+    let pending = &said[..end.unwrap_or(said.len())];
     let ours = pending
         .lines()
         .filter(|line| line.contains(APP) && line.contains("TimedNotificationPublisher"))

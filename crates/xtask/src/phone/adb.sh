@@ -43,14 +43,15 @@ case $* in
     [ "$kind" = scans ] && printf '11-30 12:00:03.000 1002 1100 E BtGatt.GattService: App app.postern is scanning too frequently\n'
     ;;
   "shell dumpsys bluetooth_manager")
-    printf 'Bluetooth Status\n  enabled: true\nGATT Client Map\n  Entries: 2\n'
-    printf '  app_if: 7, appName: com.example.other\n  app_if: 8, appName: app.postern\n'
-    [ "$kind" = links ] && printf '  app_if: 9, appName: app.postern\n'
-    printf 'GATT Server Map\n  Entries: 0\n'
+    printf 'Bluetooth Status\n  enabled: true\nRegistered App\n  Client:\n'
+    printf '    app_if: 7, appName: com.example.other\n    app_if: 8, appName: app.postern\n'
+    [ "$kind" = links ] && printf '    app_if: 9, appName: app.postern\n'
+    printf '  Server:\nGATT Client Map\n  Entries: 2\n  app.postern\nGATT Server Map\n  Entries: 0\n'
     ;;
   "shell dumpsys alarm")
     printf 'Current Alarm Manager state:\n  Pending alarm batches: 3\n'
     [ "$kind" = reminders ] || printf '    tag=*walarm*:app.postern/app.tauri.notification.TimedNotificationPublisher\n'
+    printf '  Removal history:\n    #0: tag=*walarm*:app.postern/app.tauri.notification.TimedNotificationPublisher\n'
     printf '  Alarm Stats:\n    app.postern +5ms running, 1 wakeups:\n'
     printf '      *walarm*:app.postern/app.tauri.notification.TimedNotificationPublisher\n'
     ;;

@@ -106,10 +106,9 @@ const QUESTIONS: [&str; 3] =
     ["NSBluetoothAlwaysUsageDescription", "NSCameraUsageDescription", "NSFaceIDUsageDescription"];
 const IPHONE_RIGHTS: &[Claim] = &[
     ("//string[.='applinks:postern.app']", "claim links open the app"),
-    (
-        "//key[.='keychain-access-groups']/following-sibling::array[1]/string",
-        "a part of the Keychain of its own",
-    ),
+    ("//string[.='webcredentials:postern.app']", "passkeys are the network's"),
+    // With the key of App Store Connect the file is signed as it is: nobody would put the team's prefix in.
+    ("not(//key[.='keychain-access-groups'])", "the app's own Keychain, which needs no name"),
 ];
 
 /// Configuration first, since it takes no time.

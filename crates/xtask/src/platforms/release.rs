@@ -81,6 +81,14 @@ pub(crate) fn run(steps: &mut Vec<Step>) -> Result<()> {
             let wrong: Vec<String> =
                 calls.iter().flat_map(|call| recorded::unknown_flags(call, help)).collect();
             ensure!(wrong.is_empty(), "{RELEASE}: {}", wrong.join("; "));
+            let gradle = fs::read_to_string(root().join(BUILD_TASK))?;
+            let config = fs::read_to_string(root().join("src-tauri/tauri.conf.json"))?;
+            let wrong = not_built(&workflow, &gradle, &config);
+            ensure!(wrong.is_empty(), "{}", wrong.join("; "));
+            ensure!(
+                help("android android-studio-script").is_some(),
+                "the CLI has no command that Gradle calls"
+            );
             Ok(None)
         },
     )?;
@@ -149,6 +157,39 @@ fn not_rewritten(workflow: &str, app: &str) -> Vec<String> {
 }
 
 /// Names after this prefix.
+/// What Gradle calls for the program in it.
+const BUILD_TASK: &str = "src-tauri/gen/android/buildSrc/src/main/java/app/postern/kotlin/BuildTask.kt";
+
+/// What would end the build of a phone's app late, or give it less than its files say.
+fn not_built(workflow: &str, build_task: &str, config: &str) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let mut hold = |holds: bool, what: &str| {
+        if !holds {
+            wrong.push(what.to_owned());
+        }
+    };
+    let calls = build_task.contains(r#"executable = """tauri""""#)
+        && build_task.contains(r#"listOf("android", "android-studio-script")"#);
+    hold(calls, "Gradle calls no `tauri android android-studio-script`");
+    let locally = workflow.matches("npm install --no-save --prefix . $TAURI_CLI").count();
+    hold(locally == 2, "Gradle and Xcode do not find the CLI that called them");
+    // What a crate asks to be linked is not passed on by a static library (rust-lang/rust#121293).
+    let links =
+        ["CoreBluetooth", "UserNotifications"].iter().all(|name| config.contains(&format!("\"{name}\"")));
+    hold(links, "the iPhone's app is not linked with what its crates call");
+    let generated = workflow.find("xcodegen generate");
+    let entitled = workflow.find("cp apple/ios.entitlements");
+    hold(
+        generated < entitled && generated.is_some(),
+        "xcodegen writes the entitlements anew after ours were put there",
+    );
+    hold(workflow.contains("AppIcon.appiconset"), "the iPhone's app has the icon of Tauri's template");
+    let job = workflow.split("\n  ios:\n").nth(1).unwrap_or_default();
+    let on = job.lines().find_map(|line| line.trim().strip_prefix("runs-on: "));
+    hold(on == Some("macos-26"), "the App Store takes nothing that was built with an SDK before iOS 26");
+    wrong
+}
+
 fn named<'a>(text: &'a str, prefix: &str) -> BTreeSet<&'a str> {
     let is_name =
         |character: char| character.is_ascii_uppercase() || character.is_ascii_digit() || character == '_';
@@ -215,7 +256,7 @@ pub(super) fn languages(folder: &Path, keys: &[&str]) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_news, named, not_rewritten, unexplained};
+    use super::{is_news, named, not_built, not_rewritten, unexplained};
 
     #[test]
     fn a_phone_gets_a_library_that_it_can_load() {
@@ -228,6 +269,25 @@ mod tests {
         assert_eq!(not_rewritten(&both, "[lib]\ncrate-type = [\"rlib\"]\n"), Vec::<String>::new());
         assert_eq!(not_rewritten(&line("cdylib"), "crate-type = []\n"), ["no job makes the app a staticlib"]);
         assert_eq!(not_rewritten(&both, "crate_type = []\n").len(), 1);
+    }
+
+    #[test]
+    fn a_phones_app_is_built_by_what_is_there() {
+        let workflow = "\n  android:\n  npm install --no-save --prefix . $TAURI_CLI\n  ios:\n    runs-on: macos-26\n  npm install \
+                        --no-save --prefix . $TAURI_CLI\n AppIcon.appiconset\n xcodegen generate\n cp apple/ios.entitlements\n";
+        let task = r#"executable = """tauri"""; listOf("android", "android-studio-script")"#;
+        let config = r#"["CoreBluetooth", "UserNotifications"]"#;
+        assert_eq!(not_built(workflow, task, config), Vec::<String>::new());
+        for (workflow, task, config) in [
+            (workflow.replace("macos-26", "macos-15"), task.to_owned(), config),
+            (workflow.replace("xcodegen generate", ""), task.to_owned(), config),
+            (workflow.replacen("npm install", "npx", 1), task.to_owned(), config),
+            (workflow.replace("AppIcon", ""), task.to_owned(), config),
+            (workflow.to_owned(), task.replace("tauri", "node"), config),
+            (workflow.to_owned(), task.to_owned(), r#"["UserNotifications"]"#),
+        ] {
+            assert_eq!(not_built(&workflow, &task, config).len(), 1);
+        }
     }
 
     #[test]
