@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -5,6 +6,15 @@ import { fileURLToPath } from 'node:url';
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
 import type { Plugin } from 'vite';
 import { readBrand } from '../brands/plugin.ts';
+
+/** Node's compressor is made for speed; the program, where there is one, leaves a hundredth less to be fetched. */
+function gzip(path: string, plain: Buffer): Buffer {
+  try {
+    return execFileSync('gzip', ['-9', '-n', '-c', path], { maxBuffer: 64 * 1024 * 1024 });
+  } catch {
+    return gzipSync(plain, { level: 9 });
+  }
+}
 
 const ours = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
 /** Where `cargo xtask web` leaves the core. */
@@ -66,7 +76,7 @@ export function webPlugin(brandName: string): Plugin {
         if (/\.png$/.test(name)) continue;
         const path = join(dir ?? '.', name);
         const plain = readFileSync(path);
-        writeFileSync(`${path}.gz`, gzipSync(plain, { level: 9 }));
+        writeFileSync(`${path}.gz`, gzip(path, plain));
         writeFileSync(`${path}.br`, brotliCompressSync(plain, { params: { [constants.BROTLI_PARAM_SIZE_HINT]: plain.length } }));
       }
     },

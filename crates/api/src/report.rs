@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{growth::Word, reservation::ProblemKind};
+use crate::reservation::ProblemKind;
 
-/// A report as its customer sees it.
+/// A report as its customer sees it. Its words are read as they come: a newer one is shown as what is known of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct OwnReport {
@@ -14,7 +14,7 @@ pub struct OwnReport {
     pub at: i64,
     /// What is wrong.
     #[cfg_attr(feature = "openapi", schema(value_type = ProblemKind))]
-    pub kind: Word<ProblemKind>,
+    pub kind: String,
     /// In the customer's words.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub note: String,
@@ -23,7 +23,7 @@ pub struct OwnReport {
     pub photos: u32,
     /// Where it stands.
     #[cfg_attr(feature = "openapi", schema(value_type = ReportState))]
-    pub state: Word<ReportState>,
+    pub state: String,
     /// What was answered, oldest first.
     #[serde(default)]
     pub answers: Vec<ReportAnswer>,

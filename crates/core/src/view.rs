@@ -6,6 +6,7 @@ mod opening;
 
 use std::{borrow::Cow, fmt};
 
+use postern_api::report::OwnReport;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
@@ -258,7 +259,8 @@ pub struct ReservationView {
     /// Chain of custody, oldest first.
     pub timeline: Vec<TimelineView>,
     /// What the customer reported about it, oldest first.
-    pub reports: Vec<ReportView>,
+    #[ts(as = "Vec<ReportView>")]
+    pub reports: Vec<OwnReport>,
     /// The locker is in range.
     pub nearby: bool,
     /// Something of the customer's about this waits for a network.
@@ -407,7 +409,7 @@ pub struct ShareView {
     pub revoking: bool,
 }
 
-/// A report of the customer's, with what was answered.
+/// A report of the customer's, with what was answered, as the window knows an [`OwnReport`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 #[ts(export_to = "view.ts")]

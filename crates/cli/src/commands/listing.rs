@@ -1,8 +1,7 @@
 //! `list`, `show` and `receipts`.
 
-use postern_runtime::view::{
-    AccessView, KindView, NetworkView, ReportView, ReservationView, StateView, View,
-};
+use postern_api::report::OwnReport;
+use postern_runtime::view::{AccessView, KindView, NetworkView, ReservationView, StateView, View};
 
 use super::Output;
 use crate::{
@@ -196,7 +195,7 @@ fn detail(view: &View, r: &ReservationView) -> String {
 }
 
 /// What the customer reported, and what came back.
-fn reported(report: &ReportView) -> String {
+fn reported(report: &OwnReport) -> String {
     let mut rows = vec![vec![
         format!("  {}", time::day_and_time(report.at)),
         "you".to_owned(),

@@ -5,7 +5,6 @@ use std::{borrow::Cow, cmp::Reverse, collections::BTreeSet};
 use postern_api::{
     growth::Word,
     locker::{LockerDescriptor, Reach, Size},
-    report::{OwnReport, ReportAnswer},
     reservation::{Action, Kind, Reservation, Role, State, TimelineEvent},
     token::NoPin,
 };
@@ -21,8 +20,7 @@ use crate::{
     view::{
         AccessView, AccountProblemView, AccountView, ActionView, BluetoothView, DeviceView, DoorView,
         EmailView, KindView, LockerView, Name, NearbyView, NetworkView, NewerView, NoPinView, ReleaseView,
-        ReportAnswerView, ReportView, ReservationView, SessionView, ShareView, SiteView, StateView,
-        TimelineView, VaultView, View,
+        ReservationView, SessionView, ShareView, SiteView, StateView, TimelineView, VaultView, View,
     },
     wallet::Trace,
 };
@@ -263,7 +261,7 @@ impl Core {
                     proven: entry.proven,
                 })
                 .collect(),
-            reports: reservation.reports.iter().map(report).collect(),
+            reports: reservation.reports.clone(),
             nearby: compartment.is_some_and(|compartment| self.strength(&compartment.locker).is_some()),
             waiting: waiting.reservations.contains(id),
         }
@@ -583,23 +581,6 @@ impl Core {
 }
 
 /// What is offered to somebody who walks up to its locker.
-fn report(report: &OwnReport) -> ReportView {
-    let answer = |answer: &ReportAnswer| ReportAnswerView {
-        at: answer.at,
-        by: answer.by.clone(),
-        text: answer.text.clone(),
-    };
-    ReportView {
-        id: report.id.clone(),
-        at: report.at,
-        kind: text::clipped(Name(&report.kind).to_string(), text::ID),
-        note: report.note.clone(),
-        photos: report.photos,
-        state: text::clipped(Name(&report.state).to_string(), text::ID),
-        answers: report.answers.iter().map(answer).collect(),
-    }
-}
-
 fn is_offered(view: &ReservationView) -> bool {
     view.actions.first() == Some(&ActionView::Open)
 }

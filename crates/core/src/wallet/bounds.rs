@@ -64,6 +64,8 @@ pub(super) fn bounded(mut reservation: Reservation) -> Option<Reservation> {
     reservation.reports.retain(|report| text::is_id(&report.id));
     for report in &mut reservation.reports {
         bound_time(&mut report.at);
+        text::clip(&mut report.kind, text::ID);
+        text::clip(&mut report.state, text::ID);
         text::clip_lines(&mut report.note, text::NOTE);
         report.answers.truncate(MAX_REPORTS);
         for answer in &mut report.answers {

@@ -10,8 +10,8 @@ use std::{
 use insta::assert_json_snapshot;
 use postern_api::{
     problem::Code,
-    report::{OwnReport, ReportAnswer, ReportState},
-    reservation::{Action, Kind, ProblemKind, State},
+    report::{OwnReport, ReportAnswer},
+    reservation::{Action, Kind, State},
     token::NoPin,
 };
 use postern_core::{
@@ -256,10 +256,10 @@ fn every_notice() {
     let mut report = OwnReport {
         id: "p1".into(),
         at: START_MS / 1000,
-        kind: ProblemKind::Damaged.into(),
+        kind: "damaged".into(),
         note: String::new(),
         photos: 0,
-        state: ReportState::Open.into(),
+        state: "open".into(),
         answers: Vec::new(),
     };
     rig.change("r3", |reservation| reservation.reports = vec![report.clone()]);

@@ -1,9 +1,8 @@
 //! What the customer has, keeping up with the hub, and what waits for it.
 
 use postern_api::{
-    growth::Word,
     problem::Code,
-    report::{OwnReport, ReportAnswer, ReportState},
+    report::{OwnReport, ReportAnswer},
     reservation::{Action, Share, ShareState, State},
 };
 use postern_core::{
@@ -42,10 +41,10 @@ fn an_answer_to_a_report_is_told_once() {
     let report = OwnReport {
         id: "p1".into(),
         at: START_MS / 1000,
-        kind: Word::Newer("singed".into()),
+        kind: "singed".into(),
         note: "Warm.\u{202E}\nVery.".into(),
         photos: 2,
-        state: ReportState::Open.into(),
+        state: "open".into(),
         answers: Vec::new(),
     };
     rig.change("r3", |reservation| reservation.reports.push(report.clone()));
@@ -56,7 +55,7 @@ fn an_answer_to_a_report_is_told_once() {
         text: "Sorry.\0\nWe pay.".into(),
     };
     rig.change("r3", |reservation| {
-        reservation.reports[0].state = ReportState::Answered.into();
+        reservation.reports[0].state = "answered".into();
         reservation.reports[0].answers.push(answer.clone());
     });
     assert_eq!(rig.notifications.last().unwrap().kind, NotificationKind::ReportAnswered);

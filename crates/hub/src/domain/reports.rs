@@ -154,14 +154,12 @@ pub async fn of_customer(on: &mut AnyConnection, reservation: &str, account: &st
     let mut reports = Vec::new();
     for row in rows::of_account(on, reservation, account).await? {
         let photos = rows::photos(on, &row.id).await?.len();
-        let kind: postern_api::reservation::ProblemKind = code::parse(&row.kind)?;
-        let state: ReportState = code::parse(&row.state)?;
         reports.push(OwnReport {
             at: row.at,
-            kind: kind.into(),
+            kind: row.kind,
             note: row.note,
             photos: u32::try_from(photos).unwrap_or(u32::MAX),
-            state: state.into(),
+            state: row.state,
             answers: answers(on, &row.id).await?,
             id: row.id,
         });

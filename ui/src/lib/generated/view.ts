@@ -693,7 +693,7 @@ by: string,
 text: string, };
 
 /**
- * A report of the customer's, with what was answered.
+ * A report of the customer's, with what was answered, as the window knows an [`OwnReport`].
  */
 export type ReportView = { 
 /**
