@@ -59,14 +59,24 @@ macro_rules! earlier_access {
     };
 }
 
-/// Whether a free door `d` of a locker `l` is one that is wanted, by its size: $3 the site, $4 the size, $5 the locker or none, $6
-/// whether it must be cooled.
+/// Whether a door `d` of a locker `l` is free and one that is wanted: at this site, of this size, at this locker where one is named,
+/// and cooled where it must be.
 macro_rules! is_wanted {
-    () => {
-        "d.site_id = $3 AND d.size = $4 AND d.out_of_order = 0 AND d.reservation_id IS NULL \
-         AND d.settling_epoch IS NULL \
-         AND NOT EXISTS (SELECT 1 FROM assets a WHERE a.locker_id = d.locker_id AND a.door = d.door) \
-         AND l.retired_at IS NULL AND ($5 = '' OR d.locker_id = $5) AND d.chilled >= $6"
+    ($site:literal, $size:literal, $locker:literal, $chilled:literal) => {
+        concat!(
+            "d.site_id = ",
+            $site,
+            " AND d.size = ",
+            $size,
+            " AND d.out_of_order = 0 AND d.reservation_id IS NULL AND d.settling_epoch IS NULL \
+             AND NOT EXISTS (SELECT 1 FROM assets a WHERE a.locker_id = d.locker_id AND a.door = d.door) \
+             AND l.retired_at IS NULL AND (",
+            $locker,
+            " = '' OR d.locker_id = ",
+            $locker,
+            ") AND d.chilled >= ",
+            $chilled
+        )
     };
 }
 
@@ -77,12 +87,10 @@ macro_rules! is_wanted {
 pub async fn has_free(tx: &mut Tx, wanted: Wanted<'_>) -> Result<bool> {
     for size in sizes_from(wanted.size) {
         let free = sqlx::query(concat!(
-            "SELECT d.door FROM doors d JOIN lockers l ON l.id = d.locker_id WHERE $1 = $1 AND $2 = $2 AND ",
-            is_wanted!(),
+            "SELECT d.door FROM doors d JOIN lockers l ON l.id = d.locker_id WHERE ",
+            is_wanted!("$1", "$2", "$3", "$4"),
             " LIMIT 1"
         ))
-        .bind(0_i64)
-        .bind("")
         .bind(wanted.site)
         .bind(code::of(&size))
         .bind(wanted.locker.unwrap_or_default())
@@ -115,7 +123,7 @@ pub async fn book(
                 "SELECT d.locker_id, d.door, d.epoch, d.proven_epoch, ",
                 earlier_access!(),
                 " FROM doors d JOIN lockers l ON l.id = d.locker_id WHERE ",
-                is_wanted!(),
+                is_wanted!("$3", "$4", "$5", "$6"),
                 " ORDER BY CASE WHEN $7 = 0 OR d.reach = 'easy' THEN 0 WHEN d.reach = 'floor' THEN 1 ELSE 2 END, \
                  d.chilled, d.locker_id, d.door LIMIT 64"
             ))
@@ -673,7 +681,7 @@ pub async fn note_report(tx: &mut Tx, locker: &str, door: i64, account: &str) ->
 }
 
 /// Takes a door that is nobody's out of service: something may lie in it since this place in the chain. One that settles after
-/// nobody who is known is nobody's too. False where it is somebody's, where it is a lent thing's, or where it was opened again since and so is told of by that.
+/// nobody who is known is nobody's too. False where it is somebody's or a lent thing's, or was opened again since: that opening tells.
 ///
 /// # Errors
 /// When the database fails.

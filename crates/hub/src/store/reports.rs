@@ -68,6 +68,17 @@ pub struct Wanted<'a> {
     pub before: &'a str,
 }
 
+/// Reports with what they are about, as [`report`] reads them.
+macro_rules! reports_where {
+    ($condition:literal) => {
+        concat!(
+            "SELECT p.id, p.created_at, p.kind, p.note, p.state, p.reservation_id, p.account_id, r.carrier_id, r.reference, \
+             r.site_id, r.locker_id, r.door FROM problems p JOIN reservations r ON r.id = p.reservation_id WHERE ",
+            $condition
+        )
+    };
+}
+
 fn report(row: &AnyRow) -> Result<Report> {
     Ok(Report {
         id: row.text("id")?,
@@ -90,13 +101,11 @@ fn report(row: &AnyRow) -> Result<Report> {
 /// # Errors
 /// When the database fails.
 pub async fn list(on: &mut AnyConnection, wanted: Wanted<'_>, most: i64) -> Result<Vec<Report>> {
-    let rows = sqlx::query(
-        "SELECT p.id, p.created_at, p.kind, p.note, p.state, p.reservation_id, p.account_id, r.carrier_id, r.reference, r.site_id, \
-         r.locker_id, r.door FROM problems p JOIN reservations r ON r.id = p.reservation_id \
-         WHERE ($1 = '' OR (r.carrier_id = $1 AND r.kind <> 'storage')) AND ($2 = '' OR p.state = $2) \
+    let rows = sqlx::query(reports_where!(
+        "($1 = '' OR (r.carrier_id = $1 AND r.kind <> 'storage')) AND ($2 = '' OR p.state = $2) \
          AND ($3 = '' OR p.reservation_id = $3) AND ($4 = '' OR r.locker_id = $4) \
-         AND ($5 = '' OR p.id < $5) ORDER BY p.id DESC LIMIT $6",
-    )
+         AND ($5 = '' OR p.id < $5) ORDER BY p.id DESC LIMIT $6"
+    ))
     .bind(wanted.carrier)
     .bind(wanted.state)
     .bind(wanted.reservation)
@@ -113,15 +122,12 @@ pub async fn list(on: &mut AnyConnection, wanted: Wanted<'_>, most: i64) -> Resu
 /// # Errors
 /// When the database fails.
 pub async fn one(on: &mut AnyConnection, carrier: &str, id: &str) -> Result<Option<Report>> {
-    let row = sqlx::query(
-        "SELECT p.id, p.created_at, p.kind, p.note, p.state, p.reservation_id, p.account_id, r.carrier_id, r.reference, r.site_id, \
-         r.locker_id, r.door FROM problems p JOIN reservations r ON r.id = p.reservation_id \
-         WHERE p.id = $1 AND ($2 = '' OR (r.carrier_id = $2 AND r.kind <> 'storage'))",
-    )
-    .bind(id)
-    .bind(carrier)
-    .fetch_optional(on)
-    .await?;
+    let row =
+        sqlx::query(reports_where!("p.id = $1 AND ($2 = '' OR (r.carrier_id = $2 AND r.kind <> 'storage'))"))
+            .bind(id)
+            .bind(carrier)
+            .fetch_optional(on)
+            .await?;
     row.as_ref().map(report).transpose()
 }
 
@@ -130,15 +136,11 @@ pub async fn one(on: &mut AnyConnection, carrier: &str, id: &str) -> Result<Opti
 /// # Errors
 /// When the database fails.
 pub async fn of_account(on: &mut AnyConnection, reservation: &str, account: &str) -> Result<Vec<Report>> {
-    let rows = sqlx::query(
-        "SELECT p.id, p.created_at, p.kind, p.note, p.state, p.reservation_id, p.account_id, r.carrier_id, r.reference, r.site_id, \
-         r.locker_id, r.door FROM problems p JOIN reservations r ON r.id = p.reservation_id \
-         WHERE p.reservation_id = $1 AND p.account_id = $2 ORDER BY p.id",
-    )
-    .bind(reservation)
-    .bind(account)
-    .fetch_all(on)
-    .await?;
+    let rows = sqlx::query(reports_where!("p.reservation_id = $1 AND p.account_id = $2 ORDER BY p.id"))
+        .bind(reservation)
+        .bind(account)
+        .fetch_all(on)
+        .await?;
     rows.iter().map(report).collect()
 }
 
