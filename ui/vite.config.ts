@@ -29,12 +29,13 @@ export default defineConfig(({ mode }) => {
       reportCompressedSize: false,
       rollupOptions: {
         input: recorded ? 'recorded.html' : web ? 'web.html' : 'index.html',
-        // Sheets come in one file, and so does what stands in the detail: alone each compresses badly, and who has one needs the
-        // others.
+        // What every picture is made of comes in one file; so do the sheets, and what stands in the detail: alone each
+        // compresses badly, and who has one needs the others.
         output: {
           codeSplitting: {
             includeDependenciesRecursively: false,
             groups: [
+              { name: 'parts', test: /src\/(components\/(Button|DoorPlate|HoldButton|Icon|Later|Sheet|Switch|Text)\.svelte|lib\/(cabinet|format|reservation)\.ts)/ },
               { name: 'sheets', test: /src\/components\/sheets\// },
               { name: 'detail', test: /src\/components\/(Actions|AtLocker|ConfirmPlaced|ConfirmTaken|Reports|Shares|Timeline)\.svelte/ },
             ],

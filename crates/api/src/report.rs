@@ -16,7 +16,7 @@ pub struct OwnReport {
     #[cfg_attr(feature = "openapi", schema(value_type = ProblemKind))]
     pub kind: String,
     /// In the customer's words.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[serde(default)]
     pub note: String,
     /// How many photos came with it.
     #[serde(default)]

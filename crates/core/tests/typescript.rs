@@ -3,7 +3,11 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use postern_core::{intent::Intent, view::View};
+use postern_api::report::{OwnReport, ReportAnswer};
+use postern_core::{
+    intent::Intent,
+    view::{ReportView, View},
+};
 use ts_rs::{Config, TS};
 
 /// Times and numbers of ours stay far below 2^53, and JSON has no other number.
@@ -41,4 +45,24 @@ fn typescript_is_current() {
         read_all(&committed) == fresh,
         "ui/src/lib/generated is not what the core says; run: UPDATE=1 cargo test -p postern-core --test typescript"
     );
+}
+
+/// The window gets the hub's own type here, under another name: nothing that it knows may be left out.
+#[test]
+fn a_report_has_every_field_that_the_window_knows() {
+    let mut report = OwnReport {
+        id: "p1".into(),
+        at: 0,
+        kind: "empty".into(),
+        note: String::new(),
+        photos: 0,
+        state: "open".into(),
+        answers: Vec::new(),
+    };
+    for _ in 0..2 {
+        let shown = serde_json::to_value(&report).unwrap();
+        let known: ReportView = serde_json::from_value(shown.clone()).unwrap();
+        assert_eq!(serde_json::to_value(known).unwrap(), shown);
+        report.answers.push(ReportAnswer { at: 0, by: String::new(), text: String::new() });
+    }
 }

@@ -17,6 +17,7 @@ const LOADERS = {
   confirmTaken: () => import('../components/ConfirmTaken.svelte'),
   confirmPlaced: () => import('../components/ConfirmPlaced.svelte'),
   guest: () => import('../screens/Guest.svelte'),
+  halted: () => import('../screens/Halted.svelte'),
   mapsSheet: () => import('../components/sheets/MapsSheet.svelte'),
   helpSheet: () => import('../components/sheets/HelpSheet.svelte'),
   licencesSheet: () => import('../components/sheets/LicencesSheet.svelte'),

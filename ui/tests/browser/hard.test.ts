@@ -156,3 +156,16 @@ test('who asked for the doors here is not listened for on once one was opened', 
   await page.getByTestId('at-the-locker').waitFor();
   expect(await page.evaluate(() => window.recorded.sent.filter((one) => one.type === 'watchNearby').at(-1))).toEqual({ type: 'watchNearby', on: true, asked: false });
 });
+
+test('a part that cannot be drawn says so, and the app comes back where it was', async () => {
+  const page = await ui.page();
+  await ui.show(page, 'detail-reported');
+  const view = structuredClone(scenes['detail-reported']!.view);
+  // What no core of this version sends: the page of another version may be beside it.
+  for (const one of view.reservations) for (const report of one.reports) Reflect.deleteProperty(report, 'note');
+  await page.evaluate((broken) => window.recorded.push(broken), view);
+  await page.getByTestId('halted').getByText('The app has stopped').waitFor();
+  expect(page.faults.join()).toContain('console: TypeError');
+  await page.getByTestId('use-here').click();
+  await page.getByTestId('reports').waitFor();
+});
