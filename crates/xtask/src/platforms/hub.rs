@@ -49,8 +49,9 @@ pub(crate) fn run(steps: &mut Vec<Step>) -> Result<()> {
     })?;
     // As in `package`: what is released serves the page.
     web::build(false)?;
-    // The programs that every test runs: a second build with optimisation would prove nothing more.
-    build::binaries()?;
+    // The programs that every test runs, built with those: a second build, with optimisation or with other features of the
+    // dependencies, would prove nothing more.
+    build::tests()?;
     let mut package = PathBuf::new();
     step(steps, Proof::Built, "the hub's .deb, of programs without optimisation", || {
         package = pack(&target().join("debug"), &toolchain::built())?;
