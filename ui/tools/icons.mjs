@@ -1,4 +1,4 @@
-// Draws an SVG as icons: node tools/icons.mjs LOGO.svg FOLDER 32x32.png 128x128@2x.png icon.ico icon.icns …
+// Draws an SVG as icons: node tools/icons.mjs LOGO.svg FOLDER 32x32.png 128x128@2x.png icon.ico icon.icns 1024.png …
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { launch } from './page.mjs';
@@ -24,6 +24,22 @@ async function png(side) {
     await page.close();
   }
   return drawn.get(side);
+}
+
+/**
+ * The logo as an iPhone's icon: to the corners in the logo's own colour and without transparency, since the system rounds
+ * them itself and the App Store takes no alpha channel.
+ */
+async function full(side) {
+  const page = await browser.newPage({ viewport: { width: side, height: side } });
+  const square = svg.replace(/(<rect width="\d+" height="\d+") rx="\d+"/, '$1');
+  if (square === svg) throw new Error(`${logo} has no ground to be drawn to the corners`);
+  await page.setContent(`<style>body{margin:0}img{display:block;width:${side}px;height:${side}px}</style><img src="data:image/svg+xml;base64,${Buffer.from(square).toString('base64')}">`);
+  await page.locator('img').evaluate((image) => image.decode());
+  const picture = await page.screenshot();
+  // The colour type in IHDR: 2 has no alpha channel.
+  if (picture[25] !== 2) throw new Error('the browser has written an alpha channel');
+  return picture;
 }
 
 /** Bytes of little endian numbers: pairs of how many and what. */
@@ -62,6 +78,8 @@ async function icns() {
 async function icon(name) {
   if (name.endsWith('.ico')) return ico();
   if (name.endsWith('.icns')) return icns();
+  const [, side] = /^(\d+)\.png$/.exec(name) ?? [];
+  if (side) return full(Number(side));
   const [, width = '', double] = /^(\d+)x\d+(@2x)?\.png$/.exec(name) ?? [];
   return png(Number(width) * (double ? 2 : 1));
 }

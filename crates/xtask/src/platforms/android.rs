@@ -13,7 +13,7 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 
 use super::{
-    apple, carried,
+    apple, brought, carried,
     declared::Api,
     documents::{self, Claim},
     homeless, jvm, native, step,
@@ -128,6 +128,15 @@ pub(crate) fn run(steps: &mut Vec<Step>) -> Result<()> {
         translated(&root().join(PROJECT).join("app/src/main/res"))?;
         Ok(None)
     })?;
+    step(
+        steps,
+        Proof::Checked,
+        "what the plugins' manifests add to it, and what Android derives from the whole",
+        || {
+            brought::hold_manifests(&root().join(PROJECT).join("app/src/main/AndroidManifest.xml"))?;
+            Ok(None)
+        },
+    )?;
     step(steps, Proof::Built, "resources of the app (aapt2; not linked against Android's own)", || {
         fs::create_dir_all(toolchain::built())?;
         let compiled = toolchain::built().join("android-resources.zip");

@@ -6,10 +6,11 @@
 
 use std::{fs, path::Path, process::Command};
 
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
 
 use super::{
-    carried,
+    brought, carried,
     documents::{self, Claim},
     homeless, minimums, release, step,
     table::{Proof, Step},
@@ -146,6 +147,21 @@ pub(crate) fn run(device: Device, steps: &mut Vec<Step>) -> Result<()> {
             Ok(None)
         },
     )?;
+    if device == Device::Iphone {
+        step(
+            steps,
+            Proof::Checked,
+            "iOS: frameworks that its crates ask for, and how each is linked",
+            || {
+                brought::hold_frameworks(&fs::read_to_string(root().join("src-tauri/tauri.conf.json"))?)?;
+                Ok(None)
+            },
+        )?;
+        step(steps, Proof::Checked, "iOS: icon, as the App Store takes it", || {
+            icon(&root().join("src-tauri/apple/AppIcon.appiconset"))?;
+            Ok(None)
+        })?;
+    }
     let toolchain = Toolchain::with(&[RUST, CLIPPY, CLANG])?;
     let kit = toolchain::built().join("apple");
     stand_in(&kit)?;
@@ -160,6 +176,20 @@ pub(crate) fn run(device: Device, steps: &mut Vec<Step>) -> Result<()> {
             Ok(None)
         })?;
     }
+    Ok(())
+}
+
+/// One picture of 1024 by 1024 without an alpha channel, from which Xcode makes every size.
+fn icon(set: &Path) -> Result<()> {
+    let contents: Value = serde_json::from_str(&fs::read_to_string(set.join("Contents.json"))?)?;
+    let name = contents["images"][0]["filename"].as_str().context("the icon's set names no picture")?;
+    let picture = fs::read(set.join(name))?;
+    let header = picture.get(8..26).context("not a picture")?;
+    let side = 1024_u32.to_be_bytes();
+    // RFC 2083, 4.1.1: width, height, bit depth, colour type. 2 is RGB.
+    ensure!(header[..8] == *b"\0\0\0\rIHDR", "{name} is no PNG");
+    ensure!(header[8..12] == side && header[12..16] == side, "{name} is not 1024 by 1024");
+    ensure!(header[17] == 2, "{name} has an alpha channel");
     Ok(())
 }
 

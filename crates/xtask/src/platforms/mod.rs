@@ -2,6 +2,7 @@
 
 mod android;
 mod apple;
+mod brought;
 mod cortex_m;
 mod declared;
 mod documents;

@@ -82,8 +82,7 @@ pub(crate) fn run(steps: &mut Vec<Step>) -> Result<()> {
                 calls.iter().flat_map(|call| recorded::unknown_flags(call, help)).collect();
             ensure!(wrong.is_empty(), "{RELEASE}: {}", wrong.join("; "));
             let gradle = fs::read_to_string(root().join(BUILD_TASK))?;
-            let config = fs::read_to_string(root().join("src-tauri/tauri.conf.json"))?;
-            let wrong = not_built(&workflow, &gradle, &config);
+            let wrong = not_built(&workflow, &gradle);
             ensure!(wrong.is_empty(), "{}", wrong.join("; "));
             ensure!(
                 help("android android-studio-script").is_some(),
@@ -92,6 +91,16 @@ pub(crate) fn run(steps: &mut Vec<Step>) -> Result<()> {
             Ok(None)
         },
     )?;
+    step(steps, Proof::Checked, "the version, wherever it is said", || {
+        let read = |path: &str| fs::read_to_string(root().join(path)).with_context(|| path.to_owned());
+        let wrong = versions(
+            &read("Cargo.toml")?,
+            &read("src-tauri/tauri.conf.json")?,
+            &read("linux/app.postern.Postern.metainfo.xml")?,
+        );
+        ensure!(wrong.is_empty(), "{}", wrong.join("; "));
+        Ok(None)
+    })?;
     step(steps, Proof::Checked, "the oldest systems, wherever they are said", || {
         let read = |path: &str| fs::read_to_string(root().join(path)).with_context(|| path.to_owned());
         minimums::hold(&minimums::Said {
@@ -156,12 +165,29 @@ fn not_rewritten(workflow: &str, app: &str) -> Vec<String> {
     wrong
 }
 
-/// Names after this prefix.
+/// Where the version of the next release is not the workspace's. Tauri writes it into the phones' apps from its own file alone.
+fn versions(workspace: &str, config: &str, metainfo: &str) -> Vec<String> {
+    let version = workspace
+        .split("[workspace.package]")
+        .nth(1)
+        .and_then(|part| part.lines().find_map(|line| line.strip_prefix("version = \"")?.strip_suffix('"')));
+    let Some(version) = version else { return vec!["Cargo.toml names no version".to_owned()] };
+    let mut wrong = Vec::new();
+    if !config.contains(&format!("\"version\": \"{version}\"")) {
+        wrong.push(format!("src-tauri/tauri.conf.json does not name {version}"));
+    }
+    let newest = metainfo.split("<release ").nth(1).unwrap_or_default();
+    if !newest.contains(&format!("version=\"{version}\"")) {
+        wrong.push(format!("the newest release of the metainfo is not {version}"));
+    }
+    wrong
+}
+
 /// What Gradle calls for the program in it.
 const BUILD_TASK: &str = "src-tauri/gen/android/buildSrc/src/main/java/app/postern/kotlin/BuildTask.kt";
 
 /// What would end the build of a phone's app late, or give it less than its files say.
-fn not_built(workflow: &str, build_task: &str, config: &str) -> Vec<String> {
+fn not_built(workflow: &str, build_task: &str) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut hold = |holds: bool, what: &str| {
         if !holds {
@@ -173,23 +199,28 @@ fn not_built(workflow: &str, build_task: &str, config: &str) -> Vec<String> {
     hold(calls, "Gradle calls no `tauri android android-studio-script`");
     let locally = workflow.matches("npm install --no-save --prefix . $TAURI_CLI").count();
     hold(locally == 2, "Gradle and Xcode do not find the CLI that called them");
-    // What a crate asks to be linked is not passed on by a static library (rust-lang/rust#121293).
-    let links =
-        ["CoreBluetooth", "UserNotifications"].iter().all(|name| config.contains(&format!("\"{name}\"")));
-    hold(links, "the iPhone's app is not linked with what its crates call");
+    // npm names itself to the CLI as npm, under npx as well, and so the CLI has Xcode call it as a script of a package.
+    let scripted = workflow.find(r#"printf '{"private":true,"scripts":{"tauri":"tauri"}}\n' > package.json"#);
+    let initialised = workflow.find("ios init");
+    hold(scripted.is_some() && scripted < initialised, "Xcode finds no script by which to call the CLI");
     let generated = workflow.find("xcodegen generate");
     let entitled = workflow.find("cp apple/ios.entitlements");
     hold(
         generated < entitled && generated.is_some(),
         "xcodegen writes the entitlements anew after ours were put there",
     );
-    hold(workflow.contains("AppIcon.appiconset"), "the iPhone's app has the icon of Tauri's template");
+    // Tauri's `icon` writes an alpha channel into each, which the App Store refuses.
+    hold(
+        workflow.contains("cp -R apple/AppIcon.appiconset") && !workflow.contains("$TAURI_CLI icon"),
+        "the iPhone's app has an icon that is not ours, or that the App Store refuses",
+    );
     let job = workflow.split("\n  ios:\n").nth(1).unwrap_or_default();
     let on = job.lines().find_map(|line| line.trim().strip_prefix("runs-on: "));
     hold(on == Some("macos-26"), "the App Store takes nothing that was built with an SDK before iOS 26");
     wrong
 }
 
+/// Names after this prefix.
 fn named<'a>(text: &'a str, prefix: &str) -> BTreeSet<&'a str> {
     let is_name =
         |character: char| character.is_ascii_uppercase() || character.is_ascii_digit() || character == '_';
@@ -256,7 +287,7 @@ pub(super) fn languages(folder: &Path, keys: &[&str]) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_news, named, not_built, not_rewritten, unexplained};
+    use super::{is_news, named, not_built, not_rewritten, unexplained, versions};
 
     #[test]
     fn a_phone_gets_a_library_that_it_can_load() {
@@ -273,21 +304,34 @@ mod tests {
 
     #[test]
     fn a_phones_app_is_built_by_what_is_there() {
-        let workflow = "\n  android:\n  npm install --no-save --prefix . $TAURI_CLI\n  ios:\n    runs-on: macos-26\n  npm install \
-                        --no-save --prefix . $TAURI_CLI\n AppIcon.appiconset\n xcodegen generate\n cp apple/ios.entitlements\n";
+        let workflow = "\n  android:\n  npm install --no-save --prefix . $TAURI_CLI\n  ios:\n    runs-on: macos-26\n  \
+                        printf '{\"private\":true,\"scripts\":{\"tauri\":\"tauri\"}}\\n' > package.json\n npm install \
+                        --no-save --prefix . $TAURI_CLI\n ios init\n cp -R apple/AppIcon.appiconset x\n xcodegen generate\n \
+                        cp apple/ios.entitlements\n";
         let task = r#"executable = """tauri"""; listOf("android", "android-studio-script")"#;
-        let config = r#"["CoreBluetooth", "UserNotifications"]"#;
-        assert_eq!(not_built(workflow, task, config), Vec::<String>::new());
-        for (workflow, task, config) in [
-            (workflow.replace("macos-26", "macos-15"), task.to_owned(), config),
-            (workflow.replace("xcodegen generate", ""), task.to_owned(), config),
-            (workflow.replacen("npm install", "npx", 1), task.to_owned(), config),
-            (workflow.replace("AppIcon", ""), task.to_owned(), config),
-            (workflow.to_owned(), task.replace("tauri", "node"), config),
-            (workflow.to_owned(), task.to_owned(), r#"["UserNotifications"]"#),
+        assert_eq!(not_built(workflow, task), Vec::<String>::new());
+        for (workflow, task) in [
+            (workflow.replace("macos-26", "macos-15"), task.to_owned()),
+            (workflow.replace("xcodegen generate", ""), task.to_owned()),
+            (workflow.replacen("npm install", "npx", 1), task.to_owned()),
+            (workflow.replace("cp -R apple/AppIcon", ""), task.to_owned()),
+            (workflow.replace("> package.json", ""), task.to_owned()),
+            (workflow.to_owned(), task.replace("tauri", "node")),
         ] {
-            assert_eq!(not_built(&workflow, &task, config).len(), 1);
+            assert_eq!(not_built(&workflow, &task).len(), 1);
         }
+    }
+
+    #[test]
+    fn a_version_that_is_said_elsewhere_is_the_workspaces() {
+        let workspace = "[workspace.package]\nversion = \"1.2.3\"\n";
+        let (config, metainfo) = (
+            "{ \"version\": \"1.2.3\" }",
+            "<releases><release version=\"1.2.3\" /><release version=\"1.2.2\"/>",
+        );
+        assert_eq!(versions(workspace, config, metainfo), Vec::<String>::new());
+        assert_eq!(versions(workspace, "{}", metainfo), ["src-tauri/tauri.conf.json does not name 1.2.3"]);
+        assert_eq!(versions(&workspace.replace("1.2.3", "1.3.0"), config, metainfo).len(), 2);
     }
 
     #[test]

@@ -28,16 +28,16 @@ val btleplugJava: File = run {
     val packages = (JsonSlurper().parseText(metadata) as Map<*, *>)["packages"] as List<*>
     val btleplug = packages.map { it as Map<*, *> }.single { it["name"] == "btleplug" }
     val theirs = File(btleplug["manifest_path"] as String).resolveSibling("src/droidplug/java/src/main/java")
-    val ours = rootDir.resolve(".btleplug")
-    ours.deleteRecursively()
-    theirs.copyRecursively(ours)
-    ours.walk().forEach { it.setWritable(true) }
+    // In one call, which can be made again: Gradle makes it on its own to see whether what it remembers still holds.
+    val copy = "rm -rf .btleplug && cp -R \"$1\" .btleplug && chmod -R u+w .btleplug && patch --quiet -d .btleplug -p1 -i ../btleplug.patch"
     providers.exec {
-        workingDir = ours
-        commandLine("patch", "--quiet", "-p1", "-i", rootDir.resolve("btleplug.patch").path)
+        workingDir = rootDir
+        commandLine("sh", "-c", copy, "sh", theirs.path)
     }.result.get().assertNormalExitValue()
-    ours
+    rootDir.resolve(".btleplug")
 }
+
+val unversioned = "app/tauri.properties names no version: build by Tauri's CLI, which writes it"
 
 android {
     compileSdk = 37
@@ -47,8 +47,9 @@ android {
         applicationId = "app.postern"
         minSdk = 26
         targetSdk = 37
-        versionCode = tauriProperties.getProperty("tauri.android.versionCode", "1").toInt()
-        versionName = tauriProperties.getProperty("tauri.android.versionName", "0.1.0")
+        // Written by Tauri's CLI. Without it each release would be the first one again, and a store takes no version twice.
+        versionCode = tauriProperties.getProperty("tauri.android.versionCode")?.toInt() ?: throw GradleException(unversioned)
+        versionName = tauriProperties.getProperty("tauri.android.versionName") ?: throw GradleException(unversioned)
     }
     buildTypes {
         getByName("debug") {
