@@ -13,8 +13,9 @@ interface Axe {
   run(context: Document, options: object): Promise<{ violations: { id: string; nodes: { html: string; failureSummary?: string }[] }[] }>;
 }
 
-for (const [size, viewport] of Object.entries(SIZES)) {
-  for (const theme of ['light', 'dark'] as const) {
+/** Looks at every scene in each size. A file for each theme calls it, so that they run side by side. */
+export function everyScreen(theme: 'light' | 'dark'): void {
+  for (const [size, viewport] of Object.entries(SIZES)) {
     describe(`${size}, ${theme}`, () => {
       // One page for all: a scene is a new document, and a new window for each would take most of the time.
       let page: Awaited<ReturnType<typeof ui.page>>;
