@@ -59,7 +59,8 @@ pub struct Ended {
     pub jammed: bool,
     /// The locker measures what is inside when the door is closed.
     pub sensors: bool,
-    /// A courier was given a token to take something out: whose opening will be in the chain.
+    /// A courier was given a token to take something out, or the carrier's couriers open by tokens at all: whose opening will be
+    /// in the chain.
     pub errand: bool,
     /// Receipts of it may be among those that the locker has lost.
     pub lost: bool,
@@ -142,7 +143,7 @@ impl Ended {
             }
             // It was opened, as was said, and what was measured does not contradict.
             (Holds::Taken | Holds::Fetched, Some(_)) => Verdict::Free,
-            // The carrier's couriers open by other means, and everybody else's openings have come in.
+            // The carrier has no couriers here, who open by other means, and everybody else's openings have come in.
             (Holds::Fetched, None) if !self.errand => unless_opened_since(Verdict::Free),
             // Everything has come in, and nobody opened it: it lies there still.
             (Holds::Taken | Holds::Fetched, None) => unless_opened_since(Verdict::Look),

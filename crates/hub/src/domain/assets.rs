@@ -19,7 +19,7 @@ use crate::{
 /// What an alarm is about that the thing's return resolves.
 const MISSING: &str = "missing";
 
-/// A thing lies in the door that is kept for it from now on; one that was missing is back.
+/// A thing lies in the door that is kept for it from now on; one that was missing is back, unless somebody has it on loan.
 ///
 /// # Errors
 /// `Malformed`; `NoCompartment` where the door is somebody's; `WrongState` where the thing is lent, or may not lie in its compartment
@@ -31,6 +31,9 @@ pub async fn put(tx: &mut Tx, id: &str, asset: &Asset, now: i64) -> Result<()> {
         return Err(invalid("/loan_hours", "1 to 8760"));
     }
     let door = (asset.locker.as_str(), i64::from(asset.door));
+    // Whoever borrows it, or books the door, in the same moment waits, or has been waited for.
+    sqlx::query("UPDATE assets SET title = title WHERE id = $1").bind(id).execute(tx.on()).await?;
+    doors::lock(tx, door).await?;
     let free = sqlx::query(
         "SELECT d.site_id, a.id FROM doors d LEFT JOIN assets a ON a.locker_id = d.locker_id AND a.door = d.door \
          WHERE d.locker_id = $1 AND d.door = $2 AND COALESCE(d.reported_by, '') <> 'gone' AND ((a.id IS NULL AND d.reservation_id IS NULL AND d.settling_epoch IS NULL) OR a.id = $3)",
@@ -41,8 +44,10 @@ pub async fn put(tx: &mut Tx, id: &str, asset: &Asset, now: i64) -> Result<()> {
     .fetch_optional(tx.on())
     .await?
     .ok_or(Code::NoCompartment)?;
-    // Whoever borrows it in the same moment waits, or has been waited for.
-    sqlx::query("UPDATE assets SET title = title WHERE id = $1").bind(id).execute(tx.on()).await?;
+    let before = sqlx::query("SELECT locker_id, door, reservation_id FROM assets WHERE id = $1")
+        .bind(id)
+        .fetch_optional(tx.on())
+        .await?;
     // It comes back to the door that it was taken from.
     let lent = sqlx::query(
         "SELECT id FROM assets WHERE id = $1 AND (locker_id <> $2 OR door <> $3) AND (reservation_id IS NOT NULL \
@@ -69,7 +74,8 @@ pub async fn put(tx: &mut Tx, id: &str, asset: &Asset, now: i64) -> Result<()> {
     sqlx::query(
         "INSERT INTO assets (id, title, site_id, locker_id, door, loan_hours) VALUES ($1, $2, $3, $4, $5, $6) \
          ON CONFLICT (id) DO UPDATE SET title = excluded.title, site_id = excluded.site_id, \
-         locker_id = excluded.locker_id, door = excluded.door, loan_hours = excluded.loan_hours, missing_at = NULL",
+         locker_id = excluded.locker_id, door = excluded.door, loan_hours = excluded.loan_hours, \
+         missing_at = CASE WHEN assets.reservation_id IS NULL THEN NULL ELSE assets.missing_at END",
     )
     .bind(id)
     .bind(&asset.title)
@@ -79,6 +85,13 @@ pub async fn put(tx: &mut Tx, id: &str, asset: &Asset, now: i64) -> Result<()> {
     .bind(i64::from(asset.loan_hours))
     .execute(tx.on())
     .await?;
+    if let Some(before) = before {
+        if before.maybe_text("reservation_id")?.is_some() {
+            return Ok(());
+        }
+        let (locker, door) = (before.text("locker_id")?, before.int("door")?);
+        alarms::resolve_of_door(tx, &[MISSING], (&locker, door), now).await?;
+    }
     alarms::resolve_of_door(tx, &[MISSING], door, now).await
 }
 
@@ -114,14 +127,20 @@ pub async fn remove(tx: &mut Tx, id: &str, now: i64) -> Result<()> {
 
 /// The loan of a thing that somebody has, and whether it is known to be missing.
 async fn loan(tx: &mut Tx, id: &str) -> Result<Option<(Reservation, bool)>> {
-    let row = sqlx::query("SELECT reservation_id, missing_at FROM assets WHERE id = $1")
+    let row = sqlx::query("SELECT reservation_id FROM assets WHERE id = $1")
         .bind(id)
         .fetch_optional(tx.on())
         .await?;
     let Some(row) = row else { return Ok(None) };
     let Some(lent) = row.maybe_text("reservation_id")? else { return Ok(None) };
-    let missing = row.maybe_int("missing_at")?.is_some();
-    Ok(Reservation::lock(tx, &lent).await?.map(|loan| (loan, missing)))
+    let Some(loan) = Reservation::lock(tx, &lent).await? else { return Ok(None) };
+    // It may have been given back until then.
+    let still = sqlx::query("SELECT missing_at FROM assets WHERE id = $1 AND reservation_id = $2")
+        .bind(id)
+        .bind(&lent)
+        .fetch_optional(tx.on())
+        .await?;
+    still.map(|row| Ok((loan, row.maybe_int("missing_at")?.is_some()))).transpose()
 }
 
 /// Whoever has it does not bring it back. Its door settles: they may do so yet.
@@ -157,17 +176,16 @@ pub async fn measured_gone(tx: &mut Tx, locker: &str, door: i64, now: i64) -> Re
     .execute(tx.on())
     .await?;
     if missing.rows_affected() > 0 {
-        let alarm = Alarm {
-            kind: MISSING,
-            locker: Some(locker),
-            door: Some(door),
-            reason: "a thing that is lent from here is not in its compartment, as the locker has measured: put it back, and say so \
-                     (PUT of the thing)",
-            ..Alarm::default()
-        };
-        alarms::raise_once(tx, alarm, now).await?;
+        let reason = "a thing that is lent from here is not in its compartment, as the locker has measured: put it back, and say so \
+                      (PUT of the thing)";
+        alarm(tx, (locker, door), reason, now).await?;
     }
     Ok(())
+}
+
+async fn alarm(tx: &mut Tx, (locker, door): (&str, i64), reason: &'static str, now: i64) -> Result<()> {
+    let alarm = Alarm { kind: MISSING, locker: Some(locker), door: Some(door), reason, ..Alarm::default() };
+    alarms::raise_once(tx, alarm, now).await
 }
 
 /// Somebody looked, and a thing does not lie in its compartment that was not known to be away.
@@ -191,10 +209,15 @@ pub async fn missing(tx: &mut Tx, locker: &str, door: i64, now: i64) -> Result<(
 /// # Errors
 /// When the database fails.
 pub async fn lent_missing(tx: &mut Tx, loan: &str, now: i64) -> Result<()> {
-    sqlx::query("UPDATE assets SET missing_at = COALESCE(missing_at, $1) WHERE reservation_id = $2")
-        .bind(now)
-        .bind(loan)
-        .execute(tx.on())
-        .await?;
-    Ok(())
+    let missing = sqlx::query(
+        "UPDATE assets SET missing_at = COALESCE(missing_at, $1) WHERE reservation_id = $2 RETURNING locker_id, door",
+    )
+    .bind(now)
+    .bind(loan)
+    .fetch_optional(tx.on())
+    .await?;
+    let Some(row) = missing else { return Ok(()) };
+    let reason = "a thing that is lent from here was not in its compartment when somebody looked, and nobody had said that it was \
+                  taken: once it is back, say so (PUT of the thing)";
+    alarm(tx, (&row.text("locker_id")?, row.int("door")?), reason, now).await
 }

@@ -262,7 +262,7 @@ pub async fn token(
 }
 
 /// Whether a colleague may have put the parcel into the door that is kept for it: with a token of an epoch before, so that one of now
-/// would open what lies there; or with one of now, so that the locker takes no second deposit.
+/// would open what lies there; or with one of now, so that the locker takes no second deposit, whatever is known of what was said.
 async fn may_hold_others(
     tx: &mut Tx,
     parcel: &Reservation,
@@ -270,15 +270,13 @@ async fn may_hold_others(
     courier: &str,
     now: i64,
 ) -> Result<bool> {
-    if parcel.inside.and_then(Inside::counts) == Some(false) {
-        return Ok(false);
-    }
     let given = chain::given(tx, &parcel.id, courier, now).await?;
     let refused = asked.hello_nonce.is_none()
         && given.own
         && given.others_now
         && !chain::was_opened_for_deposit(tx, &parcel.id, Some(courier)).await?;
-    Ok(given.others_before || refused)
+    let is_empty = parcel.inside.and_then(Inside::counts) == Some(false);
+    Ok((given.others_before && !is_empty) || refused)
 }
 
 /// Makes sure that a door is kept for the parcel, at the locker that the courier stands at.
@@ -300,12 +298,18 @@ async fn keep_door(
     };
     if let Some((locker, door)) = doors::kept_for(tx, &parcel.id).await? {
         let here = asked.locker.as_ref().is_none_or(|asked| *asked == locker);
-        // Nobody is sent a second time to a door that is out of order; nor to one that jammed, where there is another.
-        // Nor to one that a colleague may have put it into with a token of before: one of now would open that.
+        // Nobody is sent a second time to a door that is out of order; nor, where there is another, to one that jammed, or that a
+        // colleague may have put it into.
+        let held = may_hold_others(tx, parcel, asked, courier, now).await?;
         let unfit = doors::is_out_of_order(tx, &locker, door).await?
-            || may_hold_others(tx, parcel, asked, courier, now).await?
-            || (chain::jammed_last(tx, &locker, door).await? && doors::has_free(tx, wanted).await?);
+            || ((held || chain::jammed_last(tx, &locker, door).await?)
+                && doors::has_free(tx, wanted).await?);
         if here && !unfit {
+            if held {
+                // Whoever comes opens it and sees. What was given before ends with that.
+                doors::revoke(tx, parcel, now).await?;
+                parcel.save(tx, now).await?;
+            }
             return Ok(());
         }
         doors::end(tx, parcel, Holds::Nothing, now).await?;

@@ -235,6 +235,19 @@ async fn give_back_epoch(
     Ok(())
 }
 
+/// Locks a door: whoever takes or assigns it in the same moment waits here.
+///
+/// # Errors
+/// When the database fails.
+pub async fn lock(tx: &mut Tx, (locker, door): (&str, i64)) -> Result<()> {
+    sqlx::query("UPDATE doors SET door = door WHERE locker_id = $1 AND door = $2")
+        .bind(locker)
+        .bind(door)
+        .execute(tx.on())
+        .await?;
+    Ok(())
+}
+
 /// Takes exactly this door: an occupancy begins, with an epoch of its own, unless it is the reservation's already. False
 /// where it is not free.
 ///
@@ -247,6 +260,8 @@ pub async fn take(
     door: i64,
     taking: Taking,
 ) -> Result<bool> {
+    // Whoever assigns a thing to it in the same moment waits, or has been waited for.
+    lock(tx, (locker, door)).await?;
     let kept = sqlx::query("SELECT id FROM assets WHERE locker_id = $1 AND door = $2")
         .bind(locker)
         .bind(door)
@@ -482,11 +497,12 @@ pub async fn is_whose(tx: &mut Tx, reservation: &str) -> Result<For> {
     Ok(if courier { For::Courier } else { For::Customer })
 }
 
-/// Whether a customer was given access, which may still work, in the present epoch of the door that is kept for a reservation.
+/// Whether a customer was given access, which may still work or have been used unheard of, in the present epoch of the door that is kept for a reservation.
 async fn is_shared_with_customer(tx: &mut Tx, reservation: &str, now: i64) -> Result<bool> {
     let row = sqlx::query(
-        "SELECT (SELECT COUNT(*) FROM grants g LEFT JOIN accounts a ON a.id = g.account_id \
-         WHERE g.locker_id = d.locker_id AND g.door = d.door AND g.epoch = d.epoch AND g.expires_at > $2 \
+        "SELECT (SELECT COUNT(*) FROM grants g JOIN lockers l ON l.id = g.locker_id \
+         LEFT JOIN accounts a ON a.id = g.account_id WHERE g.locker_id = d.locker_id AND g.door = d.door \
+         AND g.epoch = d.epoch AND (g.expires_at > $2 OR l.whole_at <= g.expires_at) \
          AND a.courier_of IS NULL) AS tokens, (SELECT COUNT(*) FROM pin_slots p WHERE p.locker_id = d.locker_id \
          AND p.door = d.door AND p.epoch = d.epoch) AS pins FROM doors d WHERE d.reservation_id = $1",
     )

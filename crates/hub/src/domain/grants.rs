@@ -53,7 +53,7 @@ const OPENABLE: &str = concat!(
      UNION SELECT g.reservation_id FROM shares g JOIN reservations q ON q.id = g.reservation_id \
      WHERE g.account_id = $1 AND g.state IN ('accepted', 'used') AND g.until_at > $2 \
      AND q.state IN ('ready', 'opened', 'booked', 'held')) AND COALESCE(d.reported_by, '') <> 'restored' \
-     ORDER BY r.until_at LIMIT 1000"
+     AND d.reservation_id = r.id ORDER BY r.until_at LIMIT 1000"
 );
 
 /// Tokens for all of the customer's reservations that may be opened, or for those named.

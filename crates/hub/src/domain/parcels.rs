@@ -25,7 +25,7 @@ use crate::{
     mail::{self, Letter},
     random,
     store::{
-        RowExt, Tx, accounts, claims, emails,
+        RowExt, Tx, accounts, chain, claims, emails,
         letters::{self, About},
     },
 };
@@ -198,6 +198,10 @@ pub async fn deposit(
                 return Err(Code::NoCompartment.into());
             }
             doors::check_untold(tx, &parcel, now).await?;
+            // A courier who was given a token for it and has not used it has no business there any more.
+            if chain::given(tx, &parcel.id, "", now).await?.others_now {
+                doors::revoke(tx, &mut parcel, now).await?;
+            }
         }
         None => {
             let prefers_low = prefers_low_doors(tx, parcel.account.as_deref()).await?;

@@ -148,11 +148,21 @@ pub async fn set_out_of_order(tx: &mut Tx, locker: &str, door: i64, out: bool, n
     let looked_at = !out && restored::is_unseen(tx, locker, door).await?;
     let mut kept = None;
     if looked_at {
-        let row = sqlx::query("SELECT reservation_id FROM doors WHERE locker_id = $1 AND door = $2")
-            .bind(locker)
-            .bind(door)
-            .fetch_one(tx.on())
-            .await?;
+        let row = sqlx::query(
+            "SELECT d.reservation_id, o.reservation_id AS settling FROM doors d LEFT JOIN occupancies o \
+             ON o.locker_id = d.locker_id AND o.door = d.door AND o.epoch = d.settling_epoch \
+             WHERE d.locker_id = $1 AND d.door = $2",
+        )
+        .bind(locker)
+        .bind(door)
+        .fetch_one(tx.on())
+        .await?;
+        if row.maybe_text("settling")?.is_some() {
+            return Err(refuse(
+                Code::WrongState,
+                "what the hub knows of has ended: take out what lies there, if anything does, and clear the compartment",
+            ));
+        }
         if let Some(id) = row.maybe_text("reservation_id")? {
             kept = Reservation::lock(tx, &id).await?;
         }

@@ -5,17 +5,19 @@ use postern_rules::settling::Holds;
 
 use super::{
     alarms::{self, Alarm},
-    doors, ending, feed,
+    doors, ending, feed, parcels,
     reservation::{Reservation, columns},
     settle,
 };
 use crate::{
     error::Result,
     hub::Hub,
-    store::{RowExt, Tx, accounts, chain},
+    store::{RowExt, Tx, accounts, chain, receipts},
 };
 
 const DAY: i64 = 86_400;
+/// So long a customer who has opened a parcel's door has to say what became of it before its time is over, seconds.
+const UNSAID: i64 = 3600;
 
 /// Ends windows and shares that are over. How many reservations changed.
 ///
@@ -32,8 +34,16 @@ pub async fn windows(hub: &Hub) -> Result<usize> {
     .bind(now)
     .fetch_all(hub.store.read())
     .await?;
+    let unsaid = sqlx::query(
+        "SELECT id FROM reservations WHERE state = 'opened' AND last_opened_at < $2 AND until_at <= $1 \
+         AND (inside IS NULL OR inside NOT IN ('absent', 'said_out')) ORDER BY until_at LIMIT 500",
+    )
+    .bind(now)
+    .bind(now - UNSAID)
+    .fetch_all(hub.store.read())
+    .await?;
     let mut changed = 0;
-    for row in due {
+    for row in due.iter().chain(&unsaid) {
         // One at a time: nobody waits for a long list.
         let mut tx = hub.store.begin().await?;
         let Some(mut reservation) = Reservation::lock(&mut tx, &row.text("id")?).await? else { continue };
@@ -44,6 +54,13 @@ pub async fn windows(hub: &Hub) -> Result<usize> {
             (Kind::Pickup, State::Ready) => {
                 reservation.state = State::Expired;
                 reservation.note(now, TimelineEvent::Expired, None, false);
+            }
+            // It may lie there still, and then somebody has to fetch it.
+            (Kind::Pickup, State::Opened) => {
+                parcels::expire_unsaid(&mut reservation, now);
+                if reservation.state == State::Opened {
+                    continue;
+                }
             }
             // What may lie inside is not called off by a clock: its customer is asked, who cannot open it any more, and the
             // operator told.
@@ -155,6 +172,7 @@ pub async fn reconcile(hub: &Hub) -> Result<usize> {
     drop(on);
     for locker in lockers {
         let mut tx = hub.store.begin().await?;
+        receipts::lock_chain(&mut tx, &locker).await?;
         freed += settle::doors_of(&mut tx, &locker, now).await?;
         tx.commit().await?;
     }
@@ -318,11 +336,21 @@ pub async fn retention(hub: &Hub) -> Result<()> {
     .await?;
     for (sql, before) in [
         ("DELETE FROM feed WHERE removed = 1 AND changed_at < $1", gone),
-        ("DELETE FROM grants WHERE expires_at < $1", old),
+        // What was given for a door that is not somebody else's yet says that it may have been used.
+        (
+            "DELETE FROM grants WHERE expires_at < $1 AND NOT EXISTS (SELECT 1 FROM doors d LEFT JOIN occupancies o \
+             ON o.locker_id = d.locker_id AND o.door = d.door AND o.epoch = d.settling_epoch \
+             WHERE d.locker_id = grants.locker_id AND d.door = grants.door \
+             AND COALESCE(d.reservation_id, o.reservation_id) = grants.reservation_id)",
+            old,
+        ),
         ("DELETE FROM revocations WHERE drop_at < $1", now),
         // Whose an epoch was is asked for as long as a receipt of it may come.
         (
-            "DELETE FROM occupancies WHERE began_at < $1 AND EXISTS (SELECT 1 FROM doors d \
+            "DELETE FROM occupancies WHERE began_at < $1 AND NOT EXISTS (SELECT 1 FROM occupancies n JOIN doors k \
+             ON k.locker_id = n.locker_id AND k.door = n.door AND n.epoch = COALESCE(k.settling_epoch, k.epoch) \
+             WHERE n.locker_id = occupancies.locker_id AND n.door = occupancies.door \
+             AND occupancies.epoch >= n.first_epoch) AND EXISTS (SELECT 1 FROM doors d \
              WHERE d.locker_id = occupancies.locker_id AND d.door = occupancies.door \
              AND COALESCE(d.settling_epoch, d.epoch) > occupancies.epoch AND d.proven_epoch > occupancies.epoch)",
             old,

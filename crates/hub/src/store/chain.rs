@@ -34,7 +34,7 @@ pub struct Settling {
     pub tokens_until: Option<i64>,
     /// A PIN was given for it.
     pub pin: bool,
-    /// A courier was given a token to take something out.
+    /// A courier was given a token to take something out, or its carrier has couriers here, who open by tokens.
     pub errand: bool,
     /// Receipts of it may be among those that were given up.
     pub lost: bool,
@@ -58,6 +58,8 @@ pub async fn settling(tx: &mut Tx, locker: &str) -> Result<Vec<Settling>> {
          r.answer, r.answered_after, l.content_sensors, l.whole_news, l.whole_at, \
          o.first_epoch, (SELECT COUNT(*) FROM occupancies c WHERE c.locker_id = o.locker_id AND c.door = o.door \
          AND c.epoch BETWEEN o.first_epoch AND o.epoch AND c.courier = 1) AS errands, \
+         (SELECT COUNT(*) FROM reservations p JOIN accounts a ON a.courier_of = p.carrier_id WHERE p.id = o.reservation_id) \
+         AS couriers, \
          (SELECT MAX(f.lost) FROM occupancies f WHERE f.locker_id = o.locker_id AND f.door = o.door \
          AND f.epoch BETWEEN o.first_epoch AND o.epoch) AS lost FROM doors d \
          JOIN lockers l ON l.id = d.locker_id \
@@ -82,7 +84,7 @@ pub async fn settling(tx: &mut Tx, locker: &str) -> Result<Vec<Settling>> {
                 ended_news: row.maybe_int("ended_news")?.unwrap_or(0),
                 tokens_until: row.maybe_int("tokens_until")?,
                 pin: row.int("pins")? == 1,
-                errand: row.int("errands")? > 0,
+                errand: row.int("errands")? > 0 || row.int("couriers")? > 0,
                 lost: row.int("lost")? == 1,
                 answer: answer.zip(row.maybe_int("answered_after")?),
                 sensors: row.int("content_sensors")? == 1,

@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 
 #[allow(clippy::wildcard_imports)]
 use crate::{
-    backups::*, crowd::*, doors::*, errands::*, gaps::*, guests::*, keeping::*, leaving::*, promises::*,
-    races::*, reach::*, reporting::*, services::*, to_the_letter::*,
+    backups::*, crowd::*, doors::*, errands::*, gaps::*, guests::*, keeping::*, leaving::*, leftovers::*,
+    promises::*, races::*, reach::*, reporting::*, services::*, to_the_letter::*,
 };
 use crate::{
     client::{Device, encode},
@@ -153,6 +153,13 @@ on_both!(
     a_token_that_ended_may_have_been_used,
     a_cleared_door_waits_for_a_courier_on_the_way,
     a_thing_that_was_taken_once_more_is_missing,
+    a_carriers_word_alone_gives_no_door_away,
+    a_word_for_a_deposit_ends_the_couriers_tokens,
+    a_sites_only_door_is_given_again,
+    a_refused_courier_is_sent_elsewhere,
+    what_nobody_spoke_of_becomes_an_errand,
+    nothing_is_forgotten_of_a_door_that_is_still_kept,
+    a_lost_loan_can_be_ended,
     a_door_that_was_opened_after_all_is_looked_at_again,
     a_second_token_for_a_deposit_opens_no_customers_door,
     a_door_is_nobodys_storage_for_want_of_an_answer,

@@ -21,6 +21,7 @@ mod instances;
 mod keeping;
 mod kill;
 mod leaving;
+mod leftovers;
 mod mail;
 mod matrix;
 mod operating;
