@@ -1,5 +1,6 @@
 //! What an iPhone wants of an app in Apple's own words.
 
+pub(crate) mod active;
 pub(crate) mod cover;
 pub(crate) mod notices;
 

@@ -119,6 +119,15 @@ fn app() -> tauri::Result<()> {
             app.manage(words::Language::default());
             app.manage(Link::new());
             tauri::async_runtime::spawn(link::connect(handle.clone()));
+            #[cfg(target_os = "ios")]
+            {
+                let app = handle.clone();
+                iphone::active::whenever(move || {
+                    if let Some(runtime) = app.state::<Link>().runtime_now() {
+                        let _ = runtime.foreground(true);
+                    }
+                });
+            }
             window::open(&handle)?;
             Ok(())
         })
@@ -128,7 +137,8 @@ fn app() -> tauri::Result<()> {
 }
 
 /// Whether the customer looks at the app from now on, where the event says so. A phone says it of the whole app: a call
-/// that comes in takes the screen, whether or not the window loses its focus.
+/// that comes in takes the screen, whether or not the window loses its focus. That an iPhone's app has the screen again is said by
+/// none where it was not left, such as behind the system's questions: [`iphone::active`] says it.
 fn looking(event: &WindowEvent) -> Option<bool> {
     match event {
         WindowEvent::Focused(focused) => Some(*focused),

@@ -87,8 +87,11 @@ const MANIFEST: &[Claim] = &[
     (
         "//activity[contains(@*[name()='android:configChanges'],'fontScale') and \
          contains(@*[name()='android:configChanges'],'uiMode') and \
+         contains(@*[name()='android:configChanges'],'fontWeightAdjustment') and \
+         contains(@*[name()='android:configChanges'],'navigation') and \
+         contains(@*[name()='android:configChanges'],'touchscreen') and \
          @*[name()='android:windowSoftInputMode']='adjustResize']",
-        "text size, dark and keyboard without a new start",
+        "text size and weight, dark, keyboard and trackpad without a new start",
     ),
     ("//application[@*[name()='android:enableOnBackInvokedCallback']='true']", "the back gesture"),
     (

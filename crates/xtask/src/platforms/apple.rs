@@ -103,8 +103,12 @@ const PRIVACY: &[Claim] = &[
     ),
 ];
 /// Texts of the system's questions.
-const QUESTIONS: [&str; 3] =
-    ["NSBluetoothAlwaysUsageDescription", "NSCameraUsageDescription", "NSFaceIDUsageDescription"];
+const QUESTIONS: [&str; 4] = [
+    "NSBluetoothAlwaysUsageDescription",
+    "NSCameraUsageDescription",
+    "NSFaceIDUsageDescription",
+    "NSLocalNetworkUsageDescription",
+];
 const IPHONE_RIGHTS: &[Claim] = &[
     ("//string[.='applinks:postern.app']", "claim links open the app"),
     ("//string[.='webcredentials:postern.app']", "passkeys are the network's"),

@@ -227,15 +227,18 @@ fn unlinked(asked: &BTreeMap<String, String>, given: &BTreeSet<&str>) -> Vec<Str
     wrong
 }
 
-/// Frameworks that a source names in `#[link(…)]`.
+/// Frameworks that a source names in `#[link(…)]`, or a build script to cargo.
 fn linked(source: &str) -> Vec<String> {
+    let told = source.split("rustc-link-lib=framework=").skip(1);
+    let told = told.filter_map(|rest| rest.split(|next: char| !next.is_ascii_alphanumeric()).next());
+    let told: Vec<String> = told.filter(|name| !name.is_empty()).map(ToOwned::to_owned).collect();
     let attributes = source.split("link(").skip(1).filter_map(|rest| rest.split(')').next());
     let frameworks = attributes.filter(|attribute| attribute.contains("\"framework\""));
     let name = |attribute: &str| {
         let value = attribute.split("name").nth(1)?.trim_start().strip_prefix('=')?.trim_start();
         Some(value.strip_prefix('"')?.split('"').next()?.to_owned())
     };
-    frameworks.filter_map(name).collect()
+    frameworks.filter_map(name).chain(told).collect()
 }
 
 #[cfg(test)]
@@ -276,6 +279,7 @@ mod tests {
         let source = "#[cfg_attr(feature = \"a\", link(name = \"UIKit\", kind = \"framework\"))]\n#[link(name = \"z\")]\n\
              #[link(kind = \"framework\", name = \"CoreBluetooth\")] extern {}";
         assert_eq!(linked(source), ["UIKit", "CoreBluetooth"]);
+        assert_eq!(linked("println!(\"cargo:rustc-link-lib=framework=WebKit\");"), ["WebKit"]);
         let asked = |names: &[&str]| names.iter().map(|name| ((*name).to_owned(), "a".to_owned())).collect();
         let given = BTreeSet::from(["CoreBluetooth"]);
         assert_eq!(unlinked(&asked(&["CoreBluetooth", "UIKit"]), &given), Vec::<String>::new());

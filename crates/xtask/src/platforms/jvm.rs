@@ -91,7 +91,7 @@ pub(super) fn test() -> Result<usize> {
     process::run(kotlin.arg(&classes).args(&java).args(android::files(&sources, "kt")?))?;
     let path = std::env::join_paths([classes.clone(), compiler.join("lib/kotlin-stdlib.jar")])?;
     let mut javac = process::command("javac");
-    javac.args(["-nowarn", "-Xlint:-options", "--release", "11", "-cp"]).arg(&path).arg("-d").arg(&classes);
+    javac.args(["-nowarn", "-Xlint:-options", "--release", "8", "-cp"]).arg(&path).arg("-d").arg(&classes);
     process::run(javac.args(&java))?;
     // With the assertions of the Java half itself.
     let mut run = process::command("java");

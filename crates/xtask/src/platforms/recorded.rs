@@ -196,7 +196,7 @@ pub(super) fn not_waited_for(workflow: &str, gatherer: &str) -> Vec<String> {
 }
 
 /// Each job and its text.
-fn jobs(workflow: &str) -> Vec<(&str, &str)> {
+pub(super) fn jobs(workflow: &str) -> Vec<(&str, &str)> {
     let Some((_, jobs)) = workflow.split_once("\njobs:\n") else { return Vec::new() };
     let is_name = |line: &str| {
         line.strip_prefix("  ").is_some_and(|name| name.starts_with(|first: char| first.is_ascii_lowercase()))

@@ -155,17 +155,18 @@ fn not_rewritten(workflow: &str, app: &str) -> Vec<String> {
     if app.lines().filter(|line| line.starts_with("crate-type = ")).count() != 1 {
         wrong.push("src-tauri/Cargo.toml has no one line for crate-type".to_owned());
     }
-    for kind in ["staticlib", "cdylib"] {
+    for (job, kind) in [("ios", "staticlib"), ("android", "cdylib")] {
         let becomes =
             format!(r#"'s/^crate-type = .*/crate-type = ["{kind}", "rlib"]/' src-tauri/Cargo.toml"#);
-        if !workflow.contains(&becomes) {
-            wrong.push(format!("no job makes the app a {kind}"));
+        if !recorded::jobs(workflow).iter().any(|(name, text)| *name == job && text.contains(&becomes)) {
+            wrong.push(format!("the job {job} does not make the app a {kind}"));
         }
     }
     wrong
 }
 
-/// Where the version of the next release is not the workspace's. Tauri writes it into the phones' apps from its own file alone.
+/// Where the version of the next release is not the workspace's. Tauri writes it into the phones' apps from its own file alone. Play
+/// takes no number twice, nor a smaller one after it: ours has room for a hundred uploads of a version.
 fn versions(workspace: &str, config: &str, metainfo: &str) -> Vec<String> {
     let version = workspace
         .split("[workspace.package]")
@@ -175,6 +176,19 @@ fn versions(workspace: &str, config: &str, metainfo: &str) -> Vec<String> {
     let mut wrong = Vec::new();
     if !config.contains(&format!("\"version\": \"{version}\"")) {
         wrong.push(format!("src-tauri/tauri.conf.json does not name {version}"));
+    }
+    let parts: Vec<u64> = version.split('.').filter_map(|part| part.parse().ok()).collect();
+    let code = config.split("\"versionCode\": ").nth(1).and_then(|rest| {
+        rest.split(|character: char| !character.is_ascii_digit()).next()?.parse::<u64>().ok()
+    });
+    let [major, minor, patch] = parts[..] else {
+        return vec![format!("{version} is no version of three numbers")];
+    };
+    let series = major * 1_000_000 + minor * 1_000 + patch;
+    if code.is_none_or(|code| code / 100 != series) {
+        wrong.push(format!(
+            "android.versionCode of src-tauri/tauri.conf.json is not {series}00 to {series}99"
+        ));
     }
     let newest = metainfo.split("<release ").nth(1).unwrap_or_default();
     if !newest.contains(&format!("version=\"{version}\"")) {
@@ -216,6 +230,11 @@ fn not_built(workflow: &str, build_task: &str) -> Vec<String> {
     );
     let job = workflow.split("\n  ios:\n").nth(1).unwrap_or_default();
     let on = job.lines().find_map(|line| line.trim().strip_prefix("runs-on: "));
+    let verifies = recorded::jobs(workflow).into_iter().filter(|(_, text)| text.contains("run: .ci/run"));
+    hold(
+        verifies.clone().all(|(_, text)| text.contains("--privileged")),
+        "a job runs every test in a container that may make no namespaces",
+    );
     hold(on == Some("macos-26"), "the App Store takes nothing that was built with an SDK before iOS 26");
     wrong
 }
@@ -296,10 +315,17 @@ mod tests {
                 r#"run: sed -i 's/^crate-type = .*/crate-type = ["{kind}", "rlib"]/' src-tauri/Cargo.toml"#
             )
         };
-        let both = format!("{}\n{}", line("staticlib"), line("cdylib"));
-        assert_eq!(not_rewritten(&both, "[lib]\ncrate-type = [\"rlib\"]\n"), Vec::<String>::new());
-        assert_eq!(not_rewritten(&line("cdylib"), "crate-type = []\n"), ["no job makes the app a staticlib"]);
-        assert_eq!(not_rewritten(&both, "crate_type = []\n").len(), 1);
+        let workflow = |ios: &str, android: &str| {
+            format!("on: push\njobs:\n  ios:\n    {}\n  android:\n    {}\n", line(ios), line(android))
+        };
+        let one = "crate-type = []\n";
+        assert_eq!(not_rewritten(&workflow("staticlib", "cdylib"), one), Vec::<String>::new());
+        assert_eq!(
+            not_rewritten(&workflow("cdylib", "cdylib"), one),
+            ["the job ios does not make the app a staticlib"]
+        );
+        assert_eq!(not_rewritten(&workflow("cdylib", "staticlib"), one).len(), 2);
+        assert_eq!(not_rewritten(&workflow("staticlib", "cdylib"), "crate_type = []\n").len(), 1);
     }
 
     #[test]
@@ -326,12 +352,16 @@ mod tests {
     fn a_version_that_is_said_elsewhere_is_the_workspaces() {
         let workspace = "[workspace.package]\nversion = \"1.2.3\"\n";
         let (config, metainfo) = (
-            "{ \"version\": \"1.2.3\" }",
+            "{ \"version\": \"1.2.3\", \"versionCode\": 100200301 }",
             "<releases><release version=\"1.2.3\" /><release version=\"1.2.2\"/>",
         );
         assert_eq!(versions(workspace, config, metainfo), Vec::<String>::new());
-        assert_eq!(versions(workspace, "{}", metainfo), ["src-tauri/tauri.conf.json does not name 1.2.3"]);
-        assert_eq!(versions(&workspace.replace("1.2.3", "1.3.0"), config, metainfo).len(), 2);
+        assert_eq!(versions(workspace, "{}", metainfo).len(), 2);
+        assert_eq!(versions(&workspace.replace("1.2.3", "1.3.0"), config, metainfo).len(), 3);
+        assert_eq!(
+            versions(workspace, &config.replace("100200301", "1002003"), metainfo),
+            ["android.versionCode of src-tauri/tauri.conf.json is not 100200300 to 100200399"]
+        );
     }
 
     #[test]

@@ -46,7 +46,9 @@ android {
         manifestPlaceholders["usesCleartextTraffic"] = "false"
         applicationId = "app.postern"
         minSdk = 26
-        targetSdk = 37
+        // Not 37: from there on Android 17 blocks addresses of the local network, where a building's hub may be, for apps that do
+        // not ask for it.
+        targetSdk = 36
         // Written by Tauri's CLI. Without it each release would be the first one again, and a store takes no version twice.
         versionCode = tauriProperties.getProperty("tauri.android.versionCode")?.toInt() ?: throw GradleException(unversioned)
         versionName = tauriProperties.getProperty("tauri.android.versionName") ?: throw GradleException(unversioned)

@@ -18,6 +18,8 @@ public class ComponentActivity extends android.content.Context implements Lifecy
 
     protected void onNewIntent(Intent intent) {}
 
+    public void setIntent(Intent intent) {}
+
     public Intent getIntent() {
         throw new UnsupportedOperationException();
     }

@@ -236,6 +236,14 @@ private val TESTS: List<Pair<String, () -> Unit>> =
         same(Tap.of(tap().addFlags(Intent.FLAG_ACTIVITY_LAUNCHED_FROM_HISTORY)), null)
         same(Tap.of(tap().apply { texts = null }), null)
       },
+    "a link is followed once, and not again from among the recent apps or when an activity is put back" to
+      {
+        val link = Intent(Intent.ACTION_VIEW)
+        same(Tap.isOld(link, restored = false), false)
+        same(Tap.isOld(link, restored = true), true)
+        same(Tap.isOld(null, restored = false), false)
+        same(Tap.isOld(Intent(Intent.ACTION_VIEW).addFlags(Intent.FLAG_ACTIVITY_LAUNCHED_FROM_HISTORY), restored = false), true)
+      },
     "a file is among the downloads when it is whole" to
       {
         val phone = Phone(34)

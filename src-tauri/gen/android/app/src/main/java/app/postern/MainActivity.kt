@@ -29,8 +29,9 @@ class MainActivity : TauriActivity(), Bluetooth.Screen {
 
   override fun onCreate(savedInstanceState: Bundle?) {
     enableEdgeToEdge()
-    // What is only put back as it was has been led before.
-    if (savedInstanceState == null) lead(intent)
+    // What is only put back as it was has been led before; and plugins read the intent, so that a link would be followed again.
+    if (Tap.isOld(intent, savedInstanceState != null)) intent = Intent(Intent.ACTION_MAIN)
+    lead(intent)
     super.onCreate(savedInstanceState)
     if (Build.VERSION.SDK_INT >= Build.VERSION_CODES.TIRAMISU) {
       // The picture among the recent apps would show an opening code to whoever picks the phone up. A screenshot of one

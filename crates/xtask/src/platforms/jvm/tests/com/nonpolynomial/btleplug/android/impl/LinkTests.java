@@ -12,6 +12,7 @@ import io.github.gedgygedgy.rust.task.PollResult;
 import io.github.gedgygedgy.rust.task.Waker;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 
@@ -78,7 +79,7 @@ public final class LinkTests {
         BluetoothGatt first = connected();
         first.tell(8, BluetoothGatt.STATE_DISCONNECTED);
         check(first.closed, "a link that was lost is closed");
-        check(heard.connections.equals(List.of(true, false)), "and told");
+        check(heard.connections.equals(Arrays.asList(true, false)), "and told");
         check(done(peripheral.disconnect()) == null, "who disconnects afterwards finds that done");
         BluetoothGatt second = connected();
         check(second != first, "the next link is a new one");
@@ -141,7 +142,7 @@ public final class LinkTests {
         List<ScanSettings> started = BluetoothAdapter.phone.scanner.started;
         check(started.get(0).mode == 2 && started.get(1).mode == 0, "in the mode of the moment");
         BluetoothAdapter.phone.scanner.callback.onScanFailed(ScanCallback.SCAN_FAILED_SCANNING_TOO_FREQUENTLY);
-        check(failures.equals(List.of(6)), "a refusal is told");
+        check(failures.equals(Arrays.asList(6)), "a refusal is told");
         ScanOptions.failureListener = null;
         BluetoothAdapter.phone.scanner.callback.onScanFailed(6);
     }
