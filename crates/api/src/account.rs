@@ -180,6 +180,9 @@ pub struct Account {
     /// The e-mail address; absent where the network sends no mail, and for guests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email: Option<Email>,
+    /// Where the customer lives or works.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub homes: Vec<crate::resident::Home>,
 }
 
 /// An account's e-mail address. Carriers may announce to one that is confirmed.

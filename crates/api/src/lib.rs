@@ -13,6 +13,7 @@ pub mod operator;
 pub mod problem;
 pub mod report;
 pub mod reservation;
+pub mod resident;
 pub mod sync;
 pub mod token;
 

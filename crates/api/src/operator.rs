@@ -94,12 +94,16 @@ pub struct Member {
     pub unit: String,
 }
 
-/// `POST /v1/operator/holdings`: a compartment for a resident to hold.
+/// `POST /v1/operator/holdings`: a compartment for a resident, or for whoever lives in a flat, to hold.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct NewHolding {
-    /// The resident's customer number, in any grouping.
-    pub number: String,
+    /// The resident's customer number, in any grouping. Either this or `unit`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<String>,
+    /// The flat at the locker's site: whoever lives there, now or later, holds it together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
     /// What the resident calls it.
     pub title: String,
     /// Locker id.

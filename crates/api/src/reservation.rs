@@ -49,6 +49,9 @@ pub struct Reservation {
     /// A thing that is lent: it is given back by laying it into the compartment, and not by emptying that.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub lent: bool,
+    /// It is the flat's: whoever lives there has it as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flat: Option<String>,
     /// Place in the locker's chain of receipts of the customer's last opening that the hub knows of. An answer at the door
     /// ([`Inside`], [`Release`]) says which opening it is about; where the device has a receipt of a later one itself, that is
     /// it. For the owner.

@@ -7,6 +7,7 @@ pub mod booked;
 pub mod chain;
 pub mod deletion;
 pub mod email;
+pub mod invitation;
 pub mod number;
 pub mod parcel;
 pub mod placed;

@@ -9,7 +9,7 @@ use postern_rules::deletion::{Fate, fate};
 use sqlx::AnyConnection;
 use webauthn_rs::prelude::{Passkey, Uuid};
 
-use super::{code, doors, ending, reservation::Reservation, sweep};
+use super::{code, doors, ending, homes, reservation::Reservation, sweep};
 use crate::{
     error::{Error, Result, refuse},
     random,
@@ -98,13 +98,14 @@ pub async fn new_recovery_codes(tx: &mut Tx, account: &str, now: i64) -> Result<
 pub async fn deletion(on: &mut AnyConnection, account: &str) -> Result<Deletion> {
     let rows = sqlx::query("SELECT id, kind, state FROM reservations WHERE account_id = $1 ORDER BY id")
         .bind(account)
-        .fetch_all(on)
+        .fetch_all(&mut *on)
         .await?;
     let mut deletion = Deletion::default();
     for row in rows {
         let (kind, state): (Kind, State) =
             (code::parse(&row.text("kind")?)?, code::parse(&row.text("state")?)?);
         match fate(kind, state) {
+            Fate::Hinders if homes::stays_with_others(on, &row.text("id")?, account).await? => {}
             Fate::Hinders => deletion.hindered_by.push(row.text("id")?),
             Fate::LosesOwner if kind == Kind::Pickup => deletion.parcels.push(row.text("id")?),
             Fate::LosesOwner | Fate::Forgotten => {}
@@ -176,6 +177,8 @@ async fn reservations(tx: &mut Tx, account: &str) -> Result<Vec<String>> {
 /// # Errors
 /// `WrongState` while the account holds compartments: they are given back first.
 pub async fn delete(tx: &mut Tx, account: &str, now: i64) -> Result<()> {
+    // What is a flat's stays with the others, or for the next.
+    homes::leave_all(tx, account, now).await?;
     // Reservations before accounts, as every change locks them.
     for id in reservations(tx, account).await? {
         Reservation::hold(tx, &id).await?;

@@ -15,6 +15,7 @@ use postern_rules::{
 
 use super::{
     code, doors, ending, fair, feed,
+    homes::{self, Flat},
     network::{OPERATOR, check_name},
     parcels,
     reservation::Reservation,
@@ -240,16 +241,21 @@ pub async fn book_storage(hub: &Hub, tx: &mut Tx, account: &str, new: &NewStorag
     Ok(reservation)
 }
 
-/// What lies in a held compartment goes to a neighbour of the same site: they can open it, the giver no longer.
+/// What lies in a held compartment goes to a neighbour of the same site: they can open it, the giver no longer. Where several live
+/// in the neighbour's flat it is all of theirs, and so is what was a flat's before.
 ///
 /// # Errors
-/// `WrongState` where it is not held or a lent thing, `NotFound` where no one neighbour is meant.
-pub async fn hand_over(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, to: &Handover) -> Result<()> {
+/// `WrongState` where it is not held, a lent thing or the same flat's already; `NotFound` where nobody lives in that flat.
+pub async fn hand_over(
+    hub: &Hub,
+    tx: &mut Tx,
+    (reservation, giver): (&mut Reservation, &str),
+    to: &Handover,
+) -> Result<()> {
     let now = hub.clock.now();
     if reservation.kind != Kind::Storage || reservation.state != State::Held {
         return Err(Code::WrongState.into());
     }
-    let giver = reservation.account.clone().unwrap_or_default();
     let site = reservation.site.clone().unwrap_or_default();
     let lent = sqlx::query("SELECT id FROM assets WHERE reservation_id = $1")
         .bind(&reservation.id)
@@ -258,35 +264,36 @@ pub async fn hand_over(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, to
     if lent.is_some() {
         return Err(refuse(Code::WrongState, "a lent thing is given back, not on"));
     }
-    let member = sqlx::query("SELECT unit FROM site_members WHERE site_id = $1 AND account_id = $2")
-        .bind(&site)
-        .bind(&giver)
-        .fetch_optional(tx.on())
-        .await?
-        .ok_or_else(|| refuse(Code::Forbidden, "only between the people of a site"))?
-        .text("unit")?;
-    let neighbours = sqlx::query(
-        "SELECT account_id FROM site_members WHERE site_id = $1 AND unit = $2 AND account_id <> $3 \
-         ORDER BY account_id LIMIT 2",
-    )
-    .bind(&site)
-    .bind(to.unit.trim())
-    .bind(&giver)
-    .fetch_all(tx.on())
-    .await?;
-    let [neighbour] = neighbours.as_slice() else {
-        return Err(refuse(Code::NotFound, "no one neighbour by that name of a flat"));
-    };
-    doors::revoke(tx, reservation, now).await?;
-    for share in super::shares::accounts(tx, &reservation.id).await? {
-        feed::remove(tx, &share, &reservation.id, now).await?;
+    let member = homes::unit_of(tx.on(), &site, giver).await?;
+    let member = member.ok_or_else(|| refuse(Code::Forbidden, "only between the people of a site"))?;
+    let flat = Flat { site: &site, unit: to.unit.trim() };
+    let flats = homes::flat_of(tx.on(), &reservation.id).await?;
+    if flats.as_ref().is_some_and(|(_, unit)| unit == flat.unit) {
+        return Err(refuse(Code::WrongState, "it is that flat's already"));
     }
+    let mut takers = homes::residents(tx.on(), flat).await?;
+    takers.retain(|one| one != giver);
+    let Some(taker) = takers.first().cloned() else {
+        return Err(refuse(Code::NotFound, "no neighbour by that name of a flat"));
+    };
+    let mut before = super::shares::accounts(tx, &reservation.id).await?;
+    before.extend(reservation.account.clone());
+    if let Some((site, unit)) = &flats {
+        before.extend(homes::residents(tx.on(), Flat { site, unit }).await?);
+    }
+    doors::revoke(tx, reservation, now).await?;
     sqlx::query("UPDATE shares SET state = 'ended' WHERE reservation_id = $1")
         .bind(&reservation.id)
         .execute(tx.on())
         .await?;
-    feed::remove(tx, &giver, &reservation.id, now).await?;
-    reservation.account = Some(neighbour.text("account_id")?);
+    for account in before {
+        feed::remove(tx, &account, &reservation.id, now).await?;
+    }
+    if flats.is_some() || takers.len() > 1 {
+        homes::give_to_flat(tx, reservation, flat).await?;
+    } else {
+        reservation.account = Some(taker);
+    }
     // Of the giver the neighbour learns the flat, as one would on a note at the door.
     reservation.timeline.clear();
     reservation.note(now, TimelineEvent::Moved, Some(&member), false);

@@ -152,8 +152,13 @@ async fn rest(
     let new = NewReturn { code: number, site: SITE.to_owned(), size: Size::S };
     returns::book_door(hub, tx, account, "heron", "Winter jacket", &new, (&jacket.0, jacket.1)).await?;
 
-    let holding =
-        storage::Holding { account, title: "Flat 12 box", locker: &flat.0, door: flat.1, until: None };
+    let holding = storage::Holding {
+        of: storage::Of::Customer(account),
+        title: "Flat 12 box",
+        locker: &flat.0,
+        door: flat.1,
+        until: None,
+    };
     storage::hold(hub, tx, holding).await?;
     Ok(())
 }

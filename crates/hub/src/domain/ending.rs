@@ -80,6 +80,36 @@ pub async fn share(tx: &mut Tx, reservation: &mut Reservation, share: &str, now:
     end_pins(tx, &slots, now).await
 }
 
+/// Ends what somebody has of a compartment that was their flat's: tokens, what they passed on of them in person, and PINs. The
+/// others keep theirs. The caller saves the reservation.
+///
+/// # Errors
+/// When the database fails.
+pub async fn resident(tx: &mut Tx, reservation: &mut Reservation, account: &str, now: i64) -> Result<()> {
+    let tokens = sqlx::query(
+        "SELECT g.token_id, g.locker_id, g.door, g.session_id, g.expires_at FROM grants g \
+         JOIN doors d ON d.locker_id = g.locker_id AND d.door = g.door WHERE g.reservation_id = $1 AND g.account_id = $2 \
+         AND g.share_id IS NULL AND g.expires_at > $3 AND g.epoch >= d.revoked_epoch ORDER BY g.locker_id, g.token_id",
+    )
+    .bind(&reservation.id)
+    .bind(account)
+    .bind(now)
+    .fetch_all(tx.on())
+    .await?;
+    let tokens = tokens.iter().map(Held::read).collect::<Result<Vec<_>>>()?;
+    end_tokens(tx, reservation, RevocationKind::Token, &tokens, now).await?;
+    let slots = sqlx::query(
+        "SELECT p.locker_id, p.door, p.session_id FROM sessions s JOIN pin_slots p ON p.session_id = s.id AND p.ended = 0 \
+         JOIN doors d ON d.locker_id = p.locker_id AND d.door = p.door AND d.epoch = p.epoch AND d.reservation_id = $1 \
+         WHERE s.account_id = $2 ORDER BY p.locker_id, p.session_id",
+    )
+    .bind(&reservation.id)
+    .bind(account)
+    .fetch_all(tx.on())
+    .await?;
+    end_pins(tx, &slots, now).await
+}
+
 /// Ends the PINs of guests whose shares end before the reservation, at a locker that would not hear in time that they are over:
 /// they were given when both were to end together, and there is more time for the reservation now.
 ///
@@ -101,7 +131,7 @@ pub async fn pins_that_outlive_shares(tx: &mut Tx, reservation: &Reservation, no
     end_pins(tx, &slots, now).await
 }
 
-/// Ends what the account's devices may have passed on in person of a reservation. False where there is nothing that has not
+/// Ends what the devices of whoever has it may have passed on in person of a reservation. False where there is nothing that has not
 /// been ended already. The caller saves the reservation.
 ///
 /// # Errors
@@ -112,12 +142,10 @@ pub async fn in_person(tx: &mut Tx, reservation: &mut Reservation, now: i64) -> 
         "SELECT g.token_id, g.locker_id, g.door, g.session_id, g.expires_at FROM grants g \
          JOIN doors d ON d.locker_id = g.locker_id AND d.door = g.door \
          JOIN sessions s ON s.id = g.session_id AND s.revoked_at IS NULL \
-         WHERE g.reservation_id = $1 AND g.account_id = $2 AND g.share_id IS NULL AND g.delegable = 1 \
-         AND g.expires_at > $3 AND g.epoch >= d.revoked_epoch AND NOT EXISTS (SELECT 1 FROM revocations v \
+         WHERE g.reservation_id = $1 AND g.share_id IS NULL AND g.delegable = 1 AND g.expires_at > $2 AND g.epoch >= d.revoked_epoch AND NOT EXISTS (SELECT 1 FROM revocations v \
          WHERE v.locker_id = g.locker_id AND v.kind = 1 AND v.name = g.token_id) ORDER BY g.locker_id, g.token_id",
     )
     .bind(&reservation.id)
-    .bind(reservation.account.clone())
     .bind(now)
     .fetch_all(tx.on())
     .await?;

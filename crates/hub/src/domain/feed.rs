@@ -3,7 +3,7 @@
 
 use postern_api::problem::Code;
 
-use super::reservation::Reservation;
+use super::{homes, reservation::Reservation};
 use crate::{
     error::{Result, refuse},
     store::{RowExt, Tx},
@@ -26,6 +26,11 @@ pub async fn touch(tx: &mut Tx, reservation: &Reservation, now: i64) -> Result<(
         for guest in guests {
             viewers.push(guest.text("account_id")?);
         }
+    }
+    if homes::fits(reservation)
+        && let Some((site, unit)) = homes::flat_of(tx.on(), &reservation.id).await?
+    {
+        viewers.extend(homes::residents(tx.on(), homes::Flat { site: &site, unit: &unit }).await?);
     }
     for account in viewers {
         tx.tell(&account, &reservation.id, false, now);

@@ -13,7 +13,7 @@ use postern_protocol::{
 use postern_rules::access::{self, Epochs, For};
 
 use super::{
-    device, doors, news,
+    device, doors, homes, news,
     pins::{self, Pins},
     reservation::{Reservation, columns},
     view,
@@ -39,7 +39,7 @@ fn broken(what: &str) -> Error {
     Error::Internal(format!("a stored {what} does not fit the protocol"))
 }
 
-/// Theirs and those shared with them, each found by its index: with OR instead of UNION, PostgreSQL reads all that anybody
+/// Theirs, their flats' and those shared with them, each found by its index: with OR instead of UNION, PostgreSQL reads all that anybody
 /// may open, and SQLite does where the states are asked for outside of it.
 const OPENABLE: &str = concat!(
     "SELECT ",
@@ -52,8 +52,10 @@ const OPENABLE: &str = concat!(
      AND o.state IN ('ready', 'opened', 'booked', 'held') \
      UNION SELECT g.reservation_id FROM shares g JOIN reservations q ON q.id = g.reservation_id \
      WHERE g.account_id = $1 AND g.state IN ('accepted', 'used') AND g.until_at > $2 \
-     AND q.state IN ('ready', 'opened', 'booked', 'held')) AND COALESCE(d.reported_by, '') <> 'restored' \
-     AND d.reservation_id = r.id ORDER BY r.until_at LIMIT 1000"
+     AND q.state IN ('ready', 'opened', 'booked', 'held') \
+     UNION SELECT f.reservation_id FROM site_members m JOIN flat_compartments f ON f.site_id = m.site_id AND f.unit = m.unit \
+     JOIN reservations p ON p.id = f.reservation_id WHERE m.account_id = $1 AND p.state IN ('ready', 'opened', 'held')) \
+     AND COALESCE(d.reported_by, '') <> 'restored' AND d.reservation_id = r.id ORDER BY r.until_at LIMIT 1000"
 );
 
 /// Tokens for all of the customer's reservations that may be opened, or for those named.
@@ -96,11 +98,11 @@ pub async fn mint(hub: &Hub, tx: &mut Tx, customer: &Customer, batch: &TokenBatc
             continue;
         }
         let reopen_minutes = row.int("reopen_minutes")?;
-        let share = if reservation.account.as_deref() == Some(&customer.account) {
-            None
-        } else {
-            row.maybe_text("share_id")?.zip(row.maybe_int("share_until")?)
-        };
+        let theirs = reservation.account.as_deref() == Some(&customer.account)
+            || (homes::fits(&reservation)
+                && homes::is_flatmate(tx.on(), &reservation.id, &customer.account).await?);
+        let share =
+            if theirs { None } else { row.maybe_text("share_id")?.zip(row.maybe_int("share_until")?) };
         let enough = match &share {
             Some((share, _)) => has_enough(tx, &reservation, share, now).await?,
             None => false,
@@ -383,7 +385,9 @@ mod tests {
         let rows = rows.fetch_all(store.read()).await.unwrap();
         let plan: Vec<String> = rows.iter().map(|row| row.get("detail")).collect();
         let narrow = |step: &String| {
-            ["account_id=?", "(id=?)", "(locker_id=? AND door=?)"].iter().any(|key| step.contains(key))
+            ["account_id=?", "(id=?)", "(locker_id=? AND door=?)", "(site_id=? AND unit=?)"]
+                .iter()
+                .any(|key| step.contains(key))
                 || !step.starts_with("SEARCH")
         };
         assert!(plan.iter().all(narrow) && !plan.iter().any(|step| step.starts_with("SCAN")), "{plan:#?}");

@@ -2,7 +2,7 @@
 
 use postern_api::reservation::{Kind, State, TimelineEntry, TimelineEvent};
 use postern_rules::placed::{Answer, Inside};
-use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, any::AnyRow};
 
 use super::{code, feed, webhooks};
 use crate::{
@@ -200,6 +200,18 @@ impl Reservation {
         .bind(id)
         .fetch_optional(tx.on())
         .await?;
+        row.map(|row| Self::from_row(&row)).transpose()
+    }
+
+    /// Reads it as it is now.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn read(on: &mut AnyConnection, id: &str) -> Result<Option<Self>> {
+        let row = sqlx::query(concat!("SELECT ", columns!(), " FROM reservations r WHERE r.id = $1"))
+            .bind(id)
+            .fetch_optional(on)
+            .await?;
         row.map(|row| Self::from_row(&row)).transpose()
     }
 

@@ -15,14 +15,14 @@ use crate::{
     store::{RowExt, Tx, claims},
 };
 
-/// Makes a claim link. Whoever opens it first has it.
+/// Makes a claim link, by whom. Whoever opens it first has it.
 ///
 /// # Errors
 /// `WrongState` where there is nothing to share, `LimitReached`, `Malformed`.
 pub async fn offer(
     hub: &Hub,
     tx: &mut Tx,
-    reservation: &mut Reservation,
+    (reservation, by): (&mut Reservation, &str),
     new: &NewShare,
 ) -> Result<ShareOffer> {
     let now = hub.clock.now();
@@ -61,8 +61,8 @@ pub async fn offer(
         state: ShareState::Offered.into(),
     };
     sqlx::query(
-        "INSERT INTO shares (id, reservation_id, name, until_at, state, claim_hash, created_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        "INSERT INTO shares (id, reservation_id, name, until_at, state, claim_hash, created_at, given_by) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
     )
     .bind(&share.id)
     .bind(&reservation.id)
@@ -71,6 +71,7 @@ pub async fn offer(
     .bind(code::of(&share.state))
     .bind(random::hash(&secret))
     .bind(now)
+    .bind(by)
     .execute(tx.on())
     .await?;
     reservation.shares += 1;

@@ -5,14 +5,28 @@ use postern_api::{
     reservation::{Kind, State, TimelineEvent},
 };
 
-use super::{doors, network::OPERATOR, reservation::Reservation};
+use super::{
+    doors,
+    homes::{self, Flat},
+    network::OPERATOR,
+    reservation::Reservation,
+};
 use crate::{error::Result, hub::Hub, store::Tx};
+
+/// Whose a compartment is to be.
+#[derive(Clone, Copy, Debug)]
+pub enum Of<'a> {
+    /// A customer's, by account.
+    Customer(&'a str),
+    /// A flat's at the locker's site: of whoever lives there, now or later.
+    Flat(&'a str),
+}
 
 /// What is held.
 #[derive(Clone, Copy, Debug)]
 pub struct Holding<'a> {
     /// Whose.
-    pub account: &'a str,
+    pub of: Of<'a>,
     /// What the customer calls it.
     pub title: &'a str,
     /// Locker id.
@@ -30,7 +44,9 @@ pub struct Holding<'a> {
 pub async fn hold(hub: &Hub, tx: &mut Tx, holding: Holding<'_>) -> Result<Reservation> {
     let now = hub.clock.now();
     let mut reservation = Reservation::new(Kind::Storage, State::Held, holding.title, OPERATOR);
-    reservation.account = Some(holding.account.to_owned());
+    if let Of::Customer(account) = holding.of {
+        reservation.account = Some(account.to_owned());
+    }
     reservation.since = Some(now);
     reservation.until = holding.until;
     let taking = doors::Taking { by_customer: false, now };
@@ -39,5 +55,9 @@ pub async fn hold(hub: &Hub, tx: &mut Tx, holding: Holding<'_>) -> Result<Reserv
     }
     reservation.note(now, TimelineEvent::Held, Some("you"), false);
     reservation.insert(tx, now).await?;
+    if let (Of::Flat(unit), Some(site)) = (holding.of, reservation.site.clone()) {
+        homes::give_to_flat(tx, &mut reservation, Flat { site: &site, unit }).await?;
+        reservation.save(tx, now).await?;
+    }
     Ok(reservation)
 }

@@ -372,6 +372,7 @@ pub async fn retention(hub: &Hub) -> Result<()> {
             now - DAY,
         ),
         ("DELETE FROM alarms WHERE resolved_at < $1", old),
+        ("DELETE FROM invitations WHERE until_at < $1", now - 30 * DAY),
         // Nobody looks at the photos of what is done with.
         (
             "DELETE FROM photos WHERE problem_id IN (SELECT id FROM problems WHERE solved_at < $1)",

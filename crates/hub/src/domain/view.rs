@@ -7,7 +7,7 @@ use postern_api::reservation::{
 use postern_rules::access;
 use sqlx::{AnyConnection, any::AnyRow};
 
-use super::{code, doors, placing, reports, reservation::Reservation, restored};
+use super::{code, doors, homes, placing, reports, reservation::Reservation, restored};
 use crate::{config::Policy, error::Result, hub::Hub, store::RowExt};
 
 /// Columns for [`from_row`], of a query that joins [`joins!`].
@@ -16,7 +16,7 @@ macro_rules! shown_columns {
         concat!(
             crate::domain::reservation::columns!(),
             ", c.name AS carrier_name, s.name AS site_name, s.address, s.latitude, s.longitude, d.label, \
-             d.reported_by, d.reservation_id AS door_of, l.reopen_minutes"
+             d.reported_by, d.reservation_id AS door_of, l.reopen_minutes, w.unit AS flat"
         )
     };
 }
@@ -25,7 +25,7 @@ macro_rules! joins {
     () => {
         " LEFT JOIN carriers c ON c.id = r.carrier_id LEFT JOIN sites s ON s.id = r.site_id \
          LEFT JOIN doors d ON d.locker_id = r.locker_id AND d.door = r.door \
-         LEFT JOIN lockers l ON l.id = r.locker_id "
+         LEFT JOIN lockers l ON l.id = r.locker_id LEFT JOIN flat_compartments w ON w.reservation_id = r.id "
     };
 }
 pub(crate) use joins;
@@ -51,7 +51,8 @@ pub async fn one(hub: &Hub, on: &mut AnyConnection, id: &str, viewer: Viewer<'_>
         " FROM reservations r ",
         joins!(),
         " WHERE r.id = $1 AND (r.account_id = $2 OR EXISTS (SELECT 1 FROM shares h WHERE h.reservation_id = r.id \
-         AND h.account_id = $2 AND h.state IN ('accepted', 'used') AND h.until_at > $3))"
+         AND h.account_id = $2 AND h.state IN ('accepted', 'used') AND h.until_at > $3) OR EXISTS (SELECT 1 FROM site_members m \
+         WHERE m.site_id = w.site_id AND m.unit = w.unit AND m.account_id = $2))"
     ))
     .bind(id)
     .bind(viewer.account)
@@ -70,7 +71,10 @@ pub async fn one(hub: &Hub, on: &mut AnyConnection, id: &str, viewer: Viewer<'_>
 /// When the database fails or holds what the contract does not know.
 pub async fn from_row(hub: &Hub, on: &mut AnyConnection, row: &AnyRow, viewer: Viewer<'_>) -> Result<Shown> {
     let stored = Reservation::from_row(row)?;
-    let owner = stored.account.as_deref() == Some(viewer.account);
+    // Whoever lives there has what is the flat's, as its owner would.
+    let flat = row.maybe_text("flat")?;
+    let owner = stored.account.as_deref() == Some(viewer.account)
+        || (flat.is_some() && homes::is_flatmate(on, &stored.id, viewer.account).await?);
     let now = hub.clock.now();
     let shares = if owner && stored.shares > 0 { shares_of(on, &stored.id, now).await? } else { Vec::new() };
     // Whether there is any report is told by the chain of custody, so that few of many rows need a second look.
@@ -129,6 +133,7 @@ pub async fn from_row(hub: &Hub, on: &mut AnyConnection, row: &AnyRow, viewer: V
         unproven: stored.unproven,
         checking,
         lent: stored.lent,
+        flat: flat.filter(|_| owner),
         opening: stored.opening.filter(|_| owner).and_then(|opening| u32::try_from(opening).ok()),
         actions,
         shares,

@@ -57,6 +57,17 @@ pub enum Letter<'a> {
         /// The claim link.
         link: &'a str,
     },
+    /// An invitation to a flat.
+    Home {
+        /// Name and address of the site.
+        site: (&'a str, &'a str),
+        /// The flat.
+        unit: &'a str,
+        /// The link.
+        link: &'a str,
+        /// The code, in groups.
+        code: &'a str,
+    },
 }
 
 /// Address and text, as they are sealed.
@@ -93,7 +104,7 @@ pub async fn queue(
     let now = hub.clock.now();
     let life = match letter {
         Letter::Code(_) => email::CODE_LIFE,
-        Letter::Parcel { .. } => email::LETTER_LIFE,
+        Letter::Parcel { .. } | Letter::Home { .. } => email::LETTER_LIFE,
     };
     letters::put(tx.on(), &id, about, hub.secrets.seal(&purpose(&id), &plain)?, (now, now + life)).await
 }

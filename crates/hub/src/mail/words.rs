@@ -8,6 +8,8 @@ struct Words {
     code_text: &'static str,
     parcel_subject: &'static str,
     parcel_text: &'static str,
+    home_subject: &'static str,
+    home_text: &'static str,
 }
 
 const LANGUAGES: [Words; 4] = [
@@ -20,6 +22,8 @@ const LANGUAGES: [Words; 4] = [
         parcel_text: "{carrier} brings you a parcel to:\n\n{site}\n{address}\n\nBy this link you have it in the app, with an \
                       account or without:\n\n{link}\n\nThe link is used up by the first who goes on: please pass it on to \
                       nobody. If your account in the app has this e-mail address, the parcel is in your list already.\n\n{network}",
+        home_subject: "Your invitation to {site}, {unit}",
+        home_text: "You are invited to the lockers of your house:\n\n{site}, {unit}\n{address}\n\nOpen this link to go on:\n\n{link}\n\nOr type this code into the app:\n\n{code}\n\nThe app shows you what it is for before you say yes. Please pass it on only to people who live with you.\n\n{network}",
     },
     Words {
         lang: "de",
@@ -30,6 +34,8 @@ const LANGUAGES: [Words; 4] = [
         parcel_text: "{carrier} bringt dir ein Paket nach:\n\n{site}\n{address}\n\nMit diesem Link hast du es in der App, mit \
                       oder ohne Konto:\n\n{link}\n\nDer Link gilt für die erste Person, die ihn benutzt: Gib ihn bitte nicht \
                       weiter. Hat dein Konto in der App diese E-Mail-Adresse, steht das Paket schon in deiner Liste.\n\n{network}",
+        home_subject: "Deine Einladung: {site}, {unit}",
+        home_text: "Du bist zu den Schließfächern deines Hauses eingeladen:\n\n{site}, {unit}\n{address}\n\nMit diesem Link geht es weiter:\n\n{link}\n\nOder gib diesen Code in der App ein:\n\n{code}\n\nDie App zeigt dir, worum es geht, bevor du zusagst. Gib ihn bitte nur an Menschen weiter, die mit dir wohnen.\n\n{network}",
     },
     Words {
         lang: "pl",
@@ -40,6 +46,8 @@ const LANGUAGES: [Words; 4] = [
         parcel_text: "{carrier} dostarczy Ci przesyłkę do:\n\n{site}\n{address}\n\nDzięki temu linkowi zobaczysz ją w aplikacji, \
                       z kontem lub bez:\n\n{link}\n\nLink działa dla pierwszej osoby, która go użyje: nie przekazuj go nikomu. \
                       Jeśli Twoje konto w aplikacji ma ten adres e-mail, przesyłka jest już na Twojej liście.\n\n{network}",
+        home_subject: "Twoje zaproszenie: {site}, {unit}",
+        home_text: "Zapraszamy do skrytek w Twoim domu:\n\n{site}, {unit}\n{address}\n\nOtwórz ten link, aby przejść dalej:\n\n{link}\n\nAlbo wpisz ten kod w aplikacji:\n\n{code}\n\nAplikacja pokaże, czego dotyczy zaproszenie, zanim je przyjmiesz. Przekaż je tylko osobom, które z Tobą mieszkają.\n\n{network}",
     },
     Words {
         lang: "uk",
@@ -51,6 +59,8 @@ const LANGUAGES: [Words; 4] = [
                       застосунку, з обліковим записом або без нього:\n\n{link}\n\nПосилання діє для першої людини: будь ласка, \
                       нікому його не передавайте. Якщо у вашому обліковому записі вказано цю адресу, посилка вже є у вашому \
                       списку.\n\n{network}",
+        home_subject: "Ваше запрошення: {site}, {unit}",
+        home_text: "Вас запрошено до скриньок вашого будинку:\n\n{site}, {unit}\n{address}\n\nВідкрийте це посилання, щоб продовжити:\n\n{link}\n\nАбо введіть цей код у застосунку:\n\n{code}\n\nЗастосунок покаже, про що йдеться, перш ніж ви погодитеся. Передавайте його лише тим, хто живе з вами.\n\n{network}",
     },
 ];
 
@@ -76,6 +86,17 @@ pub(super) fn write(language: &str, network: &str, letter: Letter<'_>) -> (Strin
                 ("network", network),
             ];
             (fill(words.parcel_subject, &values), fill(words.parcel_text, &values))
+        }
+        Letter::Home { site: (site, address), unit, link, code } => {
+            let values = [
+                ("site", site),
+                ("address", address),
+                ("unit", unit),
+                ("link", link),
+                ("code", code),
+                ("network", network),
+            ];
+            (fill(words.home_subject, &values), fill(words.home_text, &values))
         }
     }
 }
@@ -119,8 +140,17 @@ mod tests {
             );
             assert!(text.contains("Lindenhof\nLindenhof 4\n") && text.ends_with("Net"), "{text}");
             subjects.insert(subject);
+            let (site, unit, link) = (("Lindenhof", "Lindenhof 4"), "3 {code}", "https://hub.example/home/x");
+            let (subject, text) =
+                write(language, "Net", Letter::Home { site, unit, link, code: "7QFM-3K9T-XWB4" });
+            assert!(
+                subject.contains("Lindenhof, 3 {code}") && text.contains("\nhttps://hub.example/home/x\n"),
+                "{text}"
+            );
+            assert!(text.contains("\n7QFM-3K9T-XWB4\n") && text.ends_with("Net"), "{text}");
+            subjects.insert(subject);
         }
-        assert_eq!(subjects.len(), 8);
+        assert_eq!(subjects.len(), 12);
         assert_eq!(write("fr", "Net", Letter::Code("1")), write("en", "Net", Letter::Code("1")));
     }
 }

@@ -7,6 +7,7 @@ use axum::http::{HeaderMap, header};
 
 pub use self::{docs::docs, words::Words};
 use crate::domain::shares::For;
+use postern_api::resident::HomeInvitation;
 
 const FRAME: &str = include_str!("frame.html");
 const FRONT: &str = include_str!("front.html");
@@ -81,6 +82,28 @@ pub fn claim(
         ("text", &*escape(text)),
     ];
     frame(network, words, title, "page", &fill(CLAIM, words, &values))
+}
+
+/// The page that an invitation to a flat leads to: as for [`claim`], with what it is to.
+#[must_use]
+pub fn home(
+    network: &str,
+    words: &Words,
+    to: &HomeInvitation,
+    (link, here, app): (&str, Option<&str>, Option<&str>),
+) -> String {
+    let place = words.home_text.replace("{site}", &to.name).replace("{unit}", &to.unit);
+    let here_part = here.map_or_else(String::new, |here| fill(HERE, words, &[("here", &escape(here))]));
+    let kind = if here.is_some() { "quiet" } else { "button" };
+    let values = [
+        ("link", &*escape(link)),
+        ("here_part", &*here_part),
+        ("kind", kind),
+        ("get_part", &*get_app(words, words.claim_get, app)),
+        ("heading", &*escape(words.home_title)),
+        ("text", &*escape(&place)),
+    ];
+    frame(network, words, words.home_title, "page", &fill(CLAIM, words, &values))
 }
 
 /// Where the app is to be had, where that is known; `why` comes before it.

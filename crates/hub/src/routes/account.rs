@@ -17,7 +17,7 @@ use subtle::ConstantTimeEq;
 use super::begin::begin;
 use crate::{
     auth::customer::Customer,
-    domain::account as accounts_of,
+    domain::{account as accounts_of, homes},
     error::{Result, invalid, refuse},
     hub::Hub,
     mail::{self, Letter},
@@ -191,8 +191,9 @@ pub(super) async fn read(hub: &Hub, on: &mut AnyConnection, customer: &Customer)
          ORDER BY created_at, id",
     )
     .bind(&customer.account)
-    .fetch_all(on)
+    .fetch_all(&mut *on)
     .await?;
+    let homes = homes::of(on, &customer.account).await?;
     let device = |row: &sqlx::any::AnyRow| {
         let id = row.text("id")?;
         let written = row.int("last_seen_at")?;
@@ -212,5 +213,6 @@ pub(super) async fn read(hub: &Hub, on: &mut AnyConnection, customer: &Customer)
         prefers_low_doors: account.int("prefers_low_doors")? == 1,
         number: number.map(|number| number.to_string()),
         email,
+        homes,
     })
 }

@@ -14,6 +14,7 @@ mod operator;
 mod parts;
 mod reports;
 mod reservations;
+mod residents;
 mod sync;
 mod tokens;
 mod webhooks;
@@ -80,6 +81,9 @@ fn documented() -> OpenApiRouter<Arc<Hub>> {
         .routes(routes!(reservations::share))
         .routes(routes!(reservations::revoke_share))
         .routes(routes!(reservations::claim))
+        .routes(routes!(residents::look))
+        .routes(routes!(residents::join))
+        .routes(routes!(residents::leave))
         .routes(routes!(reservations::book_return))
         .routes(routes!(reservations::book_storage))
         .routes(routes!(carrier::announce, carrier::list))
@@ -114,8 +118,12 @@ fn documented() -> OpenApiRouter<Arc<Hub>> {
         .routes(routes!(operator::clear))
         .routes(routes!(directory::sites))
         .routes(routes!(operator::put_site))
-        .routes(routes!(operator::put_member, operator::remove_member))
-        .routes(routes!(operator::hold))
+        .routes(routes!(residents::members))
+        .routes(routes!(residents::put_member, residents::remove_member))
+        .routes(routes!(residents::hold))
+        .routes(routes!(residents::list_invitations, residents::invite))
+        .routes(routes!(residents::invite_list))
+        .routes(routes!(residents::withdraw))
         .routes(routes!(operator::put_asset, operator::remove_asset))
         .routes(routes!(directory::carriers))
         .routes(routes!(operator::put_carrier))

@@ -11,26 +11,23 @@ use axum::{
 use postern_api::{
     locker::Site,
     operator::{
-        Alarms, ApiKey, CarrierSettings, DoorService, Gap, Holding, Insight, LockerReport, Member,
-        NewHolding, NewKey, Provision, Provisioned,
+        Alarms, ApiKey, CarrierSettings, DoorService, Gap, Insight, LockerReport, NewKey, Provision,
+        Provisioned,
     },
     problem::Code,
     reservation::Asset,
     sync::{ReceiptResults, ReceiptUpload},
     token::BulletinFor,
 };
-use postern_rules::number::Number;
 use serde::Deserialize;
 
 use super::begin::begin;
 use super::parts::{Path, Query};
 use crate::{
     auth::api_key::{self, Partner, Scope},
-    domain::{assets, demo, grants, network, news, receipts, service, storage},
-    error::{Result, invalid, refuse},
+    domain::{assets, demo, grants, network, news, receipts, service},
+    error::{Result, invalid},
     hub::Hub,
-    signin::tidy_name,
-    store::{Tx, accounts},
     write::{Empty, Write},
 };
 
@@ -225,85 +222,6 @@ pub(super) async fn put_site(
     let mut change = begin!(hub, partner, repeat);
     network::put_site(&mut change.tx, &body, "", hub.clock.now()).await?;
     change.done().await
-}
-
-/// The account of a resident, by the number that they gave their landlord.
-async fn resident(tx: &mut Tx, number: &str, pointer: &'static str) -> Result<String> {
-    let number = Number::read(number).map_err(|fault| invalid(pointer, fault.words()))?;
-    let account = accounts::with_number(tx.on(), number).await?;
-    account.ok_or_else(|| refuse(Code::NotFound, "nobody has this customer number"))
-}
-
-/// Who lives or works at a site.
-#[utoipa::path(put, path = "/v1/operator/sites/{id}/members/{number}", tag = "operators", security(("key" = [])),
-    params(("id" = String, Path), ("number" = String, Path)), request_body = Member, responses((status = 204)))]
-pub(super) async fn put_member(
-    State(hub): State<Arc<Hub>>,
-    partner: Partner,
-    Path((id, number)): Path<(String, String)>,
-    Write { body, repeat }: Write<Member>,
-) -> Result<Response> {
-    partner.operator(Scope::Network)?;
-    let unit = tidy_name(&body.unit).ok_or_else(|| invalid("/unit", "1 to 64 characters"))?;
-    let mut change = begin!(hub, partner, repeat);
-    let account = resident(&mut change.tx, &number, "/number").await?;
-    let site = sqlx::query("SELECT id FROM sites WHERE id = $1").bind(&id);
-    if site.fetch_optional(change.tx.on()).await?.is_none() {
-        return Err(refuse(Code::NotFound, "no such site"));
-    }
-    sqlx::query(
-        "INSERT INTO site_members (site_id, account_id, unit) VALUES ($1, $2, $3) \
-         ON CONFLICT (site_id, account_id) DO UPDATE SET unit = excluded.unit",
-    )
-    .bind(&id)
-    .bind(&account)
-    .bind(unit)
-    .execute(change.tx.on())
-    .await?;
-    change.done().await
-}
-
-/// They moved out.
-#[utoipa::path(delete, path = "/v1/operator/sites/{id}/members/{number}", tag = "operators",
-    security(("key" = [])), params(("id" = String, Path), ("number" = String, Path)), responses((status = 204)))]
-pub(super) async fn remove_member(
-    State(hub): State<Arc<Hub>>,
-    partner: Partner,
-    Path((id, number)): Path<(String, String)>,
-    Write { repeat, .. }: Write<Empty>,
-) -> Result<Response> {
-    partner.operator(Scope::Network)?;
-    let mut change = begin!(hub, partner, repeat);
-    let account = resident(&mut change.tx, &number, "/number").await?;
-    sqlx::query("DELETE FROM site_members WHERE site_id = $1 AND account_id = $2")
-        .bind(&id)
-        .bind(&account)
-        .execute(change.tx.on())
-        .await?;
-    change.done().await
-}
-
-/// A compartment for a resident to hold.
-#[utoipa::path(post, path = "/v1/operator/holdings", tag = "operators", security(("key" = [])),
-    request_body = NewHolding, responses((status = 201, body = Holding)))]
-pub(super) async fn hold(
-    State(hub): State<Arc<Hub>>,
-    partner: Partner,
-    Write { body, repeat }: Write<NewHolding>,
-) -> Result<Response> {
-    partner.operator(Scope::Network)?;
-    network::check_name(&body.title, 120, "/title")?;
-    let mut change = begin!(hub, partner, repeat);
-    let account = resident(&mut change.tx, &body.number, "/number").await?;
-    let holding = storage::Holding {
-        account: &account,
-        title: &body.title,
-        locker: &body.locker,
-        door: i64::from(body.door),
-        until: body.until,
-    };
-    let held = storage::hold(&hub, &mut change.tx, holding).await?;
-    change.finish(StatusCode::CREATED, &Holding { id: held.id }).await
 }
 
 /// A thing that is lent, and the door that is kept for it.

@@ -21,7 +21,7 @@ use super::parts::Path;
 use crate::{
     auth::customer::Customer,
     domain::{
-        customer as wishes, network::check_text, placing, problems, reservation::Reservation, shares,
+        customer as wishes, homes, network::check_text, placing, problems, reservation::Reservation, shares,
         taken as confirmation, view,
     },
     error::Result,
@@ -91,7 +91,7 @@ pub(super) async fn inside(
 /// Who may do something.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Whose {
-    /// The owner alone.
+    /// The owner alone, or whoever lives in the flat that has it.
     Own,
     /// A guest with a standing share as well.
     OwnOrShared,
@@ -106,7 +106,9 @@ pub(super) async fn lock(
     headers: &HeaderMap,
 ) -> Result<Reservation> {
     let reservation = Reservation::lock(tx, id).await?.ok_or(Code::NotFound)?;
-    if reservation.account.as_deref() != Some(&customer.account) {
+    let theirs = reservation.account.as_deref() == Some(&customer.account)
+        || (homes::fits(&reservation) && homes::is_flatmate(tx.on(), id, &customer.account).await?);
+    if !theirs {
         let shared = sqlx::query(
             "SELECT id FROM shares WHERE reservation_id = $1 AND account_id = $2 AND state IN ('accepted', 'used')",
         )
@@ -223,7 +225,7 @@ pub(super) async fn hand_over(
 ) -> Result<Response> {
     let mut change = begin!(hub, customer, repeat);
     let mut reservation = lock(&mut change.tx, &customer, &id, Whose::Own, &headers).await?;
-    wishes::hand_over(&hub, &mut change.tx, &mut reservation, &body).await?;
+    wishes::hand_over(&hub, &mut change.tx, (&mut reservation, &customer.account), &body).await?;
     change.done().await
 }
 
@@ -239,7 +241,7 @@ pub(super) async fn share(
 ) -> Result<Response> {
     let mut change = begin!(hub, customer, repeat);
     let mut reservation = lock(&mut change.tx, &customer, &id, Whose::Own, &headers).await?;
-    let offer = shares::offer(&hub, &mut change.tx, &mut reservation, &body).await?;
+    let offer = shares::offer(&hub, &mut change.tx, (&mut reservation, &customer.account), &body).await?;
     change.finish(StatusCode::CREATED, &offer).await
 }
 

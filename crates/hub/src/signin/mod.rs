@@ -26,6 +26,7 @@ pub fn router() -> OpenApiRouter<Arc<Hub>> {
     OpenApiRouter::new()
         .routes(routes!(page::show))
         .routes(routes!(page::claim))
+        .routes(routes!(page::home))
         .routes(routes!(token::token))
         .routes(routes!(token::revoke))
         .route("/authorize/register/start", post(ceremony::register_start))

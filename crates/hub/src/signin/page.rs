@@ -12,7 +12,13 @@ use axum::{
 use postern_api::{account::PAGE_PATH, problem::Code};
 
 use super::request::{Fault, Query};
-use crate::{domain::shares, error::Result, hub::Hub, pages, server::web_app};
+use crate::{
+    domain::{invitations, shares},
+    error::Result,
+    hub::Hub,
+    pages,
+    server::web_app,
+};
 
 /// The sign-in page, for the system browser (RFC 6749 section 4.1.1, RFC 7636, RFC 8252). It ends with a redirect that
 /// carries `code`, `state` and `iss` (RFC 9207), or `error`.
@@ -87,6 +93,40 @@ pub(super) async fn claim(
             )
         }
         Err(error) if error.code() == Code::ClaimEnded => {
+            page(StatusCode::GONE, pages::claim_ended(&hub.config.name, words))
+        }
+        Err(error) => error.into_response(),
+    }
+}
+
+/// Where the link of an invitation to a flat leads in a browser: what it is to, and on to the app. Looking uses nothing up.
+#[utoipa::path(get, path = "/home/{code}", tag = "sign-in",
+    params(("code" = String, Path, description = "What `POST /v1/homes` takes.")),
+    responses(
+        (status = 200, content_type = "text/html", body = String, description = "A page that opens the app."),
+        (status = 410, content_type = "text/html", body = String, description = "The link is over, or never was."),
+    ))]
+pub(super) async fn home(
+    State(hub): State<Arc<Hub>>,
+    headers: HeaderMap,
+    Path(code): Path<String>,
+) -> Response {
+    let words = pages::words(&headers);
+    match invitations::look(&hub, &code).await {
+        Ok(to) => {
+            let query = url::form_urlencoded::Serializer::new(String::new())
+                .append_pair("hub", hub.public_url())
+                .append_pair("code", &code)
+                .finish();
+            let here = web_app::is_served(&hub).then(|| {
+                let code: String = url::form_urlencoded::byte_serialize(code.as_bytes()).collect();
+                format!("{PAGE_PATH}#home={code}")
+            });
+            let link = format!("postern://home?{query}");
+            let app = hub.config.apps.get.as_deref();
+            page(StatusCode::OK, pages::home(&hub.config.name, words, &to, (&link, here.as_deref(), app)))
+        }
+        Err(error) if matches!(error.code(), Code::ClaimEnded | Code::WrongCode) => {
             page(StatusCode::GONE, pages::claim_ended(&hub.config.name, words))
         }
         Err(error) => error.into_response(),

@@ -37,6 +37,8 @@ pub enum About<'a> {
     Account(&'a str),
     /// A parcel.
     Parcel(&'a str),
+    /// An invitation to a flat.
+    Invitation(&'a str),
 }
 
 /// Adds a letter. Of a code that was asked for again, only the newest is sent.
@@ -50,16 +52,17 @@ pub async fn put(
     sealed: Vec<u8>,
     (now, until): (i64, i64),
 ) -> Result<()> {
-    let (account, parcel) = match about {
-        About::Account(account) => (Some(account.to_owned()), None),
-        About::Parcel(parcel) => (None, Some(parcel.to_owned())),
+    let (account, parcel, invitation) = match about {
+        About::Account(account) => (Some(account.to_owned()), None, None),
+        About::Parcel(parcel) => (None, Some(parcel.to_owned()), None),
+        About::Invitation(invitation) => (None, None, Some(invitation.to_owned())),
     };
     if let Some(account) = &account {
         sqlx::query("DELETE FROM letters WHERE account_id = $1").bind(account).execute(&mut *on).await?;
     }
     sqlx::query(
-        "INSERT INTO letters (id, account_id, reservation_id, sealed, state, next_at, until_at, created_at) \
-         VALUES ($1, $2, $3, $4, 'due', $5, $6, $5)",
+        "INSERT INTO letters (id, account_id, reservation_id, sealed, state, next_at, until_at, created_at, invitation_id) \
+         VALUES ($1, $2, $3, $4, 'due', $5, $6, $5, $7)",
     )
     .bind(id)
     .bind(account)
@@ -67,6 +70,7 @@ pub async fn put(
     .bind(sealed)
     .bind(now)
     .bind(until)
+    .bind(invitation)
     .execute(on)
     .await?;
     Ok(())
@@ -135,6 +139,7 @@ pub async fn standing(on: &mut AnyConnection, about: About<'_>) -> Result<Option
     let (column, key) = match about {
         About::Account(account) => ("SELECT state, attempts FROM letters WHERE account_id = $1", account),
         About::Parcel(parcel) => ("SELECT state, attempts FROM letters WHERE reservation_id = $1", parcel),
+        About::Invitation(id) => ("SELECT state, attempts FROM letters WHERE invitation_id = $1", id),
     };
     let row = sqlx::query(column).bind(key).fetch_optional(on).await?;
     row.map(|row| Ok(Standing { state: row.text("state")?, attempts: row.int("attempts")? })).transpose()

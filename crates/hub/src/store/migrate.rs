@@ -22,6 +22,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (13, "0013_reopenings", include_str!("migrations/0013_reopenings.sql")),
     (14, "0014_reports", include_str!("migrations/0014_reports.sql")),
     (15, "0015_missing_things", include_str!("migrations/0015_missing_things.sql")),
+    (16, "0016_residents", include_str!("migrations/0016_residents.sql")),
 ];
 
 /// After which every account is given its customer number: a check digit is nothing for SQL.

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 #[allow(clippy::wildcard_imports)]
 use crate::{
     backups::*, crowd::*, doors::*, errands::*, gaps::*, guests::*, keeping::*, leaving::*, leftovers::*,
-    promises::*, races::*, reach::*, reporting::*, services::*, to_the_letter::*,
+    promises::*, races::*, reach::*, reporting::*, residents::*, services::*, to_the_letter::*,
 };
 use crate::{
     client::{Device, encode},
@@ -80,6 +80,14 @@ on_both!(
     a_report_comes_back_answered,
     photos_go_when_a_report_is_done_with,
     neighbours_hand_over_and_borrow,
+    an_invitation_says_what_it_is_before_anybody_joins,
+    every_code_that_is_not_good_gets_the_same_answer,
+    no_more_join_than_were_invited,
+    a_list_of_sixty_flats_is_invited_at_once_or_not_at_all,
+    either_resident_uses_and_hands_over_what_is_the_flats,
+    moving_out_ends_access_and_nobody_elses,
+    what_the_last_resident_leaves_inside_is_nobodys_before_somebody_looked,
+    who_deletes_an_account_leaves_the_flats_things_to_the_others,
     an_account_is_exported_and_deleted,
     belief_is_held_against_evidence,
     a_door_is_never_given_twice,

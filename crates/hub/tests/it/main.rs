@@ -34,6 +34,7 @@ mod races;
 mod reach;
 mod redirect_abuse;
 mod reporting;
+mod residents;
 mod served;
 mod services;
 mod settings;

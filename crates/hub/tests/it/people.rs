@@ -154,6 +154,7 @@ impl People {
         operator.send(Method::PUT, "/v1/operator/sites/depot", depot.clone()).await;
         known.whole.insert("PUT /v1/operator/sites/{id}".to_owned(), depot);
         known.fitting.insert("PUT /v1/operator/sites/{id}".to_owned(), vec!["depot".to_owned()]);
+        self.invite_to(known, "depot").await;
         let (spare, new) = (Locker::new(), Locker::new());
         let provision = json!({ "descriptor": spare.descriptor("depot") });
         operator.post("/v1/operator/lockers", provision).await.ok();
@@ -173,6 +174,29 @@ impl People {
             known.fitting.insert(operation.to_owned(), vec!["drill".to_owned()]);
         }
         *self.leaving.lock().unwrap_or_else(PoisonError::into_inner) = others;
+    }
+
+    /// An invitation to follow, one to take back, and a flat to leave.
+    async fn invite_to(&self, known: &mut Known, site: &str) {
+        let operator = &self.world.operator;
+        let path = format!("/v1/operator/sites/{site}/invitations");
+        let flats = json!({ "flats": [{ "unit": "1", "people": 20 }, { "unit": "2" }] });
+        let made = operator.post(&path, flats).await.ok()["invitations"].clone();
+        let code = json!({ "code": made[0]["code"] });
+        self.customer.post("/v1/homes", code.clone()).await;
+        for operation in ["POST /v1/homes", "POST /v1/homes/invitation"] {
+            known.whole.insert(operation.to_owned(), code.clone());
+        }
+        let told = |value: &serde_json::Value| vec![value.as_str().unwrap().to_owned()];
+        let withdraw = "DELETE /v1/operator/sites/{id}/invitations/{invitation}";
+        for (place, texts) in [
+            ("GET /home/{code} code".to_owned(), told(&made[0]["code"])),
+            ("DELETE /v1/homes/{site} site".to_owned(), vec![site.to_owned()]),
+            (format!("{withdraw} id"), vec![site.to_owned()]),
+            (format!("{withdraw} invitation"), told(&made[1]["id"])),
+        ] {
+            known.fitting.insert(place, texts);
+        }
     }
 
     /// Parcels come, doors are opened, one expires, a courier joins, a message cannot be delivered.

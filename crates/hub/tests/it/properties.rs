@@ -50,7 +50,7 @@ impl Random {
 pub(crate) struct Known {
     pub(crate) texts: BTreeMap<String, Vec<String>>,
     /// What may be done now, with the ids that it may be done to, by the last segment of its path.
-    /// Or by the whole operation.
+    /// Or by the whole operation, or by it and the name of a parameter.
     pub(crate) fitting: BTreeMap<String, Vec<String>>,
     /// What a field or a body is as a whole, which chance would not put together.
     pub(crate) whole: BTreeMap<String, Value>,
@@ -247,8 +247,9 @@ impl Maker<'_> {
             // Mostly one of those that the last segment may be done to.
             let last = operation.path.rsplit('/').next().unwrap_or_default();
             let fitting = &self.known.fitting;
-            let fitting = fitting.get(&operation.name()).or_else(|| fitting.get(last));
-            let fitting = fitting.filter(|_| place == "path" && name == "id").cloned();
+            let named = fitting.get(&format!("{} {name}", operation.name()));
+            let of_id = fitting.get(&operation.name()).or_else(|| fitting.get(last)).filter(|_| name == "id");
+            let fitting = named.or(of_id).filter(|_| place == "path").cloned();
             // What may be left out mostly is.
             if !required && !self.random.one_in(4) {
                 continue;

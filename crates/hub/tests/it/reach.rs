@@ -309,6 +309,10 @@ pub(crate) async fn accounts_of_before_are_given_numbers(world: World) {
     // The database as the version of before left it.
     let mut tx = world.hub.store.begin().await.unwrap();
     for sql in [
+        "DROP INDEX letters_invitation",
+        "DROP TABLE flat_compartments",
+        "ALTER TABLE shares DROP COLUMN given_by",
+        "ALTER TABLE site_members DROP COLUMN since_at",
         "ALTER TABLE assets DROP COLUMN missing_at",
         "DROP TABLE report_answers",
         "DROP INDEX problems_state",
@@ -316,6 +320,7 @@ pub(crate) async fn accounts_of_before_are_given_numbers(world: World) {
         "ALTER TABLE problems DROP COLUMN state",
         "ALTER TABLE problems DROP COLUMN solved_at",
         "DROP TABLE letters",
+        "DROP TABLE invitations",
         "DROP TABLE emails",
         "DROP INDEX doors_reported",
         "DROP INDEX reservations_opened",
@@ -339,7 +344,8 @@ pub(crate) async fn accounts_of_before_are_given_numbers(world: World) {
             "0012_whose_doors",
             "0013_reopenings",
             "0014_reports",
-            "0015_missing_things"
+            "0015_missing_things",
+            "0016_residents"
         ]
     );
     let mut numbers = std::collections::BTreeSet::new();

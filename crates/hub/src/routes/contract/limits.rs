@@ -14,7 +14,7 @@ fn id() -> Value {
 }
 
 /// All of them.
-pub(super) const LIMITS: [Limit; 31] = [
+pub(super) const LIMITS: [Limit; 35] = [
     ("NewParcel", "reference", || text(1, 64)),
     ("NewParcel", "title", || text(1, 120)),
     ("NewParcel", "sender", || text(0, 120)),
@@ -30,6 +30,10 @@ pub(super) const LIMITS: [Limit; 31] = [
     ("NewHolding", "title", || text(0, 120)),
     ("NewKey", "name", || text(0, 120)),
     ("Member", "unit", || text(1, 64)),
+    ("NewHolding", "unit", || text(1, 64)),
+    ("NewInvitation", "unit", || text(1, 64)),
+    ("NewInvitation", "people", || json!({ "minimum": 1, "maximum": 20 })),
+    ("NewInvitations", "flats", || json!({ "minItems": 1, "maxItems": 500 })),
     ("CarrierSettings", "name", || text(0, 120)),
     ("CarrierSettings", "pickup_hours", || json!({ "minimum": 1, "maximum": 720 })),
     ("Asset", "title", || text(0, 120)),

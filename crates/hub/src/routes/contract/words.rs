@@ -42,7 +42,7 @@ gaps, since not every change is one of state. Where it matters what is so now, a
 again after 5 and 30 seconds, 2 and 10 minutes, 1, 3, 6, 12 and 24 hours, and then waits at `GET /v1/carrier/dead-letters`.";
 
 /// What operations are about.
-pub(super) const TAGS: [(&str, &str); 12] = [
+pub(super) const TAGS: [(&str, &str); 13] = [
     (
         "sign-in",
         "How devices come by tokens: OAuth 2 with PKCE and passkeys in the system browser, for couriers an enrolment code.",
@@ -53,6 +53,7 @@ pub(super) const TAGS: [(&str, &str); 12] = [
     ("sites", "Places with lockers, and things that are lent there."),
     ("reservations", "What a customer may do with a parcel, return, booking or loan."),
     ("sharing", "Access for somebody else."),
+    ("homes", "Where the customer lives or works: following an invitation, and leaving."),
     ("carriers", "Parcels, from the announcement to the end."),
     ("couriers", "People and machines that put parcels in and take them out."),
     ("webhooks", "Telling carriers what changed."),
@@ -112,6 +113,11 @@ pub(super) const SCOPES: [(&[&str], &str); 5] = [
             "PUT /v1/operator/sites/{id}",
             "PUT /v1/operator/sites/{id}/members/{number}",
             "DELETE /v1/operator/sites/{id}/members/{number}",
+            "GET /v1/operator/sites/{id}/members",
+            "GET /v1/operator/sites/{id}/invitations",
+            "POST /v1/operator/sites/{id}/invitations",
+            "POST /v1/operator/sites/{id}/invitations/list",
+            "DELETE /v1/operator/sites/{id}/invitations/{invitation}",
             "POST /v1/operator/holdings",
             "PUT /v1/operator/assets/{id}",
             "DELETE /v1/operator/assets/{id}",
@@ -147,7 +153,7 @@ pub(super) const SCOPES: [(&[&str], &str); 5] = [
 ];
 
 /// Operations that may not fit the state of things (409).
-pub(super) const CONFLICTS: [&str; 43] = [
+pub(super) const CONFLICTS: [&str; 46] = [
     "POST /v1/me/email",
     "POST /v1/me/email/confirm",
     "DELETE /v1/me",
@@ -164,6 +170,9 @@ pub(super) const CONFLICTS: [&str; 43] = [
     "POST /v1/carrier/reports/{id}/answers",
     "POST /v1/operator/reports/{id}/answers",
     "POST /v1/claims",
+    "POST /v1/homes",
+    "POST /v1/homes/invitation",
+    "DELETE /v1/homes/{site}",
     "POST /v1/courier/parcels/{id}/inside",
     "POST /v1/courier/tokens",
     "POST /v1/operator/holdings",
@@ -194,7 +203,7 @@ pub(super) const CONFLICTS: [&str; 43] = [
 ];
 
 /// What parameters mean: where in the path, which, what.
-pub(super) const PARAMETERS: [(&str, &str, &str); 21] = [
+pub(super) const PARAMETERS: [(&str, &str, &str); 23] = [
     ("/v1/carrier/parcels/", "id", "Reservation id of the parcel, as the announcement answered."),
     ("/v1/carrier/couriers/", "id", "Courier id."),
     ("/v1/courier/parcels/", "id", "Reservation id of the parcel, as the task names it."),
@@ -204,6 +213,8 @@ pub(super) const PARAMETERS: [(&str, &str, &str); 21] = [
     ("/v1/operator/lockers/", "door", "Door number."),
     ("/v1/operator/sites/", "id", "Site id: 1 to 64 of `a-z`, `0-9`, `-` and `_`."),
     ("/v1/operator/sites/", "number", "The resident's customer number, in any grouping."),
+    ("/v1/operator/sites/", "invitation", "Invitation id."),
+    ("/v1/homes/", "site", "Site id, as `GET /v1/me` names it."),
     ("/v1/operator/assets/", "id", "Thing id: 1 to 64 of `a-z`, `0-9`, `-` and `_`."),
     ("/v1/operator/carriers/", "id", "Carrier id: 1 to 64 of `a-z`, `0-9`, `-` and `_`."),
     ("/v1/operator/keys/", "id", "Key id: what stands between `pk_` and the second `_`."),
@@ -219,7 +230,7 @@ pub(super) const PARAMETERS: [(&str, &str, &str); 21] = [
 ];
 
 /// What an operation's own words do not say.
-pub(super) const DETAILS: [(&str, &str); 62] = [
+pub(super) const DETAILS: [(&str, &str); 72] = [
     (
         "POST /v1/me/email",
         "What is answered is the same whoever has the address: it is the letter's reader who decides.",
@@ -277,6 +288,49 @@ pub(super) const DETAILS: [(&str, &str); 62] = [
     ("POST /v1/reservations/{id}/shares", "Whoever first follows the link has access, once."),
     ("DELETE /v1/reservations/{id}/shares/{share}", "The guest's tokens end with the door's next epoch."),
     ("POST /v1/claims", "A link is good once, and not for its owner."),
+    (
+        "POST /v1/homes/invitation",
+        "`claim_ended` is the one answer for a code that nobody has, and for one that was used, withdrawn or is over; \
+         `wrong_code` says that the code cannot be one: a character is mistyped.",
+    ),
+    (
+        "POST /v1/homes",
+        "Once for each of the people that the invitation is for. The compartments of the flat are the customer's as well \
+         from then on. The operator sees their customer number and the name that they chose.",
+    ),
+    (
+        "DELETE /v1/homes/{site}",
+        "Their access to the flat's compartments ends, and what they shared of them. Refused while `hindered_by` of \
+         `GET /v1/me` names anything: that is given back first.",
+    ),
+    (
+        "GET /v1/operator/sites/{id}/members",
+        "200 a page. Whoever followed an invitation is known by the customer number, and by the name that they chose.",
+    ),
+    (
+        "PUT /v1/operator/sites/{id}/members/{number}",
+        "In another flat than before, they leave that one. Whoever was sent an invitation joins by themselves.",
+    ),
+    (
+        "DELETE /v1/operator/sites/{id}/members/{number}",
+        "Their access to the flat's compartments ends with the lockers' next news. What they booked themselves stays theirs \
+         until it ends. The flat's compartments stay with the others; where nobody is left, one that may hold something is \
+         nobody's until somebody has looked.",
+    ),
+    (
+        "POST /v1/operator/sites/{id}/invitations",
+        "Codes and links are shown once. Where an address is given, the hub mails the link.",
+    ),
+    (
+        "POST /v1/operator/sites/{id}/invitations/list",
+        "Where anything is wrong nobody is invited, and the refusal names lines and columns; a dry run answers with all of them \
+         in `faults`. `csv` of the answer is the list to print, or to write letters from.",
+    ),
+    ("GET /v1/operator/sites/{id}/invitations", "200 a page, without codes: those are shown once."),
+    (
+        "DELETE /v1/operator/sites/{id}/invitations/{invitation}",
+        "Nobody follows it any more; whoever did stays.",
+    ),
     ("POST /v1/returns", "A door is kept for as many hours as the operator says."),
     ("POST /v1/storage", "Up to the operator's limits of days and of bookings at once."),
     (
