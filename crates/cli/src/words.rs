@@ -79,6 +79,14 @@ pub(crate) fn problem(code: ProblemCode) -> &'static str {
         ProblemCode::GiveBackFirst => {
             "Give back the compartments that you hold, and cancel your returns, first."
         }
+        ProblemCode::HomeEnded => {
+            "This invitation was used, withdrawn or is over, or there is none with this code. Ask who sent it for another."
+        }
+        ProblemCode::HomeMistyped => {
+            "A character is wrong. The code has twelve letters and digits: XXXX-XXXX-XXXX."
+        }
+        ProblemCode::HomeOther => "You live in another flat of this place already. Leave that one first.",
+        ProblemCode::HomeHolds => "Give back the compartments that you hold there first.",
         ProblemCode::NotDelegable => {
             "The operator does not let this be passed on in person. Share it by a link."
         }

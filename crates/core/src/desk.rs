@@ -43,6 +43,8 @@ pub(crate) enum Errand {
     Codes,
     /// Everything that the hub keeps.
     Export,
+    /// One flat less.
+    Leave,
     /// The end.
     Delete,
 }
@@ -148,6 +150,13 @@ impl Desk {
         self.export = None;
     }
 
+    /// The customer lives there no more.
+    pub(crate) fn leave(&mut self, site: &str, cx: &mut Cx<'_>) {
+        if text::is_id(site) {
+            self.go(Errand::Leave, delete(Errand::Leave, format!("/v1/homes/{site}")), cx);
+        }
+    }
+
     /// The end of the account.
     pub(crate) fn delete(&mut self, cx: &mut Cx<'_>) {
         self.go(Errand::Delete, delete(Errand::Delete, "/v1/me".into()), cx);
@@ -169,8 +178,10 @@ impl Desk {
         }
         match (errand, miss) {
             // What was shown is not so any more.
-            (Errand::RemovePasskey | Errand::Codes, None)
-            | (Errand::RemovePasskey | Errand::Delete, Some(Miss::Refused { .. })) => self.look(cx),
+            (Errand::RemovePasskey | Errand::Codes | Errand::Leave, None)
+            | (Errand::RemovePasskey | Errand::Delete | Errand::Leave, Some(Miss::Refused { .. })) => {
+                self.look(cx);
+            }
             _ => {}
         }
     }
@@ -257,6 +268,7 @@ fn name(errand: Errand) -> &'static str {
         Errand::RemovePasskey => "removePasskey",
         Errand::Codes => "recoveryCodes",
         Errand::Export => "export",
+        Errand::Leave => "leaveHome",
         Errand::Delete => "delete",
     }
 }
@@ -269,6 +281,7 @@ fn explained(errand: Errand, miss: Miss) -> ProblemView {
         (Errand::Email, Code::Malformed) => ProblemCode::NotAnAddress,
         (Errand::RemovePasskey, Code::WrongState) => ProblemCode::LastWayIn,
         (Errand::Delete, Code::WrongState) => ProblemCode::GiveBackFirst,
+        (Errand::Leave, Code::WrongState) => ProblemCode::HomeHolds,
         _ => problem.code,
     };
     ProblemView { code, ..problem }

@@ -117,9 +117,9 @@ pub enum Intent {
         /// What the owner's QR code said.
         text: String,
     },
-    /// Follow a claim link that the customer entered by hand, where the system would not hand it over.
+    /// Follow a claim link, or an invitation to a flat, that the customer entered by hand, where the system would not hand it over.
     FollowLink {
-        /// `https://HUB/claim/CODE` or `postern://claim/CODE`.
+        /// `https://HUB/claim/CODE`, `https://HUB/home/CODE`, what these lead to, or the code of an invitation alone.
         url: String,
     },
     /// Take a share back.
@@ -263,6 +263,15 @@ pub enum Intent {
     RemovePasskey {
         /// Which.
         passkey: String,
+    },
+    /// Say yes to the invitation of `View::home_offer`.
+    JoinHome,
+    /// Say no to it, or put it away once it was followed.
+    DismissHome,
+    /// Live there no more.
+    LeaveHome {
+        /// Site id, from `AccountView::homes`.
+        site: String,
     },
     /// Make recovery codes; those of before end.
     MakeRecoveryCodes,

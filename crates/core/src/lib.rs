@@ -16,6 +16,7 @@ mod cx;
 mod desk;
 mod finder;
 mod habits;
+mod homes;
 mod lending;
 mod line;
 mod lookup;

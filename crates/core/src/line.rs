@@ -12,6 +12,7 @@ use crate::{
     desk::Errand,
     effect::{Auth, Body, Effect, HttpRequest, Method},
     event::{HttpFailure, HttpResponse, Payload, Ticket},
+    homes::Step,
     session::Session,
     view::{ProblemCode, ProblemView},
 };
@@ -41,6 +42,8 @@ pub(crate) enum Purpose {
     Assets(u64),
     /// A claim link.
     Claim,
+    /// An invitation to a flat.
+    Home(Step),
     /// Something about the account itself.
     Desk(Errand),
 }

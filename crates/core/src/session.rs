@@ -195,6 +195,15 @@ impl Session {
         for address in account.email.iter_mut().flat_map(|email| [&mut email.address, &mut email.pending]) {
             address.iter_mut().for_each(|address| text::clip(address, 2 * text::NAME));
         }
+        account.homes.truncate(100);
+        account.homes.retain(|home| text::is_id(&home.site));
+        for home in &mut account.homes {
+            text::clip(&mut home.name, text::NAME);
+            text::clip(&mut home.address, text::ADDRESS);
+            text::clip(&mut home.unit, text::NAME);
+            home.hindered_by.retain(|id| text::is_id(id));
+            home.hindered_by.truncate(500);
+        }
         account.devices.truncate(100);
         account.devices.retain(|device| text::is_id(&device.id));
         for device in &mut account.devices {

@@ -307,6 +307,7 @@ fn read_access(text: &str, key: &event::DeviceKey, wallet: &mut Wallet, cx: &Cx<
         unproven: false,
         checking: false,
         lent: false,
+        flat: None,
         opening: None,
         actions: vec![Action::Open, Action::Reopen],
         shares: Vec::new(),

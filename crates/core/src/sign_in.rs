@@ -12,6 +12,7 @@ use crate::{
     cx::Cx,
     effect::{Auth, Effect, HttpRequest, Method},
     event::{HttpFailure, HttpResponse, Ticket},
+    homes,
     line::{ANSWER_MS, Miss, outcome, parse},
     session::{CLIENT_ID, HubAddress, Live, Session, token_request, token_response},
     text,
@@ -321,7 +322,7 @@ impl SignIn {
                 .append_pair("code_challenge", &challenge)
                 .append_pair("code_challenge_method", "S256")
                 .append_pair("dpop_jkt", thumbprint);
-            if let Some(claim) = &self.claim {
+            if let Some(claim) = self.claim.as_ref().filter(|claim| homes::code_in(claim).is_none()) {
                 query.append_pair("claim", claim);
             }
             if self.adding {

@@ -12,7 +12,8 @@ use ts_rs::TS;
 
 pub use self::{
     account::{
-        AccountProblemView, AccountView, AddressSite, DeviceView, EmailView, PasskeyView, SessionView,
+        AccountProblemView, AccountView, AddressSite, DeviceView, EmailView, HomeOfferView, HomeView,
+        PasskeyView, SessionView,
     },
     opening::{
         OpenDoorView, OpeningDoorState, OpeningDoorView, OpeningPhase, OpeningView, ProblemCode, ProblemView,
@@ -77,6 +78,10 @@ pub struct View {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub account: Option<AccountView>,
+    /// An invitation to a flat that waits for the customer's word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub home_offer: Option<HomeOfferView>,
     /// UNIX seconds for which this view holds.
     pub now: i64,
 }
@@ -119,6 +124,7 @@ impl View {
             settings: SettingsView::default(),
             notices: Vec::new(),
             account: None,
+            home_offer: None,
             now,
         }
     }
@@ -225,6 +231,10 @@ pub struct ReservationView {
     pub until: Option<i64>,
     /// UNIX seconds.
     pub since: Option<i64>,
+    /// It is the flat's, untrusted text: whoever lives there has it as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub flat: Option<String>,
     /// By a share.
     pub guest: bool,
     /// Access was given in person, and opens so often at most; the hub knows nothing of it.

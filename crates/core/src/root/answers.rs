@@ -7,6 +7,7 @@ use postern_api::{
     problem::Code,
     reservation::Assets,
     reservation::{Reservation, ShareOffer, State},
+    resident::HomeInvitation,
     sync::{Changes, ReceiptResult, ReceiptResults},
     token::{Bulletins, Grants},
 };
@@ -17,6 +18,7 @@ use crate::{
     desk::Errand,
     effect::NotificationKind,
     event::{HttpFailure, HttpResponse, Payload, Ticket},
+    homes,
     line::{Call, Miss, Purpose, outcome, parse},
     outbox::{Entry, Settled, What},
     session::News,
@@ -38,12 +40,13 @@ impl Core {
     ) {
         let date = result.as_ref().ok().and_then(|response| response.date);
         if self.sign_in.owns(ticket) {
+            let claim = self.sign_in.claim().map(|(_, claim)| claim.to_owned());
             if let Some(live) = self.sign_in.on_http(result, cx) {
                 self.network.heard(date, cx.now);
                 self.revoked = false;
                 self.session.begin(live, cx);
-                // The hub took the claim with the sign-in.
-                self.claim = None;
+                // The hub took a claim link with the sign-in; an invitation to a flat is to be looked at first.
+                self.claim = claim.filter(|claim| homes::code_in(claim).is_some());
                 self.sync.start(cx);
             }
         } else if self.session.owns(ticket) {
@@ -156,6 +159,14 @@ impl Core {
                 self.lending.on_assets(asked, assets);
             }
             Purpose::Desk(errand) => self.on_errand(errand, answer, cx),
+            Purpose::Home(step) => {
+                let answer = self.checked(parse::<HomeInvitation>(answer));
+                if self.homes.on_answer(step, answer) {
+                    self.claim = None;
+                    cx.out.call(Call::get(Purpose::Desk(Errand::Account), "/v1/me".into()));
+                    self.sync.wake(cx);
+                }
+            }
             Purpose::Claim => match answer {
                 Ok(taken) => {
                     self.claim = None;
@@ -191,6 +202,10 @@ impl Core {
                 self.checked(parse::<Account>(answer)).map(|account| self.on_account(account, cx)).err()
             }
             Errand::RemovePasskey => answer.err(),
+            Errand::Leave => {
+                self.sync.wake(cx);
+                answer.err()
+            }
             Errand::Delete => match answer {
                 Ok(_) => {
                     self.desk.close();

@@ -11,6 +11,7 @@ use super::{Core, Vault, env};
 use crate::{
     cx::Cx,
     effect::Effect,
+    homes::{self, Homes},
     intent::{Intent, Setting},
     line::{Call, Purpose},
     outbox::What,
@@ -165,6 +166,14 @@ impl Core {
             Intent::RemovePasskey { passkey } if self.owns_account() => {
                 self.desk.remove_passkey(&passkey, cx);
             }
+            Intent::JoinHome => self.homes.join(cx),
+            Intent::DismissHome => {
+                self.homes = Homes::default();
+                if self.claim.as_deref().and_then(homes::code_in).is_some() {
+                    self.claim = None;
+                }
+            }
+            Intent::LeaveHome { site } if self.owns_account() => self.desk.leave(&site, cx),
             Intent::MakeRecoveryCodes if self.owns_account() => self.desk.make_codes(cx),
             Intent::DismissRecoveryCodes => self.desk.dismiss_codes(),
             Intent::ExportAccount if self.owns_account() => self.desk.fetch_export(cx),
@@ -189,6 +198,7 @@ impl Core {
             | Intent::ForgetEmail
             | Intent::AddPasskey
             | Intent::RemovePasskey { .. }
+            | Intent::LeaveHome { .. }
             | Intent::MakeRecoveryCodes
             | Intent::ExportAccount
             | Intent::DeleteAccount => {}
@@ -305,7 +315,7 @@ impl Core {
     /// able to send the customer to sign in somewhere else.
     pub(super) fn on_deep_link(&mut self, url: &str, cx: &mut Cx<'_>) {
         let hub = self.session.hub().map_or(self.config.hub.as_str(), |hub| hub.base.as_str());
-        let Some(claim) = claim_of(url, hub) else {
+        let Some(claim) = homes::kept_of(url, hub).or_else(|| claim_of(url, hub)) else {
             self.notices.tell(NoticeCode::InvitationInvalid, None);
             return;
         };
@@ -333,6 +343,9 @@ impl Core {
         if let Some(claim) = &self.claim
             && self.session.is_usable()
         {
+            if let Some(code) = homes::code_in(claim) {
+                return self.homes.look(code, cx);
+            }
             let key = hex::encode(cx.random::<16>());
             let call = Call::post(Purpose::Claim, "/v1/claims".into(), &NewClaim { claim: claim.clone() });
             cx.out.call(Call { key: Some(key), ..call });

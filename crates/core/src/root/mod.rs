@@ -21,6 +21,7 @@ use crate::{
     effect::{Effect, Notification, NotificationKind, RadioCommand, Reminder},
     event::{Adapter, DeviceKey, Event, Opened, RadioEvent, VaultState},
     finder::Finder,
+    homes::{self, Homes},
     lending::Lending,
     line::Line,
     nearby::Nearby,
@@ -87,8 +88,9 @@ pub struct Core {
     kept: Kept,
     /// Identification codes, drawn, by reservation.
     codes: BTreeMap<String, QrView>,
-    /// A claim link that waits for the sign-in to end.
+    /// A claim link that waits for the sign-in to end, or an invitation to a flat that waits for the customer's word.
     claim: Option<String>,
+    homes: Homes,
     /// The state on disk is not the one here; it is written then.
     save_at: Option<u64>,
     /// The app is seen.
@@ -129,6 +131,7 @@ impl Core {
             kept: Kept::default(),
             codes: BTreeMap::new(),
             claim: None,
+            homes: Homes::default(),
             save_at: None,
             foreground: true,
             deadline_at: None,
@@ -294,6 +297,13 @@ impl Core {
             cx.out.save_soon();
         }
         self.sign_in.resume(&self.config.device_name, &mut self.session, cx);
+        // What a sign-in behind the browser takes up is in its address; an invitation to a flat is not.
+        if !self.session.exists()
+            && let Some(kept) = self.kept.claim.clone().filter(|kept| homes::code_in(&kept.code).is_some())
+            && self.sign_in.claim().is_none()
+        {
+            self.sign_in.remember_claim(&kept.hub, kept.code);
+        }
         if self.session.exists() {
             self.claim = self.claim.take().or_else(|| self.kept_claim());
             self.sync.start(cx);
@@ -343,6 +353,7 @@ impl Core {
         self.desk = Desk::default();
         self.codes.clear();
         self.claim = None;
+        self.homes = Homes::default();
         self.kept = Kept::default();
         self.save_at = None;
         cx.out.push(Effect::Wipe);

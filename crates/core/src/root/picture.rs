@@ -19,8 +19,9 @@ use crate::{
     text,
     view::{
         AccessView, AccountProblemView, AccountView, ActionView, BluetoothView, DeviceView, DoorView,
-        EmailView, KindView, LockerView, Name, NearbyView, NetworkView, NewerView, NoPinView, ReleaseView,
-        ReservationView, SessionView, ShareView, SiteView, StateView, TimelineView, VaultView, View,
+        EmailView, HomeView, KindView, LockerView, Name, NearbyView, NetworkView, NewerView, NoPinView,
+        ReleaseView, ReservationView, SessionView, ShareView, SiteView, StateView, TimelineView, VaultView,
+        View,
     },
     wallet::Trace,
 };
@@ -62,6 +63,7 @@ impl Core {
             },
             loaded: self.sync.cursor().is_some() || !self.kept.wallet.is_empty(),
             account: self.account_view(),
+            home_offer: self.homes.picture(),
             nearby: self.nearby_view(&reservations),
             notices: self
                 .notices
@@ -158,6 +160,17 @@ impl Core {
                 pending: email.pending.clone(),
                 delivery: email.delivery.map(|delivery| Name(&delivery).to_string()),
             }),
+            homes: account
+                .homes
+                .iter()
+                .map(|home| HomeView {
+                    site: home.site.clone(),
+                    name: home.name.clone(),
+                    address: home.address.clone(),
+                    unit: home.unit.clone(),
+                    hindered_by: home.hindered_by.clone(),
+                })
+                .collect(),
             finished: desk.finished,
             doing: desk.doing.map(str::to_owned),
             problem: desk
@@ -220,6 +233,7 @@ impl Core {
             label: compartment.map(|compartment| compartment.label.clone()),
             until: reservation.until,
             since: reservation.since,
+            flat: reservation.flat.clone(),
             guest: reservation.role == Role::Guest,
             in_person: self.kept.wallet.is_delegated(id).then(|| self.kept.wallet.uses(id)),
             pin,

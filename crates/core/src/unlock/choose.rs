@@ -198,6 +198,7 @@ mod tests {
             unproven: false,
             checking: false,
             lent: false,
+            flat: None,
             opening: None,
             actions: Vec::new(),
             shares: Vec::new(),

@@ -50,6 +50,9 @@ pub struct AccountView {
     pub site: Option<AddressSite>,
     /// The e-mail address; none where the network sends no mail.
     pub email: Option<EmailView>,
+    /// Where the customer lives or works.
+    #[serde(default)]
+    pub homes: Vec<HomeView>,
     /// How many wishes about the account have come to an end since the app began, well or not.
     pub finished: u32,
     /// What is being done: `name`, `email`, `confirmEmail`, `forgetEmail`, `removePasskey`, `recoveryCodes`, `export`, `delete`.
@@ -81,6 +84,42 @@ impl core::fmt::Debug for AccountView {
             .field("recovery_codes_left", &self.recovery_codes_left)
             .finish_non_exhaustive()
     }
+}
+
+/// Where the customer lives or works.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export_to = "view.ts")]
+pub struct HomeView {
+    /// Site id.
+    pub site: String,
+    /// Untrusted text.
+    pub name: String,
+    /// Untrusted text.
+    pub address: String,
+    /// Flat or department, untrusted text.
+    pub unit: String,
+    /// Reservations that are to be given back before the customer can leave.
+    pub hindered_by: Vec<String>,
+}
+
+/// An invitation to a flat, until the customer says yes or no.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export_to = "view.ts")]
+pub struct HomeOfferView {
+    /// The site's name, untrusted text; empty until the hub has said what the invitation is to.
+    pub name: String,
+    /// Untrusted text.
+    pub address: String,
+    /// Flat or department, untrusted text.
+    pub unit: String,
+    /// The customer lives there.
+    pub joined: bool,
+    /// The hub is being asked.
+    pub doing: bool,
+    /// Why it cannot be followed.
+    pub problem: Option<ProblemView>,
 }
 
 /// What went wrong with the account, and with what.

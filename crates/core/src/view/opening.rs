@@ -224,4 +224,12 @@ pub enum ProblemCode {
     LastWayIn,
     /// Compartments are to be given back, and returns cancelled, before the account can be deleted.
     GiveBackFirst,
+    /// The invitation was used, withdrawn or is over, or there is none with this code.
+    HomeEnded,
+    /// The code of an invitation is mistyped.
+    HomeMistyped,
+    /// The customer lives in another flat of the same place.
+    HomeOther,
+    /// Compartments there are to be given back before the customer can leave.
+    HomeHolds,
 }

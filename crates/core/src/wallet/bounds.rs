@@ -33,6 +33,9 @@ pub(super) fn bounded(mut reservation: Reservation) -> Option<Reservation> {
     if let Some(reference) = &mut reservation.reference {
         text::clip(reference, text::ID);
     }
+    if let Some(flat) = &mut reservation.flat {
+        text::clip(flat, text::NAME);
+    }
     if let Some(site) = &mut reservation.site {
         text::clip(&mut site.id, text::ID);
         text::clip(&mut site.name, text::NAME);

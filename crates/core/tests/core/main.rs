@@ -4,6 +4,7 @@
 mod again;
 mod desk;
 mod door;
+mod homes;
 mod hostile;
 mod killed;
 mod opening;

@@ -137,6 +137,7 @@ pub(crate) fn reservation(id: &str, door: u16, state: State) -> Reservation {
         unproven: false,
         checking: false,
         lent: false,
+        flat: None,
         opening: None,
         actions: vec![Action::Open, Action::Extend, Action::Share, Action::Report],
         shares: vec![],

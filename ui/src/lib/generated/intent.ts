@@ -89,7 +89,7 @@ until: number, } | { "type": "takeDelegation",
  */
 text: string, } | { "type": "followLink", 
 /**
- * `https://HUB/claim/CODE` or `postern://claim/CODE`.
+ * `https://HUB/claim/CODE`, `https://HUB/home/CODE`, what these lead to, or the code of an invitation alone.
  */
 url: string, } | { "type": "revokeShare", 
 /**
@@ -232,7 +232,11 @@ code: string, } | { "type": "forgetEmail" } | { "type": "addPasskey" } | { "type
 /**
  * Which.
  */
-passkey: string, } | { "type": "makeRecoveryCodes" } | { "type": "dismissRecoveryCodes" } | { "type": "exportAccount" } | { "type": "dismissExport" } | { "type": "deleteAccount" } | { "type": "watchNearby", 
+passkey: string, } | { "type": "joinHome" } | { "type": "dismissHome" } | { "type": "leaveHome", 
+/**
+ * Site id, from `AccountView::homes`.
+ */
+site: string, } | { "type": "makeRecoveryCodes" } | { "type": "dismissRecoveryCodes" } | { "type": "exportAccount" } | { "type": "dismissExport" } | { "type": "deleteAccount" } | { "type": "watchNearby", 
 /**
  * On or off.
  */

@@ -39,6 +39,10 @@ site: AddressSite | null,
  */
 email: EmailView | null, 
 /**
+ * Where the customer lives or works.
+ */
+homes: Array<HomeView>, 
+/**
  * How many wishes about the account have come to an end since the app began, well or not.
  */
 finished: number, 
@@ -255,6 +259,60 @@ hour: number,
  * How many collections of the last weeks it is learnt from.
  */
 times: number, };
+
+/**
+ * An invitation to a flat, until the customer says yes or no.
+ */
+export type HomeOfferView = { 
+/**
+ * The site's name, untrusted text; empty until the hub has said what the invitation is to.
+ */
+name: string, 
+/**
+ * Untrusted text.
+ */
+address: string, 
+/**
+ * Flat or department, untrusted text.
+ */
+unit: string, 
+/**
+ * The customer lives there.
+ */
+joined: boolean, 
+/**
+ * The hub is being asked.
+ */
+doing: boolean, 
+/**
+ * Why it cannot be followed.
+ */
+problem: ProblemView | null, };
+
+/**
+ * Where the customer lives or works.
+ */
+export type HomeView = { 
+/**
+ * Site id.
+ */
+site: string, 
+/**
+ * Untrusted text.
+ */
+name: string, 
+/**
+ * Untrusted text.
+ */
+address: string, 
+/**
+ * Flat or department, untrusted text.
+ */
+unit: string, 
+/**
+ * Reservations that are to be given back before the customer can leave.
+ */
+hinderedBy: Array<string>, };
 
 /**
  * Which list a reservation belongs to.
@@ -581,7 +639,7 @@ lastUsedAt: number, };
 /**
  * Everything that a customer can meet.
  */
-export type ProblemCode = "bluetoothOff" | "bluetoothAbsent" | "bluetoothDenied" | "locationOff" | "outOfRange" | "lockerBusy" | "linkLost" | "notTheLocker" | "refused" | "jammed" | "throttled" | "lockerFull" | "tokenExpired" | "lockerClockUnset" | "gestureTooOld" | "keyRefused" | "hubUnreachable" | "wrongHub" | "clockSkew" | "signInAbandoned" | "signInMismatch" | "signInRefused" | "browserFailed" | "hubRefused" | "hubFault" | "versionMismatch" | "changedMeanwhile" | "limitReached" | "fairShare" | "somethingInside" | "noCompartment" | "claimEnded" | "invitationInvalid" | "notDelegable" | "notAnAddress" | "wrongCode" | "codeEnded" | "lastWayIn" | "giveBackFirst";
+export type ProblemCode = "bluetoothOff" | "bluetoothAbsent" | "bluetoothDenied" | "locationOff" | "outOfRange" | "lockerBusy" | "linkLost" | "notTheLocker" | "refused" | "jammed" | "throttled" | "lockerFull" | "tokenExpired" | "lockerClockUnset" | "gestureTooOld" | "keyRefused" | "hubUnreachable" | "wrongHub" | "clockSkew" | "signInAbandoned" | "signInMismatch" | "signInRefused" | "browserFailed" | "hubRefused" | "hubFault" | "versionMismatch" | "changedMeanwhile" | "limitReached" | "fairShare" | "somethingInside" | "noCompartment" | "claimEnded" | "invitationInvalid" | "notDelegable" | "notAnAddress" | "wrongCode" | "codeEnded" | "lastWayIn" | "giveBackFirst" | "homeEnded" | "homeMistyped" | "homeOther" | "homeHolds";
 
 /**
  * What went wrong, and what decides what comes next.
@@ -777,6 +835,10 @@ until: number | null,
  * UNIX seconds.
  */
 since: number | null, 
+/**
+ * It is the flat's, untrusted text: whoever lives there has it as well.
+ */
+flat?: string, 
 /**
  * By a share.
  */
@@ -1182,6 +1244,10 @@ notices: Array<NoticeView>,
  * The account, for its owner; none for guests and while nobody is signed in.
  */
 account?: AccountView, 
+/**
+ * An invitation to a flat that waits for the customer's word.
+ */
+homeOffer?: HomeOfferView, 
 /**
  * UNIX seconds for which this view holds.
  */

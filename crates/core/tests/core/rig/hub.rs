@@ -189,6 +189,7 @@ impl Hub {
                     prefers_low_doors: false,
                     number: Some("482 915 0636".into()),
                     email: None,
+                    homes: Vec::new(),
                 },
                 at,
             ),
