@@ -307,6 +307,14 @@ pub(crate) enum Command {
         #[command(subcommand)]
         change: Option<AccountChange>,
     },
+    /// Flats that you were invited to; `join` and `leave`.
+    #[command(
+        after_help = "Examples:\n  postern home\n  postern home join 7QFM-3K9T-XWB4\n  postern home leave lindenhof"
+    )]
+    Home {
+        #[command(subcommand)]
+        change: Option<HomeChange>,
+    },
     /// Devices of your account.
     Devices {
         #[command(subcommand)]
@@ -428,6 +436,28 @@ pub(crate) enum InPerson {
     Take {
         /// What the owner's code says; `-` reads it from the standard input.
         access: String,
+    },
+}
+
+/// Joining and leaving.
+#[derive(Subcommand)]
+pub(crate) enum HomeChange {
+    /// Follow an invitation; what it is to is shown first.
+    #[command(after_help = "Example:\n  postern home join 7QFM-3K9T-XWB4")]
+    Join {
+        /// The link or the code; `-` reads it from the standard input, where no list of processes shows it.
+        invitation: String,
+        /// Do not ask again.
+        #[arg(long, short)]
+        yes: bool,
+    },
+    /// Live there no more.
+    Leave {
+        /// Site id; `postern home` lists them.
+        site: String,
+        /// Do not ask again.
+        #[arg(long, short)]
+        yes: bool,
     },
 }
 

@@ -7,6 +7,7 @@ mod changing;
 mod codes;
 mod courier;
 mod doctor;
+mod homes;
 mod listing;
 mod manual;
 mod opening;
@@ -123,6 +124,7 @@ async fn with_session(app: &mut App, command: Command, output: Output) -> Result
         }
         Command::Address { site } => account::address(app, site.as_deref(), output).await,
         Command::Account { change } => account::change(app, change, output).await,
+        Command::Home { change } => homes::change(app, change, output).await,
         Command::Devices { change: None } => changing::devices(app, output).await,
         Command::Devices { change: Some(DeviceChange::Remove { device, yes }) } => {
             changing::remove_device(app, &device, yes, output).await

@@ -22,8 +22,8 @@ export interface Surroundings {
 
 /** The way back of a sign-in, and where claim links lead. */
 const PAGE = '/app/';
-/** In the fragment, which no server sees: `#claim=SECRET`. */
-const CLAIM = '#claim=';
+/** In the fragment, which no server sees: `#claim=SECRET`, and of an invitation to a flat `#home=CODE`. */
+const LINKS = ['claim', 'home'];
 /** Milliseconds after which a core that has not arrived is spoken of. */
 const SLOW = 10_000;
 /** Steps of an opening after which nothing is under way any more, and those that are only looked at once the link has ended. */
@@ -374,11 +374,11 @@ export class Host {
 /** What the adapter was when it was last asked, for a support desk. */
 export type { Adapter };
 
-/** The claim link that the page was opened with. */
+/** The claim link, or the invitation to a flat, that the page was opened with. */
 function claimLink(): string | null {
-  if (!location.hash.startsWith(CLAIM)) return null;
-  const secret = location.hash.slice(CLAIM.length);
-  return `${location.origin}/claim/${encodeURIComponent(secret)}`;
+  const [, kind, secret] = /^#(\w+)=(.*)$/.exec(location.hash) ?? [];
+  if (kind === undefined || secret === undefined || !LINKS.includes(kind)) return null;
+  return `${location.origin}/${kind}/${encodeURIComponent(secret)}`;
 }
 
 /** What this browser is to be called in the list of devices. */

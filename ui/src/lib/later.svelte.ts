@@ -22,6 +22,7 @@ const LOADERS = {
   helpSheet: () => import('../components/sheets/HelpSheet.svelte'),
   licencesSheet: () => import('../components/sheets/LicencesSheet.svelte'),
   linkSheet: () => import('../components/sheets/LinkSheet.svelte'),
+  homeSheet: () => import('../components/sheets/HomeSheet.svelte'),
   // The page that a hub serves is at that hub and at no other.
   networkSheet: import.meta.env.MODE === 'web' ? null : () => import('../components/sheets/NetworkSheet.svelte'),
 } as const;

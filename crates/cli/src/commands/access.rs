@@ -90,7 +90,7 @@ fn ids(app: &App) -> BTreeSet<String> {
 }
 
 /// The newest notice that there is.
-fn notice(app: &App) -> Option<u64> {
+pub(super) fn notice(app: &App) -> Option<u64> {
     app.view().notices.iter().map(|notice| notice.id).max()
 }
 

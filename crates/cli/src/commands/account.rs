@@ -26,7 +26,7 @@ fn guests() -> Fault {
     Fault::new(Exit::Refused, "guest", "A guest has no account.")
 }
 
-fn offline() -> Fault {
+pub(super) fn offline() -> Fault {
     Fault::new(Exit::Offline, "offline", "The hub cannot be reached, and this needs it.")
 }
 
@@ -77,7 +77,7 @@ pub(super) async fn address(app: &mut App, wanted: Option<&str>, output: Output)
 }
 
 /// Sends a wish and waits until it was done.
-async fn done(app: &mut App, intent: Intent) -> Result<AccountView, Fault> {
+pub(super) async fn done(app: &mut App, intent: Intent) -> Result<AccountView, Fault> {
     let before = account(&app.view())?.finished;
     app.send(intent)?;
     let ended = |view: &View| view.account.clone().filter(|account| account.finished != before);
@@ -89,7 +89,7 @@ async fn done(app: &mut App, intent: Intent) -> Result<AccountView, Fault> {
 }
 
 /// The account with its ways in, from the hub.
-async fn looked(app: &mut App) -> Result<AccountView, Fault> {
+pub(super) async fn looked(app: &mut App) -> Result<AccountView, Fault> {
     account(&app.view())?;
     app.send(Intent::ShowAccount)?;
     let seen = |view: &View| {
@@ -308,7 +308,7 @@ fn private_file(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
 }
 
 /// Asks, unless that was done.
-async fn sure(yes: bool, question: String) -> Result<(), Fault> {
+pub(super) async fn sure(yes: bool, question: String) -> Result<(), Fault> {
     if yes || confirmed(question).await? {
         Ok(())
     } else {
