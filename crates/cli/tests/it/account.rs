@@ -39,6 +39,22 @@ fn a_carrier_reaches_the_number_that_the_terminal_prints_and_the_account_ends() 
     let again = shell.run(&["claim", &link]).good().out;
     assert!(again.contains("Kettle"), "followed again: {again}");
 
+    // A flat of the house, by the link and by the code.
+    let (link, code) = runtime.block_on(hub.invite("3 right"));
+    assert_eq!(shell.run(&["home", "join", &link]).code, 2, "nobody can be asked");
+    let wrong = shell.run(&["home", "join", "7QFM-3K9T-XWB2", "--yes", "--json"]);
+    assert_eq!((wrong.code, &wrong.json()["error"]["code"]), (6, &"homeMistyped".into()), "{}", wrong.err);
+    assert_eq!(
+        shell.run(&["home", "join", "https://elsewhere.example/home/7QFM-3K9T-XWB4", "--yes"]).code,
+        2
+    );
+    assert_eq!(shell.run(&["home", "--json"]).good().json(), serde_json::json!([]));
+    let joined = shell.run(&["home", "join", &code, "--yes"]).good().out;
+    assert!(joined.contains("Lindenhof, 3 right"), "{joined}");
+    assert_eq!(shell.run(&["home", "--json"]).good().json()[0]["unit"], "3 right");
+    let held = shell.run(&["home", "leave", "lindenhof", "--yes", "--json"]);
+    assert_eq!((held.code, &held.json()["error"]["code"]), (6, &"homeHolds".into()), "{}", held.err);
+
     // The account.
     shell.run(&["account", "name", "Ada King"]).good();
     let account = shell.run(&["account", "--json"]).good().json();
@@ -85,6 +101,8 @@ fn a_carrier_reaches_the_number_that_the_terminal_prints_and_the_account_ends() 
     );
     shell.run(&["cancel", "Winter", "--yes"]).good();
     shell.run(&["release", "Flat", "--yes"]).good();
+    shell.run(&["home", "leave", "lindenhof", "--yes"]).good();
+    assert_eq!(shell.run(&["home", "--json"]).good().json(), serde_json::json!([]));
     shell.run(&["account", "delete", "--yes"]).good();
     assert_eq!(shell.run(&["list"]).code, 3, "nothing is left");
 

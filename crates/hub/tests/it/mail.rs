@@ -335,6 +335,40 @@ async fn told(world: &World, parcel: &Value, expected: &str) {
     }
 }
 
+/// The link of an invitation reaches who is invited, in the language that the landlord names; one that was withdrawn is not sent.
+async fn invitations_are_mailed(database: Option<String>) {
+    let post = Post::open();
+    let world = world(&post, database).await;
+    let path = "/v1/operator/sites/lindenhof/invitations";
+    let flats = json!({ "language": "pl", "flats": [{ "unit": "3 right", "email": "ada@example.org" }, { "unit": "4" }] });
+    let made = world.operator.post(path, flats).await.ok();
+    let (mailed, printed) = (&made["invitations"][0], &made["invitations"][1]);
+    assert_eq!((&mailed["mailed"], &printed["mailed"]), (&json!(true), &json!(false)));
+    let letter = post.letter("ada@example.org", 0).await;
+    let (text, subject) = (letter["text"].as_str().unwrap(), letter["headers"]["subject"].as_str().unwrap());
+    assert!(subject.contains("Twoje zaproszenie: Lindenhof, 3 right"), "{subject}");
+    for part in [&mailed["link"], &mailed["code"]] {
+        assert!(text.contains(part.as_str().unwrap()), "{text}");
+    }
+    // Whoever reads it follows it.
+    let ada = world.customer("Ada").await;
+    let code = text.lines().find(|line| line.len() == 14 && line.matches('-').count() == 2).unwrap();
+    assert_eq!(ada.post("/v1/homes", json!({ "code": code })).await.ok()["unit"], "3 right");
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let listed = world.operator.get(path).await.ok()["invitations"].clone();
+        assert!(listed[1].get("letter").is_none());
+        if listed[0]["letter"] == "sent" {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{listed}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let refused = world.operator.post(path, json!({ "flats": [{ "unit": "5", "email": "nobody" }] })).await;
+    assert_eq!((refused.code(), &refused.body["pointer"]), ("malformed".to_owned(), &json!("/flats/0/email")));
+    world.hub.store.close().await;
+}
+
 /// Whoever asks for codes to an address of somebody else keeps no parcel's letter from them, and no carrier keeps them from
 /// confirming it.
 async fn codes_and_parcels_use_up_nothing_of_each_other(database: Option<String>) {
@@ -469,6 +503,11 @@ async fn codes_and_parcels_use_up_nothing_of_each_other_on_sqlite() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn invitations_are_mailed_on_sqlite() {
+    invitations_are_mailed(None).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_unreadable_letter_is_given_up_on_sqlite() {
     an_unreadable_letter_is_given_up(None).await;
 }
@@ -496,6 +535,7 @@ async fn mail_on_postgres() {
     codes_and_parcels_use_up_nothing_of_each_other(Some(postgres.database())).await;
     an_unreadable_letter_is_given_up(Some(postgres.database())).await;
     a_code_confirms_once(Some(postgres.database())).await;
+    invitations_are_mailed(Some(postgres.database())).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -157,6 +157,18 @@ impl Hub {
         parcel["claim_link"].as_str().expect("a claim link").to_owned()
     }
 
+    /// The operator invites one person to a flat; the link, and the code.
+    #[allow(dead_code, reason = "for the terminal's tests")]
+    pub(crate) async fn invite(&self, unit: &str) -> (String, String) {
+        let path = format!("{}/v1/operator/sites/lindenhof/invitations", self.url);
+        let flats = json!({ "flats": [{ "unit": unit }] });
+        let request = http().post(path).bearer_auth(&self.operator_key).json(&flats);
+        let made: Value = request.send().await.unwrap().json().await.unwrap();
+        let text =
+            |field: &str| made["invitations"][0][field].as_str().expect("a link and a code").to_owned();
+        (text("link"), text("code"))
+    }
+
     /// What the carrier reads of its parcel with this tracking number.
     #[allow(dead_code, reason = "for the terminal's tests")]
     pub(crate) async fn parcel(&self, reference: &str) -> Value {
