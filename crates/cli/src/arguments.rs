@@ -197,7 +197,11 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  postern hold HX81 --until 2026-12-24")]
     Hold {
         /// Id, door label, tracking number, or part of the title.
-        id: String,
+        #[arg(required_unless_present = "all", conflicts_with = "all")]
+        id: Option<String>,
+        /// Everything that can be kept.
+        #[arg(long)]
+        all: bool,
         /// When you are back.
         #[arg(long, value_name = "END")]
         until: String,

@@ -148,6 +148,11 @@ pub enum Intent {
         /// When the customer is back, UNIX seconds.
         until: i64,
     },
+    /// Keep everything that can be kept while the customer is away, in one go.
+    HoldAll {
+        /// When the customer is back, UNIX seconds.
+        until: i64,
+    },
     /// Cancel before it began.
     Cancel {
         /// Which.

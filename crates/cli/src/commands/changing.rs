@@ -69,6 +69,22 @@ pub(super) async fn hold(app: &mut App, id: &str, until: &str, output: Output) -
     })
 }
 
+pub(super) async fn hold_all(app: &mut App, until: &str, output: Output) -> Result<(), Fault> {
+    app.refreshed().await?;
+    let view = app.view();
+    let until = ending(until, view.now)?;
+    let mut kept = Vec::new();
+    for found in view.reservations.iter().filter(|one| one.actions.contains(&ActionView::Hold)) {
+        let intent = Intent::Hold { reservation: found.id.clone(), until };
+        app.wish(intent, "hold", Some(&found.id)).await?;
+        kept.push(app.after(&found.id, |r| r.timeline.len() != found.timeline.len()).await?);
+    }
+    output.print(&kept, || {
+        let when = time::day_and_time(until);
+        kept.iter().map(|one| format!("{}: kept until you are back, {when}.\n", safe(&one.title))).collect()
+    })
+}
+
 pub(super) async fn change_locker(app: &mut App, id: &str, site: &str, output: Output) -> Result<(), Fault> {
     let found = with(app, id, ActionView::ChangeLocker, "sent elsewhere").await?;
     let site = booking::site(app, site, None).await?;

@@ -2,7 +2,7 @@
 
 use postern_api::{
     locker::Size,
-    reservation::{Action, Kind, NewClaim, ProblemKind, State},
+    reservation::{Action, Kind, NewClaim, ProblemKind, Reservation, State},
 };
 use serde::de::{DeserializeOwned, value::StrDeserializer};
 use url::Url;
@@ -113,6 +113,14 @@ impl Core {
                 self.report(reservation, &kind, &note, photos, cx);
             }
             Intent::Hold { reservation, until } => self.tell(reservation, What::Hold { until }, cx),
+            Intent::HoldAll { until } => {
+                let holds = |it: &&Reservation| it.actions.contains(&Action::Hold);
+                let all: Vec<_> =
+                    self.kept.wallet.reservations().filter(holds).map(|it| it.id.clone()).collect();
+                for reservation in all {
+                    self.tell(reservation, What::Hold { until }, cx);
+                }
+            }
             Intent::Cancel { reservation } => self.tell(reservation, What::Cancel, cx),
             Intent::ChangeLocker { reservation, site } => {
                 self.tell(reservation, What::ChangeLocker { site }, cx);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use postern_api::account::PHONE_REDIRECT;
+use postern_api::{account::PHONE_REDIRECT, reservation::Action};
 use postern_core::{
     event::{Event, HttpFailure},
     intent::Intent,
@@ -312,4 +312,28 @@ fn a_page_of_the_hub_signs_in_in_its_own_tab() {
         rig.settle();
         assert_eq!(problem(&rig), Some(ProblemCode::BrowserFailed), "{elsewhere}");
     }
+}
+
+/// A holiday: one word keeps everything that can be kept, and nothing else.
+#[test]
+fn everything_is_kept_at_once() {
+    let mut rig = Rig::with_parcels(981, &[3, 4, 5]);
+    for (id, actions) in [
+        ("r3", vec![Action::Open, Action::Hold]),
+        ("r4", vec![Action::Open]),
+        ("r5", vec![Action::Open, Action::Hold]),
+    ] {
+        rig.change(id, |it| it.actions = actions);
+    }
+    rig.advance(60_000);
+    rig.intent(Intent::Refresh);
+    rig.hub.online = false;
+    let until = rig.now.unix() + 10 * 86_400;
+    rig.intent(Intent::HoldAll { until });
+    let waiting: Vec<_> =
+        rig.view().outbox.into_iter().map(|entry| (entry.what, entry.reservation)).collect();
+    assert_eq!(
+        waiting,
+        [("hold".to_owned(), Some("r3".to_owned())), ("hold".to_owned(), Some("r5".to_owned()))]
+    );
 }

@@ -365,7 +365,10 @@ async fn invitations_are_mailed(database: Option<String>) {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let refused = world.operator.post(path, json!({ "flats": [{ "unit": "5", "email": "nobody" }] })).await;
-    assert_eq!((refused.code(), &refused.body["pointer"]), ("malformed".to_owned(), &json!("/flats/0/email")));
+    assert_eq!(
+        (refused.code(), &refused.body["pointer"]),
+        ("malformed".to_owned(), &json!("/flats/0/email"))
+    );
     world.hub.store.close().await;
 }
 

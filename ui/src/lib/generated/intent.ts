@@ -123,6 +123,10 @@ reservation: string,
 /**
  * When the customer is back, UNIX seconds.
  */
+until: number, } | { "type": "holdAll", 
+/**
+ * When the customer is back, UNIX seconds.
+ */
 until: number, } | { "type": "cancel", 
 /**
  * Which.
