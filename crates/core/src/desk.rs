@@ -53,6 +53,8 @@ pub(crate) enum Errand {
 #[derive(Default)]
 pub(crate) struct Desk {
     open: bool,
+    /// The account came since it was looked at.
+    seen: bool,
     finished: u32,
     passkeys: Vec<PasskeyView>,
     codes_left: Option<u32>,
@@ -77,7 +79,8 @@ impl Desk {
         *self = Self { finished: self.finished, doing: self.doing, ..Self::default() };
     }
 
-    fn look(&self, cx: &mut Cx<'_>) {
+    fn look(&mut self, cx: &mut Cx<'_>) {
+        self.seen = false;
         cx.out.call(Call::get(Purpose::Desk(Errand::Account), "/v1/me".into()));
         cx.out.call(Call::get(Purpose::Desk(Errand::Passkeys), "/v1/passkeys".into()));
         cx.out.call(Call::get(Purpose::Desk(Errand::Deletion), "/v1/me/deletion".into()));
@@ -168,6 +171,7 @@ impl Desk {
             self.doing = None;
             self.finished = self.finished.wrapping_add(1);
         }
+        self.seen |= errand == Errand::Account && miss.is_none();
         // Looking is nobody's wish: that it went well says nothing of what went wrong before.
         let looked = matches!(errand, Errand::Account | Errand::Passkeys | Errand::Deletion);
         if !looked || miss.is_some() && self.problem.is_none() {
@@ -234,7 +238,7 @@ impl Desk {
             passkeys: &self.passkeys,
             codes_left: self.codes_left,
             codes: &self.codes,
-            deletion: self.deletion.as_ref(),
+            deletion: self.deletion.as_ref().filter(|_| self.seen),
             export: self.export.as_deref().map(String::as_str),
         }
     }

@@ -65,7 +65,7 @@ pub struct AccountView {
     pub recovery_codes_left: Option<u32>,
     /// Recovery codes that were just made, to be written down. Secret; shown once.
     pub recovery_codes: Vec<String>,
-    /// It has come what deleting the account means: the next two are as the hub has them.
+    /// It has come what deleting the account means: the next two, and `homes`, are as the hub has them.
     pub deletion_known: bool,
     /// Reservations that are to be given back or cancelled before the account can be deleted.
     pub hindered_by: Vec<String>,

@@ -60,11 +60,22 @@ fn every_problem_outside_an_opening() {
         ("/v1/me/email/confirm", 410, Code::CodeEnded, Intent::ConfirmEmail { code: "1".into() }),
         ("/v1/passkeys/pk", 409, Code::WrongState, Intent::RemovePasskey { passkey: "pk".into() }),
         ("/v1/me", 409, Code::WrongState, Intent::DeleteAccount),
+        ("/v1/homes/yard", 409, Code::WrongState, Intent::LeaveHome { site: "yard".into() }),
     ] {
         let mut rig = Rig::with_parcels(508, &[3]);
         rig.hub.refuse.insert(path.into(), (status, code));
         rig.intent(intent);
         keep(&format!("the account, {path} says {code:?}"), part(&rig.view(), "/account/problem/problem"));
+    }
+
+    for (status, code) in [(410, Code::ClaimEnded), (409, Code::WrongCode), (409, Code::WrongState)] {
+        let mut rig = Rig::with_parcels(509, &[3]);
+        rig.hub.refuse.insert("/v1/homes".into(), (status, code));
+        rig.intent(Intent::FollowLink { url: "7QFM-3K9T-XWB4".into() });
+        keep(
+            &format!("an invitation to a flat, the hub says {code:?}"),
+            part(&rig.view(), "/homeOffer/problem"),
+        );
     }
 
     let find = || Intent::FindSites { latitude: None, longitude: None, size: None };

@@ -67,7 +67,7 @@ recoveryCodesLeft: number | null,
  */
 recoveryCodes: Array<string>, 
 /**
- * It has come what deleting the account means: the next two are as the hub has them.
+ * It has come what deleting the account means: the next two, and `homes`, are as the hub has them.
  */
 deletionKnown: boolean, 
 /**
