@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     growth::Word,
     locker::{Access, Size},
+    reservation::Care,
 };
 
 /// `POST /v1/carrier/parcels`: announce a parcel.
@@ -25,9 +26,19 @@ pub struct NewParcel {
     pub site: String,
     /// How large.
     pub size: Size,
-    /// Must lie in a chilled compartment.
+    /// Must lie in a chilled compartment. Refused with `no_climate` where the site has none that is large enough.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub chilled: bool,
+    /// Must lie in a compartment that freezes; not together with `chilled`. Refused as that is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub frozen: bool,
+    /// Breaks easily: courier and customer are told.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fragile: bool,
+    /// Hours that it keeps in the compartment, counted from when it is put in. It is to be collected by then: no window
+    /// of the carrier's, and no wish of the customer's, ends later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keeps_hours: Option<u32>,
 }
 
 /// `POST /v1/carrier/parcels/{id}/deposit`: a courier put it in. In the field this follows the locker's receipt of
@@ -41,7 +52,7 @@ pub struct Deposit {
     /// Door number; the hub picks a free one of the size when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub door: Option<u16>,
-    /// End of the pickup window; the operator's default when absent.
+    /// End of the pickup window; the operator's default when absent. Where the parcel keeps for less, it ends with that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<i64>,
 }
@@ -68,6 +79,9 @@ pub struct Parcel {
     /// The state rests on somebody's word alone: no receipt of the locker proves it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unproven: bool,
+    /// How it has to be kept, where the announcement said so. For the courier too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub care: Option<Care>,
     /// What became of the letter with the claim link, where the parcel was announced to an e-mail address and the network sends
     /// mail; only where one parcel is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -144,6 +158,14 @@ pub struct DeliveryLocker {
     /// Sizes of its compartments.
     #[cfg_attr(feature = "openapi", schema(value_type = Vec<Size>))]
     pub sizes: Vec<Word<Size>>,
+    /// Sizes of those that are chilled.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<Size>))]
+    pub chilled: Vec<Word<Size>>,
+    /// Sizes of those that freeze.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<Size>))]
+    pub frozen: Vec<Word<Size>>,
 }
 
 /// `POST /v1/carrier/webhooks`: the hub posts changes of the carrier's parcels there, signed as Standard Webhooks

@@ -51,8 +51,11 @@ pub struct DoorInfo {
     /// How high it is.
     #[cfg_attr(feature = "openapi", schema(value_type = Reach))]
     pub reach: Word<Reach>,
-    /// Cooled.
+    /// Cooled. Not together with `frozen`.
     pub chilled: bool,
+    /// Keeps what lies inside frozen.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub frozen: bool,
 }
 
 /// Size classes, as networks use them.

@@ -79,6 +79,10 @@ pub enum Code {
     SomethingInside,
     /// The account, or all customers together, have their share of the site's compartments already.
     FairShare,
+    /// No compartment there is chilled, or freezes, as the parcel has to be kept; or the one named is not.
+    NoClimate,
+    /// The parcel does not keep for so long.
+    KeepsNoLonger,
     /// Not the code that was sent.
     WrongCode,
     /// The code that was sent was used, is over, or was guessed at too often: ask for another.

@@ -31,6 +31,9 @@ pub struct Reservation {
     pub compartment: Option<Compartment>,
     /// Owner, or guest by a share.
     pub role: Role,
+    /// How it has to be kept, where its carrier said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub care: Option<Care>,
     /// Pickup window end, return deadline, or due time of a lent thing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<i64>,
@@ -68,6 +71,27 @@ pub struct Reservation {
     /// What the customer reported about it, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reports: Vec<OwnReport>,
+}
+
+/// How a parcel has to be kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Care {
+    /// Chilled: it lies in a compartment that is.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub chilled: bool,
+    /// Frozen: it lies in a compartment that freezes.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub frozen: bool,
+    /// It breaks easily.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub fragile: bool,
+    /// Hours that it keeps in the compartment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keeps_hours: Option<u32>,
+    /// Until when it keeps, UNIX seconds, once it lies there. `until` is never later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keeps_until: Option<i64>,
 }
 
 /// What kind of reservation.

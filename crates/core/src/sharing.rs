@@ -306,6 +306,7 @@ fn read_access(text: &str, key: &event::DeviceKey, wallet: &mut Wallet, cx: &Cx<
         identification: None,
         unproven: false,
         checking: false,
+        care: None,
         lent: false,
         flat: None,
         opening: None,

@@ -145,6 +145,8 @@ pub fn status_of(code: Code) -> (StatusCode, &'static str) {
         Code::LimitReached => (StatusCode::CONFLICT, "Limit reached"),
         Code::LockerNotTold => (StatusCode::CONFLICT, "The locker does not know of it"),
         Code::SomethingInside => (StatusCode::CONFLICT, "Something may lie inside"),
+        Code::NoClimate => (StatusCode::CONFLICT, "No compartment that keeps it as it has to be kept"),
+        Code::KeepsNoLonger => (StatusCode::CONFLICT, "It does not keep for so long"),
         Code::FairShare => (StatusCode::CONFLICT, "More than a fair share"),
         Code::WrongCode => (StatusCode::CONFLICT, "Not the code that was sent"),
         Code::CodeEnded => (StatusCode::GONE, "The code has ended"),

@@ -4,6 +4,7 @@
 
 pub mod access;
 pub mod booked;
+pub mod care;
 pub mod chain;
 pub mod deletion;
 pub mod email;

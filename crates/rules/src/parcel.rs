@@ -2,6 +2,8 @@
 
 use postern_api::reservation::{Kind, State, TimelineEvent};
 
+use crate::care::Keeps;
+
 const DAY: i64 = 86_400;
 /// The longest window that a carrier may set, seconds.
 const LONGEST_WINDOW: i64 = 30 * DAY;
@@ -15,6 +17,8 @@ pub enum Not {
     Limit,
     /// The time that was asked for is out of range.
     Time,
+    /// It does not keep for so long.
+    Keeps,
 }
 
 /// What is asked of it.
@@ -68,16 +72,22 @@ pub const fn wish(kind: Kind, state: State, wish: Wish) -> Result<Option<Becomes
 }
 
 /// Until when a parcel is to be collected that lies inside from `now` on: as its carrier asks, else so many hours. Somebody
-/// who is away keeps it longer.
+/// who is away keeps it longer; nobody for longer than it keeps.
 ///
 /// # Errors
 /// [`Not::Time`].
-pub fn window(now: i64, asked: Option<i64>, hours: i64, held_until: Option<i64>) -> Result<i64, Not> {
+pub fn window(
+    now: i64,
+    asked: Option<i64>,
+    hours: i64,
+    held_until: Option<i64>,
+    keeps: Keeps,
+) -> Result<i64, Not> {
     let until = asked.unwrap_or(now + hours * 3600);
     if until <= now || until > now + LONGEST_WINDOW {
         return Err(Not::Time);
     }
-    Ok(until.max(held_until.unwrap_or(0)))
+    Ok(keeps.by(until.max(held_until.unwrap_or(0))))
 }
 
 /// A parcel, as far as its time is concerned.
@@ -95,6 +105,8 @@ pub struct Timed {
     pub extensions: i64,
     /// It may lie there although its door was opened ([`super::access::may_lie_there`]).
     pub may_lie_there: bool,
+    /// How long it keeps.
+    pub keeps: Keeps,
 }
 
 /// What the customer is granted who asks for more time.
@@ -109,6 +121,9 @@ pub fn extend(parcel: Timed, asked: i64, most: i64, hours: i64, now: i64) -> Res
     };
     if parcel.kind != Kind::Pickup || !lies_there {
         return Err(Not::State);
+    }
+    if !parcel.keeps.until(asked) {
+        return Err(Not::Keeps);
     }
     if parcel.extensions >= most {
         return Err(Not::Limit);
@@ -130,6 +145,9 @@ pub fn hold(parcel: Timed, until: i64, days: i64, now: i64) -> Result<Option<i64
     }
     if until <= now || until > now + days * DAY {
         return Err(Not::Time);
+    }
+    if !parcel.keeps.until(until) {
+        return Err(Not::Keeps);
     }
     if parcel.state != State::Ready {
         return Ok(parcel.until);
@@ -199,10 +217,14 @@ mod tests {
 
     #[test]
     fn windows_have_bounds() {
-        assert_eq!(window(100, None, 2, None), Ok(7300));
-        assert_eq!(window(100, Some(101), 2, Some(9000)), Ok(9000), "whoever is away keeps it longer");
-        assert_eq!(window(100, Some(100), 2, None), Err(Not::Time));
-        assert_eq!(window(100, Some(101 + 30 * DAY), 2, None), Err(Not::Time));
+        assert_eq!(window(100, None, 2, None, Keeps::default()), Ok(7300));
+        assert_eq!(
+            window(100, Some(101), 2, Some(9000), Keeps::default()),
+            Ok(9000),
+            "whoever is away keeps it longer"
+        );
+        assert_eq!(window(100, Some(100), 2, None, Keeps::default()), Err(Not::Time));
+        assert_eq!(window(100, Some(101 + 30 * DAY), 2, None, Keeps::default()), Err(Not::Time));
     }
 
     #[test]
@@ -214,6 +236,7 @@ mod tests {
             held_until: None,
             extensions: 0,
             may_lie_there: false,
+            keeps: Keeps::default(),
         };
         assert_eq!(extend(ready, 9_000, 1, 1, 500), Ok(4600));
         assert_eq!(extend(ready, 2_000, 1, 1, 500), Ok(2000));
@@ -230,5 +253,34 @@ mod tests {
         let under_way = Timed { state: State::InTransit, until: None, ..ready };
         assert_eq!(hold(under_way, 5_000, 1, 500), Ok(None));
         assert_eq!(hold(Timed { kind: Kind::Return, ..ready }, 5_000, 1, 500), Err(Not::State));
+    }
+
+    #[test]
+    fn nothing_waits_for_longer_than_it_keeps() {
+        let keeps = Keeps { hours: Some(1), until: None };
+        let lies = keeps.put_in(400);
+        assert_eq!(window(400, Some(101 * DAY / 4), 2, None, lies), Ok(4000));
+        assert_eq!(window(400, None, 2, Some(9000), lies), Ok(4000), "though somebody is away");
+        assert_eq!(window(400, Some(900), 2, None, lies), Ok(900), "the carrier may set less");
+        let ready = Timed {
+            kind: Kind::Pickup,
+            state: State::Ready,
+            until: Some(1000),
+            held_until: None,
+            extensions: 0,
+            may_lie_there: false,
+            keeps: lies,
+        };
+        assert_eq!(extend(ready, 4000, 1, 1, 500), Ok(4000));
+        assert_eq!(extend(ready, 4001, 1, 1, 500), Err(Not::Keeps));
+        assert_eq!(
+            extend(Timed { extensions: 1, ..ready }, 4001, 1, 1, 500),
+            Err(Not::Keeps),
+            "why, first of all"
+        );
+        assert_eq!(hold(ready, 4000, 1, 500), Ok(Some(4000)));
+        assert_eq!(hold(ready, 4001, 1, 500), Err(Not::Keeps));
+        let under_way = Timed { state: State::InTransit, until: None, keeps, ..ready };
+        assert_eq!(hold(under_way, 900, 1, 500), Err(Not::Keeps));
     }
 }

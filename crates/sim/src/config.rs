@@ -109,6 +109,9 @@ pub struct FullDoorConfig {
     /// Cooled.
     #[serde(default)]
     pub chilled: bool,
+    /// Freezes; not together with `chilled`.
+    #[serde(default)]
+    pub frozen: bool,
     /// How high it is; from its place in the cabinet when absent.
     #[serde(default)]
     pub reach: Option<Reach>,
@@ -180,6 +183,9 @@ impl Cabinets {
             if doors.is_empty() || doors.len() > postern_locker::MAX_DOORS {
                 return Err(wrong(cabinet, "a cabinet has 1 to 256 doors"));
             }
+            if doors.iter().any(|door| door.chilled && door.frozen) {
+                return Err(wrong(cabinet, "a door is chilled or freezes, not both"));
+            }
             if doors.iter().any(|door| door.height == 0 || door.height > 20) {
                 return Err(wrong(cabinet, "a door is 1 to 20 units high"));
             }
@@ -203,10 +209,21 @@ impl Default for Cabinets {
         };
         let size = DoorConfig::Size;
         let high = |size, height| {
-            DoorConfig::Full(FullDoorConfig { size, height: Some(height), chilled: false, reach: None })
+            DoorConfig::Full(FullDoorConfig {
+                size,
+                height: Some(height),
+                chilled: false,
+                frozen: false,
+                reach: None,
+            })
         };
-        let chilled =
-            DoorConfig::Full(FullDoorConfig { size: Size::M, height: None, chilled: true, reach: None });
+        let chilled = DoorConfig::Full(FullDoorConfig {
+            size: Size::M,
+            height: None,
+            chilled: true,
+            frozen: false,
+            reach: None,
+        });
         let column = vec![
             column("A", [size(Size::S), size(Size::S), size(Size::M), high(Size::Xl, 4)]),
             column("B", [size(Size::M), size(Size::M), size(Size::M), size(Size::M)]),
@@ -237,7 +254,9 @@ impl Default for Cabinets {
 impl DoorConfig {
     fn full(&self) -> FullDoorConfig {
         match self {
-            Self::Size(size) => FullDoorConfig { size: *size, height: None, chilled: false, reach: None },
+            Self::Size(size) => {
+                FullDoorConfig { size: *size, height: None, chilled: false, frozen: false, reach: None }
+            }
             Self::Full(full) => full.clone(),
         }
     }
@@ -282,6 +301,7 @@ impl CabinetConfig {
                     size: door.size.into(),
                     reach: reach.into(),
                     chilled: door.chilled,
+                    frozen: door.frozen,
                 });
             }
         }

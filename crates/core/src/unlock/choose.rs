@@ -197,6 +197,7 @@ mod tests {
             identification: None,
             unproven: false,
             checking: false,
+            care: None,
             lent: false,
             flat: None,
             opening: None,

@@ -136,6 +136,7 @@ pub(crate) fn reservation(id: &str, door: u16, state: State) -> Reservation {
         identification: None,
         unproven: false,
         checking: false,
+        care: None,
         lent: false,
         flat: None,
         opening: None,
@@ -168,6 +169,7 @@ pub(crate) fn descriptor(keys: &LockerKeys) -> LockerDescriptor {
                 size: Size::S.into(),
                 reach: Reach::Easy.into(),
                 chilled: false,
+                frozen: false,
             })
             .collect(),
     }

@@ -14,7 +14,7 @@ use postern_rules::{
 };
 
 use super::{
-    code, doors,
+    care, code, doors,
     grants::{self, Minted},
     network, news, parcels, receipts,
     reservation::{Reservation, columns},
@@ -293,7 +293,7 @@ async fn keep_door(
         site: &site,
         size: parcel.size.as_deref().map_or(Ok(Size::M), code::parse)?,
         prefers_low: parcels::prefers_low_doors(tx, parcel.account.as_deref()).await?,
-        chilled: parcel.chilled,
+        climate: parcel.climate(),
         untold: false,
     };
     if let Some((locker, door)) = doors::kept_for(tx, &parcel.id).await? {
@@ -302,6 +302,7 @@ async fn keep_door(
         // colleague may have put it into.
         let held = may_hold_others(tx, parcel, asked, courier, now).await?;
         let unfit = doors::is_out_of_order(tx, &locker, door).await?
+            || !care::fits(tx, parcel, (&locker, door)).await?
             || ((held || chain::jammed_last(tx, &locker, door).await?)
                 && doors::has_free(tx, wanted).await?);
         if here && !unfit {

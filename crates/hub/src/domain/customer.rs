@@ -7,6 +7,7 @@ use postern_api::{
 };
 use postern_rules::{
     access::{self, For},
+    care::Climate,
     parcel::{self, Not, Timed, Wish},
     placed::{Answer, Inside},
     release::{self, Back, Given, NotYet},
@@ -14,7 +15,7 @@ use postern_rules::{
 };
 
 use super::{
-    code, doors, ending, fair, feed,
+    care, code, doors, ending, fair, feed,
     homes::{self, Flat},
     network::{OPERATOR, check_name},
     parcels,
@@ -35,13 +36,14 @@ fn timed(reservation: &Reservation) -> Timed {
         held_until: reservation.held_until,
         extensions: reservation.extensions,
         may_lie_there: access::may_lie_there(reservation.inside),
+        keeps: reservation.keeps,
     }
 }
 
 /// A later deadline; the hub grants what the operator allows.
 ///
 /// # Errors
-/// `WrongState`, or `LimitReached` where it was extended often enough.
+/// `WrongState`, `LimitReached` where it was extended often enough, `KeepsNoLonger`.
 pub async fn extend(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, until: i64) -> Result<()> {
     let now = hub.clock.now();
     let policy = &hub.config.policy;
@@ -63,7 +65,7 @@ pub async fn extend(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, until
 /// Keeps it while the customer is away. A parcel that is still on its way is given a longer window when it arrives.
 ///
 /// # Errors
-/// `WrongState`, `LimitReached` where it is held already, `Malformed` where the date is out of range.
+/// `WrongState`, `LimitReached` where it is held already, `Malformed` where the date is out of range, `KeepsNoLonger`.
 pub async fn hold(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, until: i64) -> Result<()> {
     let now = hub.clock.now();
     let days = hub.config.policy.hold_days;
@@ -150,7 +152,8 @@ pub async fn release(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, said
 /// Another site while it is on its way.
 ///
 /// # Errors
-/// `WrongState`, or `Malformed` where the customer may not use that site, `NoCompartment` where it has no locker.
+/// `WrongState`, or `Malformed` where the customer may not use that site, `NoCompartment` where none is free there, `NoClimate` where
+/// none there keeps it as it has to be kept.
 pub async fn change_site(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, site: &str) -> Result<()> {
     let now = hub.clock.now();
     parcel::wish(reservation.kind, reservation.state, Wish::Move).map_err(parcels::not)?;
@@ -161,10 +164,11 @@ pub async fn change_site(hub: &Hub, tx: &mut Tx, reservation: &mut Reservation, 
         site,
         size: reservation.size.as_deref().map_or(Ok(Size::M), code::parse)?,
         prefers_low: false,
-        chilled: reservation.chilled,
+        climate: reservation.climate(),
         untold: false,
     };
     if !doors::has_free(tx, wanted).await? {
+        care::check_site(tx, (site, None), wanted.size, wanted.climate).await?;
         return Err(Code::NoCompartment.into());
     }
     // A courier on the way to the old site may still put it in there.
@@ -232,7 +236,7 @@ pub async fn book_storage(hub: &Hub, tx: &mut Tx, account: &str, new: &NewStorag
         site: &new.site,
         size: new.size,
         prefers_low,
-        chilled: false,
+        climate: Climate::Plain,
         untold: false,
     };
     doors::book(tx, &mut reservation, wanted, doors::Taking { by_customer: true, now }).await?;

@@ -118,6 +118,9 @@ pub async fn give(hub: &Hub, tx: &mut Tx, account: &str) -> Result<()> {
         site: SITE.to_owned(),
         size: Size::S,
         chilled: false,
+        frozen: false,
+        fragile: false,
+        keeps_hours: None,
     };
 
     let new = parcel("Running shoes", Some("Marlow Sports"), number("HX"));

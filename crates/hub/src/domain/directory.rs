@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use postern_api::{
     carrier::{DeliveryLocker, DeliverySite, DeliverySites},
     growth::Word,
-    locker::{Access, LockerDescriptor},
+    locker::{Access, DoorInfo, LockerDescriptor},
     operator::{CarrierEntry, Carriers, KeyEntry, Keys, LockerEntry, Lockers, NetworkSites, SiteEntry},
 };
 use sqlx::any::AnyRow;
@@ -78,10 +78,20 @@ pub async fn delivery_sites(hub: &Hub, after: Option<&str>) -> Result<DeliverySi
     let mut by_site: BTreeMap<String, Vec<DeliveryLocker>> = BTreeMap::new();
     for row in &lockers {
         let told = descriptor(row)?;
-        let mut sizes: Vec<_> = told.doors.iter().map(|door| door.size.clone()).collect();
-        sizes.sort_by_key(Word::known);
-        sizes.dedup();
-        let locker = DeliveryLocker { id: row.text("id")?, name: told.name, sizes };
+        let sizes = |of: fn(&DoorInfo) -> bool| {
+            let doors = told.doors.iter().filter(|door| of(door));
+            let mut sizes: Vec<_> = doors.map(|door| door.size.clone()).collect();
+            sizes.sort_by_key(Word::known);
+            sizes.dedup();
+            sizes
+        };
+        let locker = DeliveryLocker {
+            id: row.text("id")?,
+            sizes: sizes(|_| true),
+            chilled: sizes(|door| door.chilled),
+            frozen: sizes(|door| door.frozen),
+            name: told.name,
+        };
         by_site.entry(row.text("site_id")?).or_default().push(locker);
     }
     for site in &mut sites {

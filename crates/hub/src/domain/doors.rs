@@ -7,18 +7,19 @@
 use postern_api::{locker::Size, problem::Code};
 use postern_rules::{
     access::{self, For},
+    care::Climate,
     settling::Holds,
     share,
 };
 
-use super::{code, news, reservation::Reservation};
+use super::{care, code, news, reservation::Reservation};
 use crate::{
     error::{Error, Result, refuse},
     store::{RowExt, Tx, chain},
 };
 
 /// Sizes that hold a parcel of `size`, smallest first.
-fn sizes_from(size: Size) -> impl Iterator<Item = Size> {
+pub(super) fn sizes_from(size: Size) -> impl Iterator<Item = Size> {
     [Size::Xs, Size::S, Size::M, Size::L, Size::Xl].into_iter().filter(move |candidate| *candidate >= size)
 }
 
@@ -33,10 +34,18 @@ pub struct Wanted<'a> {
     pub size: Size,
     /// Doors between 40 and 120 cm first.
     pub prefers_low: bool,
-    /// Must be cooled.
-    pub chilled: bool,
+    /// What it must do to what lies behind it.
+    pub climate: Climate,
     /// No access from earlier occupancies may still work there, as far as the hub can know.
     pub untold: bool,
+}
+
+impl Wanted<'_> {
+    /// In which order doors are looked at: a chilled one is left to what needs it wherever a larger plain one will do.
+    fn tries(self) -> impl Iterator<Item = (Climate, Size)> {
+        let climates = self.climate.doors().iter();
+        climates.flat_map(move |climate| sizes_from(self.size).map(move |size| (*climate, size)))
+    }
 }
 
 /// Who takes a door, and when.
@@ -60,9 +69,9 @@ macro_rules! earlier_access {
 }
 
 /// Whether a door `d` of a locker `l` is free and one that is wanted: at this site, of this size, at this locker where one is named,
-/// and cooled where it must be.
+/// and of this climate.
 macro_rules! is_wanted {
-    ($site:literal, $size:literal, $locker:literal, $chilled:literal) => {
+    ($site:literal, $size:literal, $locker:literal, $chilled:literal, $frozen:literal) => {
         concat!(
             "d.site_id = ",
             $site,
@@ -74,8 +83,10 @@ macro_rules! is_wanted {
             $locker,
             " = '' OR d.locker_id = ",
             $locker,
-            ") AND d.chilled >= ",
-            $chilled
+            ") AND d.chilled = ",
+            $chilled,
+            " AND d.frozen = ",
+            $frozen
         )
     };
 }
@@ -85,16 +96,18 @@ macro_rules! is_wanted {
 /// # Errors
 /// When the database fails.
 pub async fn has_free(tx: &mut Tx, wanted: Wanted<'_>) -> Result<bool> {
-    for size in sizes_from(wanted.size) {
+    for (climate, size) in wanted.tries() {
+        let (chilled, frozen) = care::columns(climate);
         let free = sqlx::query(concat!(
             "SELECT d.door FROM doors d JOIN lockers l ON l.id = d.locker_id WHERE ",
-            is_wanted!("$1", "$2", "$3", "$4"),
+            is_wanted!("$1", "$2", "$3", "$4", "$5"),
             " LIMIT 1"
         ))
         .bind(wanted.site)
         .bind(code::of(&size))
         .bind(wanted.locker.unwrap_or_default())
-        .bind(i64::from(wanted.chilled))
+        .bind(chilled)
+        .bind(frozen)
         .fetch_optional(tx.on())
         .await?;
         if free.is_some() {
@@ -108,7 +121,8 @@ pub async fn has_free(tx: &mut Tx, wanted: Wanted<'_>) -> Result<bool> {
 /// into the reservation.
 ///
 /// # Errors
-/// `NoCompartment` where none is free; `LockerNotTold` where some are, and all of them may open to somebody else.
+/// `NoCompartment` where none is free, `NoClimate` where there is none that keeps it; `LockerNotTold` where some are free, and
+/// all of them may open to somebody else.
 pub async fn book(
     tx: &mut Tx,
     reservation: &mut Reservation,
@@ -116,23 +130,25 @@ pub async fn book(
     taking: Taking,
 ) -> Result<()> {
     let mut untold = false;
-    for size in sizes_from(wanted.size) {
+    for (climate, size) in wanted.tries() {
+        let (chilled, frozen) = care::columns(climate);
         // A door that somebody else was faster at is not among the next candidates.
         loop {
             let candidates = sqlx::query(concat!(
                 "SELECT d.locker_id, d.door, d.epoch, d.proven_epoch, ",
                 earlier_access!(),
                 " FROM doors d JOIN lockers l ON l.id = d.locker_id WHERE ",
-                is_wanted!("$3", "$4", "$5", "$6"),
-                " ORDER BY CASE WHEN $7 = 0 OR d.reach = 'easy' THEN 0 WHEN d.reach = 'floor' THEN 1 ELSE 2 END, \
-                 d.chilled, d.locker_id, d.door LIMIT 64"
+                is_wanted!("$3", "$4", "$5", "$6", "$7"),
+                " ORDER BY CASE WHEN $8 = 0 OR d.reach = 'easy' THEN 0 WHEN d.reach = 'floor' THEN 1 ELSE 2 END, \
+                 d.locker_id, d.door LIMIT 64"
             ))
             .bind(taking.now)
             .bind(&reservation.id)
             .bind(wanted.site)
             .bind(code::of(&size))
             .bind(wanted.locker.unwrap_or_default())
-            .bind(i64::from(wanted.chilled))
+            .bind(chilled)
+            .bind(frozen)
             .bind(i64::from(wanted.prefers_low))
             .fetch_all(tx.on())
             .await?;
@@ -154,7 +170,11 @@ pub async fn book(
             }
         }
     }
-    Err(if untold { not_told() } else { Code::NoCompartment.into() })
+    if untold {
+        return Err(not_told());
+    }
+    care::check_site(tx, (wanted.site, wanted.locker), wanted.size, wanted.climate).await?;
+    Err(Code::NoCompartment.into())
 }
 
 fn not_told() -> Error {

@@ -3,6 +3,7 @@
 pub mod account;
 pub mod alarms;
 pub mod assets;
+pub mod care;
 pub mod code;
 pub mod couriers;
 pub mod customer;

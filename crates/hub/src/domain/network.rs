@@ -221,10 +221,10 @@ pub async fn provision(hub: &Hub, tx: &mut Tx, descriptor: &LockerDescriptor) ->
     let before = before.iter().map(|row| row.int("door")).collect::<Result<BTreeSet<_>>>()?;
     for door in &descriptor.doors {
         sqlx::query(
-            "INSERT INTO doors (locker_id, door, site_id, label, size, reach, chilled) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (locker_id, door) DO UPDATE SET \
+            "INSERT INTO doors (locker_id, door, site_id, label, size, reach, chilled, frozen) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (locker_id, door) DO UPDATE SET \
              site_id = excluded.site_id, label = excluded.label, size = excluded.size, reach = excluded.reach, \
-             chilled = excluded.chilled, \
+             chilled = excluded.chilled, frozen = excluded.frozen, \
              reported_by = CASE WHEN doors.reported_by = 'gone' THEN NULL ELSE doors.reported_by END",
         )
         .bind(&descriptor.id)
@@ -234,6 +234,7 @@ pub async fn provision(hub: &Hub, tx: &mut Tx, descriptor: &LockerDescriptor) ->
         .bind(code::of(&door.size))
         .bind(door.reach.name())
         .bind(i64::from(door.chilled))
+        .bind(i64::from(door.frozen))
         .execute(tx.on())
         .await?;
     }
@@ -260,6 +261,9 @@ fn check_descriptor(descriptor: &LockerDescriptor) -> Result<()> {
     let known = |door: &DoorInfo| door.size.known().is_some() && door.reach.known().is_some();
     if !descriptor.doors.iter().all(known) {
         return Err(invalid("/descriptor/doors", "a size or reach that this hub does not know"));
+    }
+    if descriptor.doors.iter().any(|door| door.chilled && door.frozen) {
+        return Err(invalid("/descriptor/doors", "a door is chilled or freezes, not both"));
     }
     if descriptor.doors.is_empty() || descriptor.doors.len() > MOST_DOORS {
         return Err(invalid("/descriptor/doors", "1 to 1000 doors"));

@@ -14,7 +14,7 @@ use postern_rules::{
 };
 
 use super::{
-    code, doors,
+    care, code, doors,
     network::{check_name, check_text},
     reservation::{Reservation, columns},
     settle,
@@ -42,7 +42,7 @@ pub struct Announced {
 /// one has it in the list, and the claim link is made for everybody.
 ///
 /// # Errors
-/// `Malformed` where a field is not sound.
+/// `Malformed` where a field is not sound, `NoClimate` where the site has no door that keeps it as it has to be kept.
 pub async fn announce(hub: &Hub, tx: &mut Tx, carrier: &str, new: &NewParcel) -> Result<Announced> {
     let now = hub.clock.now();
     check_name(&new.title, 120, "/title")?;
@@ -65,7 +65,8 @@ pub async fn announce(hub: &Hub, tx: &mut Tx, carrier: &str, new: &NewParcel) ->
     reservation.reference = Some(new.reference.trim().to_owned());
     reservation.site = Some(new.site.clone());
     reservation.size = Some(code::of(&new.size));
-    reservation.chilled = new.chilled;
+    care::read(&mut reservation, new)?;
+    care::check_site(tx, (&new.site, None), new.size, reservation.climate()).await?;
     let name = carrier_name(tx, carrier).await?;
     let by = new.sender.as_deref().map(str::trim).filter(|sender| !sender.is_empty()).unwrap_or(&name);
     check_text(by, 120, "/sender")?;
@@ -119,6 +120,7 @@ pub(super) fn not(why: Not) -> Error {
     match why {
         Not::State => Code::WrongState.into(),
         Not::Limit => Code::LimitReached.into(),
+        Not::Keeps => refuse(Code::KeepsNoLonger, "the parcel does not keep until then"),
         Not::Time => {
             invalid("/until", "after now, later than it is kept anyway, and within the operator's limit")
         }
@@ -167,7 +169,7 @@ pub async fn keep_door(tx: &mut Tx, parcel: &Reservation, locker: &str, door: i6
 ///
 /// # Errors
 /// `WrongState` where it is not on its way, `NotFound` where there is no such locker, `NoCompartment` where none is free,
-/// `LockerNotTold` where somebody else might open it.
+/// `NoClimate` where none keeps it as it has to be kept, `LockerNotTold` where somebody else might open it.
 pub async fn deposit(
     hub: &Hub,
     tx: &mut Tx,
@@ -194,6 +196,9 @@ pub async fn deposit(
     let taking = doors::Taking { by_customer: false, now };
     match wanted {
         Some(door) => {
+            if !care::fits(tx, &parcel, (&deposit.locker, door)).await? {
+                return Err(care::no_climate(parcel.climate()));
+            }
             if !doors::take(tx, &mut parcel, &deposit.locker, door, taking).await? {
                 return Err(Code::NoCompartment.into());
             }
@@ -207,8 +212,8 @@ pub async fn deposit(
             let prefers_low = prefers_low_doors(tx, parcel.account.as_deref()).await?;
             let size = parcel.size.as_deref().map_or(Ok(Size::M), code::parse)?;
             let locker = Some(deposit.locker.as_str());
-            let chilled = parcel.chilled;
-            let wanted = doors::Wanted { locker, site: &site, size, prefers_low, chilled, untold: true };
+            let climate = parcel.climate();
+            let wanted = doors::Wanted { locker, site: &site, size, prefers_low, climate, untold: true };
             doors::book(tx, &mut parcel, wanted, taking).await?;
         }
     }
@@ -216,12 +221,12 @@ pub async fn deposit(
     // What couriers did and said before is of something else than what lies there now.
     (parcel.inside, parcel.answer, parcel.answered_of) = (None, None, None);
     become_of(tx, &mut parcel, Wish::Deposit, now).await?;
-    begin_window(hub, tx, &mut parcel, deposit.until).await?;
+    begin_window(hub, tx, &mut parcel, now, deposit.until).await?;
     parcel.save(tx, now).await?;
     Ok(parcel)
 }
 
-/// The parcel lies in its door from now on: when it is to be collected.
+/// The parcel lies in its door, where it was put at `at`: when it is to be collected from now on.
 ///
 /// # Errors
 /// `Malformed` where the window would end in the past or after more than 30 days.
@@ -229,14 +234,16 @@ pub async fn begin_window(
     hub: &Hub,
     tx: &mut Tx,
     parcel: &mut Reservation,
+    at: i64,
     until: Option<i64>,
 ) -> Result<()> {
     let now = hub.clock.now();
+    parcel.keeps_from(at, now);
     let row = sqlx::query("SELECT pickup_hours FROM carriers WHERE id = $1")
         .bind(&parcel.carrier)
         .fetch_one(tx.on())
         .await?;
-    let until = parcel::window(now, until, row.int("pickup_hours")?, parcel.held_until);
+    let until = parcel::window(now, until, row.int("pickup_hours")?, parcel.held_until, parcel.keeps);
     let until = until.map_err(|_| invalid("/until", "after now and within 30 days"))?;
     parcel.since = Some(now);
     parcel.until = Some(until);
@@ -337,6 +344,7 @@ pub fn shown(parcel: &Reservation) -> Result<Parcel> {
         door: parcel.door.map(doors::number).transpose()?,
         version: u64::try_from(parcel.version).unwrap_or_default(),
         unproven: parcel.unproven,
+        care: parcel.care(),
         letter: None,
         claim_link: None,
     })

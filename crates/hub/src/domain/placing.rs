@@ -146,7 +146,7 @@ pub async fn move_on(
     }
     if verdict.begins {
         reservation.called_off = before == State::Cancelled;
-        parcels::begin_window(hub, tx, reservation, None).await?;
+        parcels::begin_window(hub, tx, reservation, at, None).await?;
         // Whoever asked for another token since could open it with that.
         if let Some(opening) = placed::last_opening(&links).filter(|_| before != State::Cancelled)
             && chain::opening(

@@ -1,7 +1,10 @@
 //! A reservation as the database holds it.
 
 use postern_api::reservation::{Kind, State, TimelineEntry, TimelineEvent};
-use postern_rules::placed::{Answer, Inside};
+use postern_rules::{
+    care::Keeps,
+    placed::{Answer, Inside},
+};
 use sqlx::{AnyConnection, any::AnyRow};
 
 use super::{code, feed, webhooks};
@@ -39,6 +42,12 @@ pub struct Reservation {
     pub size: Option<String>,
     /// Must lie in a chilled compartment.
     pub chilled: bool,
+    /// Must lie in a compartment that freezes.
+    pub frozen: bool,
+    /// Breaks easily.
+    pub fragile: bool,
+    /// How long it keeps.
+    pub keeps: Keeps,
     /// Locker id, once assigned.
     pub locker: Option<String>,
     /// Door, once assigned.
@@ -91,6 +100,7 @@ macro_rules! columns {
             $table id account_id version kind state title carrier_id reference site_id size chilled locker_id door epoch
             until_at since_at held_until extensions first_opened_at last_opened_at identification_format identification_text
             shares timeline unproven inside answer answered_after answered_locker answered_door lent called_off opening
+            frozen fragile keeps_hours keeps_until
         )
     };
     ($table:literal $first:ident $($more:ident)*) => {
@@ -121,6 +131,9 @@ impl Reservation {
             site: None,
             size: None,
             chilled: false,
+            frozen: false,
+            fragile: false,
+            keeps: Keeps::default(),
             locker: None,
             door: None,
             epoch: 0,
@@ -165,6 +178,9 @@ impl Reservation {
             site: row.maybe_text("site_id")?,
             size: row.maybe_text("size")?,
             chilled: row.int("chilled")? == 1,
+            frozen: row.int("frozen")? == 1,
+            fragile: row.int("fragile")? == 1,
+            keeps: Keeps { hours: row.maybe_int("keeps_hours")?, until: row.maybe_int("keeps_until")? },
             locker: row.maybe_text("locker_id")?,
             door: row.maybe_int("door")?,
             epoch: row.int("epoch")?,
@@ -263,7 +279,8 @@ impl Reservation {
              extensions = $14, first_opened_at = $15, last_opened_at = $16, identification_format = $17, \
              identification_text = $18, shares = $19, timeline = $20, updated_at = $21, chilled = $22, unproven = $23, \
              inside = $24, answer = $25, answered_after = $26, lent = $27, called_off = $28, opening = $29, \
-             answered_locker = $30, answered_door = $31 WHERE id = $1",
+             answered_locker = $30, answered_door = $31, frozen = $32, fragile = $33, keeps_hours = $34, keeps_until = $35 \
+             WHERE id = $1",
         )
         .bind(&self.id)
         .bind(self.account.clone())
@@ -296,6 +313,10 @@ impl Reservation {
         .bind(self.opening)
         .bind(self.answered_of.as_ref().map(|(locker, _)| locker.clone()))
         .bind(self.answered_of.as_ref().map(|(_, door)| *door))
+        .bind(i64::from(self.frozen))
+        .bind(i64::from(self.fragile))
+        .bind(self.keeps.hours)
+        .bind(self.keeps.until)
         .execute(tx.on())
         .await?;
         if self.kept != Some(self.state) {

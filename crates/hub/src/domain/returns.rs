@@ -1,6 +1,7 @@
 //! Returns: an empty compartment is booked, the customer puts the parcel in, a carrier takes it out.
 
 use postern_api::reservation::{IdentificationFormat, Kind, NewReturn, State, TimelineEvent};
+use postern_rules::care::Climate;
 
 use super::{code, doors, fair, network::check_text, parcels, reservation::Reservation};
 use crate::{
@@ -28,7 +29,7 @@ pub async fn book(
         site: &new.site,
         size: new.size,
         prefers_low,
-        chilled: false,
+        climate: Climate::Plain,
         untold: false,
     };
     let now = hub.clock.now();

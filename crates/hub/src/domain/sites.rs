@@ -6,11 +6,15 @@ use postern_api::{
     locker::{Access, Fill, Site, Size},
     problem::Code,
 };
+use postern_rules::care::Climate;
 use sqlx::{AnyConnection, any::AnyRow};
 
-use super::code;
+use super::{
+    care, code,
+    reservation::{Reservation, columns},
+};
 use crate::{
-    error::{Error, Result, invalid},
+    error::{Error, Result, invalid, refuse},
     store::{RowExt, Tx},
 };
 
@@ -26,6 +30,27 @@ pub struct Search {
     pub size: Option<Size>,
     /// Part of name or address.
     pub text: Option<String>,
+    /// Only doors behind which a parcel may lie that has to be kept so, and that are large enough.
+    pub keeps: Option<Climate>,
+}
+
+/// What is looked for to move the customer's parcel to.
+///
+/// # Errors
+/// `Malformed` where it is none of theirs: what is somebody else's is as good as not there.
+pub async fn for_parcel(on: &mut AnyConnection, account: &str, parcel: &str) -> Result<(Size, Climate)> {
+    let row = sqlx::query(concat!(
+        "SELECT ",
+        columns!(),
+        " FROM reservations r WHERE r.id = $1 AND r.account_id = $2"
+    ))
+    .bind(parcel)
+    .bind(account)
+    .fetch_optional(on)
+    .await?;
+    let row = row.ok_or_else(|| refuse(Code::Malformed, "parcel: no such parcel"))?;
+    let parcel = Reservation::from_row(&row)?;
+    Ok((parcel.size.as_deref().map_or(Ok(Size::M), code::parse)?, parcel.climate()))
 }
 
 /// Goes on where `account` may use the site: it is public, or they live or work there.
@@ -103,12 +128,15 @@ async fn candidates(
     let ids: Vec<_> = sites.iter().map(|site| site.id.clone()).collect();
     let mut fills = HashMap::new();
     for some in ids.chunks(200) {
-        fills.extend(fill(on, some).await?);
+        fills.extend(fill(on, some, search.keeps).await?);
     }
     for site in &mut sites {
         site.fill = fills.remove(&site.id).unwrap_or_default();
     }
     if let Some(size) = search.size {
+        if search.keeps.is_some() {
+            sites.iter_mut().for_each(|site| site.fill.retain(|one| one.size.known() >= Some(size)));
+        }
         sites.retain(|site| fits(&site.fill, size));
     }
     Ok(sites)
@@ -139,22 +167,27 @@ pub fn from_row(row: &AnyRow) -> Result<Site> {
     })
 }
 
-/// Free doors and doors in order, by site and size.
-async fn fill(on: &mut AnyConnection, sites: &[String]) -> Result<HashMap<String, Vec<Fill>>> {
+/// Free doors and doors in order, by site and size; those that keep things so, where it is said how.
+async fn fill(
+    on: &mut AnyConnection,
+    sites: &[String],
+    keeps: Option<Climate>,
+) -> Result<HashMap<String, Vec<Fill>>> {
     if sites.is_empty() {
         return Ok(HashMap::new());
     }
-    let places: Vec<_> = (1..=sites.len()).map(|n| format!("${n}")).collect();
+    let places: Vec<_> = (3..sites.len() + 3).map(|n| format!("${n}")).collect();
     let sql = format!(
         "SELECT d.site_id, d.size, COUNT(*) AS total, \
          COUNT(CASE WHEN d.reservation_id IS NULL AND d.settling_epoch IS NULL AND a.id IS NULL THEN 1 END) AS free FROM doors d \
          JOIN lockers l ON l.id = d.locker_id AND l.retired_at IS NULL \
          LEFT JOIN assets a ON a.locker_id = d.locker_id AND a.door = d.door \
-         WHERE d.out_of_order = 0 AND d.site_id IN ({}) GROUP BY d.site_id, d.size",
+         WHERE d.out_of_order = 0 AND d.chilled >= $1 AND ($2 < 0 OR d.frozen = $2) AND d.site_id IN ({}) GROUP BY d.site_id, d.size",
         places.join(", ")
     );
     // Only numbered places are put together here; the ids are bound.
-    let mut query = sqlx::query(sqlx::AssertSqlSafe(sql));
+    let (chilled, frozen) = keeps.map_or((0, -1), care::columns);
+    let mut query = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(chilled).bind(frozen);
     for site in sites {
         query = query.bind(site.clone());
     }
@@ -192,7 +225,7 @@ pub fn parse_point(text: &str) -> Result<(f64, f64)> {
         .and_then(|(lat, lon)| Some((lat.trim().parse().ok()?, lon.trim().parse().ok()?)));
     point
         .filter(|(lat, lon)| (-90.0..=90.0).contains(lat) && (-180.0..=180.0).contains(lon))
-        .ok_or_else(|| crate::error::refuse(Code::Malformed, "near: LAT,LON in degrees"))
+        .ok_or_else(|| refuse(Code::Malformed, "near: LAT,LON in degrees"))
 }
 
 #[cfg(test)]

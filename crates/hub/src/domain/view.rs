@@ -112,6 +112,7 @@ pub async fn from_row(hub: &Hub, on: &mut AnyConnection, row: &AnyRow, viewer: V
         && may_open(&stored, reopen_minutes, now);
     let mut actions = actions(&hub.config.policy, &stored, role, &shares, reopen_minutes, now);
     actions.retain(|action| !(checking && matches!(action, Action::Open | Action::Reopen)));
+    let care = stored.care();
     Ok(Shown {
         version: u64::try_from(stored.version).unwrap_or_default(),
         kind: stored.kind,
@@ -127,6 +128,7 @@ pub async fn from_row(hub: &Hub, on: &mut AnyConnection, row: &AnyRow, viewer: V
         site,
         compartment,
         role,
+        care,
         until: stored.until,
         since: stored.since,
         identification,
@@ -194,19 +196,26 @@ fn actions(
         return actions;
     }
     let standing = shares.iter().filter(|share| share.state != ShareState::Ended).count();
+    // What keeps no longer than it is kept anyway cannot be kept for longer.
+    let keeps = stored.keeps.until(stored.until.unwrap_or(now).max(now) + 1);
+    let may_extend = keeps && stored.extensions < policy.extensions;
     let may_share = i64::try_from(standing).unwrap_or(i64::MAX) < policy.shares;
     match (stored.kind, stored.state) {
         (Kind::Pickup, State::Announced | State::InTransit) => {
-            actions.extend([Action::ChangeLocker, Action::Hold, Action::Cancel]);
+            actions.push(Action::ChangeLocker);
+            if keeps {
+                actions.push(Action::Hold);
+            }
+            actions.push(Action::Cancel);
             if may_share {
                 actions.push(Action::Share);
             }
         }
         (Kind::Pickup, State::Ready) => {
-            if stored.extensions < policy.extensions {
+            if may_extend {
                 actions.push(Action::Extend);
             }
-            if stored.held_until.is_none() {
+            if keeps && stored.held_until.is_none() {
                 actions.push(Action::Hold);
             }
             if may_share {
@@ -216,7 +225,7 @@ fn actions(
             actions.extend([Action::ConfirmTaken, Action::Report]);
         }
         (Kind::Pickup, State::Expired) => {
-            if stored.extensions < policy.extensions {
+            if may_extend {
                 actions.push(Action::Extend);
             }
             if stored.first_opened.is_some() {
@@ -225,7 +234,7 @@ fn actions(
             actions.push(Action::Report);
         }
         (Kind::Pickup, State::Opened) => {
-            if access::may_lie_there(stored.inside) && stored.extensions < policy.extensions {
+            if may_extend && access::may_lie_there(stored.inside) {
                 actions.push(Action::Extend);
             }
             actions.extend([Action::ConfirmTaken, Action::Report]);

@@ -30,6 +30,9 @@ pub(super) struct Asked {
     size: Option<Size>,
     /// Part of a name or address.
     text: Option<String>,
+    /// Id of a parcel of the customer's that is on its way: only sites with a free door that is large enough for it and keeps it as
+    /// it has to be kept. Takes the place of `size`.
+    parcel: Option<String>,
 }
 
 /// Sites that the customer may use.
@@ -41,8 +44,14 @@ pub(super) async fn sites(
     Query(asked): Query<Asked>,
 ) -> Result<Json<Sites>> {
     let near = asked.near.as_deref().map(sites::parse_point).transpose()?;
-    let search = Search { near, size: asked.size, text: asked.text };
     let mut on = hub.store.snapshot().await?;
+    let (size, keeps) = match &asked.parcel {
+        Some(parcel) => sites::for_parcel(&mut on, &customer.account, parcel)
+            .await
+            .map(|(size, keeps)| (Some(size), Some(keeps)))?,
+        None => (asked.size, None),
+    };
+    let search = Search { near, size, text: asked.text, keeps };
     let sites = sites::search(&mut on, &customer.account, &search).await?;
     Ok(Json(Sites { sites: sites.into_iter().map(Into::into).collect() }))
 }

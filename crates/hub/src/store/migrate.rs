@@ -23,6 +23,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (14, "0014_reports", include_str!("migrations/0014_reports.sql")),
     (15, "0015_missing_things", include_str!("migrations/0015_missing_things.sql")),
     (16, "0016_residents", include_str!("migrations/0016_residents.sql")),
+    (17, "0017_care", include_str!("migrations/0017_care.sql")),
 ];
 
 /// After which every account is given its customer number: a check digit is nothing for SQL.

@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 
 #[allow(clippy::wildcard_imports)]
 use crate::{
-    backups::*, crowd::*, doors::*, errands::*, gaps::*, guests::*, keeping::*, leaving::*, leftovers::*,
-    promises::*, races::*, reach::*, reporting::*, residents::*, services::*, to_the_letter::*,
+    backups::*, care::*, crowd::*, doors::*, errands::*, gaps::*, guests::*, keeping::*, leaving::*,
+    leftovers::*, promises::*, races::*, reach::*, reporting::*, residents::*, services::*, to_the_letter::*,
 };
 use crate::{
     client::{Device, encode},
@@ -98,6 +98,11 @@ on_both!(
     issuer_keys_change_while_lockers_are_offline,
     tokens_and_provisioning_are_answered_once,
     what_must_be_chilled_lies_in_a_chilled_compartment,
+    a_parcel_is_announced_where_a_door_keeps_it,
+    each_parcel_lies_behind_a_door_that_keeps_it,
+    a_parcel_moves_only_to_where_it_is_kept_so,
+    a_parcel_is_to_be_collected_while_it_keeps,
+    a_shorter_window_may_grow_to_what_it_keeps,
     pin_shown_opens,
     previous_customer_ends,
     removed_device_ends,

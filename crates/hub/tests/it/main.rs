@@ -5,6 +5,7 @@
 mod backups;
 mod browser;
 mod cabinet;
+mod care;
 mod client;
 mod conformance;
 mod contract;

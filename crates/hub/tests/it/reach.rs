@@ -309,6 +309,11 @@ pub(crate) async fn accounts_of_before_are_given_numbers(world: World) {
     // The database as the version of before left it.
     let mut tx = world.hub.store.begin().await.unwrap();
     for sql in [
+        "ALTER TABLE doors DROP COLUMN frozen",
+        "ALTER TABLE reservations DROP COLUMN frozen",
+        "ALTER TABLE reservations DROP COLUMN fragile",
+        "ALTER TABLE reservations DROP COLUMN keeps_hours",
+        "ALTER TABLE reservations DROP COLUMN keeps_until",
         "DROP INDEX letters_invitation",
         "DROP TABLE flat_compartments",
         "ALTER TABLE shares DROP COLUMN given_by",
@@ -345,7 +350,8 @@ pub(crate) async fn accounts_of_before_are_given_numbers(world: World) {
             "0013_reopenings",
             "0014_reports",
             "0015_missing_things",
-            "0016_residents"
+            "0016_residents",
+            "0017_care"
         ]
     );
     let mut numbers = std::collections::BTreeSet::new();

@@ -80,7 +80,11 @@ pub(crate) async fn what_partners_mistype_is_named(world: World) {
         let mut typed = sound.clone();
         typed[name] = value;
         let answer = heron.post("/v1/carrier/parcels", typed).await;
-        refused(answer, &format!("/{name}"), "chilled, recipient, reference, sender, site, size, title");
+        refused(
+            answer,
+            &format!("/{name}"),
+            "chilled, fragile, frozen, keeps_hours, recipient, reference, sender, site, size, title",
+        );
     }
     let list = heron.get("/v1/carrier/parcels?reference=TYPO-1").await.ok();
     assert_eq!(list["parcels"], json!([]), "nothing was announced");

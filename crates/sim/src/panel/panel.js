@@ -62,6 +62,7 @@ function doorWords(door) {
   else if (door.sensed_open !== door.open) words.push(`sensor says ${door.sensed_open ? "open" : "closed"}`);
   if (door.obstructed) words.push("obstructed");
   if (door.chilled) words.push("chilled");
+  if (door.frozen) words.push("frozen");
   return words.join(", ");
 }
 
@@ -78,6 +79,7 @@ function front(cabinet) {
 function cell(cabinet, door) {
   const fate = cabinet.fate.doors[door.door];
   const ill = (door.sensed_open !== door.open) || door.obstructed || (fate?.jammed_pulses ?? 0) > 0;
+  const climate = door.frozen ? "❄❄ frozen" : door.chilled && "❄ chilled";
   const classes = ["cell", door.open && "open", door.energised && "energised", ill && "ill", door.inside && "full"];
   return el("button", {
     class: classes.filter(Boolean).join(" "),
@@ -89,7 +91,7 @@ function cell(cabinet, door) {
     onkeydown: moveFocus,
   },
   el("span", { class: "content" }, door.inside ? el("span", { class: "parcel" }, door.inside) : null),
-  el("span", { class: "leaf" }, door.label, door.chilled ? el("span", { class: "mark" }, "❄ chilled") : null),
+  el("span", { class: "leaf" }, door.label, climate ? el("span", { class: "mark" }, climate) : null),
   el("span", { class: "lamp" }));
 }
 

@@ -19,6 +19,7 @@ use postern_protocol::LockerIdentity;
 use postern_rules::{
     access::{self, For, Standing},
     booked::{self, Who},
+    care::Keeps,
     parcel::{self, Timed},
     placed::{self, Answer},
     release::{self, Back, Given},
@@ -208,6 +209,7 @@ impl Hub {
             identification: None,
             unproven: booking.unproven,
             checking: false,
+            care: None,
             lent: false,
             flat: None,
             opening: booking.opening.and_then(|opening| u32::try_from(opening).ok()),
@@ -441,6 +443,7 @@ impl Booking {
             held_until: None,
             extensions: self.extensions,
             may_lie_there: access::may_lie_there(self.inside),
+            keeps: Keeps::default(),
         };
         parcel::extend(timed, until, EXTENSIONS, EXTENSION_HOURS, wide(now))
     }
@@ -472,6 +475,7 @@ pub(super) fn descriptor(
                 size: Size::M.into(),
                 reach: Reach::Easy.into(),
                 chilled: false,
+                frozen: false,
             })
             .collect(),
     }

@@ -14,10 +14,11 @@ fn id() -> Value {
 }
 
 /// All of them.
-pub(super) const LIMITS: [Limit; 35] = [
+pub(super) const LIMITS: [Limit; 36] = [
     ("NewParcel", "reference", || text(1, 64)),
     ("NewParcel", "title", || text(1, 120)),
     ("NewParcel", "sender", || text(0, 120)),
+    ("NewParcel", "keeps_hours", || json!({ "minimum": 1, "maximum": 720 })),
     ("NewWebhook", "url", || json!({ "maxLength": 512, "format": "uri" })),
     ("NewCourier", "name", || text(1, 64)),
     ("NewReturn", "code", || text(1, 64)),

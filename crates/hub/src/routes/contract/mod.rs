@@ -68,7 +68,14 @@ const REFUSALS: [Refusal; 11] = [
         status: "409",
         name: "Conflict",
         description: "It does not fit the state that the thing is in, or a limit of the operator.",
-        codes: &["wrong_state", "no_compartment", "limit_reached", "wrong_code"],
+        codes: &[
+            "wrong_state",
+            "no_compartment",
+            "no_climate",
+            "keeps_no_longer",
+            "limit_reached",
+            "wrong_code",
+        ],
     },
     Refusal {
         status: "410",
