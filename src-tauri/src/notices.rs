@@ -130,7 +130,7 @@ mod tests {
 
     fn about(kind: NotificationKind, reservation: Option<&str>) -> Notification {
         let reservation = reservation.map(str::to_owned);
-        Notification { kind, reservation, title: Some("\"Shoes\"".to_owned()), door: None }
+        Notification { kind, reservation, title: Some("\"Shoes\"".to_owned()), door: None, care: None }
     }
 
     fn to_come(at: i64) -> Value {

@@ -1,7 +1,7 @@
 //! What tray and notifications say. The page's languages live in `ui`; these few words are needed where there is no
 //! page: in the background, and before the page is up.
 
-use postern_runtime::effect::{Notification, NotificationKind};
+use postern_runtime::effect::{CareNote, Notification, NotificationKind};
 use tokio::sync::watch;
 
 /// The language spoken now: the page's choice, or the system's until it has told us.
@@ -59,6 +59,12 @@ pub(crate) struct Words {
     revoked: [&'static str; 2],
     answered: [&'static str; 2],
     parcel: &'static str,
+    /// Chilled, frozen, fragile.
+    care: [&'static str; 3],
+    /// For how long it keeps; `{time}` is one of the next two.
+    keeps: &'static str,
+    /// Hours and minutes; `{n}`.
+    times: [&'static str; 2],
     /// Android's settings: what is told as it happens, and what is reminded of.
     #[cfg_attr(not(target_os = "android"), allow(dead_code, reason = "nobody else has kinds"))]
     kinds: [&'static str; 2],
@@ -98,7 +104,28 @@ impl Words {
         };
         let about = notification.title.as_deref().map_or_else(|| self.parcel.to_owned(), plain);
         let door = notification.door.as_deref().map_or_else(|| "–".to_owned(), plain);
-        (title.to_owned(), body.replace("{door}", &door).replace("{title}", &about))
+        let mut body = body.replace("{door}", &door).replace("{title}", &about);
+        if let Some(care) = notification.care.and_then(|care| self.care(care)) {
+            body = format!("{body} {care}.");
+        }
+        (title.to_owned(), body)
+    }
+
+    /// How it has to be kept, and for how long it keeps from now; none where there is nothing to say.
+    fn care(&self, care: CareNote) -> Option<String> {
+        let [chilled, frozen, fragile] = self.care;
+        let kinds = [(care.chilled, chilled), (care.frozen, frozen), (care.fragile, fragile)];
+        let mut words: Vec<_> =
+            kinds.into_iter().filter(|(is, _)| *is).map(|(_, word)| word.to_owned()).collect();
+        if let Some(minutes) = care.keeps_minutes {
+            let [hours, few] = self.times;
+            let time = match minutes {
+                0..120 => few.replace("{n}", &minutes.to_string()),
+                _ => hours.replace("{n}", &(minutes / 60).to_string()),
+            };
+            words.push(self.keeps.replace("{time}", &time));
+        }
+        (!words.is_empty()).then(|| words.join(" · "))
     }
 
     /// The kinds of notification that a customer can silence, by the names that `notices` has for them.
@@ -156,6 +183,9 @@ const ENGLISH: Words = Words {
     revoked: ["Signed out", "This device was removed from your account. Everything on it was erased."],
     answered: ["Your report was answered", "It’s about {title}."],
     parcel: "Your parcel",
+    care: ["Chilled", "Frozen", "Fragile"],
+    keeps: "Keeps for {time}",
+    times: ["{n} h", "{n} min"],
     kinds: ["Parcels", "Reminders"],
     cannot_start: ["{app} cannot start", "Another program is using its data. Close it and try again."],
 };
@@ -175,6 +205,9 @@ const GERMAN: Words = Words {
     revoked: ["Abgemeldet", "Dieses Gerät wurde aus dem Konto entfernt. Alles darauf wurde gelöscht."],
     answered: ["Antwort auf deine Meldung", "Es geht um {title}."],
     parcel: "Dein Paket",
+    care: ["Gekühlt", "Tiefgekühlt", "Zerbrechlich"],
+    keeps: "Noch {time} haltbar",
+    times: ["{n} Std.", "{n} Min."],
     kinds: ["Pakete", "Erinnerungen"],
     cannot_start: [
         "{app} kann nicht starten",
@@ -197,6 +230,9 @@ const POLISH: Words = Words {
     revoked: ["Wylogowano", "To urządzenie usunięto z konta. Wszystko na nim zostało skasowane."],
     answered: ["Odpowiedź na zgłoszenie", "Dotyczy: {title}."],
     parcel: "Twoja paczka",
+    care: ["Chłodzone", "Mrożone", "Delikatne"],
+    keeps: "Wytrzyma jeszcze {time}",
+    times: ["{n} h", "{n} min"],
     kinds: ["Paczki", "Przypomnienia"],
     cannot_start: [
         "Nie można uruchomić {app}",
@@ -219,6 +255,9 @@ const UKRAINIAN: Words = Words {
     revoked: ["Вихід виконано", "Цей пристрій вилучено з облікового запису. Усе на ньому стерто."],
     answered: ["Відповідь на ваше повідомлення", "Стосується: {title}."],
     parcel: "Ваша посилка",
+    care: ["Охолоджене", "Заморожене", "Крихке"],
+    keeps: "Придатне ще {time}",
+    times: ["{n} год", "{n} хв"],
     kinds: ["Посилки", "Нагадування"],
     cannot_start: [
         "{app} не запускається",
@@ -228,7 +267,7 @@ const UKRAINIAN: Words = Words {
 
 #[cfg(test)]
 mod tests {
-    use postern_runtime::effect::{Notification, NotificationKind};
+    use postern_runtime::effect::{CareNote, Notification, NotificationKind};
 
     use super::{ALL, Language, Words};
 
@@ -251,6 +290,7 @@ mod tests {
             reservation: None,
             title: Some("<b>{door}</b>\u{202e}\n & more".to_owned()),
             door: Some("B3".to_owned()),
+            care: None,
         };
         for words in ALL {
             let (title, body) = words.notification(&notification);
@@ -260,5 +300,29 @@ mod tests {
             assert!(told.iter().all(|text| text.contains("Lantern") && !text.contains('{')), "{told:?}");
             assert!(body.contains("&lt;b&gt;{door}&lt;/b&gt; &amp; more") && body.contains("B3"), "{body}");
         }
+    }
+
+    #[test]
+    fn how_a_parcel_is_kept_is_told_in_every_language() {
+        let told = |keeps_minutes| {
+            let care = CareNote { chilled: true, fragile: true, keeps_minutes, ..CareNote::default() };
+            let door = Some("B3".to_owned());
+            let notification = Notification {
+                kind: NotificationKind::Deadline,
+                reservation: None,
+                title: None,
+                door,
+                care: Some(care),
+            };
+            ALL.iter().map(|words| words.notification(&notification).1).collect::<Vec<_>>()
+        };
+        let long = told(Some(485));
+        assert_eq!(long[0], "Collect Your parcel from door B3 soon. Chilled · Fragile · Keeps for 8 h.");
+        assert_eq!(
+            long[1],
+            "Dein Paket bald aus Fach B3 abholen. Gekühlt · Zerbrechlich · Noch 8 Std. haltbar."
+        );
+        assert!(told(Some(90)).iter().all(|body| body.contains("90") && !body.contains('{')));
+        assert!(told(None)[0].ends_with("soon. Chilled · Fragile."));
     }
 }

@@ -1,6 +1,10 @@
 //! English for every code that the core has. The window has its own words, in more languages.
 
-use postern_runtime::view::{KindView, NoPinView, NoticeCode, OpeningPhase, ProblemCode, StateView};
+use postern_runtime::view::{
+    CareView, KindView, NoPinView, NoticeCode, OpeningPhase, ProblemCode, StateView,
+};
+
+use crate::time;
 
 /// What happened, and what to do now.
 pub(crate) fn problem(code: ProblemCode) -> &'static str {
@@ -64,6 +68,12 @@ pub(crate) fn problem(code: ProblemCode) -> &'static str {
             "Something still lies inside. Open the door, take it out, close the door and try again."
         }
         ProblemCode::NoCompartment => "No compartment of that size is free there.",
+        ProblemCode::NoClimate => {
+            "No compartment there can keep it as it has to be kept. Choose another locker."
+        }
+        ProblemCode::KeepsNoLonger => {
+            "It does not keep that long. Collect it before then, or have somebody collect it."
+        }
         ProblemCode::ClaimEnded => "The link was used, taken back, or has ended. Ask for a new one.",
         ProblemCode::InvitationInvalid => {
             "That is no invitation of this network, or it is not for this device."
@@ -132,6 +142,20 @@ pub(crate) fn kind(kind: KindView) -> &'static str {
         KindView::Return => "To return",
         KindView::Storage => "My lockers",
     }
+}
+
+/// How a parcel has to be kept, and until when it keeps: `chilled, keeps until Thu 26 Nov, 18:00 CET`. None where it is as any other.
+pub(crate) fn care(care: CareView) -> Option<String> {
+    let kinds = [(care.chilled, "chilled"), (care.frozen, "frozen"), (care.fragile, "fragile")];
+    let mut words: Vec<String> =
+        kinds.into_iter().filter(|(is, _)| *is).map(|(_, word)| word.to_owned()).collect();
+    match (care.keeps_until, care.keeps_hours) {
+        (Some(until), _) => words.push(format!("keeps until {}", time::day_and_time(until))),
+        (None, Some(1)) => words.push("keeps for an hour in the locker".to_owned()),
+        (None, Some(hours)) => words.push(format!("keeps for {hours} hours in the locker")),
+        (None, None) => {}
+    }
+    (!words.is_empty()).then(|| words.join(", "))
 }
 
 /// A step of an opening, while it is under way.

@@ -160,6 +160,22 @@ pub struct Notification {
     pub title: Option<String>,
     /// The door's label.
     pub door: Option<String>,
+    /// How it has to be kept, where somebody may have to hurry or be careful for it.
+    pub care: Option<CareNote>,
+}
+
+/// How a parcel has to be kept, in a notification. A platform may show that without knowing the time zone, so it is told how long and
+/// not until when.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CareNote {
+    /// It is kept chilled.
+    pub chilled: bool,
+    /// It is kept frozen.
+    pub frozen: bool,
+    /// It breaks easily.
+    pub fragile: bool,
+    /// Minutes that it keeps from when the notification is shown.
+    pub keeps_minutes: Option<u32>,
 }
 
 /// A reminder to come.

@@ -19,7 +19,13 @@ pub(crate) type Finder = Lookup<FoundSiteView>;
 
 impl Finder {
     /// Asks the hub.
-    pub(crate) fn find(&mut self, near: Option<(f64, f64)>, size: Option<Size>, cx: &mut Cx<'_>) {
+    pub(crate) fn find(
+        &mut self,
+        near: Option<(f64, f64)>,
+        size: Option<Size>,
+        parcel: Option<&str>,
+        cx: &mut Cx<'_>,
+    ) {
         let mut query = form_urlencoded::Serializer::new(String::new());
         if let Some((latitude, longitude)) =
             near.filter(|(lat, lon)| (-90.0..=90.0).contains(lat) && (-180.0..=180.0).contains(lon))
@@ -29,6 +35,9 @@ impl Finder {
         }
         if let Some(size) = size {
             query.append_pair("size", size.name());
+        }
+        if let Some(parcel) = parcel {
+            query.append_pair("parcel", parcel);
         }
         let query = query.finish();
         let path = if query.is_empty() { "/v1/sites".to_owned() } else { format!("/v1/sites?{query}") };

@@ -212,6 +212,10 @@ pub enum Intent {
         /// Only with a free door of this size.
         #[serde(default)]
         size: Option<String>,
+        /// Only to where this parcel can go: with a free door that is large enough, and keeps it as it has to be kept.
+        #[serde(default)]
+        #[ts(optional)]
+        parcel: Option<String>,
     },
     /// Forget what was found.
     CloseSites,

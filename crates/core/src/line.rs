@@ -121,6 +121,8 @@ impl Miss {
             Self::Refused { code, .. } => match code {
                 Code::Stale | Code::WrongState | Code::NotFound => ProblemCode::ChangedMeanwhile,
                 Code::NoCompartment => ProblemCode::NoCompartment,
+                Code::NoClimate => ProblemCode::NoClimate,
+                Code::KeepsNoLonger => ProblemCode::KeepsNoLonger,
                 Code::LimitReached => ProblemCode::LimitReached,
                 Code::FairShare => ProblemCode::FairShare,
                 Code::SomethingInside => ProblemCode::SomethingInside,

@@ -1,5 +1,5 @@
-//! Reminders: a day and three hours before a deadline, at a usual moment to collect, and when a lent thing is late.
-//! Each once.
+//! Reminders: a day and three hours before a deadline, at a usual moment to collect, and when a lent thing is late. Of what keeps for
+//! a time only earlier: when half of that time is left, and when a quarter is. Each once.
 
 use std::collections::BTreeMap;
 
@@ -13,6 +13,9 @@ const HOUR: i64 = 3600;
 const AHEAD: i64 = HOUR / 2;
 /// Two usual moments are said at least so far apart.
 const HABIT_GAP: i64 = 20 * HOUR;
+
+/// Of what keeps for long, the first reminder comes so long before it does no more, and the second so long.
+const SPOILS: [i64; 2] = [36 * HOUR, 6 * HOUR];
 
 const DAY_BEFORE: u8 = 1;
 const HOURS_BEFORE: u8 = 2;
@@ -49,6 +52,9 @@ fn moments(reservation: &Reservation) -> [Option<Moment>; 2] {
     let Some(until) = reservation.until else { return [None, None] };
     match (reservation.kind, reservation.state) {
         (Kind::Pickup, State::Ready) | (Kind::Return, State::Booked) => {
+            if let Some(moments) = before_it_spoils(reservation, until) {
+                return moments;
+            }
             let since = reservation.since.unwrap_or(i64::MIN);
             let early = (DAY_BEFORE, until - 24 * HOUR, NotificationKind::Deadline);
             let late = (HOURS_BEFORE, until - 3 * HOUR, NotificationKind::Deadline);
@@ -58,6 +64,18 @@ fn moments(reservation: &Reservation) -> [Option<Moment>; 2] {
         (Kind::Storage, State::Held) => [Some((OVERDUE, until, NotificationKind::Overdue)), None],
         _ => [None, None],
     }
+}
+
+/// The moments of what keeps for a time only. However short that is, one comes well before, so that somebody can still go.
+fn before_it_spoils(reservation: &Reservation, until: i64) -> Option<[Option<Moment>; 2]> {
+    let keeps = reservation.care?.keeps_until?.min(until);
+    let whole = keeps - reservation.since?;
+    if whole <= 0 {
+        return None;
+    }
+    let moment = |bit, before| (bit, keeps - before, NotificationKind::Deadline);
+    let [early, late] = SPOILS;
+    Some([Some(moment(DAY_BEFORE, early.min(whole / 2))), Some(moment(HOURS_BEFORE, late.min(whole / 4)))])
 }
 
 /// It still waits to be collected or dropped off, as far as is known.

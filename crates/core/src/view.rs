@@ -2,6 +2,7 @@
 //! outside. TypeScript types are generated from these.
 
 mod account;
+mod care;
 mod opening;
 
 use std::{borrow::Cow, fmt};
@@ -15,6 +16,7 @@ pub use self::{
         AccountProblemView, AccountView, AddressSite, DeviceView, EmailView, HomeOfferView, HomeView,
         PasskeyView, SessionView,
     },
+    care::CareView,
     opening::{
         OpenDoorView, OpeningDoorState, OpeningDoorView, OpeningPhase, OpeningView, ProblemCode, ProblemView,
     },
@@ -227,6 +229,8 @@ pub struct ReservationView {
     pub door: Option<u16>,
     /// Door label; untrusted text.
     pub label: Option<String>,
+    /// How it has to be kept.
+    pub care: Option<CareView>,
     /// UNIX seconds.
     pub until: Option<i64>,
     /// UNIX seconds.
@@ -519,6 +523,8 @@ pub struct DoorView {
     pub reach: Cow<'static, str>,
     /// Cooled.
     pub chilled: bool,
+    /// It freezes what lies inside.
+    pub frozen: bool,
 }
 
 /// Sites that were looked for.

@@ -99,7 +99,12 @@ async fn look(
     size: Option<DoorSize>,
 ) -> Result<Vec<FoundSiteView>, Fault> {
     let (latitude, longitude) = near.unzip();
-    app.send(Intent::FindSites { latitude, longitude, size: size.map(|size| size.name().to_owned()) })?;
+    app.send(Intent::FindSites {
+        latitude,
+        longitude,
+        size: size.map(|size| size.name().to_owned()),
+        parcel: None,
+    })?;
     let found = app.until(ANSWER, |view| view.sites.clone().filter(|sites| !sites.loading)).await?;
     app.send(Intent::CloseSites)?;
     let found = found.ok_or_else(offline)?;

@@ -36,10 +36,21 @@ pub(super) async fn with(
     if found.actions.contains(&action) {
         return Ok(found);
     }
+    let title = safe(&found.title);
+    if matches!(action, ActionView::Extend | ActionView::Hold)
+        && let Some(care) = found.care.filter(|care| care.keeps_until.is_some() || care.keeps_hours.is_some())
+    {
+        let care = words::care(care).unwrap_or_default();
+        return Err(Fault::new(
+            Exit::Refused,
+            "keepsNoLonger",
+            format!("{title} cannot be {what}: {care}. Collect it before then, or have somebody collect it."),
+        ));
+    }
     Err(Fault::new(
         Exit::Refused,
         "cannot",
-        format!("{} cannot be {what} now: {}.", safe(&found.title), words::state(found.state)),
+        format!("{title} cannot be {what} now: {}.", words::state(found.state)),
     ))
 }
 

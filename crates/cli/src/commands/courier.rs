@@ -25,6 +25,7 @@ use crate::{
     fault::{Exit, Fault},
     scanned,
     text::{columns, distinct, safe, short, tell},
+    words,
 };
 
 /// Longest search for the locker.
@@ -329,7 +330,8 @@ fn row(task: &Task, tasks: &Tasks, length: usize) -> Vec<String> {
         (Some(locker), Some(door)) => format!("{} · {}", safe(&door.label), safe(&locker.name)),
         _ => safe(&task.site),
     };
-    vec![what.to_owned(), safe(&task.parcel.reference), place, short(&task.parcel.id, length)]
+    let care = task.parcel.care.and_then(|care| words::care(care.into())).unwrap_or_default();
+    vec![what.to_owned(), safe(&task.parcel.reference), place, short(&task.parcel.id, length), care]
 }
 
 /// The one task that `wanted` fits: a tracking number, also as a scanner reads it, or the beginning of an ID.

@@ -74,7 +74,8 @@ fn row(view: &View, r: &ReservationView, length: usize) -> Vec<String> {
         .until
         .filter(|_| !is_over(r))
         .map(|until| format!("until {}", time::with_distance(until, view.now)));
-    vec![short(&r.id, length), safe(&r.title), door, place, state, until.unwrap_or_default()]
+    let care = r.care.filter(|_| !is_over(r)).and_then(words::care).unwrap_or_default();
+    vec![short(&r.id, length), safe(&r.title), door, place, state, until.unwrap_or_default(), care]
 }
 
 /// The cabinet, and its site where its name does not say that.
@@ -140,6 +141,9 @@ fn detail(view: &View, r: &ReservationView) -> String {
     }
     if let Some(until) = r.until {
         row("Until", time::with_distance(until, view.now));
+    }
+    if let Some(care) = r.care.and_then(words::care) {
+        row("Care", care);
     }
     if let Some(pin) = &r.pin {
         row("PIN", safe(pin));

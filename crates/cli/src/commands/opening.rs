@@ -228,7 +228,11 @@ async fn follow(app: &mut App, yes: bool, until_closed: bool) -> Result<Vec<Done
         match outcome {
             Some(Outcome::Opened(door)) => {
                 let total = app.view().opening.as_ref().map_or(1, |opening| opening.total);
-                tell!("Door {} is open.", safe(&door.label));
+                let view = app.view();
+                let found = view.reservations.iter().find(|one| one.id == door.reservation);
+                let care = found.and_then(|one| one.care).and_then(words::care);
+                let care = care.map(|care| format!(" Inside: {care}.")).unwrap_or_default();
+                tell!("Door {} is open.{care}", safe(&door.label));
                 done.push(door);
                 if done.len() >= usize::from(total) {
                     if until_closed {

@@ -309,12 +309,12 @@ impl Core {
         self.send_claim(cx);
         if !first {
             for id in arrivals.ready {
-                let notification = self.notification(NotificationKind::Ready, &id);
+                let notification = self.notification(NotificationKind::Ready, &id, cx.now.unix());
                 cx.out.notify(notification);
                 self.notices.tell(NoticeCode::NewReady, Some(id));
             }
             for id in arrivals.answered {
-                let notification = self.notification(NotificationKind::ReportAnswered, &id);
+                let notification = self.notification(NotificationKind::ReportAnswered, &id, cx.now.unix());
                 cx.out.notify(notification);
                 self.notices.tell(NoticeCode::ReportAnswered, Some(id));
             }

@@ -90,9 +90,10 @@ impl Core {
             }
             Intent::TakeDelegation { text } => self.take_delegation(&text, cx),
 
-            Intent::FindSites { latitude, longitude, size } => {
+            Intent::FindSites { latitude, longitude, size, parcel } => {
                 let size = size.as_deref().and_then(named::<Size>);
-                self.finder.find(latitude.zip(longitude), size, cx);
+                let parcel = parcel.filter(|id| self.kept.wallet.reservation(id).is_some());
+                self.finder.find(latitude.zip(longitude), size, parcel.as_deref(), cx);
             }
             Intent::CloseSites => self.finder.close(),
             Intent::FindThings => self.lending.find(cx),

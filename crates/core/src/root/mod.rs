@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     cx::{Cx, Item, Outlet, earlier},
     desk::Desk,
-    effect::{Effect, Notification, NotificationKind, RadioCommand, Reminder},
+    effect::{CareNote, Effect, Notification, NotificationKind, RadioCommand, Reminder},
     event::{Adapter, DeviceKey, Event, Opened, RadioEvent, VaultState},
     finder::Finder,
     homes::{self, Homes},
@@ -372,6 +372,7 @@ impl Core {
             reservation: None,
             title: None,
             door: None,
+            care: None,
         });
     }
 
@@ -432,7 +433,8 @@ impl Core {
                     cx.out.save_soon();
                 }
                 News::LeftOpen { reservation } => {
-                    let notification = self.notification(NotificationKind::DoorLeftOpen, &reservation);
+                    let notification =
+                        self.notification(NotificationKind::DoorLeftOpen, &reservation, cx.now.unix());
                     cx.out.notify(notification);
                 }
                 News::TokenRefused { reservation, token_id } => {
@@ -519,7 +521,8 @@ impl Core {
         let reminder = |(at, kind, id, bit): &(i64, NotificationKind, &str, u8)| {
             let digest = Sha256::new().chain_update([*bit]).chain_update(id).finalize();
             let number = i32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]);
-            Reminder { id: (number & i32::MAX).max(1), at: *at, notification: self.notification(*kind, id) }
+            let notification = self.notification(*kind, id, *at);
+            Reminder { id: (number & i32::MAX).max(1), at: *at, notification }
         };
         let reminders = planned.iter().map(reminder).collect();
         cx.out.push(Effect::Remind(reminders));
@@ -535,7 +538,7 @@ impl Core {
         let spoken = self.kept.settings.reminders;
         let due = self.kept.reminders.due(&self.kept.wallet, habits, cx.now.unix(), spoken);
         for due in due {
-            let notification = self.notification(due.kind, &due.reservation);
+            let notification = self.notification(due.kind, &due.reservation, cx.now.unix());
             cx.out.notify(notification);
         }
         cx.out.save_soon();
@@ -563,13 +566,26 @@ impl Core {
         }
     }
 
-    fn notification(&self, kind: NotificationKind, id: &str) -> Notification {
+    /// As it is shown at `at`.
+    fn notification(&self, kind: NotificationKind, id: &str, at: i64) -> Notification {
         let reservation = self.kept.wallet.reservation(id);
+        let told =
+            matches!(kind, NotificationKind::Ready | NotificationKind::Deadline | NotificationKind::Habit);
+        let care = reservation.and_then(|reservation| reservation.care).filter(|_| told);
         Notification {
             kind,
             reservation: Some(id.to_owned()),
             title: reservation.map(|reservation| reservation.title.clone()),
             door: reservation.and_then(|reservation| Some(reservation.compartment.as_ref()?.label.clone())),
+            care: care.map(|care| CareNote {
+                chilled: care.chilled,
+                frozen: care.frozen,
+                fragile: care.fragile,
+                keeps_minutes: care
+                    .keeps_until
+                    .and_then(|until| u32::try_from((until - at) / 60).ok())
+                    .filter(|minutes| *minutes > 0),
+            }),
         }
     }
 }

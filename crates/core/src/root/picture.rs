@@ -231,6 +231,7 @@ impl Core {
             locker: compartment.map(|compartment| compartment.locker.clone()),
             door: compartment.map(|compartment| compartment.door),
             label: compartment.map(|compartment| compartment.label.clone()),
+            care: reservation.care.map(Into::into),
             until: reservation.until,
             since: reservation.since,
             flat: reservation.flat.clone(),
@@ -711,6 +712,7 @@ fn locker_view(locker: &LockerDescriptor) -> LockerView {
                 size: named(&door.size, Size::name),
                 reach: named(&door.reach, Reach::name),
                 chilled: door.chilled,
+                frozen: door.frozen,
             })
             .collect(),
     }

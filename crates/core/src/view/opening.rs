@@ -208,6 +208,10 @@ pub enum ProblemCode {
     SomethingInside,
     /// No compartment of that size is free there.
     NoCompartment,
+    /// No compartment there keeps the parcel as it has to be kept.
+    NoClimate,
+    /// The parcel does not keep for so long.
+    KeepsNoLonger,
     /// The link was used, taken back, or has ended.
     ClaimEnded,
     /// What was scanned is no invitation or no access of this network, or is not for this device.

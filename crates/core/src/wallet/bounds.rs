@@ -8,6 +8,8 @@ use crate::text;
 
 const MAX_DOORS: usize = 1_024;
 const MAX_ENTRIES: usize = 200;
+/// Hours of a year: nothing that is timed keeps for longer.
+const MAX_HOURS: u32 = 8_784;
 /// Reports of one reservation, and answers to one of them.
 const MAX_REPORTS: usize = 20;
 
@@ -25,6 +27,10 @@ pub(super) fn bounded(mut reservation: Reservation) -> Option<Reservation> {
     }
     reservation.until.as_mut().map(bound_time);
     reservation.since.as_mut().map(bound_time);
+    if let Some(care) = &mut reservation.care {
+        care.keeps_until.as_mut().map(bound_time);
+        care.keeps_hours = care.keeps_hours.map(|hours| hours.min(MAX_HOURS));
+    }
     reservation.shares.iter_mut().for_each(|share| bound_time(&mut share.until));
     reservation.timeline.iter_mut().for_each(|entry| bound_time(&mut entry.at));
     text::clip(&mut reservation.title, text::NAME);

@@ -154,7 +154,7 @@ fn intent() -> impl Strategy<Value = Intent> {
         1 => ".{0,60}".prop_map(|url| Intent::FollowLink { url }),
         1 => (id(), any::<i64>()).prop_map(|(reservation, until)| Intent::Extend { reservation, until }),
         1 => (any::<f64>(), any::<f64>()).prop_map(|(latitude, longitude)| Intent::FindSites {
-            latitude: Some(latitude), longitude: Some(longitude), size: Some("m".into()),
+            latitude: Some(latitude), longitude: Some(longitude), size: Some("m".into()), parcel: None,
         }),
     ]
 }

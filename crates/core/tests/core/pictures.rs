@@ -41,6 +41,8 @@ fn every_problem_outside_an_opening() {
     for (status, code) in [
         (409, Code::Stale),
         (409, Code::NoCompartment),
+        (409, Code::NoClimate),
+        (409, Code::KeepsNoLonger),
         (409, Code::LimitReached),
         (409, Code::FairShare),
         (409, Code::SomethingInside),
@@ -78,7 +80,7 @@ fn every_problem_outside_an_opening() {
         );
     }
 
-    let find = || Intent::FindSites { latitude: None, longitude: None, size: None };
+    let find = || Intent::FindSites { latitude: None, longitude: None, size: None, parcel: None };
     let mut rig = Rig::with_parcels(501, &[3]);
     rig.hub.refuse.insert("/v1/sites".into(), (503, Code::Unavailable));
     rig.intent(find());

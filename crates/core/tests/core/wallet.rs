@@ -532,6 +532,7 @@ fn sites_are_found_and_a_stale_answer_is_not_shown() {
         latitude: Some(46.123_456),
         longitude: Some(7.9),
         size: Some("m".into()),
+        parcel: None,
     });
     let sites = rig.view().sites.unwrap();
     assert_eq!((sites.loading, sites.sites.len()), (false, 1));
@@ -539,7 +540,7 @@ fn sites_are_found_and_a_stale_answer_is_not_shown() {
     rig.intent(Intent::CloseSites);
     assert!(rig.view().sites.is_none());
     rig.hub.online = false;
-    rig.intent(Intent::FindSites { latitude: None, longitude: None, size: None });
+    rig.intent(Intent::FindSites { latitude: None, longitude: None, size: None, parcel: None });
     assert_eq!(rig.view().sites.unwrap().problem.unwrap().code, ProblemCode::HubUnreachable);
 }
 

@@ -196,7 +196,11 @@ longitude: number | null,
 /**
  * Only with a free door of this size.
  */
-size: string | null, } | { "type": "closeSites" } | { "type": "findThings" } | { "type": "closeThings" } | { "type": "borrow", 
+size: string | null, 
+/**
+ * Only to where this parcel can go: with a free door that is large enough, and keeps it as it has to be kept.
+ */
+parcel?: string, } | { "type": "closeSites" } | { "type": "findThings" } | { "type": "closeThings" } | { "type": "borrow", 
 /**
  * Thing id, from `View::lending`.
  */

@@ -111,6 +111,31 @@ address: string, };
 export type BluetoothView = "unknown" | "on" | "off" | "absent" | "denied" | "locationOff";
 
 /**
+ * How a parcel has to be kept, where its carrier said so.
+ */
+export type CareView = { 
+/**
+ * It lies in a chilled compartment.
+ */
+chilled: boolean, 
+/**
+ * It lies in a compartment that freezes.
+ */
+frozen: boolean, 
+/**
+ * It breaks easily.
+ */
+fragile: boolean, 
+/**
+ * Hours that it keeps in the compartment.
+ */
+keepsHours: number | null, 
+/**
+ * Until when it keeps, UNIX seconds, once it lies there.
+ */
+keepsUntil: number | null, };
+
+/**
  * A device of the account.
  */
 export type DeviceView = { 
@@ -170,7 +195,11 @@ reach: string,
 /**
  * Cooled.
  */
-chilled: boolean, };
+chilled: boolean, 
+/**
+ * It freezes what lies inside.
+ */
+frozen: boolean, };
 
 /**
  * The account's e-mail address.
@@ -639,7 +668,7 @@ lastUsedAt: number, };
 /**
  * Everything that a customer can meet.
  */
-export type ProblemCode = "bluetoothOff" | "bluetoothAbsent" | "bluetoothDenied" | "locationOff" | "outOfRange" | "lockerBusy" | "linkLost" | "notTheLocker" | "refused" | "jammed" | "throttled" | "lockerFull" | "tokenExpired" | "lockerClockUnset" | "gestureTooOld" | "keyRefused" | "hubUnreachable" | "wrongHub" | "clockSkew" | "signInAbandoned" | "signInMismatch" | "signInRefused" | "browserFailed" | "hubRefused" | "hubFault" | "versionMismatch" | "changedMeanwhile" | "limitReached" | "fairShare" | "somethingInside" | "noCompartment" | "claimEnded" | "invitationInvalid" | "notDelegable" | "notAnAddress" | "wrongCode" | "codeEnded" | "lastWayIn" | "giveBackFirst" | "homeEnded" | "homeMistyped" | "homeOther" | "homeHolds";
+export type ProblemCode = "bluetoothOff" | "bluetoothAbsent" | "bluetoothDenied" | "locationOff" | "outOfRange" | "lockerBusy" | "linkLost" | "notTheLocker" | "refused" | "jammed" | "throttled" | "lockerFull" | "tokenExpired" | "lockerClockUnset" | "gestureTooOld" | "keyRefused" | "hubUnreachable" | "wrongHub" | "clockSkew" | "signInAbandoned" | "signInMismatch" | "signInRefused" | "browserFailed" | "hubRefused" | "hubFault" | "versionMismatch" | "changedMeanwhile" | "limitReached" | "fairShare" | "somethingInside" | "noCompartment" | "noClimate" | "keepsNoLonger" | "claimEnded" | "invitationInvalid" | "notDelegable" | "notAnAddress" | "wrongCode" | "codeEnded" | "lastWayIn" | "giveBackFirst" | "homeEnded" | "homeMistyped" | "homeOther" | "homeHolds";
 
 /**
  * What went wrong, and what decides what comes next.
@@ -827,6 +856,10 @@ door: number | null,
  * Door label; untrusted text.
  */
 label: string | null, 
+/**
+ * How it has to be kept.
+ */
+care: CareView | null, 
 /**
  * UNIX seconds.
  */
