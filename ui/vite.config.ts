@@ -29,13 +29,13 @@ export default defineConfig(({ mode }) => {
       reportCompressedSize: false,
       rollupOptions: {
         input: recorded ? 'recorded.html' : web ? 'web.html' : 'index.html',
-        // What every picture is made of comes in one file; so do the sheets, and what stands in the detail: alone each
+        // What every picture is made of comes in one file, its icons too; so do the sheets, and what stands in the detail: alone each
         // compresses badly, and who has one needs the others.
         output: {
           codeSplitting: {
             includeDependenciesRecursively: false,
             groups: [
-              { name: 'parts', test: /src\/(components\/(Button|DoorPlate|HoldButton|Icon|Later|Sheet|Switch|Text)\.svelte|lib\/(cabinet|format|reservation)\.ts)/ },
+              { name: 'parts', test: /src\/(components\/(Button|Care|Directions|Dot|DoorPlate|HoldButton|Icon|Later|Sheet|Switch|Text)\.svelte|lib\/(cabinet|format|reservation)\.ts)|lucide\/svelte\/dist\/(Icon\.svelte|icons\/(check|clock|copy|key-round|navigation|snowflake|truck|wine|x)\.)/ },
               { name: 'sheets', test: /src\/components\/sheets\// },
               { name: 'detail', test: /src\/components\/(Actions|AtLocker|ConfirmPlaced|ConfirmTaken|Reports|Shares|Timeline)\.svelte/ },
             ],

@@ -133,9 +133,9 @@ export class App {
     return false;
   }
 
-  /** Looks for sites, near the given place if there is one. */
-  findSites(size: string | null, near: { latitude: number; longitude: number } | null): void {
-    this.send({ type: 'findSites', latitude: near?.latitude ?? null, longitude: near?.longitude ?? null, size });
+  /** Looks for sites, near the given place if there is one; for a parcel, those that it can be sent to. */
+  findSites(size: string | null, near: { latitude: number; longitude: number } | null, parcel?: string): void {
+    this.send({ type: 'findSites', latitude: near?.latitude ?? null, longitude: near?.longitude ?? null, size, parcel });
   }
 
   /** Says something short, to eyes and to screen readers. */

@@ -23,11 +23,12 @@ function calendarDays(from: number, to: number): number {
   return Math.round((midnight(to) - midnight(from)) / 86_400_000);
 }
 
-/** A moment as people say it: `today, 14:05`, `Thursday, 20:00`, `12 March, 09:30`. UNIX seconds. */
-export function moment(at: number, now: number): string {
+/** A moment as people say it: `today, 14:05` (`14:05` where it is short), `Thursday, 20:00`, `12 March, 09:30`. UNIX seconds. */
+export function moment(at: number, now: number, short = false): string {
   const date = new Date(at * 1000);
   const time = dateFormat(TIME).format(date);
   const days = calendarDays(now, at);
+  if (days === 0 && short) return time;
   if (days === 0) return t('time.today', { time: own(time) });
   if (days === 1) return t('time.tomorrow', { time: own(time) });
   if (days === -1) return t('time.yesterday', { time: own(time) });

@@ -49,6 +49,18 @@ export function deadlineWords(reservation: ReservationView, now: number): string
     : t('detail.untilWhen', { when: own(moment(reservation.until, now)) });
 }
 
+/** How it has to be kept, and until when it keeps, in words: nothing where it is as any other, or over. */
+export function careWords(reservation: ReservationView, now: number): string[] {
+  const { care } = reservation;
+  if (!care || isEnded(reservation)) return [];
+  const words = (['chilled', 'frozen', 'fragile'] as const).filter((one) => care[one]).map((one) => t(`care.${one}`));
+  const { keepsUntil, keepsHours } = care;
+  // Once that is over, its deadline says so.
+  if (keepsUntil !== null && now < keepsUntil) words.push(t('care.keeps', { when: own(moment(keepsUntil, now, true)) }));
+  else if (keepsUntil === null && keepsHours !== null) words.push(t('care.hours', { hours: keepsHours }));
+  return words;
+}
+
 /** The one thing to do with it now, in words; nothing where there is only waiting. */
 export function nextStep(reservation: ReservationView): string {
   const { actions, kind } = reservation;
