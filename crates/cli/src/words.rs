@@ -222,3 +222,22 @@ pub(crate) fn event(code: &str) -> String {
 /// What to do where there is no desktop that brings a keyring.
 pub(crate) const NO_DESKTOP: &str =
     "Without a desktop (a server, ssh), start one beside the command, as `postern --help` shows at its end.";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_a_parcel_is_kept_is_said_in_one_line() {
+        let plain =
+            CareView { chilled: false, frozen: false, fragile: false, keeps_hours: None, keeps_until: None };
+        assert_eq!(care(plain), None);
+        let cake = CareView { frozen: true, fragile: true, keeps_hours: Some(48), ..plain };
+        assert_eq!(care(cake).as_deref(), Some("frozen, fragile, keeps for 48 hours in the locker"));
+        let salad =
+            care(CareView { chilled: true, keeps_hours: Some(8), keeps_until: Some(1_795_442_520), ..plain });
+        assert!(
+            salad.is_some_and(|words| words.starts_with("chilled, keeps until ") && !words.contains("hours"))
+        );
+    }
+}
