@@ -422,6 +422,30 @@ test('asks for more time, reports, cancels, gives back', async () => {
   expect(await sent(page)).toContainEqual({ type: 'release', reservation: 'r-box', confirmed: true });
 });
 
+test('how a parcel is kept is told wherever it is met, and no more is asked for than it keeps', async () => {
+  const page = await ui.page();
+  await ui.show(page, 'care-home');
+  const read = async (place: string) => (await page.getByTestId(place).getByTestId('care').innerText()).replace(/\s+/g, ' ');
+  // In words, whatever the picture beside them.
+  expect(await read('card-r-salad')).toMatch(/^Chilled.*keeps until \d\d:\d\d$/);
+  expect(await read('card-r-cake')).toMatch(/^Frozen.*Fragile.*keeps 48 h in the locker$/);
+  expect(await page.getByTestId('card-r-shoes').getByTestId('care').count()).toBe(0);
+  await ui.show(page, 'care-detail');
+  expect(await read('detail')).toMatch(/^Chilled.*keeps until/);
+  await ui.show(page, 'care-opening');
+  expect(await read('opening')).toMatch(/^Chilled.*keeps until/);
+  // Its time is over: that is said by its deadline, and it is not said to keep.
+  await ui.show(page, 'care-detail-over');
+  expect(await read('detail')).toBe('Chilled');
+  await ui.show(page, 'care-extend');
+  const latest = scenes['care-extend']!.view.reservations[0]!.care!.keepsUntil!;
+  const offered = await page.getByTestId('extend-sheet').getByRole('radio').evaluateAll((all) => all.map((one) => Number((one as HTMLInputElement).value)));
+  expect(Math.max(...offered.filter((at) => !Number.isNaN(at)))).toBe(latest);
+  await ui.show(page, 'care-change-locker');
+  expect(await sent(page)).toContainEqual(expect.objectContaining({ type: 'findSites', parcel: 'r-cake' }));
+  expect(page.faults).toEqual([]);
+});
+
 test('a photo of a report loses its metadata', async () => {
   const page = await ui.page();
   await ui.show(page, 'report');
