@@ -3,7 +3,7 @@
 use postern_api::{carrier::NewParcel, locker::Size, problem::Code, reservation::Care};
 use postern_rules::care::{Climate, Keeps};
 
-use super::{code, doors::sizes_from, reservation::Reservation};
+use super::{code, reservation::Reservation};
 use crate::{
     error::{Error, Result, invalid, refuse},
     store::{RowExt, Tx},
@@ -54,6 +54,11 @@ pub fn read(parcel: &mut Reservation, new: &NewParcel) -> Result<()> {
     (parcel.chilled, parcel.frozen, parcel.fragile) = (new.chilled, new.frozen, new.fragile);
     parcel.keeps = Keeps { hours: new.keeps_hours.map(i64::from), until: None };
     Ok(())
+}
+
+/// Sizes that hold a parcel of `size`, smallest first.
+pub(super) fn sizes_from(size: Size) -> impl Iterator<Item = Size> {
+    [Size::Xs, Size::S, Size::M, Size::L, Size::Xl].into_iter().filter(move |candidate| *candidate >= size)
 }
 
 /// How a door's climate is asked for in SQL: at least so chilled, and whether it freezes.

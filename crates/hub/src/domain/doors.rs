@@ -18,11 +18,6 @@ use crate::{
     store::{RowExt, Tx, chain},
 };
 
-/// Sizes that hold a parcel of `size`, smallest first.
-pub(super) fn sizes_from(size: Size) -> impl Iterator<Item = Size> {
-    [Size::Xs, Size::S, Size::M, Size::L, Size::Xl].into_iter().filter(move |candidate| *candidate >= size)
-}
-
 /// What is wanted of a door.
 #[derive(Clone, Copy, Debug)]
 pub struct Wanted<'a> {
@@ -44,7 +39,7 @@ impl Wanted<'_> {
     /// In which order doors are looked at: a chilled one is left to what needs it wherever a larger plain one will do.
     fn tries(self) -> impl Iterator<Item = (Climate, Size)> {
         let climates = self.climate.doors().iter();
-        climates.flat_map(move |climate| sizes_from(self.size).map(move |size| (*climate, size)))
+        climates.flat_map(move |climate| care::sizes_from(self.size).map(move |size| (*climate, size)))
     }
 }
 
