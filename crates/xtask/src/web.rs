@@ -31,7 +31,7 @@ const LEAN: &str = "-Zlocation-detail=none -Zunstable-options -Cpanic=immediate-
 /// styles that the page names, without which nothing is drawn. The aim of the first two is 480 and 360 kB. They are what it has
 /// come to, with a hundredth to spare, so that it does not grow unnoticed (with Brotli, which browsers ask for where they speak
 /// TLS, the WebAssembly is 356 kB). The first picture of a first visit waits for the WebAssembly too; later ones have it.
-const MOST: (u64, u64, u64) = (690_000, 481_000, 100_000);
+const MOST: (u64, u64, u64) = (700_000, 492_000, 100_000);
 /// Files of tests/web that hold tests.
 const TESTS: [&str; 2] = ["tabs.test.mjs", "web.test.mjs"];
 /// For a hub to get ready.

@@ -222,6 +222,7 @@ pub async fn delete(tx: &mut Tx, account: &str, now: i64) -> Result<()> {
     for sql in [
         "DELETE FROM problems WHERE account_id = $1",
         "UPDATE occupancies SET booked_by = NULL WHERE booked_by = $1",
+        "UPDATE shares SET given_by = NULL WHERE given_by = $1",
         // Nobody's share any more, and still not room for others.
         "UPDATE doors SET reported_by = '' WHERE reported_by = $1",
         // What its devices held has ended by now; the slots stay given.

@@ -38,13 +38,14 @@ fn sample(document: &Value, schema: &Value) -> Value {
 }
 
 /// What anybody may ask: what a hub says of itself, and sign-in, which has its own tests.
-const OPEN: [&str; 8] = [
+const OPEN: [&str; 9] = [
     "/.well-known/postern",
     "/.well-known/oauth-authorization-server",
     "/health",
     "/ready",
     "/authorize",
     "/claim/{secret}",
+    "/home/{code}",
     "/oauth/token",
     "/oauth/revoke",
 ];

@@ -316,6 +316,7 @@ pub(crate) async fn accounts_of_before_are_given_numbers(world: World) {
         "ALTER TABLE reservations DROP COLUMN keeps_until",
         "DROP INDEX letters_invitation",
         "DROP TABLE flat_compartments",
+        "DROP INDEX shares_given",
         "ALTER TABLE shares DROP COLUMN given_by",
         "ALTER TABLE site_members DROP COLUMN since_at",
         "ALTER TABLE assets DROP COLUMN missing_at",

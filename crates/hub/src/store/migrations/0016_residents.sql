@@ -23,5 +23,6 @@ CREATE TABLE flat_compartments (
 CREATE INDEX flat_compartments_unit ON flat_compartments (site_id, unit);
 -- Who gave a share, where several might have.
 ALTER TABLE shares ADD COLUMN given_by TEXT;
+CREATE INDEX shares_given ON shares (given_by);
 ALTER TABLE letters ADD COLUMN invitation_id TEXT REFERENCES invitations (id) ON DELETE CASCADE;
 CREATE INDEX letters_invitation ON letters (invitation_id);

@@ -1,0 +1,3 @@
+import { nothingCovers } from './covered';
+
+nothingCovers((edge) => edge.width < 900, 1);
