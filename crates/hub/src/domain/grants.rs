@@ -385,9 +385,15 @@ mod tests {
         let rows = rows.fetch_all(store.read()).await.unwrap();
         let plan: Vec<String> = rows.iter().map(|row| row.get("detail")).collect();
         let narrow = |step: &String| {
-            ["account_id=?", "(id=?)", "(reservation_id=?)", "(locker_id=? AND door=?)", "(site_id=? AND unit=?)"]
-                .iter()
-                .any(|key| step.contains(key))
+            [
+                "account_id=?",
+                "(id=?)",
+                "(reservation_id=?)",
+                "(locker_id=? AND door=?)",
+                "(site_id=? AND unit=?)",
+            ]
+            .iter()
+            .any(|key| step.contains(key))
                 || !step.starts_with("SEARCH")
         };
         assert!(plan.iter().all(narrow) && !plan.iter().any(|step| step.starts_with("SCAN")), "{plan:#?}");
