@@ -1,6 +1,11 @@
 //! How a parcel has to be kept, and whether a site or a door keeps it so. The rules are in [`postern_rules::care`].
 
-use postern_api::{carrier::NewParcel, locker::Size, problem::Code, reservation::Care};
+use postern_api::{
+    carrier::NewParcel,
+    locker::Size,
+    problem::Code,
+    reservation::{Care, TimelineEvent},
+};
 use postern_rules::care::{Climate, Keeps};
 
 use super::{code, reservation::Reservation};
@@ -35,7 +40,8 @@ impl Reservation {
     /// It lies in its compartment since `at`, as its locker says: from then on it keeps for so long. A locker that does not know
     /// the time may say one from before the parcel was announced.
     pub(super) fn keeps_from(&mut self, at: i64, now: i64) {
-        let announced = self.timeline.first().map_or(now, |entry| entry.at);
+        let announced = self.timeline.iter().find(|entry| entry.event == TimelineEvent::Announced);
+        let announced = announced.map_or(now, |entry| entry.at);
         self.keeps = self.keeps.put_in(if at < announced { now } else { at });
     }
 }

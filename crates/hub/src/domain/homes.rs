@@ -6,6 +6,7 @@ use postern_api::{
     resident::Home,
 };
 use postern_rules::{
+    placed::Inside,
     release::{self, Given},
     settling::Holds,
 };
@@ -256,12 +257,35 @@ async fn shares_of(
     Ok(())
 }
 
-/// Nobody lives there any more. An empty compartment waits for the next resident; one that may hold something is nobody's until
-/// the locker's chain shows that it is empty, or somebody has looked.
+/// Whether a compartment is empty without anybody's word: measured so, or nobody was ever given access to it.
+async fn is_proven_empty(tx: &mut Tx, compartment: &Reservation) -> Result<bool> {
+    if doors::jammed_last(tx, compartment).await? {
+        return Ok(false);
+    }
+    if compartment.inside.is_some() {
+        return Ok(compartment.inside == Some(Inside::Absent));
+    }
+    let row = sqlx::query(
+        "SELECT (SELECT COUNT(*) FROM grants g WHERE g.reservation_id = $1) AS tokens, \
+         (SELECT COUNT(*) FROM pin_slots p JOIN occupancies o ON o.locker_id = p.locker_id AND o.door = p.door \
+         AND o.epoch = p.epoch WHERE o.reservation_id = $1) AS pins",
+    )
+    .bind(&compartment.id)
+    .fetch_one(tx.on())
+    .await?;
+    Ok(row.int("tokens")? + row.int("pins")? == 0)
+}
+
+/// Nobody lives there any more. A compartment that is proven to be empty waits for the next resident; one that may hold something
+/// is nobody's until the locker's chain shows that it is empty, or somebody has looked.
 async fn vacate(tx: &mut Tx, compartment: &mut Reservation, now: i64) -> Result<()> {
     // What the last one did with it is not for the next to read.
     compartment.timeline.clear();
-    if is_empty(compartment) {
+    sqlx::query("UPDATE shares SET name = '–' WHERE reservation_id = $1")
+        .bind(&compartment.id)
+        .execute(tx.on())
+        .await?;
+    if is_proven_empty(tx, compartment).await? {
         doors::revoke(tx, compartment, now).await?;
         return compartment.save(tx, now).await;
     }
