@@ -65,6 +65,8 @@ pub(crate) struct Homes {
     code: Option<String>,
     offer: Option<HomeInvitation>,
     doing: Option<Step>,
+    /// Questions so far: an answer about the invitation before this one is not taken for one about it.
+    asked: u64,
     problem: Option<ProblemView>,
 }
 
@@ -76,8 +78,14 @@ impl Homes {
         if known && (self.doing.is_some() || !unanswered) {
             return;
         }
-        *self = Self { code: Some(code.to_owned()), ..Self::default() };
+        self.dismiss();
+        self.code = Some(code.to_owned());
         self.ask(Step::Look, cx);
+    }
+
+    /// The customer says no, or looks at another one.
+    pub(crate) fn dismiss(&mut self) {
+        *self = Self { asked: self.asked, ..Self::default() };
     }
 
     /// The customer says yes.
@@ -90,19 +98,20 @@ impl Homes {
     fn ask(&mut self, step: Step, cx: &mut Cx<'_>) {
         let Some(code) = self.code.clone() else { return };
         self.doing = Some(step);
+        self.asked += 1;
         self.problem = None;
         let path = match step {
             Step::Look => "/v1/homes/invitation",
             Step::Join => "/v1/homes",
         };
         let key = hex::encode(cx.random::<16>());
-        let call = Call::post(Purpose::Home(step), path.into(), &HomeCode { code });
+        let call = Call::post(Purpose::Home(step, self.asked), path.into(), &HomeCode { code });
         cx.out.call(Call { key: Some(key), ..call });
     }
 
     /// The hub answered, or did not. True where the customer lives there now.
-    pub(crate) fn on_answer(&mut self, step: Step, answer: Result<HomeInvitation, Miss>) -> bool {
-        if self.doing != Some(step) {
+    pub(crate) fn on_answer(&mut self, step: Step, asked: u64, answer: Result<HomeInvitation, Miss>) -> bool {
+        if self.doing != Some(step) || asked != self.asked {
             return false;
         }
         self.doing = None;

@@ -42,8 +42,8 @@ pub(crate) enum Purpose {
     Assets(u64),
     /// A claim link.
     Claim,
-    /// An invitation to a flat.
-    Home(Step),
+    /// The question with this number about an invitation to a flat.
+    Home(Step, u64),
     /// Something about the account itself.
     Desk(Errand),
 }

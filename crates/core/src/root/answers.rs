@@ -159,9 +159,9 @@ impl Core {
                 self.lending.on_assets(asked, assets);
             }
             Purpose::Desk(errand) => self.on_errand(errand, answer, cx),
-            Purpose::Home(step) => {
+            Purpose::Home(step, asked) => {
                 let answer = self.checked(parse::<HomeInvitation>(answer));
-                if self.homes.on_answer(step, answer) {
+                if self.homes.on_answer(step, asked, answer) {
                     self.claim = None;
                     cx.out.call(Call::get(Purpose::Desk(Errand::Account), "/v1/me".into()));
                     self.sync.wake(cx);

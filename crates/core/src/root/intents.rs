@@ -11,7 +11,7 @@ use super::{Core, Vault, env};
 use crate::{
     cx::Cx,
     effect::Effect,
-    homes::{self, Homes},
+    homes,
     intent::{Intent, Setting},
     line::{Call, Purpose},
     outbox::What,
@@ -177,7 +177,7 @@ impl Core {
             }
             Intent::JoinHome => self.homes.join(cx),
             Intent::DismissHome => {
-                self.homes = Homes::default();
+                self.homes.dismiss();
                 if self.claim.as_deref().and_then(homes::code_in).is_some() {
                     self.claim = None;
                 }

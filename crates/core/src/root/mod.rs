@@ -353,7 +353,7 @@ impl Core {
         self.desk = Desk::default();
         self.codes.clear();
         self.claim = None;
-        self.homes = Homes::default();
+        self.homes.dismiss();
         self.kept = Kept::default();
         self.save_at = None;
         cx.out.push(Effect::Wipe);

@@ -70,6 +70,21 @@ fn an_invitation_is_shown_before_it_is_followed() {
     assert_eq!((rig.view().home_offer, calls(&rig, JOIN)), (None, 0), "no is no");
 }
 
+/// What one invitation is to is never shown while another would be followed.
+#[test]
+fn an_answer_is_about_the_invitation_that_is_looked_at() {
+    let mut rig = inviting(Rig::with_parcels(905, &[3]));
+    rig.swallow = Some(LOOK);
+    rig.intent(Intent::FollowLink { url: format!("{HUB}/home/7QFM-3K9T-XWB4") });
+    rig.intent(Intent::FollowLink { url: format!("{HUB}/home/8QFM-3K9T-XWB4") });
+    for late in std::mem::take(&mut rig.swallowed).into_iter().take(1) {
+        rig.event(late);
+    }
+    assert_eq!((&*offer(&rig).name, offer(&rig).doing), ("", true));
+    rig.intent(Intent::JoinHome);
+    assert_eq!(calls(&rig, JOIN), 0, "nobody has seen what that is to");
+}
+
 #[test]
 fn invitations_of_this_hub_only() {
     let mut rig = inviting(Rig::with_parcels(903, &[3]));
